@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Formatted text. Conversions: %d %i %u %x %X %o %c %s %p %% with flags - 0 + space #, width and
+// precision (also *), and lengths hh h l ll z j t. kprintf writes to the registered sink, whole
+// messages at a time; it may be called anywhere, also with spinlocks held.
+#pragma once
+
+#include <stdarg.h>
+#include "lib/types.h"
+
+// Return the length the whole text has, as C's snprintf; buf is always terminated if size > 0.
+int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
+int ksnprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+void kprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void kvprintf(const char *fmt, va_list ap);
+void kprintf_set_sink(void (*sink)(const char *text, size_t len));
+
+// A growing text in a fixed buffer, for /proc files and check reports: what does not fit is cut,
+// and `full' says so.
+struct strbuf {
+    char *buf;
+    size_t size;        // bytes in buf
+    size_t len;         // bytes written, < size
+    bool full;
+};
+void strbuf_init(struct strbuf *sb, char *buf, size_t size);
+void strbuf_printf(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Intrusive red-black trees (Guibas and Sedgewick 1978; deletion after Cormen et al.). The user
+// searches by hand, so that a search is a plain loop: descend from root, then rb_insert at the
+// link found. Insertion and removal never allocate. The caller's lock guards a tree.
+//
+// An augmented tree (say, the largest gap below each node) gives an update function: it
+// recomputes one node's summary from itself and its children, and is called bottom-up for every
+// node whose subtree changed.
+#pragma once
+
+#include "lib/types.h"
+
+struct rb_node {
+    struct rb_node *parent;
+    struct rb_node *child[2];   // left, right
+    bool red;
+};
+
+typedef void (*rb_update_fn)(struct rb_node *);
+
+struct rb_tree {
+    struct rb_node *root;
+    rb_update_fn update;        // NULL if not augmented
+};
+
+#define rb_entry(node, type, member) container_of(node, type, member)
+
+// Links n in as the given child of parent (parent NULL: n becomes the root) and rebalances.
+void rb_insert(struct rb_tree *t, struct rb_node *n, struct rb_node *parent, int side);
+void rb_remove(struct rb_tree *t, struct rb_node *n);
+
+// Recomputes the summaries from n up to the root, after a change to n's own data.
+void rb_propagate(struct rb_tree *t, struct rb_node *n);
+
+struct rb_node *rb_first(const struct rb_tree *t);
+struct rb_node *rb_last(const struct rb_tree *t);
+struct rb_node *rb_next(const struct rb_node *n);
+struct rb_node *rb_prev(const struct rb_node *n);
+
+// True if the tree's links, colours and black heights are consistent; for check functions.
+bool rb_valid(const struct rb_tree *t);

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Seeded preemption: at a jitter point where sleeping is allowed, the running thread gives up the
+// CPU about once in `one_in' visits, by a seeded generator per CPU. Off (one_in 0) by default.
+// It widens the windows of races so that tests find them, and a seed replays them on one CPU.
+#pragma once
+
+#include "lib/types.h"
+
+void jitter_init(uint64_t seed, unsigned one_in);
+void jitter_point(void);

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Spinlocks for short sections that never sleep. Interrupts are off while one is held, so they
+// may be taken in interrupt handlers. Waiting calls spin_poll. Not recursive; fair (tickets).
+// Releasing the last one is a preemption point when jitter is on.
+#pragma once
+
+#include "sync/lock_check.h"
+
+struct spinlock {
+    struct lock lock;
+    uint32_t next;              // ticket to hand out; atomic
+    uint32_t serving;           // ticket that holds the lock; atomic
+};
+
+#define SPINLOCK_INIT(nm, rk, fl)                                                                  \
+    {.lock = {.name = (nm), .rank = (rk), .flags = LOCK_SPIN | (fl)}}
+
+// flags: 0 or LOCK_NESTED. The name must outlive the lock.
+void spin_init(struct spinlock *l, const char *name, enum lock_rank rank, unsigned flags);
+void spin_lock(struct spinlock *l);
+bool spin_trylock(struct spinlock *l);
+void spin_unlock(struct spinlock *l);
+static inline bool spin_held(const struct spinlock *l)
+{
+    return lock_held(&l->lock);
+}
