@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Physical maps: one four-level page table for each address space, and the operations that the
+// machine-independent VM needs on it. A pmap is a cache of the map above: mappings may vanish at
+// any time but wired ones, and the fault handler puts them back. After Mach's pmap interface.
+//
+// Locks: each pmap has a spinlock; pv_lock comes after it. No function here sleeps. Functions on
+// a page go from pv_lock to a pmap by try-lock. Page-table pages are allocated without sleeping.
+// TLB: when a function that removes or narrows a mapping returns, no CPU uses the old one.
+#pragma once
+
+#include "amd64/pv.h"
+#include "lib/types.h"
+#include "mem/vm_page.h"
+#include "sync/spinlock.h"
+
+struct strbuf;
+
+// One address space's tables. Opaque to all but pmap*.c, pv.c, ptshare.c and the debugger.
+struct pmap {
+    struct spinlock lock;       // guards all below but active
+    uint64_t *pml4;             // the root, in the direct map; constant
+    paddr_t pml4_pa;            // constant
+    uint64_t active;            // bit per CPU that has it loaded; atomic
+    uint64_t resident;          // managed and unmanaged 4 KiB mappings
+    uint64_t wired;             // wired mappings
+    uint64_t pt_pages;          // page-table pages below the root
+    struct pv_pmap pv;          // the reverse map's part
+    struct list all_link;       // on the list of all pmaps, for the checks
+};
+
+extern struct pmap kernel_pmap;
+
+enum pmap_enter_flags {
+    PMAP_WIRED = 8,             // never reclaimed
+    // The access that faulted (PROT_*) is or'ed in: its referenced and modified bits are set at once.
+};
+
+// ---- address spaces ----
+
+// Takes over the boot tables; preallocates the tables of kernel_map's whole range (kva_size bytes from KVA_BASE),
+// so that pmap_kenter_pa never needs memory.
+void pmap_init(uint64_t *boot_pml4, size_t kva_size);
+struct pmap *pmap_create(void);                 // NULL: no memory
+void pmap_destroy(struct pmap *pm);             // loaded on no CPU; removes what is left
+void pmap_activate(struct pmap *pm);            // loads it on this CPU; NULL: the kernel's alone
+
+// ---- user mappings (managed: in the reverse map) ----
+
+// Maps va to pg. Replaces what was there; entering the same page again only changes protection
+// and wiring. 0, or ENOMEM with no mapping at va (try again after vm_page_wait). The owner of pg is locked or pg is busy.
+int pmap_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot, unsigned flags);
+void pmap_remove(struct pmap *pm, vaddr_t start_va, vaddr_t end_va);
+// Removes everything but wired mappings, in the reverse map's order, with one TLB flush; for exit.
+void pmap_remove_all_user(struct pmap *pm);
+void pmap_protect(struct pmap *pm, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot);   // only narrows
+void pmap_unwire(struct pmap *pm, vaddr_t va);
+bool pmap_extract(struct pmap *pm, vaddr_t va, paddr_t *pa, vm_prot_t *prot);
+
+// ---- kernel mappings (unmanaged, wired) ----
+
+void pmap_kenter_pa(vaddr_t va, paddr_t pa, vm_prot_t prot);    // cannot fail
+void pmap_kremove(vaddr_t va, size_t npages);
+bool pmap_kextract(vaddr_t va, paddr_t *pa);
+
+// ---- all mappings of a page ----
+
+void pmap_page_protect(struct vm_page *pg, vm_prot_t prot);     // PROT_READ: write-protects; PROT_NONE: removes
+bool pmap_page_mapped(struct vm_page *pg);
+bool pmap_is_referenced(struct vm_page *pg);
+bool pmap_clear_reference(struct vm_page *pg);  // true if it was
+bool pmap_is_modified(struct vm_page *pg);
+bool pmap_clear_modify(struct vm_page *pg);     // true if it was; mappings become read-only until they fault or stay writable with the bit clear
+
+// ---- for pv.c alone ----
+
+// Destroys pm's mapping of pg at va on behalf of reclaim and carries its referenced and modified bits to the page;
+// the caller removes the pv entry and flushes once (pmap_flush_all). EBUSY if it is wired. pm's lock and pv_lock held.
+int pmap_steal(struct pmap *pm, vaddr_t va, struct vm_page *pg);
+void pmap_flush_all(struct pmap *pm);           // pm's lock held
+
+// ---- checks ----
+
+// For every pmap: each managed PTE has one pv entry and none besides; counts agree; as page_check.
+unsigned pmap_check(struct strbuf *out);
+struct pmap_stats {
+    uint64_t pmaps, pt_pages, enters, removes, shootdowns, shootdown_ipis;
+};
+void pmap_get_stats(struct pmap_stats *st);

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Pools of fixed-size objects (NetBSD's pool(9), 1997-2001). A pool takes pages from a backend, a
+// pool_allocator, and cuts them into items. The backend knows all pools that use it: when it is
+// short of kernel address space it drains the others before it gives up.
+//
+// Invariants: nitems_free + nitems_out == npages * items_per_page; each page is on exactly one of
+// the empty, partial and full lists; a page's header lies in the page, found by truncating an item's address.
+//
+// Locks: each pool's spinlock guards its lists; the backend's spinlock its list of pools. Neither
+// is held while a backend allocates or frees a page. pool_get with PR_WAITOK may sleep; every
+// other function never does, so pool_put may be called under any lock above LOCK_POOL.
+#pragma once
+
+#include "lib/list.h"
+#include "sync/spinlock.h"
+
+struct strbuf;
+
+struct pool_allocator {
+    const char *name;
+    // A page of page_size bytes aligned to its size, or NULL. PR_WAITOK: may sleep, and then fails
+    // only for want of address space or when memory cannot be had; PR_NOWAIT: never sleeps.
+    void *(*alloc)(struct pool_allocator *pa, unsigned flags);
+    void (*free)(struct pool_allocator *pa, void *page);    // never sleeps
+    size_t page_size;           // bytes, a power of two
+    struct spinlock lock;       // guards pools
+    struct list pools;          // (lock) struct pool.backend_link
+};
+
+// Pages of the direct map: no address space needed, no recursion into kernel_map.
+extern struct pool_allocator pool_allocator_direct;
+
+enum pool_flags {
+    PR_NOWAIT = 0,
+    PR_WAITOK = 1,              // may sleep; still fails when memory cannot be had: check it
+    PR_ZERO = 2,
+    PR_RESERVE = 4,             // may use the page reserve
+};
+
+struct pool {
+    const char *name;           // constant
+    struct pool_allocator *backend;     // constant
+    size_t item_size;           // bytes, rounded to the alignment; constant
+    unsigned items_per_page;    // constant
+    uint8_t page_owner;         // enum page_owner its pages are counted under; constant
+    struct spinlock lock;       // guards the rest
+    struct list empty, partial, full;   // page headers
+    uint64_t npages, nitems_out, nitems_free;
+    uint64_t min_pages;         // pages that reclaim leaves in place
+    uint64_t max_items;         // 0: no limit
+    uint64_t gets, puts, fails, page_allocs, page_frees;
+    struct list backend_link;   // (backend's lock)
+    struct list all_link;       // on the list of all pools; guarded by its own spinlock
+};
+
+// Items of `size' bytes aligned to `align' (a power of two; 0: 8 bytes). backend NULL: direct. Cannot fail.
+void pool_init(struct pool *p, const char *name, size_t size, size_t align,
+               struct pool_allocator *backend);
+void pool_destroy(struct pool *p);              // all items are back
+
+void pool_set_limits(struct pool *p, uint64_t min_pages, uint64_t max_items);
+
+// An item or NULL. Fail-nth applies.
+void *pool_get(struct pool *p, unsigned flags);
+void pool_put(struct pool *p, void *item);      // poisons it in debug builds
+
+// Gives empty pages beyond min_pages back to the backend; true if any. Never sleeps: skips a pool that is locked.
+bool pool_reclaim(struct pool *p);
+// Drains all pools; returns the pages freed. For the page daemon.
+uint64_t pool_reclaim_all(void);
+
+// A backend is initialised once, before its first pool.
+void pool_allocator_init(struct pool_allocator *pa);
+
+// Calls fn for every pool, for /proc/vm/pools.
+void pool_for_each(void (*fn)(struct pool *p, void *arg), void *arg);
+
+// Verifies the invariants of one pool, or (NULL) of all; as page_check.
+unsigned pool_check(struct pool *p, struct strbuf *out);

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// One struct vm_page for every frame of usable RAM: who owns the frame, where it is mapped, which
+// queue it is on. Allocation never sleeps; a caller that may sleep drops its locks, calls
+// vm_page_wait and starts over. After Mach's resident page table as the BSDs have it.
+//
+// Locks. (p) pages lock; (q) page-queue lock; (o) the owner's lock: the object's, or the anon's,
+// or for kernel pages whoever allocated it; (v) pv_lock; (a) atomic; (!) constant after start-up.
+//
+// BUSY is the sleeping lock of one page: set while its contents are read, written or moved; whoever
+// finds it set waits with vm_page_busy_wait and looks the page up again. A busy page stays with its owner.
+#pragma once
+
+#include "lib/list.h"
+#include "lib/rbtree.h"
+#include "lib/types.h"
+#include "mem/memlayout.h"
+#include "sync/mutex.h"
+#include "sync/spinlock.h"
+
+struct vm_object;
+struct vm_anon;
+struct strbuf;
+
+// What a frame is used for; counted, so that an outside judge can tell where memory went.
+enum page_owner {
+    PAGE_FREE,
+    PAGE_KERNEL,        // image, boot tables, struct vm_page arrays: never freed
+    PAGE_PT,            // page tables
+    PAGE_PV,            // reverse map
+    PAGE_POOL,          // pools
+    PAGE_KMEM,          // behind kernel_map
+    PAGE_OBJECT,        // a vm_object's: file or shared memory
+    PAGE_ANON,          // an anon's: private memory
+    PAGE_BUF,           // file-system metadata buffers
+    PAGE_OWNERS,
+};
+extern const char *const page_owner_name[PAGE_OWNERS];
+
+enum page_queue { PQ_NONE, PQ_FREE, PQ_INACTIVE, PQ_ACTIVE };
+
+enum page_flags {               // (o) unless said otherwise
+    PG_BUSY = 1,                // locked by whoever set it
+    PG_WANTED = 2,              // someone sleeps until it is not busy
+    PG_DIRTY = 4,               // contents newer than the backing store (beside PGA_MODIFIED)
+    PG_PAGEOUT = 8,             // being written by the page daemon
+    PG_RELEASED = 16,           // free it when it stops being busy
+    PG_FAKE = 32,               // contents not valid yet
+    PG_POISONED = 64,           // (p) free and filled with the poison pattern
+};
+
+enum page_attrs {               // (a) set by pmap from the hardware's bits
+    PGA_REFERENCED = 1,
+    PGA_MODIFIED = 2,
+};
+
+struct vm_page {
+    struct list queue;          // (p) when free, (q) on a page queue, (o) else at the owner's disposal
+    struct rb_node node;        // (o) in the object's tree, by pgno
+    struct vm_object *object;   // (o) the owner is an object, or NULL
+    struct vm_anon *anon;       // (o) the owner is an anon, or NULL
+    pgno_t pgno;                // (o) page index in the object
+    uint64_t pv[4];             // (v) the reverse map's; only pv.c looks inside
+    uint32_t wire_count;        // (q) > 0: not on a page queue, never paged out
+    uint32_t flags;             // enum page_flags
+    uint32_t attrs;             // (a) enum page_attrs
+    uint8_t owner;              // (p) enum page_owner
+    uint8_t on_queue;           // (q) enum page_queue; PQ_FREE by (p)
+    uint16_t seg;               // (!) index of its segment
+};
+
+// A run of usable RAM and its pages; constant after start-up.
+struct vm_page_seg {
+    paddr_t start_pa;           // page aligned
+    paddr_t end_pa;
+    struct vm_page *pages;
+};
+#define VM_PAGE_MAX_SEGS 16
+extern struct vm_page_seg vm_page_segs[VM_PAGE_MAX_SEGS];
+extern unsigned vm_page_nsegs;
+
+// ---- start-up ----
+
+struct phys_range {
+    paddr_t start_pa;
+    paddr_t end_pa;
+};
+
+// Takes over the given free ranges (page aligned, sorted, all in the direct map); the arrays come
+// out of them. Ranges that do not fit are reported and left out. At most VM_PAGE_MAX_SEGS.
+void vm_page_init(const struct phys_range *ranges, unsigned nranges);
+
+// ---- allocation ----
+
+enum page_alloc_flags {
+    PA_ZERO = 1,                // filled with zeroes; else contents are undefined (poison)
+    PA_RESERVE = 2,             // may use the kernel's reserve: the caller frees memory or must not fail
+};
+
+// A page for `owner', wire_count 0, on no queue, not busy; or NULL. Never sleeps, any lock below may be held.
+// Normal requests leave the reserve (vm_page_reserve_kernel) alone, PA_RESERVE ones leave the page
+// daemon's last page; a thread whose kctx.reserve is set may take all. NULL if fail-nth says so.
+struct vm_page *vm_page_alloc(enum page_owner owner, unsigned flags);
+
+// Gives a page back: it is unmapped, unwired, off its owner's structures and the queues, and not
+// wanted. Never sleeps, never allocates. Poisons it in debug builds.
+void vm_page_free(struct vm_page *pg);
+
+// Sleeps until there are free pages above the reserve: 0. ENOMEM if the page daemon went round
+// and can free nothing; EINTR if the thread is being killed. No spinlock held; the page daemon itself may not call it.
+int vm_page_wait(void);
+
+// vm_page_alloc, waiting as long as that helps; 0, ENOMEM or EINTR. No lock held that freeing a page needs.
+int vm_page_alloc_wait(enum page_owner owner, unsigned flags, struct vm_page **out);
+
+// ---- addresses ----
+
+struct vm_page *phys_to_page(paddr_t pa);       // NULL if pa is not managed RAM
+paddr_t page_to_phys(const struct vm_page *pg);
+void *page_to_dmap(const struct vm_page *pg);   // the frame in the direct map
+static inline struct vm_page *dmap_to_page(const void *p);
+
+// ---- busy ----
+
+// The owner's lock is held (a mutex). busy_wait sets WANTED, releases `m', sleeps, and returns with m
+// RELEASED: the caller starts over.
+void vm_page_busy(struct vm_page *pg);                  // must not be busy
+void vm_page_unbusy(struct vm_page *pg);                // wakes the waiters; owner's lock held
+void vm_page_busy_wait(struct vm_page *pg, struct mutex *m);
+
+// ---- queues (page ageing) ----
+
+extern struct spinlock vm_page_queue_lock;
+void vm_page_activate(struct vm_page *pg);      // to the active queue's tail
+void vm_page_deactivate(struct vm_page *pg);    // to the inactive queue's tail
+void vm_page_dequeue(struct vm_page *pg);
+void vm_page_wire(struct vm_page *pg);          // nests; takes it off the queues
+void vm_page_unwire(struct vm_page *pg);        // the last one makes it active
+struct vm_page *vm_page_queue_first(enum page_queue q);     // queue lock held
+
+// ---- figures ----
+
+struct vm_page_stats {
+    uint64_t npages;            // managed in all
+    uint64_t nfree, nactive, ninactive, nwired;
+    uint64_t by_owner[PAGE_OWNERS];
+    uint64_t allocs, frees, alloc_failures, waits, wait_failures;
+};
+void vm_page_get_stats(struct vm_page_stats *st);
+
+// Limits, in pages; set at start-up from the size of memory.
+extern uint64_t vm_page_reserve_kernel;         // 5 or more: only PA_RESERVE
+extern uint64_t vm_page_reserve_daemon;         // 1: only the page daemon
+extern uint64_t vm_page_free_min;               // below: the page daemon is woken
+extern uint64_t vm_page_free_target;            // the page daemon frees up to this
+
+// The page daemon's side: it sleeps on daemon_waitq until nfree < free_min or someone waits, and
+// reports what each pass gained; a pass that gained nothing while the free pages are short fails the waiters (ENOMEM).
+void vm_page_daemon_sleep(void);
+void vm_page_daemon_report(uint64_t nfreed);
+
+// Walks all pages: counts, queue membership, owner fields, poison of free pages. Appends what is
+// wrong, with values; returns the number of faults found. Takes the pages and queue locks.
+unsigned page_check(struct strbuf *out);
+
+static inline struct vm_page *dmap_to_page(const void *p)
+{
+    return phys_to_page(dmap_to_phys(p));
+}
