@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Amaps: the private pages of a mapping, an array of anons that map entries refer to. Lab 4 owns its
+// implementation. After UVM (Cranor 1998). First form: an amap is referred to by one entry, or by
+// several only where memory is inherited shared; fork copies every page.
+//
+// Invariants: slots[] and bckptr[] are inverse of each other over nused; nused <= nslot <= maxslot;
+// nrefs = map entries that refer to it; ppref[s] = entries that cover slot s (absent: all); a slot whose cover falls to
+// 0 is wiped at once; an anon's nrefs = amap slots that hold it.
+//
+// Locks: the amap's mutex guards all fields; only amap.c touches them. Offsets and lengths are in pages.
+#pragma once
+
+#include "lib/types.h"
+
+struct strbuf;
+struct vm_amap;
+struct vm_anon;
+struct vm_map;
+struct vm_map_entry;
+
+void amap_init(void);
+
+// An amap of npages empty slots, one reference; NULL: no memory. May sleep.
+struct vm_amap *amap_alloc(pgno_t npages);
+void amap_lock(struct vm_amap *am);
+void amap_unlock(struct vm_amap *am);
+bool amap_held(const struct vm_amap *am);
+
+// One more entry refers to slots [slot, slot+npages). 0 or ENOMEM (a partial reference needs counts per page). Not locked.
+int amap_ref(struct vm_amap *am, pgno_t slot, pgno_t npages);
+// An entry of these slots goes away. Never fails, never allocates; may free pages. Not locked; may sleep for locks.
+void amap_unref(struct vm_amap *am, pgno_t slot, pgno_t npages);
+// An entry that refers to am is split in two at `slot': one reference becomes two; never fails, never allocates. Not locked.
+void amap_split(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t end_slot);
+// The entry's amap can serve `more' pages after slot+npages: extends it. 0, ENOMEM, or EBUSY (shared). May sleep.
+int amap_extend(struct vm_amap *am, pgno_t slot, pgno_t npages, pgno_t more);
+unsigned amap_nrefs(struct vm_amap *am);
+
+// ---- slots; am locked ----
+
+struct vm_anon *amap_lookup(struct vm_amap *am, pgno_t slot);           // or NULL; not locked
+void amap_add(struct vm_amap *am, pgno_t slot, struct vm_anon *an);     // the slot was empty; takes the reference over
+struct vm_anon *amap_replace(struct vm_amap *am, pgno_t slot, struct vm_anon *an);  // returns the old one with its reference
+void amap_wipe(struct vm_amap *am, pgno_t slot, pgno_t npages);         // drops the anons; never allocates
+bool amap_shared(const struct vm_amap *am);                             // more than one entry
+
+// ---- copying ----
+
+// Makes e's amap its own so that it may be written: none -> create; sole reference -> take over; else copy. The map is locked for
+// writing. va: the fault's address; large entries may be clipped to a window round it. 0, ENOMEM, EINTR.
+int amap_copy(struct vm_map *map, struct vm_map_entry *e, vaddr_t va);
+
+// fork: gives the child's entry its view of the parent's (both maps locked for writing, parent first); the child's entry is a copy
+// of the parent's fields with no reference yet. SHARE: both refer to it. COPY: the first form copies every anon now; the final
+// form defers. 0, or ENOMEM/EINTR with nothing held by the child's entry.
+int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
+                 struct vm_map_entry *ce);
+
+struct amap_stats {
+    uint64_t amaps, slots_used, anons, copies, eager_pages, ppref_tables;
+};
+void amap_get_stats(struct amap_stats *st);
+unsigned amap_check(struct strbuf *out);        // all amaps; as page_check

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The page daemon: keeps free pages above vm_page_free_min by ageing pages with the reference bits
+// that the reverse map finds, cleaning dirty ones and freeing clean ones. Lab 6 owns its implementation. First form:
+// synchronous, one page at a time. Final form: BUSY|PAGEOUT while the write is under way, clusters, completion by callback.
+//
+// A page under PAGEOUT: success: RELEASED, then freed; failure that may pass: PAGEOUT withdrawn, the page dirty and active;
+// either way the object's npaging falls.
+//
+// Locks: page queues to choose; then the owner's lock by try-lock. Holds no lock while it writes. Never needs the map.
+#pragma once
+
+#include "lib/types.h"
+
+struct pageout_stats {          // Linux's names in /proc/vmstat are derived from these
+    uint64_t passes, scanned, reactivated, freed, written, write_errors, swapped_out, swapped_in, pools_drained;
+};
+
+_Noreturn void pageout_daemon(void *arg);       // the body of its kernel thread
+void pageout_get_stats(struct pageout_stats *st);
+
+// One pass on behalf of a test or of /proc: returns the pages freed. May sleep.
+uint64_t pageout_pass(uint64_t target_pages);

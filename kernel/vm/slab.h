@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Memory of any size for the kernel. Small sizes come from zones, large ones are kernel memory
+// of their own. Lab 3 owns its implementation. First form: a zone's header is found by a lookup in a tree.
+// Final form: zones are aligned to their size, so that truncating a pointer finds the header
+// (DragonFly 2003); larger blocks are told apart by a per-page record, never by truncation.
+//
+// Locks: LOCK_SLAB, a mutex. May sleep unless KM_NOWAIT; NOWAIT fails if the lock is taken.
+#pragma once
+
+#include "lib/types.h"
+
+struct strbuf;
+
+void slab_init(void);
+void *slab_alloc(size_t size, unsigned flags);  // KM_*; aligned to 16, to a page from a page up; NULL: no memory
+void slab_free(void *p);                        // NULL is nothing
+size_t slab_usable_size(const void *p);
+
+struct slab_stats {
+    uint64_t zones, zone_bytes, objects, object_bytes, large_bytes, lookups;
+};
+void slab_get_stats(struct slab_stats *st);
+unsigned slab_check(struct strbuf *out);

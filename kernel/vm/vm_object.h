@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Memory objects: pages that maps can show, and the pager that fills and cleans them. A vnode
+// embeds one: its pages are the file's page cache. Shared anonymous memory is one whose pager gives zeroes. After SunOS's and UVM's objects.
+//
+// Locks: (o) the object's mutex; (!) constant. A page that I/O works on is BUSY and the object unlocked
+// meanwhile. Order: object, then page queues, pmap.
+#pragma once
+
+#include "lib/rbtree.h"
+#include "lib/types.h"
+#include "sync/mutex.h"
+
+struct vm_object;
+struct vm_page;
+
+// Every operation is called with the object locked, may release it to sleep, and returns with it locked.
+struct vm_pager_ops {
+    // A valid page, BUSY, owned by the caller. `access' PROT_WRITE: the page will be modified, so its backing store must exist
+    // afterwards (a hole gets blocks now, not at put). `overwrite': the caller will fill all of it, so its contents need not be read.
+    // 0; ENXIO beyond the end (SIGBUS); EIO; ENOSPC; ENOMEM (the caller, with no locks, waits for memory and retries); EINTR.
+    int (*get)(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
+               struct vm_page **pg);
+    // Cleans, and frees if asked, the pages [start, end); enum put_flags. The whole request in one call: the pager
+    // clusters as it likes. 0 or the first error; pages that could not be written stay dirty.
+    int (*put)(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags);
+    void (*ref)(struct vm_object *o);           // one more reference; never sleeps; o need not be locked
+    void (*unref)(struct vm_object *o);         // may sleep and free o; o NOT locked
+};
+
+enum put_flags {
+    PUT_CLEAN = 1,              // write dirty pages
+    PUT_FREE = 2,               // then unmap and free them (those not wired)
+    PUT_SYNC = 4,               // wait until they are on the device
+    PUT_DAEMON = 8,             // for the page daemon: try-locks only, may use the reserve, at most a cluster
+    PUT_DISCARD = 16,           // with FREE: throw dirty contents away (truncation); waits for busy pages
+};
+
+struct vm_object {
+    struct mutex lock;
+    struct rb_tree pages;       // (o) struct vm_page.node, by pgno
+    uint64_t npages;            // (o) in the tree
+    uint64_t nrefs;             // (a) references; the pager's unref acts on the last
+    const struct vm_pager_ops *ops;     // (!)
+    uint64_t npaging;           // (o) pages whose write is under way
+};
+
+void vm_object_init(struct vm_object *o, const struct vm_pager_ops *ops, const char *lock_name);
+void vm_object_destroy(struct vm_object *o);    // no pages, no references left
+
+// o locked: the page at pgno, which may be busy, or NULL.
+struct vm_page *vm_object_lookup(struct vm_object *o, pgno_t pgno);
+// The first page at or after pgno, or NULL.
+struct vm_page *vm_object_next(struct vm_object *o, pgno_t pgno);
+void vm_object_insert(struct vm_object *o, struct vm_page *pg, pgno_t pgno);    // never fails
+void vm_object_remove(struct vm_object *o, struct vm_page *pg);
+
+// o locked, pg busy or stable: unmaps, removes and frees it; released later if busy.
+void vm_object_free_page(struct vm_object *o, struct vm_page *pg);
+
+// o locked: a new busy page at pgno, or NULL (no memory). Never sleeps.
+struct vm_page *vm_object_new_page(struct vm_object *o, pgno_t pgno, unsigned alloc_flags);
+
+static inline void vm_object_ref(struct vm_object *o)
+{
+    o->ops->ref(o);
+}
+static inline void vm_object_unref(struct vm_object *o)
+{
+    o->ops->unref(o);
+}
+
+// Shared anonymous memory of npages; NULL: no memory. One reference.
+struct vm_object *anon_object_create(pgno_t npages);
