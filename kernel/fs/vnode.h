@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Vnodes: one in-memory object for each file in use, whatever file system it lives in. A vnode
+// embeds its vm_object: a regular file's pages are its page cache, used by read, write and mmap
+// alike. After SunOS's vnodes (Kleiman 1986) with UVM's embedding.
+//
+// Locks: (v) the vnode's rwlock: read for lookup, read, stat; write for write, truncate and name changes;
+// held across user copies, so it comes before the map lock, and pagers never take it. (r) atomic.
+// Nesting: parent directory before child, otherwise by address.
+#pragma once
+
+#include "lib/types.h"
+#include "sync/rwlock.h"
+#include "vm/vm_object.h"
+
+struct mount;
+struct pollset;
+struct vnode;
+
+enum vnode_type { VREG, VDIR, VLNK, VCHR, VBLK, VFIFO };
+
+// Attributes, Linux's meaning and units.
+struct vattr {
+    uint64_t dev, ino;
+    uint32_t mode;              // type and permission bits, as st_mode
+    uint32_t nlink, uid, gid;
+    uint64_t rdev;
+    uint64_t size, blocks;      // bytes; 512-byte blocks
+    uint64_t atime_ns, mtime_ns, ctime_ns;
+};
+enum vattr_set { VA_MODE = 1, VA_SIZE = 2, VA_ATIME = 4, VA_MTIME = 8, VA_UID = 16, VA_GID = 32 };
+
+// What a read or write moves: user or kernel memory, consumed from the front.
+struct uio {
+    struct uio_vec {
+        vaddr_t base;
+        size_t len;
+    } *vec;                     // advanced as bytes are moved
+    unsigned nvec;
+    size_t resid;               // bytes still to move
+    off_t offset;               // in the file; advanced
+    bool write;                 // from memory to the file
+    bool user;                  // the vectors are user addresses
+};
+
+// For readdir: called per name; nonzero ends the listing (that entry is not consumed).
+typedef int (*readdir_fn)(void *arg, const char *name, size_t namelen, uint64_t ino, uint8_t d_type,
+                          off_t next);
+
+// Operations; v locked as the letter says (R read, W write, - not). All return errnos; NULL ones give the errno in brackets.
+struct vnode_ops {
+    int (*lookup)(struct vnode *dir, const char *name, size_t len, struct vnode **out);     // R [ENOTDIR]; out referenced, unlocked
+    int (*create)(struct vnode *dir, const char *name, size_t len, uint32_t mode, struct vnode **out);  // W [EPERM]
+    int (*mkdir)(struct vnode *dir, const char *name, size_t len, uint32_t mode);           // W [EPERM]
+    int (*symlink)(struct vnode *dir, const char *name, size_t len, const char *target);    // W [EPERM]
+    int (*link)(struct vnode *dir, const char *name, size_t len, struct vnode *v);          // W dir [EPERM]
+    int (*unlink)(struct vnode *dir, const char *name, size_t len);                         // W [EPERM]
+    int (*rmdir)(struct vnode *dir, const char *name, size_t len);                          // W [EPERM]
+    int (*rename)(struct vnode *from, const char *fname, size_t flen, struct vnode *to,
+                  const char *tname, size_t tlen);                                          // W both [EPERM]
+    int (*readdir)(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg);             // R [ENOTDIR]
+    int (*readlink)(struct vnode *v, char *buf, size_t size, size_t *len);                  // R [EINVAL]
+    int (*getattr)(struct vnode *v, struct vattr *va);                                      // R
+    int (*setattr)(struct vnode *v, const struct vattr *va, unsigned which);                // W [EPERM]
+    int (*open)(struct vnode *v, unsigned flags);                                           // - [ok]
+    void (*close)(struct vnode *v, unsigned flags);                                         // -
+    int (*read)(struct vnode *v, struct uio *uio, unsigned flags);      // - for devices and streams: lock what they need
+    int (*write)(struct vnode *v, struct uio *uio, unsigned flags);
+    int (*ioctl)(struct vnode *v, unsigned long cmd, vaddr_t arg);      // - [ENOTTY]
+    unsigned (*poll)(struct vnode *v, struct pollset *ps);              // - [always ready]; POLL* bits ready now
+    int (*fsync)(struct vnode *v, bool data_only);                      // - [ok]
+    void (*inactive)(struct vnode *v);                                  // - the last reference went; frees v
+};
+
+struct vnode {
+    struct vm_object object;    // the page cache; only VREG and mappable devices use it
+    struct rwlock lock;
+    const struct vnode_ops *ops;    // constant
+    enum vnode_type type;       // constant
+    struct mount *mount;        // constant
+    void *data;                 // the file system's; constant
+    uint64_t ino;               // constant
+    uint64_t size;              // (v), and the object's lock for growth seen by faults: bytes of a VREG
+    uint32_t nrefs;             // (r)
+    uint32_t nwriters;          // (r) open for writing; exec refuses (ETXTBSY) while > 0
+    struct vnode *covered_by;   // root of the file system mounted here, or NULL; constant after start-up
+    struct list link;           // in the file system's table of vnodes
+};
+
+void vnode_ref(struct vnode *v);
+void vnode_unref(struct vnode *v);              // may sleep; no vnode lock held
+
+// Regular files through the page cache: what a file system's read and write of VREG come to. Take the vnode's lock.
+int vnode_read(struct vnode *v, struct uio *uio, unsigned flags);
+int vnode_write(struct vnode *v, struct uio *uio, unsigned flags);      // O_APPEND honoured; ENOSPC, EFBIG
+int vnode_truncate(struct vnode *v, uint64_t size);
+int vnode_getattr(struct vnode *v, struct vattr *va);
+int vnode_fsync(struct vnode *v, bool data_only);
+
+// Reads into kernel memory (exec); 0 with *nread.
+int vnode_read_kernel(struct vnode *v, void *buf, size_t len, off_t offset, size_t *nread);
+
+// ---- names ----
+
+enum namei_flags { NAMEI_FOLLOW = 1, NAMEI_PARENT = 2, NAMEI_DIRECTORY = 4 };
+// Walks path (kernel memory, < PATH_MAX) from `cwd' or the root; at most 40 symlinks. 0 with *out referenced, unlocked; ENOENT,
+// ENOTDIR, ELOOP, ENAMETOOLONG, EACCES. With NAMEI_PARENT: the directory that holds the last component, and that component in *last.
+#define PATH_MAX 4096
+#define NAME_MAX 255
+struct namei_last {
+    const char *name;           // inside path
+    size_t len;
+    bool must_be_dir;           // a slash followed it
+};
+int namei(struct vnode *cwd, const char *path, unsigned flags, struct vnode **out,
+          struct namei_last *last);
+// The absolute path of a directory, for getcwd and /proc; ENOENT if it was removed, ERANGE.
+int vnode_path(struct vnode *v, char *buf, size_t size);
+
+extern struct vnode *root_vnode;                // constant after start-up
+int vfs_mount_root(void);                       // the disk's file system on /, procfs on /proc, devices on /dev
+int vfs_sync(void);                             // everything to the device
