@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The one entrance: `make help` lists the targets and variables.
+#
+# The parts' own rules are in kernel/kernel.mk, user/user.mk and mkfs/mkfs.mk. They use from here:
+# O (where everything is built), CC LD AR OBJCOPY NM OBJDUMP (for amd64), HOSTCC, PYTHON, WARNINGS,
+# LLVM, UBSAN, Q (`$(Q)command`) and say (`$(call say,CC,$@)`).
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+include mk/toolchain.mk
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))'
+endif
+WARNINGS := -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror)
+
+.PHONY: all help setup image qemu run gdb check bench clean format-check check-values
+all:
+
+# Each part adds its rules once it is there.
+include $(wildcard kernel/kernel.mk user/user.mk mkfs/mkfs.mk)
+include mk/image.mk mk/boot.mk mk/tests.mk
+
+all: $(if $(wildcard kernel/kernel.mk),$(O)/kernel.elf) image
+
+help:
+	@cat mk/help.txt
+
+setup:
+	./setup
+
+clean:
+	$(call say,RM,build)
+	$(Q)rm -rf build
+
+# Formatting is a matter of the checked-in .clang-format; starters and solutions alike.
+format-check:
+	$(Q)git ls-files '*.c' '*.h' | xargs -r clang-format --dry-run -Werror

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where the CPUs of a QEMU stand, read through its monitor: for the report on a hang.
+
+Frames are found by the chain of saved frame pointers, which the kernel is built to keep, and named
+by addr2line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+
+from grade import qemu
+
+MAX_FRAMES = 24
+KERNEL_HALF = 1 << 63
+FLAG_IF = 1 << 9
+
+
+@dataclass
+class Cpu:
+    number: int
+    rip: int
+    rbp: int
+    rsp: int
+    interrupts: bool
+    halted: bool
+
+
+def cpus(vm: qemu.Qemu) -> list[Cpu]:
+    """The registers of every CPU. Raises OSError if QEMU does not answer."""
+    found = []
+    for number in range(vm.machine.cpus):
+        text = vm.monitor("info registers", number)
+        value = {
+            name: int(digits, 16) for name, digits in re.findall(r"\b([ER]\w\w|HLT)=\s*(\w+)", text)
+        }
+        flags = value.get("RFL", value.get("EFL", 0))
+        found.append(
+            Cpu(
+                number,
+                value.get("RIP", value.get("EIP", 0)),
+                value.get("RBP", value.get("EBP", 0)),
+                value.get("RSP", value.get("ESP", 0)),
+                bool(flags & FLAG_IF),
+                bool(value.get("HLT", 0)),
+            )
+        )
+    return found
+
+
+def all_stopped(vm: qemu.Qemu) -> bool:
+    """Whether nothing can ever run again: every CPU halted with interrupts off."""
+    try:
+        return all(cpu.halted and not cpu.interrupts for cpu in cpus(vm))
+    except OSError:
+        return False
+
+
+def of_all_cpus(vm: qemu.Qemu) -> str:
+    """A symbolised backtrace of every CPU, as text."""
+    lines = []
+    try:
+        for cpu in cpus(vm):
+            state = "halted" if cpu.halted else "running"
+            flag = "on" if cpu.interrupts else "off"
+            lines.append(f"CPU {cpu.number}: {state}, interrupts {flag}, rsp {cpu.rsp:#x}")
+            frames = _frames(vm, cpu)
+            lines += [f"    {name}" for name in _names(str(vm.machine.kernel), frames)]
+    except OSError as error:
+        lines.append(f"no backtrace: {error}")
+    return "\n".join(lines)
+
+
+def _frames(vm: qemu.Qemu, cpu: Cpu) -> list[int]:
+    frames = [cpu.rip]
+    rbp = cpu.rbp
+    while rbp >= KERNEL_HALF and rbp % 8 == 0 and len(frames) < MAX_FRAMES:
+        words = re.findall(r"0x([0-9a-f]{16})", vm.monitor(f"x/2gx {rbp:#x}", cpu.number))
+        if len(words) < 2:
+            break
+        saved, back = int(words[-2], 16), int(words[-1], 16)
+        if back < KERNEL_HALF:
+            break
+        frames.append(back)
+        if saved <= rbp:
+            break
+        rbp = saved
+    return frames
+
+
+def _names(kernel: str, frames: list[int]) -> list[str]:
+    tool = os.environ.get("ADDR2LINE") or "addr2line"
+    # A return address points after the call: look up the call itself.
+    wanted = [f"{at if i == 0 else at - 1:#x}" for i, at in enumerate(frames)]
+    try:
+        done = subprocess.run(
+            [tool, "-fpe", kernel, *wanted], capture_output=True, text=True, timeout=20, check=False
+        )
+        named = done.stdout.splitlines()
+    except (OSError, subprocess.TimeoutExpired):
+        named = []
+    here = os.getcwd() + "/"
+    texts = [line.replace(here, "") for line in named] + ["?"] * len(frames)
+    return [f"{at:#018x} {text}" for at, text in zip(frames, texts)]

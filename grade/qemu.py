@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One QEMU: its command line, its process, and the pipes to it.
+
+Console, records and monitor are inherited descriptors, and the disk's overlay is a file that
+QEMU has already unlinked: a run leaves nothing behind. QEMU dies with its driver, also when the
+driver is killed by SIGKILL (Linux's parent-death signal).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.parse
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+QEMU = os.environ.get("QEMU") or "qemu-system-x86_64"
+DISK_ID = "disk"
+RECORD_PORT = 0xE9
+EXIT_PORT = 0xF4
+# Exit status of QEMU when the guest writes v to the exit port: 2v + 1.
+EXIT_POWEROFF = 1
+EXIT_PANIC = 3
+# With -no-reboot a triple fault ends QEMU, with this status.
+EXIT_RESET = 0
+
+MACHINE = "microvm,acpi=off,pcie=off,usb=off,x-option-roms=off"
+CPU = "qemu64,+smep,+smap,+fsgsbase,+pdpe1gb,+rdrand"
+RTC = "base=2024-01-01T00:00:00,clock=vm"
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Machine:
+    """What to boot, on what."""
+
+    kernel: Path
+    disk: Path | None = None
+    cpus: int = 1
+    mem: str = "128M"
+    words: list[str] = field(default_factory=list)
+    """Words of the kernel's command line."""
+    seed: int | None = None
+    jitter: int | None = None
+    icount: bool = False
+    """Count instructions: one CPU thread, a virtual clock, every run alike."""
+    persist: bool = False
+    """Write to the disk image itself, not to an overlay that is thrown away."""
+    write_log: Path | None = None
+    """Log every write and flush of the disk here, in the format of dm-log-writes."""
+    extra: list[str] = field(default_factory=list)
+    """More arguments for QEMU."""
+
+    def command_line(self) -> str:
+        words = list(self.words)
+        if self.seed is not None:
+            words.append(f"seed={self.seed}")
+        if self.jitter is not None:
+            words.append(f"jitter={self.jitter}")
+        return " ".join(words)
+
+    def arguments(self) -> list[str]:
+        """QEMU's arguments, but for the channels."""
+        args = [QEMU, "-M", MACHINE, "-cpu", CPU, "-m", self.mem, "-smp", str(self.cpus)]
+        args += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+        args += ["-rtc", RTC]
+        if self.icount:
+            args += ["-icount", "shift=0,sleep=off", "-accel", "tcg,thread=single"]
+        else:
+            args += ["-accel", "tcg"]
+        if self.seed is not None:
+            args += ["-seed", str(self.seed)]
+        args += ["-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1"]
+        args += ["-device", f"isa-debugcon,iobase={RECORD_PORT:#x},chardev=records"]
+        args += self._disk_arguments()
+        return args + ["-kernel", str(self.kernel), "-append", self.command_line(), *self.extra]
+
+    def _disk_arguments(self) -> list[str]:
+        if self.disk is None:
+            return []
+        device = ["-device", f"virtio-blk-device,drive={DISK_ID}"]
+        if self.write_log is not None:
+            return [
+                *_blockdev("image", "file", filename=str(self.disk)),
+                *_blockdev("log", "file", filename=str(self.write_log)),
+                *_blockdev(DISK_ID, "blklogwrites", file="image", log="log"),
+                *device,
+            ]
+        snapshot = "off" if self.persist else "on"
+        cache = "writeback" if self.persist else "unsafe"
+        drive = f"if=none,id={DISK_ID},format=raw,snapshot={snapshot},cache={cache}"
+        return ["-drive", f"{drive},file={str(self.disk).replace(',', ',,')}", *device]
+
+
+def _blockdev(node: str, driver: str, **options: str) -> list[str]:
+    return ["-blockdev", json.dumps({"driver": driver, "node-name": node, **options})]
+
+
+def run_word(command: str) -> str:
+    """The word of the kernel's command line that has init run `command`."""
+    return "run=" + urllib.parse.quote(command, safe="/:,._-+")
+
+
+class Qemu:
+    """A running QEMU. A context manager: leaving it kills QEMU and whatever it started.
+
+    `console` and `records` are descriptors to read from, `console_in` is the writing end of the
+    guest's console. With `tty` the console is this process's terminal instead, with QEMU's keys
+    (^A x quits), and the two console pipes are None.
+    """
+
+    def __init__(self, machine: Machine, tty: bool = False, paused: bool = False) -> None:
+        self.machine = machine
+        self.tty = tty
+        self.paused = paused
+        self.console: int | None = None
+        self.console_in: int | None = None
+        self.records = -1
+        self.process: subprocess.Popen[bytes] | None = None
+        self._records: socket.socket | None = None
+        self._monitor: socket.socket | None = None
+        self._errors = b""
+
+    def __enter__(self) -> "Qemu":
+        self._records, records_guest = socket.socketpair()
+        self._monitor, monitor_guest = socket.socketpair()
+        self.records = self._records.fileno()
+        args = self.machine.arguments()
+        args += ["-chardev", f"socket,id=records,fd={records_guest.fileno()}"]
+        args += ["-chardev", f"socket,id=qmp,fd={monitor_guest.fileno()}"]
+        args += ["-mon", "chardev=qmp,mode=control"]
+        args += ["-chardev", f"stdio,id=con,signal=off{',mux=on' if self.tty else ''}"]
+        args += ["-serial", "chardev:con"]
+        if self.tty:
+            args += ["-mon", "chardev=con,mode=readline"]
+        if self.paused:
+            args += ["-S"]
+        with records_guest, monitor_guest:
+            self._start(args, (records_guest.fileno(), monitor_guest.fileno()))
+        return self
+
+    def _start(self, args: list[str], pass_fds: tuple[int, ...]) -> None:
+        pipe = None if self.tty else subprocess.PIPE
+        try:
+            self.process = subprocess.Popen(
+                args,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                bufsize=0,
+                pass_fds=pass_fds,
+                start_new_session=not self.tty,
+                preexec_fn=_die_with_parent(os.getpid()),
+            )
+        except FileNotFoundError:
+            raise SystemExit(
+                f"strata: {args[0]} not found: install qemu-system-x86 (./setup does)"
+            ) from None
+        if not self.tty:
+            assert self.process.stdin and self.process.stdout
+            self.console = self.process.stdout.fileno()
+            self.console_in = self.process.stdin.fileno()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        assert self.process and self._records and self._monitor
+        self._records.close()
+        self._monitor.close()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+
+    def kill(self) -> None:
+        """Ends QEMU and its process group, if still there."""
+        assert self.process
+        if self.process.poll() is None:
+            try:
+                if self.tty:
+                    self.process.kill()
+                else:
+                    os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.process.wait()
+
+    def wait(self) -> int:
+        """Waits for QEMU to end of itself; its exit status, negative for a signal."""
+        assert self.process
+        if self.process.stderr and not self._errors:
+            self._errors = self.process.stderr.read()
+        return self.process.wait()
+
+    def errors(self) -> str:
+        """What QEMU wrote to its standard error. Only once it has ended."""
+        assert self.process
+        if self.process.stderr and not self._errors:
+            self._errors = self.process.stderr.read()
+        return self._errors.decode(errors="replace")
+
+    def monitor(self, command: str, cpu: int = 0) -> str:
+        """The answer of QEMU's human monitor to `command`, seen from CPU number `cpu`."""
+        arguments = {"command-line": command, "cpu-index": cpu}
+        answer = self._qmp("human-monitor-command", arguments)
+        return str(answer)
+
+    def _qmp(self, name: str, arguments: dict[str, Any]) -> Any:
+        assert self._monitor
+        if not hasattr(self, "_monitor_file"):
+            self._monitor.settimeout(10)
+            self._monitor_file = self._monitor.makefile("rw", encoding="utf-8")
+            self._monitor_file.readline()
+            self._qmp("qmp_capabilities", {})
+        self._monitor_file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self._monitor_file.flush()
+        while True:
+            line = self._monitor_file.readline()
+            if not line:
+                raise OSError("QEMU closed its monitor")
+            answer = json.loads(line)
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                raise OSError(f"QEMU's monitor: {answer['error']['desc']}")
+
+
+def _die_with_parent(parent: int) -> Callable[[], None] | None:
+    """What the child does before it becomes QEMU, so that it cannot outlive its driver."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def arm() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return arm
+
+
+def end_on_signals() -> None:
+    """Turns SIGTERM and SIGHUP into an orderly exit, so that `with Qemu` cleans up."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGHUP, leave)

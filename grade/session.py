@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One boot from start to end, and the name of its end.
+
+A session's verdict rests on the record channel and on QEMU's exit status, never on console text.
+A hang is called when every CPU is halted with interrupts off (nothing can ever wake it), or when
+the wall-clock limit is over.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Callable
+
+from grade import backtrace, qemu
+from grade.records import RecordError, RecordReader
+
+QUIET_SECONDS = 1.0
+CHUNK = 65536
+
+
+class End(Enum):
+    """How a session ended; the value is the exit status of `make run` for it."""
+
+    EXIT = 0
+    PANIC = 70
+    HANG = 71
+    TRIPLE_FAULT = 72
+    POWER_OFF = 73
+    BAD_RECORDS = 74
+    QEMU = 75
+
+
+@dataclass
+class Outcome:
+    end: End
+    status: int = 0
+    """The command's exit status, when end is EXIT."""
+    detail: str = ""
+    console: bytes = b""
+    records: list[bytes] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def describe(self) -> str:
+        """One line: the name of the end, and what is known about it."""
+        name = self.end.name.lower().replace("_", " ")
+        if self.end is End.EXIT:
+            return f"exit {self.status}"
+        return f"{name}: {self.detail}" if self.detail else name
+
+    def exit_status(self) -> int:
+        return self.status if self.end is End.EXIT else self.end.value
+
+
+class Session:
+    """Boots `machine`, collects console and records until QEMU ends, and judges.
+
+    `on_console` and `on_record` see the bytes and payloads as they come. `limit` is in seconds of
+    wall-clock time, 0 for none. `want_exit` says whether an "exit" record is due before power-off.
+    """
+
+    def __init__(
+        self,
+        machine: qemu.Machine,
+        limit: float = 300.0,
+        want_exit: bool = True,
+        on_console: Callable[[bytes], None] | None = None,
+        on_record: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self.machine = machine
+        self.limit = limit
+        self.want_exit = want_exit
+        self.on_console = on_console
+        self.on_record = on_record
+        self.console = bytearray()
+        self.payloads: list[bytes] = []
+        self._reader = RecordReader()
+        self._record_error = ""
+
+    def run(self) -> Outcome:
+        started = time.monotonic()
+        with qemu.Qemu(self.machine) as vm:
+            assert vm.process and vm.process.stdin
+            vm.process.stdin.close()
+            hang = self._pump(vm, started)
+            if hang:
+                vm.kill()
+                outcome = Outcome(End.HANG, detail=hang)
+            else:
+                outcome = self._judge(vm.wait(), vm.errors())
+        outcome.console = bytes(self.console)
+        outcome.records = self.payloads
+        outcome.seconds = time.monotonic() - started
+        return outcome
+
+    def _pump(self, vm: qemu.Qemu, started: float) -> str:
+        """Carries bytes until QEMU ends. A description of the hang if it had to be given up."""
+        takers = {vm.console: self._take_console, vm.records: self._take_records}
+        quiet_since = time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            for fd in takers:
+                assert fd is not None
+                selector.register(fd, selectors.EVENT_READ)
+            while selector.get_map():
+                events = selector.select(timeout=QUIET_SECONDS)
+                for key, _ in events:
+                    if data := os.read(key.fd, CHUNK):
+                        takers[key.fd](data)
+                    else:
+                        selector.unregister(key.fd)
+                now = time.monotonic()
+                if self.limit and now - started > self.limit:
+                    return f"no end after {self.limit:g} s\n" + backtrace.of_all_cpus(vm)
+                if events:
+                    quiet_since = now
+                elif now - quiet_since >= QUIET_SECONDS and backtrace.all_stopped(vm):
+                    where = backtrace.of_all_cpus(vm)
+                    return "every CPU is halted with interrupts off\n" + where
+        return ""
+
+    def _take_console(self, data: bytes) -> None:
+        self.console += data
+        if self.on_console:
+            self.on_console(data)
+
+    def _take_records(self, data: bytes) -> None:
+        if self._record_error:
+            return
+        try:
+            for payload in self._reader.feed(data):
+                self.payloads.append(payload)
+                if self.on_record:
+                    self.on_record(payload)
+        except RecordError as error:
+            self._record_error = str(error)
+
+    def _judge(self, status: int, errors: str) -> Outcome:
+        panic = self._last(b"panic")
+        if panic is not None or status == qemu.EXIT_PANIC:
+            return Outcome(End.PANIC, detail=panic or "without a record")
+        if not self._record_error:
+            try:
+                self._reader.finish()
+            except RecordError as error:
+                self._record_error = str(error)
+        if self._record_error:
+            return Outcome(End.BAD_RECORDS, detail=self._record_error)
+        if status == qemu.EXIT_RESET:
+            return Outcome(End.TRIPLE_FAULT, detail=errors.strip())
+        # QEMU's own errors end it with the status that also means power-off.
+        if status != qemu.EXIT_POWEROFF or (errors and not self.payloads):
+            return Outcome(End.QEMU, detail=f"QEMU ended with status {status}. {errors.strip()}")
+        exit_text = self._last(b"exit")
+        if exit_text is None or not exit_text.isdecimal():
+            if self.want_exit:
+                return Outcome(End.POWER_OFF, detail="powered off with no exit status recorded")
+            return Outcome(End.EXIT, 0)
+        return Outcome(End.EXIT, int(exit_text))
+
+    def _last(self, word: bytes) -> str | None:
+        """The rest of the last record that begins with `word`."""
+        for payload in reversed(self.payloads):
+            first, _, rest = payload.partition(b" ")
+            if first == word:
+                return rest.decode(errors="replace").strip()
+        return None

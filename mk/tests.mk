@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What the tests need built, and `make check`.
+
+# Test guests: the harness's own little kernels, one for each way to end.
+GUESTS := $(foreach v,ok panic hang spin triple early garbage,$(O)/tests/guests/$(v).elf)
+guest-variant = $(shell echo $(1) | tr a-z A-Z)
+
+$(O)/tests/guests/%.elf: tests/guests/guest.S tests/guests/guest.ld
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -m64 -c -DVARIANT_$(call guest-variant,$*) -o $(@:.elf=.o) $<
+	$(Q)$(LD) -n -T tests/guests/guest.ld -o $@ $(@:.elf=.o)
+
+# Host unit tests: each tests/host/NAME.c is one program, with the sanitizers. Lines in it say
+# what it is linked with and which flags it wants beyond these:
+#   // link: kernel/lib/rbtree.c tests/host/lib/fake_locks.c
+#   // cflags: -DSOME=1
+# Sources that several tests share are in tests/host/lib/. A test gets a seed as its argument.
+HOST_TESTS := $(patsubst tests/host/%.c,$(O)/tests/host/%,$(wildcard tests/host/*.c))
+HOST_CFLAGS := -std=gnu17 -g -O1 $(WARNINGS) -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -Ikernel -Itests/host -I.
+host-words = $(shell sed -n 's|^// $(1): *||p' $(2))
+
+$(O)/tests/host/%: tests/host/%.c
+	$(call say,HOST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(call host-words,cflags,$<) -MMD -MP -MF $@.d -o $@ $< \
+		$(call host-words,link,$<)
+
+define host-links
+$(O)/tests/host/$(1): $(call host-words,link,tests/host/$(1).c)
+-include $(O)/tests/host/$(1).d
+endef
+ifneq ($(filter check $(O)/tests/host/%,$(goals)),)
+$(foreach test,$(notdir $(HOST_TESTS)),$(eval $(call host-links,$(test))))
+endif
+
+TEST ?=
+SUITE ?=
+
+check: all $(GUESTS) $(HOST_TESTS)
+	@$(call finally,$(PYTHON) -m tests.run --out $(O) --suite '$(SUITE)' --test '$(TEST)')

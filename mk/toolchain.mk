@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Finds the tools, names the build directory, refuses variables that make no sense.
+
+CPUS ?= 1
+MEM ?= 128M
+SEED ?=
+JITTER ?=
+LIMIT ?=
+ICOUNT ?=
+PERSIST ?=
+APPEND ?=
+CMD ?=
+EXTRA ?=
+LLVM ?=
+UBSAN ?=
+WERROR ?=
+V ?=
+
+# Flags are 1, 0 or nothing.
+check-flag = $(if $(filter-out 0 1,$($(1))),$(error strata: $(1)=$($(1)): must be 1, 0 or nothing))
+$(foreach flag,LLVM UBSAN WERROR V ICOUNT PERSIST,$(call check-flag,$(flag)))
+ifeq ($(LLVM),0)
+override LLVM :=
+endif
+ifeq ($(UBSAN),0)
+override UBSAN :=
+endif
+
+# One shell finds all that can be found, as name=path words.
+TOOL_NAMES := x86_64-elf-gcc x86_64-linux-gnu-gcc gcc cc clang ld.lld llvm-objcopy musl-gcc \
+	qemu-system-x86_64 gdb python3
+found := $(shell for t in $(TOOL_NAMES); do command -v $$t >/dev/null 2>&1 && echo $$t; done; \
+	echo arch-$$(uname -m); test -d /usr/lib/python3/dist-packages/pexpect && echo dist-python)
+
+# Debian's own python3 has the modules that setup installs; another one first in PATH may not.
+PYTHON := $(if $(filter dist-python,$(found)),/usr/bin/python3,python3)
+
+ifeq ($(LLVM),1)
+  TOOLCHAIN := llvm
+  CC := clang --target=x86_64-linux-gnu
+  LD := ld.lld
+  AR := llvm-ar
+  OBJCOPY := llvm-objcopy
+  NM := llvm-nm
+  OBJDUMP := llvm-objdump
+  ADDR2LINE := llvm-addr2line
+  missing := $(if $(filter clang,$(found)),,clang) $(if $(filter ld.lld,$(found)),,lld) \
+	$(if $(filter llvm-objcopy,$(found)),,llvm)
+else
+  TOOLCHAIN := gcc
+  native := $(if $(filter arch-x86_64 arch-amd64,$(found)),gcc)
+  cross-gcc := $(firstword $(filter x86_64-elf-gcc x86_64-linux-gnu-gcc,$(found)) \
+	$(filter $(native),$(found)))
+  CROSS := $(patsubst %gcc,%,$(cross-gcc))
+  CC := $(CROSS)gcc
+  LD := $(CROSS)ld
+  AR := $(CROSS)ar
+  OBJCOPY := $(CROSS)objcopy
+  NM := $(CROSS)nm
+  OBJDUMP := $(CROSS)objdump
+  ADDR2LINE := $(CROSS)addr2line
+  missing := $(if $(cross-gcc),,gcc (or gcc-x86-64-linux-gnu))
+endif
+HOSTCC := $(if $(filter gcc,$(found)),gcc,cc)
+MUSLCC := $(filter musl-gcc,$(found))
+O := build/$(TOOLCHAIN)$(if $(filter 1,$(UBSAN)),-ubsan)
+
+# What a goal needs beyond the compiler.
+goals := $(or $(MAKECMDGOALS),all)
+ifneq ($(filter qemu run gdb check bench,$(goals)),)
+  missing += $(if $(filter qemu-system-x86_64,$(found)),,qemu-system-x86)
+  missing += $(if $(filter python3 dist-python,$(found)),,python3)
+endif
+ifneq ($(filter gdb,$(goals)),)
+  missing += $(if $(filter gdb,$(found)),,gdb)
+endif
+ifneq ($(filter-out help setup clean,$(goals)),)
+  ifneq ($(strip $(missing)),)
+    $(error strata: these packages are missing: $(strip $(missing)). Install them, or run ./setup)
+  endif
+endif
+
+# Values of the machine are looked at before anything is built.
+ifneq ($(filter qemu run gdb check bench,$(goals)),)
+  ifneq ($(CPUS) $(MEM) $(SEED)$(JITTER)$(LIMIT),1 128M )
+    complaint := $(shell CPUS='$(CPUS)' MEM='$(MEM)' SEED='$(SEED)' JITTER='$(JITTER)' \
+	LIMIT='$(LIMIT)' $(PYTHON) -m grade.options 2>&1)
+    ifneq ($(complaint),)
+      $(error $(complaint))
+    endif
+  endif
+endif
+ifneq ($(filter run,$(goals)),)
+  ifeq ($(strip $(value CMD)),)
+    $(error strata: CMD is missing: make run CMD='ls -l /')
+  endif
+endif
+
+# A command may hold dollar signs of the guest's shell: it is passed on as it was written.
+STRATA_CMD := $(value CMD)
+EXPORTED := CPUS MEM SEED JITTER LIMIT ICOUNT PERSIST APPEND V LLVM UBSAN STRATA_CMD \
+	NM ADDR2LINE O
+export $(EXPORTED)

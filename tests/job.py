@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What suites and runner share: the configuration, a job, and a test's result."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Iterator
+
+from grade import qemu
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Result:
+    name: str
+    ok: bool
+    detail: str = ""
+    """For a failure: what was checked, what came, what was expected."""
+    repro: str = ""
+    """One command that shows the failure again; by default make check of this test alone."""
+    skipped: str = ""
+    """Why the test could not be run here; empty if it was."""
+    seconds: float = 0.0
+
+
+@dataclass
+class Job:
+    """A piece of work that gives results. Its name is its result's, or a prefix of its results'."""
+
+    name: str
+    run: Callable[[], Iterator[Result]]
+    heavy: bool = False
+    """Uses all processors itself: nothing else runs beside it."""
+
+
+@dataclass
+class Config:
+    """How `make check` was called."""
+
+    out: Path
+    cpus: int
+    mem: str
+    seed: int
+    jitter: int | None
+    make_words: list[str] = field(default_factory=list)
+    """Variables that select this build, for commands that reproduce a failure."""
+
+    @property
+    def kernel(self) -> Path:
+        return self.out / "kernel.elf"
+
+    @property
+    def disk(self) -> Path:
+        return self.out / "disk.img"
+
+    def machine(self, **changes: object) -> qemu.Machine:
+        """The machine under test, with some of its fields changed."""
+        values: dict[str, object] = {
+            "kernel": self.kernel,
+            "disk": self.disk,
+            "cpus": self.cpus,
+            "mem": self.mem,
+            "seed": self.seed,
+            "jitter": self.jitter,
+        }
+        values.update(changes)
+        return qemu.Machine(**values)  # type: ignore[arg-type]
+
+    def make(self, goal: str, **variables: object) -> str:
+        """A make command line for this build, with this machine unless told otherwise."""
+        given: dict[str, object] = {"CPUS": self.cpus, "MEM": self.mem, "SEED": self.seed}
+        given.update({"JITTER": self.jitter} if self.jitter is not None else {})
+        given.update(variables)
+        words = [f"{name}={shlex.quote(str(value))}" for name, value in given.items()]
+        return " ".join(["make", goal, *self.make_words, *words])
+
+    def make_check(self, name: str) -> str:
+        words = list(self.make_words)
+        for variable in ("CPUS", "MEM", "SEED", "JITTER"):
+            if value := os.environ.get(variable):
+                words.append(f"{variable}={value}")
+        return " ".join(["make", "check", *words, f"TEST={shlex.quote(name)}"])
+
+
+def wanted(name: str, pattern: str) -> bool:
+    """Whether the job or result `name` is asked for by `pattern`, a name, prefix or glob."""
+    if not pattern:
+        return True
+    if any(letter in pattern for letter in "*?["):
+        return fnmatch.fnmatchcase(name, pattern)
+    return name == pattern or name.startswith(pattern + "/") or pattern.startswith(name + "/")

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The harness tests itself: on tiny kernels that end in each of the ways a run can end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import Iterator
+
+from grade import qemu
+from grade.records import RecordError, RecordReader, frame
+from grade.session import End
+from tests.job import ROOT, Config, Job, Result
+
+# Guest, exit status of run, what standard output holds, what standard error holds.
+ENDS: list[tuple[str, int, str, str]] = [
+    ("ok", 7, "run=say%20%22hi%22%20%24x%20%26%26%20y%3D%25 quiet\n", ""),
+    ("panic", End.PANIC.value, "", "strata: panic: made to panic\n"),
+    ("hang", End.HANG.value, "one line\n", "strata: hang: every CPU is halted"),
+    ("spin", End.HANG.value, "one line\n", "strata: hang: no end after 2 s"),
+    ("triple", End.TRIPLE_FAULT.value, "", "strata: triple fault\n"),
+    ("early", End.POWER_OFF.value, "one line\n", "strata: power off: powered off with no exit"),
+    ("garbage", End.BAD_RECORDS.value, "", "strata: bad records: frame 1 has checksum deadbeef"),
+]
+COMMAND = 'say "hi" $x && y=%'
+REFUSED = [
+    ("qemu", "CPUS=9", "CPUS=9: must be a whole number from 1 to 8"),
+    ("run", "CPUS=0", "CPUS=0: must be"),
+    ("check", "MEM=5M", "MEM=5M: must be from 24M to 6G"),
+    ("gdb", "MEM=lots", "MEM=lots: must be a number with M or G"),
+    ("qemu", "SEED=x", "SEED=x: must be a whole number"),
+    ("qemu", "JITTER=-1", "JITTER=-1: must be a whole number"),
+    ("all", "UBSAN=yes", "UBSAN=yes: must be 1, 0 or nothing"),
+    ("run", "CMD=", "CMD is missing"),
+]
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment without what an outer make put there."""
+    dropped = ("CPUS", "MEM", "SEED", "JITTER", "LIMIT", "ICOUNT", "APPEND", "V", "O")
+    env = {k: v for k, v in os.environ.items() if k not in dropped and not k.startswith("MAKE")}
+    return {**env, **more}
+
+
+def guest_run(config: Config, guest: str, limit: int) -> subprocess.Popen[str]:
+    kernel = config.out / "tests" / "guests" / f"{guest}.elf"
+    return subprocess.Popen(
+        [sys.executable, "-m", "grade.run", "--kernel", str(kernel), "--limit", str(limit)],
+        cwd=ROOT,
+        env=clean_environment(STRATA_CMD=COMMAND),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def check_end(config: Config, guest: str, status: int, out: str, err: str) -> Iterator[Result]:
+    """One way to end: its exit status and its name. Only `spin` needs its limit to be reached."""
+    process = guest_run(config, guest, 2 if guest == "spin" else 120)
+    got_out, got_err = process.communicate()
+    right = process.returncode == status and got_out == out and err in got_err
+    detail = f"expected status {status}, output {out!r}, on stderr {err!r}\n"
+    detail += f"got      status {process.returncode}, output {got_out!r}, on stderr {got_err!r}"
+    yield Result(f"harness/end/{guest}", right, detail)
+
+
+def qemu_of(driver: int) -> list[int]:
+    """The processes whose parent is `driver`."""
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(driver)], capture_output=True, text=True, check=False
+    )
+    return [int(word) for word in children.stdout.split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(condition: object, seconds: float = 60.0) -> bool:
+    """Polls until `condition()` holds; the limit is only there to end a broken run."""
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def check_kill(config: Config, number: signal.Signals) -> Iterator[Result]:
+    """A driver that is killed takes its QEMU with it."""
+    name = f"harness/kill/{number.name}"
+    process = guest_run(config, "spin", 600)
+    wait_until(lambda: qemu_of(process.pid))
+    children = qemu_of(process.pid)
+    process.send_signal(number)
+    process.communicate()
+    gone = wait_until(lambda: not any(alive(pid) for pid in children))
+    detail = f"QEMU {children} after its driver {process.pid} got {number.name}: gone is {gone}"
+    yield Result(name, bool(children) and gone, detail)
+
+
+def check_refused(goal: str, word: str, message: str) -> Iterator[Result]:
+    """A make variable that makes no sense is refused before anything is built."""
+    done = subprocess.run(
+        ["make", goal, word, "O=build/never"],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    right = done.returncode == 2 and message in done.stderr and not (ROOT / "build/never").exists()
+    detail = f"expected status 2 and {message!r}\ngot status {done.returncode}, {done.stderr!r}"
+    yield Result(f"harness/refuse/{goal}-{word}", right, detail)
+
+
+def check_records() -> Iterator[Result]:
+    """Frames survive any cutting of the stream; any flipped byte is noticed."""
+    rng = random.Random(1)
+    payloads = [rng.randbytes(rng.choice((0, 1, 7, 4096))) for _ in range(20)]
+    stream = b"".join(frame(i, payload) for i, payload in enumerate(payloads))
+    reader, got, at = RecordReader(), [], 0
+    while at < len(stream):
+        step = rng.choice((1, 2, 3, 50, 5000))
+        got += reader.feed(stream[at : at + step])
+        at += step
+    reader.finish()
+    yield Result("harness/records/cut", got == payloads, f"expected {payloads}\ngot {got}")
+    short = b"".join(frame(i, payload) for i, payload in enumerate([b"boot", b"exit 3", b""]))
+    missed = [at for at in range(len(short)) if not _notices(short, at)]
+    yield Result("harness/records/damage", not missed, f"unnoticed damage at bytes {missed}")
+
+
+def _notices(stream: bytes, at: int) -> bool:
+    """Whether the stream with the byte at `at` flipped is refused."""
+    reader = RecordReader()
+    try:
+        reader.feed(stream[:at] + bytes([stream[at] ^ 0x10]) + stream[at + 1 :])
+        reader.finish()
+    except RecordError:
+        return True
+    return False
+
+
+def check_run_word() -> Iterator[Result]:
+    """The command survives its way over the kernel's command line as one word."""
+    word = qemu.run_word("a b\tc\nd=%41 é")
+    expected = "run=a%20b%09c%0Ad%3D%2541%20%C3%A9"
+    yield Result("harness/run-word", word == expected, f"expected {expected}\ngot      {word}")
+
+
+def jobs(config: Config) -> list[Job]:
+    found = [Job("harness/records", check_records), Job("harness/run-word", check_run_word)]
+    for guest, status, out, err in ENDS:
+        found.append(
+            Job(
+                f"harness/end/{guest}",
+                lambda g=guest, s=status, o=out, e=err: check_end(config, g, s, o, e),
+            )
+        )
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+        found.append(Job(f"harness/kill/{number.name}", lambda n=number: check_kill(config, n)))
+    for goal, word, message in REFUSED:
+        found.append(
+            Job(
+                f"harness/refuse/{goal}-{word}",
+                lambda g=goal, w=word, m=message: check_refused(g, w, m),
+            )
+        )
+    return found

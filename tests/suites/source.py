@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The rules that every source file keeps: licence line, header comment, size, plain text."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Callable, Iterator
+
+from tests.job import ROOT, Config, Job, Result
+
+SUFFIXES = (".c", ".h", ".S", ".ld", ".py", ".mk", ".sh")
+NAMES = ("Makefile", "setup", "run")
+MAX_LINES = 450
+MAX_COLUMNS = 100
+SPDX = "SPDX-License-Identifier: BSD-2-Clause"
+NOTE_TO_SELF = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
+
+
+def source_files() -> list[Path]:
+    """The files under version control, and new ones that are not ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = (ROOT / line for line in listed.stdout.splitlines())
+    return sorted(p for p in paths if p.is_file() and (p.suffix in SUFFIXES or p.name in NAMES))
+
+
+def licence(lines: list[str]) -> Iterator[tuple[int, str]]:
+    if not any(SPDX in line for line in lines[:2]):
+        yield 1, f"no `{SPDX}` in the first two lines"
+
+
+def header(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """After the licence line comes a comment (or docstring) that says what the file is for."""
+    rest = [line.strip() for line in lines[:4] if SPDX not in line and not line.startswith("#!")]
+    if not any(line.startswith(("//", "/*", "*", "#", '"""')) for line in rest[:2]):
+        yield 2, "no comment that says what the file is for"
+
+
+def size(lines: list[str]) -> Iterator[tuple[int, str]]:
+    if len(lines) > MAX_LINES:
+        yield len(lines), f"{len(lines)} lines, more than {MAX_LINES}"
+
+
+def columns(lines: list[str]) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(lines, 1):
+        if len(line.expandtabs(4)) > MAX_COLUMNS:
+            yield number, f"{len(line.expandtabs(4))} columns, more than {MAX_COLUMNS}"
+        elif line != line.rstrip():
+            yield number, "spaces at the end of the line"
+
+
+def notes(lines: list[str]) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(lines, 1):
+        if NOTE_TO_SELF.search(line):
+            yield number, "a note to self"
+
+
+RULES: dict[str, Callable[[list[str]], Iterator[tuple[int, str]]]] = {
+    "licence": licence,
+    "header": header,
+    "size": size,
+    "columns": columns,
+    "notes": notes,
+}
+
+
+def check(rule: str) -> Iterator[Result]:
+    broken = []
+    for path in source_files():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        name = path.relative_to(ROOT)
+        broken += [f"{name}:{number}: {what}" for number, what in RULES[rule](lines)]
+    yield Result(f"source/{rule}", not broken, "\n".join(broken))
+
+
+def jobs(_: Config) -> list[Job]:
+    return [Job(f"source/{rule}", lambda r=rule: check(r)) for rule in RULES]
