@@ -47,6 +47,7 @@ enum page_flags {               // (o) unless said otherwise
     PG_RELEASED = 16,           // free it when it stops being busy
     PG_FAKE = 32,               // contents not valid yet
     PG_POISONED = 64,           // (p) free and filled with the poison pattern
+    PG_BACKED = 128,            // the pager has made room for it on the device: may be written to
 };
 
 enum page_attrs {               // (a) set by pmap from the hardware's bits

@@ -17,6 +17,9 @@ struct vm_map_entry;
 // (kill the process); EINTR: being killed.
 int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access);
 
+// A shared mapping of an object's page gets write permission only by a write fault: the pager's get with
+// PROT_WRITE is what makes room on the device (PG_BACKED).
+
 // One fault on its way. All of it belongs to the faulting thread.
 struct fault {
     struct vm_map *map;         // locked for reading
