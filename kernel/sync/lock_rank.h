@@ -26,9 +26,10 @@ enum lock_rank {
     LOCK_ANON,          // (mutex)
     LOCK_OBJECT,        // a vm_object (mutex)
     LOCK_INODE,         // a file's block map and size on disk; taken by pagers with no object locked (mutex)
+    LOCK_FS_INODES,     // a file system's table of in-core inodes (mutex)
     LOCK_FS_ALLOC,      // block and inode bitmaps (mutex)
     LOCK_JOURNAL,       // the running transaction (mutex)
-    LOCK_BUF,           // one metadata buffer (mutex); nested: by block number
+    LOCK_BUF,           // the cache of metadata buffers (mutex)
     LOCK_SWAP,          // swap slots (mutex)
     LOCK_KERNEL_MAP,    // kernel_map and its submaps (rwlock); nested: kernel_map before submap
     LOCK_SLAB,          // zones of the variable-size allocator (mutex)

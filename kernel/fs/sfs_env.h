@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What the on-disk file system needs of its surroundings. The kernel and the host tools each give
+// one struct at mount; it is constant and outlives the mount.
+#pragma once
+
+#include "lib/types.h"
+
+struct sfs_env {
+    // Memory: zero-filled, page-aligned if size is a multiple of the page size; NULL if there is
+    // none. Used at mount (buffers, block map) and for each in-core inode, nowhere else.
+    void *(*alloc)(size_t size);
+    void (*free)(void *p, size_t size);
+    uint64_t (*now)(void);      // the time of day, ns since 1970
+};
