@@ -8,7 +8,8 @@
 
 _Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-// Installs the function that ends the machine; it gets the formatted message, or prints it bare.
+// Installs the function that ends the machine; it gets the formatted message (cut at
+// KPRINTF_MAX). Without one, or if it returns, the message is printed and the CPU spins.
 void panic_set_handler(void (*handler)(const char *message));
 
 #define KASSERT(cond, fmt, ...)                                                                    \

@@ -2,11 +2,14 @@
 //
 // Formatted text. Conversions: %d %i %u %x %X %o %c %s %p %% with flags - 0 + space #, width and
 // precision (also *), and lengths hh h l ll z j t. kprintf writes to the registered sink, whole
-// messages at a time; it may be called anywhere, also with spinlocks held.
+// messages at a time (cut at KPRINTF_MAX bytes); it may be called anywhere, also with spinlocks
+// held. Before there is a sink, the text is dropped.
 #pragma once
 
 #include <stdarg.h>
 #include "lib/types.h"
+
+#define KPRINTF_MAX 512
 
 // Return the length the whole text has, as C's snprintf; buf is always terminated if size > 0.
 int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap);

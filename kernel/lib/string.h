@@ -20,8 +20,17 @@ char *strrchr(const char *s, int c);
 // Copies at most size-1 bytes and terminates; returns strlen(src), so >= size means it was cut.
 size_t strlcpy(char *dst, const char *src, size_t size);
 
-// Parses an unsigned number (0x and 0 prefixes in base 0); *end is where it stopped.
+// Parses an unsigned number (0x and 0 prefixes in base 0), no sign or blanks; *end (if end is not
+// NULL) is where it stopped, s itself if there is no digit. Too large a number gives UINT64_MAX.
 uint64_t strtou64(const char *s, const char **end, unsigned base);
 
-// Parses a size with an optional K, M or G suffix; false if malformed.
+// Parses a size with an optional suffix K, M or G in either case; false if malformed or too large.
 bool parse_size(const char *s, uint64_t *bytes);
+
+// A freestanding compiler takes these for ordinary functions; as builtins, those of constant size
+// become a few instructions.
+#define memcpy(dst, src, n)  __builtin_memcpy(dst, src, n)
+#define memmove(dst, src, n) __builtin_memmove(dst, src, n)
+#define memset(dst, c, n)    __builtin_memset(dst, c, n)
+#define memcmp(a, b, n)      __builtin_memcmp(a, b, n)
+#define strlen(s)            __builtin_strlen(s)

@@ -1,13 +1,35 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Interrupt masking for short sections, and the pause of a spin loop. irq_push and irq_pop nest.
+// Only irq_disable, irq_enable and irq_enabled touch the machine.
 #pragma once
 
 #include "lib/types.h"
+#include "sync/percpu.h"
 
-void irq_push(void);            // interrupts off; counts
-void irq_pop(void);             // restores what the outermost irq_push found
+bool irq_disable(void);         // returns whether they were on
+void irq_enable(void);
 bool irq_enabled(void);
+
+// Interrupts off; counts. With depth 0 an interrupt may come between any two lines here, but it
+// leaves the depth as it found it, and the kernel does not change CPUs at interrupts.
+static inline void irq_push(void)
+{
+    struct percpu *cpu = this_cpu();
+
+    if (cpu->irq_off_depth == 0)
+        cpu->irq_was_on = irq_disable();
+    cpu->irq_off_depth++;
+}
+
+// Undoes one irq_push; the outermost restores what it found.
+static inline void irq_pop(void)
+{
+    struct percpu *cpu = this_cpu();
+
+    if (--cpu->irq_off_depth == 0 && cpu->irq_was_on)
+        irq_enable();
+}
 
 static inline void cpu_relax(void)
 {

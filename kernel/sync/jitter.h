@@ -8,4 +8,12 @@
 #include "lib/types.h"
 
 void jitter_init(uint64_t seed, unsigned one_in);
-void jitter_point(void);
+
+extern unsigned jitter_one_in;  // constant after jitter_init
+void jitter_draw(void);         // for jitter_point
+
+static inline void jitter_point(void)
+{
+    if (__builtin_expect(jitter_one_in != 0, 0))
+        jitter_draw();
+}

@@ -2,10 +2,12 @@
 //
 // What the low floors know of a thread: its identity as a lock owner, the locks it holds, whether
 // it may sleep, and the faults that tests inject into it. struct thread embeds one; each CPU has
-// a boot-time one for before the scheduler runs. Only the owning thread writes it.
+// a boot-time one for before the scheduler runs. Only the owning thread writes it, but for
+// `woken'. A zeroed one is ready for use.
 #pragma once
 
 #include "lib/types.h"
+#include "sync/percpu.h"
 
 struct lock;
 
@@ -15,9 +17,12 @@ struct kctx {
     const char *name;               // the thread's name, for reports; constant after creation
     int id;                         // the thread's id, for reports
     struct lock *held[KCTX_MAX_LOCKS];  // in the order taken
+    uint8_t top_rank[KCTX_MAX_LOCKS + 1];   // [i]: highest rank among the first i held; 0 above nheld
     unsigned nheld;
     unsigned nosleep;               // > 0: sleeping is an error ("may not sleep" depth)
     unsigned nofault;               // > 0: a fault on a user address fails with EFAULT at once
+    unsigned no_jitter;             // > 0: jitter points do nothing (inside the scheduler's hooks)
+    unsigned woken;                 // (atomic) its waiters that were woken and are not yet removed
     struct lock *waiting;           // the lock that it waits for now, or NULL; for reports
     uint64_t fail_nth;              // > 0: the nth allocation from now on fails (counts down)
     uint64_t allocs;                // allocations since start; what fail_nth counted
@@ -25,16 +30,32 @@ struct kctx {
 };
 
 // The running thread's context.
-struct kctx *kctx_current(void);
+static inline struct kctx *kctx_current(void)
+{
+    return percpu_read(kctx);
+}
 
 // Raise and lower the "may not sleep" depth.
-void nosleep_enter(void);
+static inline void nosleep_enter(void)
+{
+    kctx_current()->nosleep++;
+}
+
 void nosleep_exit(void);
+
+// Panics with what forbids sleeping and who asked; for assert_may_sleep.
+_Noreturn void kctx_sleep_panic(const char *what, const void *caller);
 
 // Panics, naming `what' and the caller, if the running thread may not sleep here: a spinlock is
 // held, interrupts are off for good, or the nosleep depth is raised. Every function that may
 // sleep calls it first, also when it will not sleep this time.
-void assert_may_sleep(const char *what);
+static inline void assert_may_sleep(const char *what)
+{
+    const struct percpu *cpu = this_cpu();
+
+    if (__builtin_expect(cpu->kctx->nosleep || cpu->irq_off_depth || cpu->in_interrupt, 0))
+        kctx_sleep_panic(what, __builtin_return_address(0));
+}
 
 // Counts one allocation of the running thread; true if this one is told to fail (fail-nth).
 // Every allocator calls it once at its entry. Allocations made in interrupts are not counted.

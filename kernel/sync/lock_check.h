@@ -6,9 +6,8 @@
 #pragma once
 
 #include "lib/types.h"
+#include "sync/kctx.h"
 #include "sync/lock_rank.h"
-
-struct kctx;
 
 enum lock_flags {
     LOCK_SPIN = 1,              // a spinlock
@@ -18,15 +17,18 @@ enum lock_flags {
 // The head of every lock.
 struct lock {
     const char *name;           // constant
-    struct kctx *owner;         // exclusive holder, or NULL; written by the holder
+    struct kctx *owner;         // exclusive holder, or NULL; written by it or who hands over to it
     uint8_t rank;               // enum lock_rank
     uint8_t flags;              // enum lock_flags
 };
 
-// For lock implementations: check then record an acquisition; forget one. `try' skips the order.
-void lock_note_acquire(struct lock *l, bool try);
-void lock_note_acquired(struct lock *l);
-void lock_note_release(struct lock *l);
+void lock_init(struct lock *l, const char *name, enum lock_rank rank, unsigned flags);
+
+// True if the running thread holds l exclusively.
+static inline bool lock_owned(const struct lock *l)
+{
+    return __atomic_load_n(&l->owner, __ATOMIC_RELAXED) == kctx_current();
+}
 
 // True if the running thread has l on its held list (exclusively or shared).
 bool lock_held(const struct lock *l);
@@ -34,5 +36,63 @@ bool lock_held(const struct lock *l);
 // Panics unless no lock at all is held; called on return to user mode.
 void lock_assert_none_held(const char *where);
 
+// Writes the held list as one line of text, cut at `size'.
+#define LOCK_HELD_TEXT 256
+void lock_format_held(const struct kctx *ctx, char *buf, size_t size);
+
 // Prints the locks that a context holds and waits for, one line each, through kprintf.
 void lock_print_held(const struct kctx *ctx);
+
+// ---- For lock implementations ----
+//
+// The bookkeeping of an acquisition. These are inline because every lock operation passes here;
+// what goes wrong is dealt with out of line. An interrupt may come between any two stores, and
+// its handler takes and releases spinlocks on top of the same list: so nheld is raised before the
+// slot is filled and the slot is cleared after it is lowered, and a handler's own slots are
+// always above ours.
+
+// The running thread wants l and its rank is not above all held ones: returns if the order
+// permits it nevertheless (nested class), else panics.
+void lock_check_order(struct lock *l);
+// Takes l off the held list although it is not the last one taken; panics if it is not held.
+void lock_forget(struct lock *l);
+_Noreturn void lock_too_many(struct lock *l);
+
+// Checks l against the order, before waiting for it. A try-lock does without.
+static inline void lock_note_acquire(struct lock *l)
+{
+    struct kctx *ctx = kctx_current();
+
+    if (__builtin_expect(l->rank <= ctx->top_rank[ctx->nheld], 0))
+        lock_check_order(l);
+}
+
+// Records that the running thread got l.
+static inline void lock_note_acquired(struct lock *l)
+{
+    struct kctx *ctx = kctx_current();
+    unsigned n = ctx->nheld;
+
+    if (__builtin_expect(n >= KCTX_MAX_LOCKS, 0))
+        lock_too_many(l);
+    uint8_t top = max(ctx->top_rank[n], l->rank);
+    ctx->nheld = n + 1;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    ctx->held[n] = l;
+    ctx->top_rank[n + 1] = top;
+}
+
+// Records that the running thread gives l up; panics if it does not hold it.
+static inline void lock_note_release(struct lock *l)
+{
+    struct kctx *ctx = kctx_current();
+    unsigned n = ctx->nheld;
+
+    if (__builtin_expect(n == 0 || ctx->held[n - 1] != l, 0)) {
+        lock_forget(l);
+        return;
+    }
+    ctx->nheld = n - 1;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    ctx->top_rank[n] = LOCK_NONE;
+}

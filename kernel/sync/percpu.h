@@ -15,7 +15,7 @@ struct percpu {
     struct percpu *self;        // %gs:0
     struct kctx *kctx;          // context of the running thread
     unsigned id;                // 0 .. ncpus-1
-    unsigned irq_off_depth;     // nesting of irq_save through spinlocks
+    unsigned irq_off_depth;     // nesting of irq_push, also through spinlocks
     bool irq_was_on;            // interrupts were on before the outermost one
     bool in_interrupt;          // an interrupt handler runs
     volatile bool need_resched; // the running thread should give up the CPU when it may
@@ -24,9 +24,18 @@ struct percpu {
 extern unsigned ncpus;          // CPUs that run; constant after start-up
 extern struct percpu *percpu_of[MAX_CPUS];
 
+// One field of this CPU's percpu, in one instruction. The compiler does not see it as a read of
+// memory: only for fields that no code but the scheduler's switch ever changes (self, kctx, id).
+#define percpu_read(field)                                                                         \
+    ({                                                                                             \
+        __typeof__(((struct percpu *)0)->field) percpu_v_;                                         \
+        __asm__ volatile("mov %%gs:%c1, %0"                                                        \
+                         : "=r"(percpu_v_)                                                         \
+                         : "i"(offsetof(struct percpu, field)));                                   \
+        percpu_v_;                                                                                 \
+    })
+
 static inline struct percpu *this_cpu(void)
 {
-    struct percpu *p;
-    __asm__ volatile("mov %%gs:0, %0" : "=r"(p));
-    return p;
+    return percpu_read(self);
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Sleeping reader-writer locks. A waiting writer keeps new readers out. Not recursive, not even
-// for readers. Waiters are served in order. Taking and releasing one are preemption points when jitter is on.
+// for readers. Fair: a release hands the lock to the thread that has waited longest, and if that
+// is a reader, to all readers that wait before the next writer. Taking and releasing one are
+// preemption points when jitter is on.
 #pragma once
 
 #include "sync/lock_check.h"
@@ -9,10 +11,18 @@
 
 struct rwlock {
     struct lock lock;           // owner: the writer
-    struct waitq waiters;       // its spinlock also guards:
-    unsigned readers;           // readers inside
-    unsigned writers_waiting;
+    uint32_t state;             // readers inside, RW_WRITER, RW_WAITERS; atomic
+    struct waitq waiters;       // not empty exactly if RW_WAITERS is set
 };
+
+#define RW_WRITER  (1u << 31)   // a writer is inside
+#define RW_WAITERS (1u << 30)   // a release must hand over; new readers stay out
+
+// Readers inside, for reports.
+static inline unsigned rw_readers(const struct rwlock *l)
+{
+    return __atomic_load_n(&l->state, __ATOMIC_RELAXED) & ~(RW_WRITER | RW_WAITERS);
+}
 
 void rw_init(struct rwlock *l, const char *name, enum lock_rank rank, unsigned flags);
 void rw_lock_read(struct rwlock *l);
@@ -24,9 +34,9 @@ void rw_unlock_write(struct rwlock *l);
 void rw_downgrade(struct rwlock *l);        // writer becomes reader
 static inline bool rw_held_write(const struct rwlock *l)
 {
-    return lock_held(&l->lock) && l->lock.owner;
+    return lock_owned(&l->lock);
 }
 static inline bool rw_held(const struct rwlock *l)
 {
-    return lock_held(&l->lock);
+    return lock_owned(&l->lock) || lock_held(&l->lock);
 }

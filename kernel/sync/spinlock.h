@@ -2,7 +2,8 @@
 //
 // Spinlocks for short sections that never sleep. Interrupts are off while one is held, so they
 // may be taken in interrupt handlers. Waiting calls spin_poll. Not recursive; fair (tickets).
-// Releasing the last one is a preemption point when jitter is on.
+// Releasing the last one is a preemption point when jitter is on, except for the locks that
+// the scheduler itself works with (LOCK_TIMER and beyond).
 #pragma once
 
 #include "sync/lock_check.h"
@@ -23,5 +24,5 @@ bool spin_trylock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 static inline bool spin_held(const struct spinlock *l)
 {
-    return lock_held(&l->lock);
+    return lock_owned(&l->lock);
 }

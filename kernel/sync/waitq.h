@@ -39,21 +39,34 @@ struct wait_ops {
     void (*yield)(void);                // gives up the CPU once; for jitter
 };
 void waitq_set_ops(const struct wait_ops *ops);
+const struct wait_ops *waitq_ops(void);     // NULL before the scheduler runs
 
 #define WAITQ_INIT(nm, q)                                                                          \
     {.lock = SPINLOCK_INIT(nm, LOCK_WAITQ, 0), .waiters = LIST_INIT((q).waiters)}
 void waitq_init(struct waitq *q, const char *name);
 
 // The plain form: with lk held and the condition false, atomically releases lk and sleeps, then
-// takes lk again. Returns 0 (woken: check the condition again), EINTR or ETIMEDOUT.
+// takes lk again. Returns 0 (woken: check the condition again), EINTR or ETIMEDOUT. A thread that
+// a wake-up has taken off the queue returns 0 also if a signal or the deadline came too, so that
+// no waitq_wake_one is spent on a thread that does not look. lk's rank is below LOCK_WAITQ.
 int waitq_wait_spin(struct waitq *q, struct spinlock *lk, unsigned flags, uint64_t deadline_ns);
 int waitq_wait_mutex(struct waitq *q, struct mutex *m, unsigned flags, uint64_t deadline_ns);
 
-// The long form, for select and for more than one queue: add a waiter to each queue, check, block, remove all.
+// The long form, for select and for more than one queue: add a waiter to each queue, check, block,
+// remove all. waitq_block returns at once if one of the thread's waiters has been woken and not
+// been removed, so the check may itself take locks and sleep. It may also return 0 for nothing.
 void waitq_add(struct waitq *q, struct waiter *w);
 void waitq_remove(struct waiter *w);
 int waitq_block(unsigned flags, uint64_t deadline_ns);
 
-// Wake; any context. Return the number of threads woken.
+// Wake; any context. Return the number of threads woken. On an empty queue they cost a fence
+// and a load: whoever makes a condition true need not ask first whether anybody waits.
 unsigned waitq_wake_one(struct waitq *q);
 unsigned waitq_wake_all(struct waitq *q);
+
+// For locks that hand themselves over; q->lock is held. waitq_grant takes w off and wakes it.
+// waitq_wait_granted sleeps, through all else that wakes the thread, until w is granted; it
+// releases q->lock.
+void waitq_enqueue(struct waitq *q, struct waiter *w);
+void waitq_grant(struct waitq *q, struct waiter *w);
+void waitq_wait_granted(struct waitq *q, struct waiter *w);

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Reader-writer locks. One atomic word holds the number of readers, RW_WRITER and RW_WAITERS.
+// With RW_WAITERS clear, all is done on that word alone. A thread that must wait sets it under
+// the queue's lock; from then on newcomers queue up too, and whoever empties the lock (the
+// writer, or the last reader) hands it over under the queue's lock. So the lock is never free
+// while a thread waits, nobody overtakes, and no wake-up can be lost.
+#include "lib/panic.h"
+#include "sync/jitter.h"
+#include "sync/rwlock.h"
+
+struct rw_waiter {
+    struct waiter waiter;
+    bool write;
+};
+
+void rw_init(struct rwlock *l, const char *name, enum lock_rank rank, unsigned flags)
+{
+    lock_init(&l->lock, name, rank, flags);
+    l->state = 0;
+    waitq_init(&l->waiters, name);
+}
+
+static inline bool change(struct rwlock *l, uint32_t from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(&l->state, &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+// Enters if nobody is in the way.
+static inline bool try_enter(struct rwlock *l, bool write)
+{
+    uint32_t s = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
+
+    if (write)
+        return s == 0 && change(l, 0, RW_WRITER);
+    while (!(s & (RW_WRITER | RW_WAITERS))) {
+        if (change(l, s, s + 1))
+            return true;
+        s = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
+    }
+    return false;
+}
+
+// Announces a waiter; false if the lock became free meanwhile. The queue is locked.
+static bool set_waiters(struct rwlock *l)
+{
+    uint32_t s = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
+
+    while (s != 0 && !(s & RW_WAITERS)) {
+        if (change(l, s, s | RW_WAITERS))
+            return true;
+        s = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
+    }
+    return s != 0;
+}
+
+static void rw_wait(struct rwlock *l, bool write)
+{
+    struct kctx *ctx = kctx_current();
+    struct rw_waiter w = {.write = write};
+
+    spin_lock(&l->waiters.lock);
+    while (!set_waiters(l)) {
+        if (try_enter(l, write)) {
+            spin_unlock(&l->waiters.lock);
+            return;
+        }
+    }
+    ctx->waiting = &l->lock;
+    waitq_enqueue(&l->waiters, &w.waiter);
+    waitq_wait_granted(&l->waiters, &w.waiter);
+    ctx->waiting = NULL;
+}
+
+// The oldest waiter, or NULL.
+static struct rw_waiter *first_waiter(struct rwlock *l)
+{
+    return list_first(&l->waiters.waiters, struct rw_waiter, waiter.link);
+}
+
+// Lets in the readers at the head of the queue, beside those that are inside already.
+static void grant_readers(struct rwlock *l, uint32_t readers)
+{
+    struct rw_waiter *w;
+
+    while ((w = first_waiter(l)) && !w->write) {
+        waitq_grant(&l->waiters, &w->waiter);
+        readers++;
+    }
+    __atomic_store_n(&l->state, readers | (w ? RW_WAITERS : 0), __ATOMIC_RELEASE);
+}
+
+// Hands the lock, which nobody is inside of, to the oldest waiter and its like.
+static void hand_over(struct rwlock *l)
+{
+    spin_lock(&l->waiters.lock);
+    struct rw_waiter *w = first_waiter(l);
+    KASSERT(w, "rwlock %s: state %#x and nobody waits", l->lock.name, l->state);
+    if (w->write) {
+        l->lock.owner = w->waiter.who;
+        waitq_grant(&l->waiters, &w->waiter);
+        __atomic_store_n(&l->state, RW_WRITER | (first_waiter(l) ? RW_WAITERS : 0),
+                         __ATOMIC_RELEASE);
+    } else {
+        grant_readers(l, 0);
+    }
+    spin_unlock(&l->waiters.lock);
+}
+
+static inline void before_lock(struct rwlock *l, const char *what)
+{
+    assert_may_sleep(what);
+    jitter_point();
+    lock_note_acquire(&l->lock);
+}
+
+void rw_lock_read(struct rwlock *l)
+{
+    before_lock(l, "rw_lock_read");
+    if (__builtin_expect(!try_enter(l, false), 0))
+        rw_wait(l, false);
+    lock_note_acquired(&l->lock);
+}
+
+void rw_lock_write(struct rwlock *l)
+{
+    before_lock(l, "rw_lock_write");
+    if (__builtin_expect(!try_enter(l, true), 0))
+        rw_wait(l, true);
+    l->lock.owner = kctx_current();
+    lock_note_acquired(&l->lock);
+}
+
+bool rw_trylock_read(struct rwlock *l)
+{
+    if (!try_enter(l, false))
+        return false;
+    lock_note_acquired(&l->lock);
+    return true;
+}
+
+bool rw_trylock_write(struct rwlock *l)
+{
+    if (!try_enter(l, true))
+        return false;
+    l->lock.owner = kctx_current();
+    lock_note_acquired(&l->lock);
+    return true;
+}
+
+void rw_unlock_read(struct rwlock *l)
+{
+    KASSERT(!lock_owned(&l->lock), "rwlock %s is held for writing", l->lock.name);
+    lock_note_release(&l->lock);
+    if (__atomic_sub_fetch(&l->state, 1, __ATOMIC_ACQ_REL) == RW_WAITERS)
+        hand_over(l);
+    jitter_point();
+}
+
+void rw_unlock_write(struct rwlock *l)
+{
+    KASSERT(lock_owned(&l->lock), "rwlock %s is not held for writing", l->lock.name);
+    lock_note_release(&l->lock);
+    l->lock.owner = NULL;
+    if (__builtin_expect(!change(l, RW_WRITER, 0), 0))
+        hand_over(l);
+    jitter_point();
+}
+
+void rw_downgrade(struct rwlock *l)
+{
+    KASSERT(lock_owned(&l->lock), "rwlock %s is not held for writing", l->lock.name);
+    l->lock.owner = NULL;
+    if (change(l, RW_WRITER, 1))
+        return;
+    spin_lock(&l->waiters.lock);
+    grant_readers(l, 1);
+    spin_unlock(&l->waiters.lock);
+}
