@@ -14,10 +14,10 @@ struct out {
 };
 
 struct spec {
-    bool left, zero, plus, space, alt;  // flags - 0 + space #
-    int width;                          // at least so many characters
-    int precision;                      // -1: none given
-    int length;                         // bytes of an integer argument: 1, 2, 4 or 8
+    bool left, zero, plus, space, alt; // flags - 0 + space #
+    int width;                         // at least so many characters
+    int precision;                     // -1: none given
+    int length;                        // bytes of an integer argument: 1, 2, 4 or 8
 };
 
 // Enough digits for 64 bits in base 8.
@@ -111,12 +111,23 @@ static const char *parse_flags(const char *f, struct spec *sp)
 {
     for (;; f++) {
         switch (*f) {
-        case '-': sp->left = true; break;
-        case '0': sp->zero = true; break;
-        case '+': sp->plus = true; break;
-        case ' ': sp->space = true; break;
-        case '#': sp->alt = true; break;
-        default: return f;
+        case '-':
+            sp->left = true;
+            break;
+        case '0':
+            sp->zero = true;
+            break;
+        case '+':
+            sp->plus = true;
+            break;
+        case ' ':
+            sp->space = true;
+            break;
+        case '#':
+            sp->alt = true;
+            break;
+        default:
+            return f;
         }
     }
 }
@@ -215,7 +226,7 @@ static void convert(struct out *o, struct spec *sp, char conv, va_list *ap)
     case 's':
         put_string(o, sp, va_arg(*ap, const char *));
         break;
-    default:        // %% and what is unknown stand for themselves
+    default: // %% and what is unknown stand for themselves
         put(o, conv);
     }
 }

@@ -59,7 +59,7 @@ static void fix_red(struct rb_tree *t, struct rb_node *n)
     struct rb_node *parent, *grand;
 
     while ((parent = n->parent) && parent->red) {
-        grand = parent->parent;     // is there, since the root is black
+        grand = parent->parent; // is there, since the root is black
         int side = side_of(grand, parent);
         struct rb_node *uncle = grand->child[!side];
         if (is_red(uncle)) {
@@ -169,7 +169,7 @@ void rb_remove(struct rb_tree *t, struct rb_node *n)
     replace_child(t, parent, n, child);
     rb_propagate(t, parent);
     if (child)
-        child->red = false;     // an only child is red, and its parent n black
+        child->red = false; // an only child is red, and its parent n black
     else if (!n->red)
         fix_black(t, parent, side);
     *n = (struct rb_node){0};

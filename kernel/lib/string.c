@@ -119,10 +119,7 @@ int memcmp(const void *a, const void *b, size_t n)
 
     if (words) {
         bool equal;
-        __asm__ volatile("repe cmpsq"
-                         : "+S"(p), "+D"(q), "+c"(words), "=@ccz"(equal)
-                         :
-                         : "memory");
+        __asm__ volatile("repe cmpsq" : "+S"(p), "+D"(q), "+c"(words), "=@ccz"(equal) : : "memory");
         if (!equal) {
             uint64_t x = __builtin_bswap64(*w64(p - 8, 0)), y = __builtin_bswap64(*w64(q - 8, 0));
             return x < y ? -1 : 1;
@@ -248,9 +245,18 @@ bool parse_size(const char *s, uint64_t *bytes)
     if (end == s || v == UINT64_MAX)
         return false;
     switch (*end) {
-    case 'k': case 'K': shift = 10; break;
-    case 'm': case 'M': shift = 20; break;
-    case 'g': case 'G': shift = 30; break;
+    case 'k':
+    case 'K':
+        shift = 10;
+        break;
+    case 'm':
+    case 'M':
+        shift = 20;
+        break;
+    case 'g':
+    case 'G':
+        shift = 30;
+        break;
     }
     if (shift)
         end++;

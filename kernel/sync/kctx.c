@@ -22,8 +22,9 @@ void kctx_sleep_panic(const char *what, const void *caller)
 
     lock_format_held(ctx, held, sizeof(held));
     panic("%s may sleep, called from %p by thread %d (%s): nosleep depth %u, interrupts-off depth "
-          "%u, %s; holds %s", what, caller, ctx->id, ctx->name, ctx->nosleep,
-          cpu->irq_off_depth, cpu->in_interrupt ? "in an interrupt" : "not in an interrupt", held);
+          "%u, %s; holds %s",
+          what, caller, ctx->id, ctx->name, ctx->nosleep, cpu->irq_off_depth,
+          cpu->in_interrupt ? "in an interrupt" : "not in an interrupt", held);
 }
 
 bool fail_injected(void)

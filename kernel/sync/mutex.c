@@ -22,8 +22,9 @@ static inline bool change(struct mutex *m, uint32_t from, uint32_t to)
                                        __ATOMIC_RELAXED);
 }
 
-// Waits until the mutex is handed to this thread, or finds that it has become free.
-static void mutex_wait(struct mutex *m)
+// Waits until the mutex is handed to this thread, or finds that it has become free. Out of line, so
+// that the fast path need not save registers for it.
+static __attribute__((noinline)) void mutex_wait(struct mutex *m)
 {
     struct kctx *ctx = kctx_current();
     struct waiter w;
@@ -64,7 +65,7 @@ bool mutex_trylock(struct mutex *m)
 }
 
 // Makes the oldest waiter the owner.
-static void mutex_hand_over(struct mutex *m)
+static __attribute__((noinline)) void mutex_hand_over(struct mutex *m)
 {
     spin_lock(&m->waiters.lock);
     struct waiter *w = list_first(&m->waiters.waiters, struct waiter, link);

@@ -55,7 +55,7 @@ static bool set_waiters(struct rwlock *l)
     return s != 0;
 }
 
-static void rw_wait(struct rwlock *l, bool write)
+static __attribute__((noinline)) void rw_wait(struct rwlock *l, bool write)
 {
     struct kctx *ctx = kctx_current();
     struct rw_waiter w = {.write = write};
@@ -92,7 +92,7 @@ static void grant_readers(struct rwlock *l, uint32_t readers)
 }
 
 // Hands the lock, which nobody is inside of, to the oldest waiter and its like.
-static void hand_over(struct rwlock *l)
+static __attribute__((noinline)) void hand_over(struct rwlock *l)
 {
     spin_lock(&l->waiters.lock);
     struct rw_waiter *w = first_waiter(l);

@@ -14,10 +14,10 @@ void spin_init(struct spinlock *l, const char *name, enum lock_rank rank, unsign
     l->next = l->serving = 0;
 }
 
-static void wait_for_ticket(struct spinlock *l, uint32_t ticket)
+static __attribute__((noinline)) void wait_for_ticket(struct spinlock *l, uint32_t ticket)
 {
     struct kctx *ctx = kctx_current();
-    struct lock *outer = ctx->waiting;  // a sleeping lock whose queue this is, say
+    struct lock *outer = ctx->waiting; // a sleeping lock whose queue this is, say
 
     ctx->waiting = &l->lock;
     while (__atomic_load_n(&l->serving, __ATOMIC_ACQUIRE) != ticket) {
