@@ -3,7 +3,7 @@
 #
 # The parts' own rules are in kernel/kernel.mk, user/user.mk and mkfs/mkfs.mk. They use from here:
 # O (where everything is built), CC LD AR OBJCOPY NM OBJDUMP (for amd64), HOSTCC, PYTHON, WARNINGS,
-# LLVM, UBSAN, Q (`$(Q)command`) and say (`$(call say,CC,$@)`).
+# LLVM, UBSAN, Q (`$(Q)command`), say (`$(call say,CC,$@)`) and cc-has.
 
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 .SUFFIXES:
@@ -19,6 +19,8 @@ else
 Q := @
 say = @printf '  %-7s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))'
 endif
+# $(call cc-has,-fflag): the flag if CC knows it.
+cc-has = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
 WARNINGS := -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror)
 
 .PHONY: all help setup image qemu run gdb check bench clean format-check check-values

@@ -14,61 +14,50 @@ import sys
 from grade import options, qemu
 from grade.session import End, Session
 
-PANIC_LINE = b"panic:"
+PANIC_TEXT = b"panic: "
 
 
 class Output:
     """Passes the command's output on as it comes.
 
-    Undoes the terminal's newline mapping, and holds back what might be the start of a panic's
-    report until it is known whether the kernel did panic.
+    Undoes the terminal's newline mapping, and holds back what might be a panic's report until it
+    is known whether the kernel did panic.
     """
 
     def __init__(self) -> None:
-        self._line_start = True
-        self._tail = b""
-        self.held = b""
+        self._pending = b""
+        self._holding = False
 
     def feed(self, data: bytes) -> None:
-        data = self._tail + data
-        if self.held:
-            self.held += data
-            self._tail = b""
+        self._pending += data
+        if self._holding:
             return
-        keep = self._undecided(data)
-        self._tail = data[len(data) - keep :]
-        data = data[: len(data) - keep]
-        if self._line_start and data.startswith(PANIC_LINE):
-            at = 0
-        else:
-            at = data.find(b"\n" + PANIC_LINE) + 1 or len(data)
-        if at < len(data):
-            self.held = data[at:] + self._tail
-            self._tail = b""
-        self._write(data[:at])
+        at = self._pending.find(PANIC_TEXT)
+        self._holding = at >= 0
+        keep = len(self._pending) - at if self._holding else _undecided(self._pending)
+        _write(self._pending[: len(self._pending) - keep])
+        self._pending = self._pending[len(self._pending) - keep :]
 
     def finish(self, panicked: bool) -> bytes:
-        """Ends the output. What was held back is returned after a panic, else passed on."""
-        held = self.held or self._tail
-        self._tail = self.held = b""
-        if panicked:
-            return held
-        self._write(held)
+        """Ends the output. A panic's report is returned, anything else passed on."""
+        if panicked and self._holding:
+            return self._pending
+        _write(self._pending)
         return b""
 
-    def _undecided(self, data: bytes) -> int:
-        """How many bytes at the end of `data` may be the start of a line end or of a panic."""
-        line_at = data.rfind(b"\n") + 1
-        last = data[line_at:]
-        if (line_at or self._line_start) and last and PANIC_LINE.startswith(last):
-            return len(last)
-        return 1 if data.endswith(b"\r") else 0
 
-    def _write(self, data: bytes) -> None:
-        if data:
-            self._line_start = data.endswith(b"\n")
-            sys.stdout.buffer.write(data.replace(b"\r\n", b"\n"))
-            sys.stdout.buffer.flush()
+def _undecided(data: bytes) -> int:
+    """How many bytes at the end of `data` may be the start of a line end or of a panic."""
+    for length in range(len(PANIC_TEXT) - 1, 0, -1):
+        if data.endswith(PANIC_TEXT[:length]):
+            return length
+    return 1 if data.endswith(b"\r") else 0
+
+
+def _write(data: bytes) -> None:
+    if data:
+        sys.stdout.buffer.write(data.replace(b"\r\n", b"\n"))
+        sys.stdout.buffer.flush()
 
 
 def console_tail(console: bytes, held: bytes) -> str:

@@ -47,6 +47,8 @@ class Config:
     mem: str
     seed: int
     jitter: int | None
+    pattern: str = ""
+    """The tests asked for; empty for all. Only suites whose jobs hold many tests need look."""
     make_words: list[str] = field(default_factory=list)
     """Variables that select this build, for commands that reproduce a failure."""
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from grade import options
 from tests.job import Config, Job, Result, wanted
 
-SUITES = ["harness", "source", "layers", "host"]
+SUITES = ["harness", "source", "layers", "host", "kernel", "programs", "matrix"]
 MAX_DETAIL = 12000
 
 
@@ -134,6 +134,7 @@ def configure(args: argparse.Namespace) -> Config:
         mem=mem,
         seed=options.optional_number("SEED", env("SEED")) or 1,
         jitter=options.optional_number("JITTER", env("JITTER")),
+        pattern=args.test,
         make_words=words,
     )
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Programs that run on Strata and on the Linux host, and must print the same on both.
+
+The very same files: user/tests (one call or topic each), musl programs, and shell scripts under
+Debian's busybox and under Strata's own shell and tools, of which there is a build for the host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator, Sequence
+
+from tests.guest import difference, host_can_run, run_batch, run_on_host
+from tests.job import ROOT, Config, Job, Result, wanted
+
+# Enough boots that two processors have work, few enough that booting is not the work.
+BATCH = 16
+
+
+@dataclass
+class Program:
+    """One program: how the guest runs it, and how the host does."""
+
+    name: str
+    guest: str
+    host: Sequence[str | Path]
+
+
+def binaries(config: Config, group: str, folder: Path, target: str) -> list[Program]:
+    """The executables below `folder`, which are in `target` on the image."""
+    paths = sorted(p for p in folder.glob("*") if p.is_file() and not p.suffix)
+    return [Program(f"{group}/{p.name}", f"{target}/{p.name}", [p.resolve()]) for p in paths]
+
+
+def scripts(group: str, folder: Path, guest_shell: str, host_shell: list[Path]) -> list[Program]:
+    return [
+        Program(f"{group}/{p.stem}", f"{guest_shell} /tests/{group}/{p.name}", [*host_shell, p])
+        for p in sorted(folder.glob("*.sh"))
+    ]
+
+
+def programs(config: Config) -> list[Program]:
+    tests = config.out / "user" / "tests"
+    found = [p for p in binaries(config, "user", tests, "/tests") if p.name.startswith("user/t_")]
+    found += binaries(config, "musl", tests / "musl", "/tests/musl")
+    busybox = Path("/bin/busybox")
+    found += scripts("busybox", ROOT / "tests/busybox", "/bin/busybox sh", [busybox, Path("sh")])
+    shell = (config.out / "user/host/bin/sh").resolve()
+    found += scripts("sh", ROOT / "user/tests/sh", "/bin/sh", [shell])
+    return found
+
+
+def check(config: Config, batch: list[Program]) -> Iterator[Result]:
+    guest = run_batch(config, [(p.name, p.guest) for p in batch])
+    for program in batch:
+        wrong = difference(run_on_host(program.host), guest[program.name])
+        repro = config.make("run", CMD=program.guest)
+        repro += f"; on the host: {' '.join(map(str, program.host))}"
+        yield Result(program.name, not wrong, wrong, repro)
+
+
+def jobs(config: Config) -> list[Job]:
+    if not config.disk.exists() or not host_can_run():
+        return []
+    found = []
+    by_group: dict[str, list[Program]] = {}
+    for program in programs(config):
+        if wanted(program.name, config.pattern):
+            by_group.setdefault(program.name.split("/")[0], []).append(program)
+    for group, members in by_group.items():
+        for at in range(0, len(members), BATCH):
+            batch = members[at : at + BATCH]
+            found.append(Job(group, lambda b=batch: check(config, b)))
+    return found
