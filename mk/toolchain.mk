@@ -76,7 +76,7 @@ ifneq ($(filter gdb,$(goals)),)
 endif
 ifneq ($(filter-out help setup clean,$(goals)),)
   ifneq ($(strip $(missing)),)
-    $(error strata: these packages are missing: $(strip $(missing)). Install them, or run ./setup)
+    $(error strata: these packages are missing: $(strip $(missing)). Install them, or run ./setup$(if $(LLVM), --all))
   endif
 endif
 

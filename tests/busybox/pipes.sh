@@ -11,7 +11,8 @@ sleep 90 & kill $!; wait $!; echo "killed: $?"
 sh -c 'kill -9 $$'; echo "status $?"
 false | true; echo "pipe $?"
 ! true; echo "not $?"
-for i in 1 2 3 4 5 6 7 8; do (echo $((i * i)) > "out$i") & done; wait; cat out* | sort -n | tr '\n' ' '; echo
+for i in 1 2 3 4 5 6 7 8; do (echo $((i * i)) > "out$i") & done
+wait; cat out* | sort -n | tr '\n' ' '; echo
 x=$(printf 'a\nb\n\n'); echo "[$x]"
 cat <<B
 value $(echo $((6 * 7)))

@@ -68,20 +68,22 @@ def check_end(config: Config, guest: str, status: int, out: str, err: str) -> It
     yield Result(f"harness/end/{guest}", right, detail)
 
 
-def qemu_of(driver: int) -> list[int]:
-    """The processes whose parent is `driver`."""
-    children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(driver)], capture_output=True, text=True, check=False
-    )
-    return [int(word) for word in children.stdout.split()]
+def stat_of(pid: int | str) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; empty if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return []
+
+
+def children(parent: int) -> list[int]:
+    pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    return [pid for pid in pids if stat_of(pid)[1:2] == [str(parent)]]
 
 
 def alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+    return stat_of(pid)[:1] not in ([], ["Z"])
 
 
 def wait_until(condition: object, seconds: float = 60.0) -> bool:
@@ -99,13 +101,13 @@ def check_kill(config: Config, number: signal.Signals) -> Iterator[Result]:
     """A driver that is killed takes its QEMU with it."""
     name = f"harness/kill/{number.name}"
     process = guest_run(config, "spin", 600)
-    wait_until(lambda: qemu_of(process.pid))
-    children = qemu_of(process.pid)
+    wait_until(lambda: children(process.pid))
+    born = children(process.pid)
     process.send_signal(number)
     process.communicate()
-    gone = wait_until(lambda: not any(alive(pid) for pid in children))
-    detail = f"QEMU {children} after its driver {process.pid} got {number.name}: gone is {gone}"
-    yield Result(name, bool(children) and gone, detail)
+    gone = wait_until(lambda: not any(alive(pid) for pid in born))
+    detail = f"QEMU {born} after its driver {process.pid} got {number.name}: gone is {gone}"
+    yield Result(name, bool(born) and gone, detail)
 
 
 def check_refused(goal: str, word: str, message: str) -> Iterator[Result]:

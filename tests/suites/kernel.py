@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The tests inside the kernel: with `test=all` it records `test NAME ok` or `test NAME FAIL why`."""
+"""The tests inside the kernel: with `test=all` it records `test NAME ok` or `... FAIL why`."""
 
 from __future__ import annotations
 
