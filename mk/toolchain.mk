@@ -10,7 +10,6 @@ ICOUNT ?=
 PERSIST ?=
 APPEND ?=
 CMD ?=
-EXTRA ?=
 LLVM ?=
 UBSAN ?=
 WERROR ?=
@@ -76,7 +75,8 @@ ifneq ($(filter gdb,$(goals)),)
 endif
 ifneq ($(filter-out help setup clean,$(goals)),)
   ifneq ($(strip $(missing)),)
-    $(error strata: these packages are missing: $(strip $(missing)). Install them, or run ./setup$(if $(LLVM), --all))
+    remedy := Install them, or run ./setup$(if $(LLVM), --all)
+    $(error strata: these packages are missing: $(strip $(missing)). $(remedy))
   endif
 endif
 

@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Lays out the root of the disk image: stage.sh ROOT [EXTRA ...], with O, OBJCOPY and BUSYBOX in the
+# environment. Programs go in without their debug information.
+set -eu
+root=$1
+shift
+
+# strip_into FOLDER PROGRAM ...
+strip_into() {
+    folder=$root/$1
+    shift
+    mkdir -p "$folder"
+    for program in "$@"; do
+        [ ! -f "$program" ] || $OBJCOPY -S "$program" "$folder/${program##*/}"
+    done
+}
+
+# copy_into FOLDER FILE ...
+copy_into() {
+    folder=$root/$1
+    shift
+    mkdir -p "$folder"
+    for file in "$@"; do
+        [ ! -f "$file" ] || cp "$file" "$folder/"
+    done
+}
+
+rm -rf "$root"
+for folder in bin dev etc proc tests tmp root; do
+    mkdir -p "$root/$folder"
+done
+strip_into bin "$O"/user/bin/*
+strip_into tests "$O"/user/tests/*
+strip_into tests/musl "$O"/user/tests/musl/*
+copy_into tests/sh user/tests/sh/*.sh
+copy_into tests/busybox tests/busybox/*.sh
+copy_into etc user/etc/*
+[ -z "$BUSYBOX" ] || cp "$BUSYBOX" "$root/bin/busybox"
+
+for extra in "$@"; do
+    if [ -d "$extra" ]; then
+        target=$root/$(basename "$extra")
+    else
+        target=$root/bin/$(basename "$extra")
+        if readelf -l "$extra" 2>/dev/null | grep -q INTERP; then
+            echo "strata: EXTRA=$extra: is linked dynamically; build it with -static" >&2
+            exit 1
+        fi
+    fi
+    if [ -e "$target" ]; then
+        echo "strata: EXTRA=$extra: ${target#"$root"} is already on the image" >&2
+        exit 1
+    fi
+    cp -R "$extra" "$target"
+done
