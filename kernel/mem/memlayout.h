@@ -14,13 +14,21 @@
 
 #define USER_MIN    0x0000000000001000ul
 #define USER_MAX    0x00007ffffffff000ul    // first address that is not the user's
+#ifndef DMAP_BASE   // tests on a host put it where a program can map memory
 #define DMAP_BASE   0xffff800000000000ul
+#endif
 #define DMAP_SIZE   (512ul << 30)
 #define KVA_BASE    0xffffc00000000000ul
 #define KVA_MAX     (16ul << 30)
 #define DEVICE_BASE 0xffffe00000000000ul
 #define DEVICE_SIZE (1ul << 30)
 #define KERNEL_BASE 0xffffffff80000000ul
+
+// A run of physical memory: page aligned, the end is exclusive.
+struct phys_range {
+    paddr_t start_pa;
+    paddr_t end_pa;
+};
 
 static inline void *phys_to_dmap(paddr_t pa)
 {

@@ -37,13 +37,16 @@ enum pool_flags {
     PR_ZERO = 2,
     PR_RESERVE = 4,             // may use the page reserve
 };
+// What a pool adds for its backend's alloc: the enum page_owner that the pages are counted under.
+#define PR_OWNER_SHIFT 8
 
 struct pool {
     const char *name;           // constant
     struct pool_allocator *backend;     // constant
     size_t item_size;           // bytes, rounded to the alignment; constant
     unsigned items_per_page;    // constant
-    uint8_t page_owner;         // enum page_owner its pages are counted under; constant
+    uint8_t page_owner;         // enum page_owner its pages are counted under: PAGE_POOL, or what
+                                // the pool's user sets between pool_init and the first pool_get
     struct spinlock lock;       // guards the rest
     struct list empty, partial, full;   // page headers
     uint64_t npages, nitems_out, nitems_free;

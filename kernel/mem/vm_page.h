@@ -82,14 +82,17 @@ extern unsigned vm_page_nsegs;
 
 // ---- start-up ----
 
-struct phys_range {
-    paddr_t start_pa;
-    paddr_t end_pa;
-};
-
 // Takes over the given free ranges (page aligned, sorted, all in the direct map); the arrays come
 // out of them. Ranges that do not fit are reported and left out. At most VM_PAGE_MAX_SEGS.
 void vm_page_init(const struct phys_range *ranges, unsigned nranges);
+
+// How much of a freed page is overwritten, and checked when it is allocated again. Boot parameter;
+// constant after start-up. The ends cost nothing to speak of, the whole page 512 stores and loads.
+enum page_poison { POISON_OFF, POISON_ENDS, POISON_ALL };
+extern enum page_poison vm_page_poison;
+
+// Registers how vm_page_free asserts that a page is unmapped. The function takes no lock.
+void vm_page_set_mapped_check(bool (*mapped)(const struct vm_page *pg));
 
 // ---- allocation ----
 
@@ -130,6 +133,8 @@ void vm_page_unbusy(struct vm_page *pg);                // wakes the waiters; ow
 void vm_page_busy_wait(struct vm_page *pg, struct mutex *m);
 
 // ---- queues (page ageing) ----
+//
+// All but vm_page_queue_first take the queue lock themselves. A wired page goes on no queue.
 
 extern struct spinlock vm_page_queue_lock;
 void vm_page_activate(struct vm_page *pg);      // to the active queue's tail
@@ -137,7 +142,7 @@ void vm_page_deactivate(struct vm_page *pg);    // to the inactive queue's tail
 void vm_page_dequeue(struct vm_page *pg);
 void vm_page_wire(struct vm_page *pg);          // nests; takes it off the queues
 void vm_page_unwire(struct vm_page *pg);        // the last one makes it active
-struct vm_page *vm_page_queue_first(enum page_queue q);     // queue lock held
+struct vm_page *vm_page_queue_first(enum page_queue q);     // the oldest, or NULL; queue lock held
 
 // ---- figures ----
 

@@ -38,9 +38,11 @@ enum lock_rank {
     LOCK_SIGNAL = LOCK_SPIN_FIRST,  // a process's pending signals and actions
     LOCK_VNODE_REF,     // a vnode's or open file's cheap state
     LOCK_PAGE_QUEUES,   // active and inactive queues
+    LOCK_PMAP_LIST,     // all pmaps
     LOCK_PMAP,          // one user pmap; nested: by address
     LOCK_KERNEL_PMAP,   // the kernel's pmap
     LOCK_PV,            // the reverse map
+    LOCK_POOL_LIST,     // all pools
     LOCK_POOL,          // one pool
     LOCK_POOL_BACKEND,  // a pool_allocator's list
     LOCK_PAGES,         // free pages

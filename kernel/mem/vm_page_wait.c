@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Shortage: threads wait for free pages, and the page daemon makes passes for them. A waiter gives
+// up only after a whole pass that began once it waited and gained nothing; passes are numbered for
+// that. Nothing is lost between check and sleep: all of it is decided under page_free.lock.
+
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "mem/vm_page.h"
+#include "mem/vm_page_impl.h"
+#include "sync/kctx.h"
+
+static bool pass_due(void)
+{
+    return page_free.pass_wanted ||
+           (page_free.nfree < vm_page_free_min && !page_free.fruitless);
+}
+
+void page_daemon_kick(void)
+{
+    if (pass_due())
+        waitq_wake_one(&page_free.daemon_waitq);
+}
+
+int vm_page_wait(void)
+{
+    int error = 0;
+
+    assert_may_sleep("vm_page_wait");
+    spin_lock(&page_free.lock);
+    KASSERT(kctx_current() != page_free.daemon, "the page daemon waits for itself, %lu pages free",
+            page_free.nfree);
+    page_free.waits++;
+    uint64_t seen = page_free.passes_begun;
+    while (page_free.nfree <= vm_page_reserve_kernel && !error) {
+        if (!page_free.daemon || page_free.failed_pass > seen) {
+            error = ENOMEM;
+            break;
+        }
+        page_free.pass_wanted = true;
+        page_daemon_kick();
+        page_free.nwaiting++;
+        error = waitq_wait_spin(&page_free.free_waitq, &page_free.lock, WAIT_KILLABLE,
+                                WAIT_FOREVER);
+        page_free.nwaiting--;
+    }
+    if (error)
+        page_free.wait_failures++;
+    spin_unlock(&page_free.lock);
+    return error;
+}
+
+int vm_page_alloc_wait(enum page_owner owner, unsigned flags, struct vm_page **out)
+{
+    int error = 0;
+
+    assert_may_sleep("vm_page_alloc_wait");
+    // An injected failure must reach the caller: it would only make the loop go round once more.
+    if (fail_injected())
+        return ENOMEM;
+    while (!(*out = page_take(owner, flags)) && !error)
+        error = vm_page_wait();
+    return *out ? 0 : error;
+}
+
+// ---- the page daemon's side ----
+
+void vm_page_daemon_sleep(void)
+{
+    assert_may_sleep("vm_page_daemon_sleep");
+    spin_lock(&page_free.lock);
+    page_free.daemon = kctx_current();
+    while (!pass_due())
+        waitq_wait_spin(&page_free.daemon_waitq, &page_free.lock, WAIT_NOINTR, WAIT_FOREVER);
+    page_free.pass_wanted = false;
+    page_free.passes_begun++;
+    spin_unlock(&page_free.lock);
+}
+
+void vm_page_daemon_report(uint64_t nfreed)
+{
+    spin_lock(&page_free.lock);
+    page_free.fruitless = nfreed == 0;
+    if (nfreed == 0 && page_free.nfree <= vm_page_reserve_kernel)
+        page_free.failed_pass = page_free.passes_begun;
+    waitq_wake_all(&page_free.free_waitq);
+    spin_unlock(&page_free.lock);
+}
