@@ -212,40 +212,32 @@ struct rb_node *rb_prev(const struct rb_node *n)
     return step(n, 0);
 }
 
-// Black nodes on n's path up to the root, or -1 if n breaks a rule by itself.
-static int black_depth(const struct rb_tree *t, const struct rb_node *n)
-{
-    int depth = 0;
+// No tree that keeps the rules is higher than this, up to 2^32 nodes.
+#define MAX_HEIGHT 64
 
+// The subtree's black height (a missing one has 1), or -1 if it breaks a rule. Every child must
+// point back to the node it is reached from, so a loop is found as well.
+static int black_height(const struct rb_node *n, int depth)
+{
+    if (!n)
+        return 1;
+    if (depth == MAX_HEIGHT || (n->child[0] && n->child[0] == n->child[1]))
+        return -1;
     for (int side = 0; side < 2; side++) {
         const struct rb_node *c = n->child[side];
-        if (c && (c->parent != n || c == n->child[!side] || (n->red && c->red)))
+        if (c && (c->parent != n || (n->red && c->red)))
             return -1;
     }
-    if ((n == t->root) != (n->parent == NULL) || (n == t->root && n->red))
+    int left = black_height(n->child[0], depth + 1);
+    int right = left < 0 ? -1 : black_height(n->child[1], depth + 1);
+    if (left < 0 || left != right)
         return -1;
-    for (; n; n = n->parent)
-        depth += !n->red;
-    return depth;
+    return left + !n->red;
 }
 
 bool rb_valid(const struct rb_tree *t)
 {
-    int expected = 0;
-
     if (!t->root)
         return true;
-    if (t->root->parent)
-        return false;
-    for (const struct rb_node *n = rb_first(t); n; n = rb_next(n)) {
-        int depth = black_depth(t, n);
-        if (depth < 0)
-            return false;
-        if (n->child[0] && n->child[1])
-            continue;
-        if (expected && depth != expected)
-            return false;
-        expected = depth;
-    }
-    return true;
+    return !t->root->parent && !t->root->red && black_height(t->root, 0) > 0;
 }

@@ -2,14 +2,9 @@
 //
 // Memory and string functions, and the parsing of numbers. Written for few instructions: a string
 // instruction moves or looks at 8 bytes for the price of one, and the odd bytes at the end are
-// done by one access that overlaps the bulk.
+// done by one access that overlaps the bulk. Names in parentheses are those that string.h also
+// defines as macros.
 #include "lib/string.h"
-
-#undef memcpy
-#undef memmove
-#undef memset
-#undef memcmp
-#undef strlen
 
 // Words at any alignment.
 typedef uint64_t __attribute__((may_alias, aligned(1))) word64;
@@ -73,7 +68,7 @@ static void copy_down(void *dst, const void *src, size_t n)
     *w64(dst, 0) = first;
 }
 
-void *memcpy(void *dst, const void *src, size_t n)
+void *(memcpy)(void *dst, const void *src, size_t n)
 {
     if (n >= 8)
         copy_up(dst, src, n);
@@ -82,7 +77,7 @@ void *memcpy(void *dst, const void *src, size_t n)
     return dst;
 }
 
-void *memmove(void *dst, const void *src, size_t n)
+void *(memmove)(void *dst, const void *src, size_t n)
 {
     if (n < 8)
         copy_small(dst, src, n);
@@ -93,7 +88,7 @@ void *memmove(void *dst, const void *src, size_t n)
     return dst;
 }
 
-void *memset(void *dst, int c, size_t n)
+void *(memset)(void *dst, int c, size_t n)
 {
     uint64_t fill = (uint8_t)c * (~0ul / 0xff);
     void *p = dst;
@@ -112,7 +107,7 @@ void *memset(void *dst, int c, size_t n)
     return dst;
 }
 
-int memcmp(const void *a, const void *b, size_t n)
+int(memcmp)(const void *a, const void *b, size_t n)
 {
     const uint8_t *p = a, *q = b;
     size_t words = n / 8;
@@ -141,7 +136,7 @@ void *memchr(const void *s, int c, size_t n)
     return found ? (char *)s - 1 : NULL;
 }
 
-size_t strlen(const char *s)
+size_t(strlen)(const char *s)
 {
     size_t left = SIZE_MAX;
 
