@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Unit test of kernel/lib/rbtree: random insertions and removals against a table of what is in,
-// with a summary (the subtree's size and largest key) that must be right in every node.
-// link: kernel/lib/rbtree.c
+// with a summary (the subtree's size and largest weight) that must be right in every node.
+//
 // link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
 // link: kernel/sync/[!i]*.c
+// link: kernel/lib/rbtree.c
 #include <stdio.h>
 #include "lib/shim.h"
 #include "lib/rbtree.h"
@@ -15,9 +16,9 @@
 struct item {
     struct rb_node node;
     unsigned key;
-    unsigned weight;        // the item's own part of the summary
-    unsigned count;         // items in the subtree
-    unsigned heaviest;      // largest weight in the subtree
+    unsigned weight;   // the item's own part of the summary
+    unsigned count;    // items in the subtree
+    unsigned heaviest; // largest weight in the subtree
 };
 
 static struct item items[KEYS];
@@ -94,12 +95,17 @@ static void check(struct rb_tree *t, unsigned count)
     CHECK(height <= 2 * log, "height %u with %u nodes", height, count);
 }
 
+static void forget_all(void)
+{
+    for (unsigned key = 0; key < KEYS; key++)
+        in[key] = false;
+}
+
 static void random_operations(struct rb_tree *t)
 {
     unsigned count = 0;
 
-    for (unsigned key = 0; key < KEYS; key++)
-        in[key] = false;
+    forget_all();
     for (unsigned round = 0; round < 12000; round++) {
         // Phases that mostly fill and mostly empty the tree.
         bool filling = round / 1500 % 2 == 0;
@@ -139,6 +145,7 @@ static void test_augmented(void)
 
 static void test_in_order(void)
 {
+    forget_all();
     for (int downward = 0; downward < 2; downward++) {
         struct rb_tree t = {.update = update};
         for (unsigned i = 0; i < KEYS; i++) {

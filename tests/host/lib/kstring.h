@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The kernel's string functions under names of their own, beside the host's.
+// The kernel's string functions: those that the host's libc has too under names of their own.
 #pragma once
 
 #include "lib/types.h"
@@ -16,3 +16,7 @@ int k_strcmp(const char *a, const char *b);
 int k_strncmp(const char *a, const char *b, size_t n);
 char *k_strchr(const char *s, int c);
 char *k_strrchr(const char *s, int c);
+
+size_t strlcpy(char *dst, const char *src, size_t size);
+uint64_t strtou64(const char *s, const char **end, unsigned base);
+bool parse_size(const char *s, uint64_t *bytes);

@@ -22,16 +22,16 @@
 #include "sync/waitq.h"
 
 struct shim_thread {
-    struct percpu cpu;          // %gs
+    struct percpu cpu; // %gs
     struct kctx ctx;
     pthread_t pthread;
-    pthread_mutex_t mutex;      // guards the fields to signal
+    pthread_mutex_t mutex; // guards the fields to signal
     pthread_cond_t changed;
-    bool token;                 // a wake came since the last block
+    bool token; // a wake came since the last block
     bool blocked;
     enum shim_signal signal;
-    void (*body)(void *arg);    // constant
-    void *arg;                  // constant
+    void (*body)(void *arg); // constant
+    void *arg;               // constant
 };
 
 uint64_t shim_seed = 1;

@@ -13,7 +13,8 @@
 //         return shim_done();
 //     }
 //
-// where SHIM stands for these words, on the same line or on a `// link:' line of its own:
+// where SHIM stands for these words, on the same line or on a `// link:' line of its own (after an
+// empty comment line, or clang-format joins them):
 //     tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
 //     kernel/sync/[!i]*.c
 // and kernel/lib/{rbtree,bitmap,crc32}.c one by one, as needed. The pattern leaves out
