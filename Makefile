@@ -28,7 +28,7 @@ all:
 
 # Each part adds its rules once it is there.
 include $(wildcard kernel/kernel.mk user/user.mk mkfs/mkfs.mk)
-include mk/image.mk mk/boot.mk mk/tests.mk
+include mk/boot.mk mk/tests.mk mk/image.mk
 
 all: $(if $(wildcard kernel/kernel.mk),$(O)/kernel.elf) image
 

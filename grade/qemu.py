@@ -31,7 +31,7 @@ EXIT_PANIC = 3
 EXIT_RESET = 0
 
 MACHINE = "microvm,acpi=off,pcie=off,usb=off,x-option-roms=off"
-CPU = "qemu64,+smep,+smap,+fsgsbase,+pdpe1gb,+rdrand"
+CPU = "qemu64,+smep,+smap,+umip,+fsgsbase,+pdpe1gb,+rdrand"
 RTC = "base=2024-01-01T00:00:00,clock=vm"
 PR_SET_PDEATHSIG = 1
 

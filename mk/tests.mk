@@ -40,3 +40,13 @@ SUITE ?=
 
 check: all $(GUESTS) $(HOST_TESTS)
 	@$(call finally,$(PYTHON) -m tests.run --out $(O) --suite '$(SUITE)' --test '$(TEST)')
+
+# The benchmark: a musl program, so that the same binary runs on Linux.
+BENCH := $(if $(MUSLCC),$(O)/tests/bench)
+$(O)/tests/bench: $(wildcard tests/bench/*.c tests/bench/*.h)
+	$(call say,MUSL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(MUSLCC) -static -O2 -g $(WARNINGS) -o $@ $(filter %.c,$^)
+
+bench: all
+	@$(call finally,$(PYTHON) -m tests.bench.run $(BOOT))

@@ -89,6 +89,13 @@ class Config:
         return " ".join(["make", "check", *words, f"TEST={shlex.quote(name)}"])
 
 
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment without what an outer make put there, for calling make anew."""
+    ours = "CPUS MEM SEED JITTER LIMIT ICOUNT PERSIST APPEND V LLVM UBSAN STRATA_CMD O".split()
+    env = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("MAKE")}
+    return {**env, **more}
+
+
 def wanted(name: str, pattern: str) -> bool:
     """Whether the job or result `name` is asked for by `pattern`, a name, prefix or glob."""
     if not pattern:

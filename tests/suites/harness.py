@@ -14,7 +14,7 @@ from typing import Iterator
 from grade import qemu
 from grade.records import RecordError, RecordReader, frame
 from grade.session import End
-from tests.job import ROOT, Config, Job, Result
+from tests.job import ROOT, Config, Job, Result, clean_environment
 
 # Guest, exit status of run, what standard output holds, what standard error holds.
 ENDS: list[tuple[str, int, str, str]] = [
@@ -37,13 +37,6 @@ REFUSED = [
     ("all", "UBSAN=yes", "UBSAN=yes: must be 1, 0 or nothing"),
     ("run", "CMD=", "CMD is missing"),
 ]
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """The environment without what an outer make put there."""
-    dropped = ("CPUS", "MEM", "SEED", "JITTER", "LIMIT", "ICOUNT", "APPEND", "V", "O")
-    env = {k: v for k, v in os.environ.items() if k not in dropped and not k.startswith("MAKE")}
-    return {**env, **more}
 
 
 def guest_run(config: Config, guest: str, limit: int) -> subprocess.Popen[str]:

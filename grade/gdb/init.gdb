@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Settings for debugging Strata, read before the kernel's symbols are used.
+set pagination off
+set confirm off
+set print pretty on
+set history save off
+set disassemble-next-line auto
+set architecture i386:x86-64

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""GDB commands for Strata, loaded by `make gdb` once GDB is connected: `strata` lists them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import gdb
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+# Importing a module registers its commands.
+import locks  # noqa: E402,F401
+import memory  # noqa: E402,F401
+import processes  # noqa: E402,F401
+from command import COMMANDS, KernelCommand  # noqa: E402
+
+ENTRY = "kmain"
+
+
+class Strata(KernelCommand):
+    """strata: list Strata's commands."""
+
+    name = "strata"
+
+    def run(self, _: list[str]) -> None:
+        for command in sorted(COMMANDS):
+            print("  " + COMMANDS[command].__doc__.splitlines()[0])
+
+
+class Console(KernelCommand):
+    """console TEXT: type a line into the guest's console; it is read once the guest runs."""
+
+    name = "console"
+    raw = True
+
+    def run(self, words: list[str]) -> None:
+        with open(os.environ["STRATA_CONSOLE"], "w", encoding="utf-8") as console:
+            console.write(words[0] + "\n")
+
+
+Strata()
+Console()
+# A hardware breakpoint: the kernel's addresses are not mapped yet.
+gdb.execute(f"thbreak {ENTRY}")
+gdb.execute("continue")
+print("Stopped where the kernel's C code begins. `strata` lists this kernel's own commands.")

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`make bench`: guest instructions per operation, beside Linux's, and the times that users feel.
+
+Linux's figures (6.1, Debian's cloud kernel, mitigations off) were taken with the same QEMU options
+and equivalent operations; fewer is better. Instructions do not depend on this machine, times do.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from grade import options, qemu
+from grade.session import End, Session
+
+LINUX = Path(__file__).with_name("linux-6.1.json")
+RUNS = 7
+
+
+def instructions(machine: qemu.Machine) -> dict[str, int]:
+    """What the benchmark prints, under -icount."""
+    machine.icount = True
+    machine.words += [qemu.run_word("/tests/bench"), "quiet"]
+    outcome = Session(machine, limit=900).run()
+    text = outcome.console.decode(errors="replace")
+    if outcome.end is not End.EXIT or outcome.status:
+        raise SystemExit(f"strata: bench: {outcome.describe()}\n{text}")
+    rows = (line.rpartition(": ") for line in text.splitlines())
+    return {name: int(value) for name, _, value in rows if value.strip().isdecimal()}
+
+
+def print_table(strata: dict[str, int], linux: dict[str, int]) -> None:
+    print(f"{'instructions per operation':34} {'Strata':>12} {'Linux 6.1':>12}  {'ratio':>6}")
+    for name, mine in strata.items():
+        theirs = linux.get(name)
+        label = "boot to the first program" if name == "start" else name
+        ratio = f"{mine / theirs:6.2f}" if theirs else ""
+        print(f"{label:34} {mine:12,} {theirs or 0:12,}  {ratio}")
+
+
+def print_times() -> None:
+    """The median of `make run CMD=true`, and a clean build, in seconds of this machine."""
+    runs = []
+    for _ in range(RUNS):
+        started = time.monotonic()
+        subprocess.run(["make", "run", "CMD=true"], stdout=subprocess.DEVNULL, check=True)
+        runs.append(time.monotonic() - started)
+    print(f"make run CMD=true, median of {RUNS}: {statistics.median(runs):.2f} s")
+    with tempfile.TemporaryDirectory(prefix="strata-bench-") as folder:
+        started = time.monotonic()
+        command = ["make", "-j2", "all", f"O={folder}"]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        print(f"clean build with two jobs: {time.monotonic() - started:.1f} s")
+
+
+def main() -> int:
+    opts = options.parse()
+    qemu.end_on_signals()
+    print_table(instructions(options.machine(opts)), json.loads(LINUX.read_text("utf-8")))
+    sys.stdout.flush()
+    print_times()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

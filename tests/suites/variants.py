@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The other builds: with clang and lld, and with undefined-behaviour checks in the kernel.
+
+Each must build without a warning and then pass the kernel's own tests and the programs'.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+from typing import Iterator
+
+from tests.job import ROOT, Config, Job, Result, clean_environment
+from tests.suites import kernel, programs
+
+# Name, build directory, make variable, tools needed beyond the usual ones.
+VARIANTS = [
+    ("llvm", "build/llvm", "LLVM=1", ["clang", "ld.lld", "llvm-objcopy"]),
+    ("ubsan", "build/gcc-ubsan", "UBSAN=1", []),
+]
+
+
+def check(config: Config, name: str, folder: str, word: str, tools: list[str]) -> Iterator[Result]:
+    prefix = f"variants/{name}"
+    missing = [tool for tool in tools if not shutil.which(tool)]
+    if missing:
+        yield Result(prefix, True, skipped=f"{' '.join(missing)} not here: ./setup --all")
+        return
+    command = ["make", "all", "WERROR=1", word]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    yield Result(f"{prefix}/build", done.returncode == 0, done.stdout, " ".join(command))
+    if done.returncode != 0:
+        return
+    inner = dataclasses.replace(config, out=ROOT / folder, make_words=[word], pattern="")
+    for job in kernel.jobs(inner) + programs.jobs(inner):
+        for result in job.run():
+            result.name = f"{prefix}/{result.name}"
+            yield result
+
+
+def jobs(config: Config) -> list[Job]:
+    if config.make_words or not (ROOT / "kernel/kernel.mk").exists():
+        return []
+    return [
+        Job(f"variants/{variant[0]}", lambda v=variant: check(config, *v)) for variant in VARIANTS
+    ]
