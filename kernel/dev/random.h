@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Random bytes: RDRAND where the CPU has it, else a generator seeded from the time-stamp counter.
+// With a seed (boot parameter seed=) the bytes are the same in every run. Any context.
+#pragma once
+
+#include "lib/types.h"
+
+// seeded: use `seed' and nothing else.
+void random_init(bool seeded, uint64_t seed);
+uint64_t random_u64(void);
+void random_bytes(void *buf, size_t len);
