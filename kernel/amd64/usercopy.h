@@ -24,3 +24,11 @@ int clear_user(vaddr_t user_dst, size_t n);
 int fetch_user_u32(vaddr_t user_addr, uint32_t *value);
 int fetch_user_u32_nofault(vaddr_t user_addr, uint32_t *value);
 int cmpxchg_user_u32(vaddr_t user_addr, uint32_t expect, uint32_t desired, uint32_t *old);
+
+// For the trap code: whether an instruction is one of the copy's, and where it goes on when its
+// fault cannot be resolved.
+extern const char usercopy_text_start[], usercopy_text_end[], usercopy_failure[];
+static inline bool usercopy_contains(vaddr_t rip)
+{
+    return rip >= (vaddr_t)usercopy_text_start && rip < (vaddr_t)usercopy_text_end;
+}

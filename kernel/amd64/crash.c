@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Panics. Takes no locks: their holders may be stopped, or may be what is broken.
+#include "amd64/crash.h"
+
+#include "amd64/apic.h"
+#include "amd64/bootmap.h"
+#include "amd64/cpu.h"
+#include "amd64/ksyms.h"
+#include "amd64/trapframe.h"
+#include "dev/power.h"
+#include "dev/record.h"
+#include "dev/uart.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "mem/memlayout.h"
+#include "sync/irq.h"
+#include "sync/lock_check.h"
+
+#define MAX_DEPTH   32          // frames printed
+#define MAX_FRAME   (1ul << 16) // bytes that one frame may plausibly have
+#define MAX_MESSAGE 512
+#define NO_CPU      (~0u)
+
+static unsigned crashing_cpu = NO_CPU;      // atomic; the first one to panic
+static unsigned depth;                      // panics on that CPU
+static struct trapframe *crash_tf;          // the cause's registers, or NULL
+static unsigned stopped;                    // CPUs that obeyed the NMI; atomic
+
+static void print_location(unsigned n, vaddr_t va)
+{
+    struct ksym sym;
+    if (!ksyms_find(va, &sym))
+        kprintf("  #%-2u %#018lx\n", n, va);
+    else if (sym.file)
+        kprintf("  #%-2u %#018lx %s+%#lx (%s:%u)\n", n, va, sym.function, sym.offset, sym.file,
+                sym.line);
+    else
+        kprintf("  #%-2u %#018lx %s+%#lx\n", n, va, sym.function, sym.offset);
+}
+
+// A frame is believed if it lies in kernel memory and above the one before, not far off.
+static bool plausible(vaddr_t rbp, vaddr_t previous)
+{
+    return rbp % 8 == 0 && rbp >= KVA_BASE && rbp > previous &&
+           (previous == 0 || rbp - previous < MAX_FRAME);
+}
+
+void crash_backtrace(vaddr_t rip, vaddr_t rbp)
+{
+    unsigned n = 0;
+    if (rip)
+        print_location(n++, rip);
+    for (vaddr_t previous = 0; n < MAX_DEPTH && plausible(rbp, previous); n++) {
+        const vaddr_t *frame = (const vaddr_t *)rbp;
+        if (frame[1] == 0)
+            break;
+        // The return address may belong to the next line, or function: the call is before it.
+        print_location(n, frame[1] - 1);
+        previous = rbp;
+        rbp = frame[0];
+    }
+}
+
+static void print_registers(const struct trapframe *tf)
+{
+    kprintf("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", tf->rax, tf->rbx, tf->rcx, tf->rdx);
+    kprintf("rsi %016lx rdi %016lx rbp %016lx rsp %016lx\n", tf->rsi, tf->rdi, tf->rbp, tf->rsp);
+    kprintf("r8  %016lx r9  %016lx r10 %016lx r11 %016lx\n", tf->r8, tf->r9, tf->r10, tf->r11);
+    kprintf("r12 %016lx r13 %016lx r14 %016lx r15 %016lx\n", tf->r12, tf->r13, tf->r14, tf->r15);
+    kprintf("rip %016lx cs %lx ss %lx rflags %lx vector %lu error %lx\n", tf->rip, tf->cs, tf->ss,
+            tf->rflags, tf->vector, tf->error);
+}
+
+static void stop_others(void)
+{
+    if (ncpus == 1)
+        return;
+    apic_send_nmi_others();
+    uint64_t end = rdtsc() + 100000000;
+    while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < ncpus - 1 && rdtsc() < end)
+        cpu_relax();
+}
+
+// Only the first CPU goes on, and a second panic there is cut short.
+static void enter(const char *message)
+{
+    unsigned id = this_cpu()->id, none = NO_CPU;
+    intr_off();
+    if (!__atomic_compare_exchange_n(&crashing_cpu, &none, id, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE) &&
+        none != id) {
+        for (;;)
+            __asm__ volatile("hlt");
+    }
+    uart_panic_mode();
+    record_panic_mode();
+    kprintf_set_sink(uart_write_text);
+    depth++;
+    if (depth == 2)
+        kprintf("\npanic while panicking: %s\n", message);
+    if (depth >= 2)
+        power_exit(POWER_PANIC);
+}
+
+// The record is one line and fits a frame.
+static void emit_record(const char *message)
+{
+    char line[MAX_MESSAGE];
+    int n = ksnprintf(line, sizeof(line), "panic %s", message);
+    n = min(n, (int)sizeof(line) - 1);
+    for (int i = 0; i < n; i++) {
+        if (line[i] == '\n')
+            line[i] = ' ';
+    }
+    record_write(line, n);
+}
+
+static _Noreturn void crash(const char *message, vaddr_t rbp)
+{
+    enter(message);
+    emit_record(message);
+    stop_others();
+    const struct kctx *ctx = kctx_current();
+    kprintf("\npanic: %s\n", message);
+    kprintf("CPU %u of %u, thread %d (%s), page table %#lx, cr2 %#lx\n", this_cpu()->id, ncpus,
+            ctx->id, ctx->name ? ctx->name : "?", read_cr3(), read_cr2());
+    if (crash_tf) {
+        print_registers(crash_tf);
+        if (tf_from_user(crash_tf))
+            kprintf("in user mode at %#lx\n", crash_tf->rip);
+        else
+            crash_backtrace(crash_tf->rip, crash_tf->rbp);
+    } else {
+        crash_backtrace(0, rbp);
+    }
+    lock_print_held(ctx);
+    power_exit(POWER_PANIC);
+}
+
+static void panic_handler(const char *message)
+{
+    crash(message, (vaddr_t)__builtin_frame_address(0));
+}
+
+void crash_init(void)
+{
+    panic_set_handler(panic_handler);
+}
+
+void crash_frame(struct trapframe *tf, const char *fmt, ...)
+{
+    char message[MAX_MESSAGE];
+    va_list ap;
+    va_start(ap, fmt);
+    kvsnprintf(message, sizeof(message), fmt, ap);
+    va_end(ap);
+    intr_off();
+    if (__atomic_load_n(&crashing_cpu, __ATOMIC_ACQUIRE) == NO_CPU)
+        crash_tf = tf;
+    crash(message, (vaddr_t)__builtin_frame_address(0));
+}
+
+void crash_nmi(struct trapframe *tf)
+{
+    (void)tf;
+    if (__atomic_load_n(&crashing_cpu, __ATOMIC_ACQUIRE) == NO_CPU)
+        return;
+    __atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}

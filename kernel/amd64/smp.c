@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Starting the other CPUs: INIT and STARTUP to all at once. Each draws a number in boot.S.
+#include "amd64/smp.h"
+
+#include "amd64/apic.h"
+#include "amd64/bootmap.h"
+#include "amd64/clock.h"
+#include "amd64/cpu.h"
+#include "dev/io.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "mem/memlayout.h"
+#include "sync/irq.h"
+
+#define FW_CFG_SELECT  0x510
+#define FW_CFG_DATA    0x511
+#define FW_CFG_NB_CPUS 0x05
+
+#define AP_WAIT_NS 1000000000ul     // a slow host has this long to run each of its CPU threads
+
+extern const char ap_trampoline[], ap_trampoline_end[];     // boot.S
+
+uint32_t ap_next_id = 1;                    // boot.S counts it up
+static void (*ap_continue)(unsigned id);    // constant before the others start
+static bool all_started;                    // ncpus is final; atomic
+
+unsigned smp_present(void)
+{
+    outw(FW_CFG_SELECT, FW_CFG_NB_CPUS);
+    unsigned n = inb(FW_CFG_DATA);
+    n |= inb(FW_CFG_DATA) << 8;
+    return n == 0 || n == 0xffff ? 1 : n;
+}
+
+// Called by boot.S on each other CPU, on the boot tables.
+_Noreturn void ap_main(unsigned id);
+void ap_main(unsigned id)
+{
+    bootmap_load();
+    cpu_init(id);
+    apic_init();
+    cpus[id].apic_id = apic_id();
+    __atomic_store_n(&cpus[id].online, true, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&all_started, __ATOMIC_ACQUIRE))
+        cpu_relax();
+    ap_continue(id);
+    panic("CPU %u has nothing to do", id);
+}
+
+static bool wait_online(unsigned id)
+{
+    uint64_t end = clock_ns() + AP_WAIT_NS;
+    while (!__atomic_load_n(&cpus[id].online, __ATOMIC_ACQUIRE)) {
+        if (clock_ns() > end)
+            return false;
+        cpu_relax();
+    }
+    return true;
+}
+
+void smp_start(void (*entry)(unsigned id))
+{
+    unsigned present = smp_present();
+    unsigned wanted = min(present, (unsigned)MAX_CPUS);
+    cpus[0].online = true;
+    if (wanted == 1)
+        return;
+    ap_continue = entry;
+    memcpy(phys_to_dmap(AP_TRAMPOLINE_PA), ap_trampoline, ap_trampoline_end - ap_trampoline);
+    apic_send_init_others();
+    clock_spin(100000);
+    apic_send_startup_others(AP_TRAMPOLINE_PA);
+    for (unsigned id = 1; id < wanted; id++) {
+        if (!wait_online(id)) {
+            kprintf("CPU %u of %u did not start\n", id, present);
+            break;
+        }
+        ncpus = id + 1;
+    }
+    __atomic_store_n(&all_started, true, __ATOMIC_RELEASE);
+    if (present > MAX_CPUS)
+        kprintf("%u CPUs are there, %u are used\n", present, MAX_CPUS);
+}

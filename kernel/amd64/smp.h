@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Starting the other CPUs. Also read by boot.S.
+#pragma once
+
+// Where the other CPUs begin, in real mode: copied there by smp_start, kept out of use.
+#define AP_TRAMPOLINE_PA 0x8000
+
+#define AP_MAX_CPUS      8      // MAX_CPUS
+
+#ifndef __ASSEMBLER__
+#include "lib/types.h"
+#include "sync/percpu.h"
+
+_Static_assert(AP_MAX_CPUS == MAX_CPUS, "boot.S knows how many stacks there are");
+
+// How many CPUs the machine has, by QEMU's fw_cfg device; at least 1. More than MAX_CPUS are said
+// and left alone.
+unsigned smp_present(void);
+
+// Starts the other CPUs and waits for them; sets ncpus. Each one calls entry(its number) on its
+// own static stack, with interrupts off, and never returns.
+void smp_start(void (*entry)(unsigned id));
+#endif

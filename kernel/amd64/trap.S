@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The entries and exits. %gs discipline: in the kernel %gs is the CPU's struct cpu, in user mode
+// the program's; whoever crosses swaps, exactly once. An entry that interrupted the kernel does
+// not swap. NMI, double fault and machine check can hit between the crossing and its swapgs, so
+// they look at the base itself and run on a stack of their own.
+#include "amd64/asm.h"
+
+.macro PUSH_REGISTERS
+    pushq %rdi
+    pushq %rsi
+    pushq %rdx
+    pushq %rcx
+    pushq %rax
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+.endm
+
+// Leaves %rsp at the vector field.
+.macro POP_REGISTERS
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbp
+    popq %rbx
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rax
+    popq %rcx
+    popq %rdx
+    popq %rsi
+    popq %rdi
+.endm
+
+    .text
+
+// One entry of 16 bytes per vector, up to the common path; the CPU pushes an error code for some.
+    .balign 16
+    .globl trap_entries
+trap_entries:
+    .set vector, 0
+    .rept 256
+    .balign 16
+    .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21
+    .else
+    pushq $0
+    .endif
+    pushq $vector
+    .if vector == 2 || vector == 8 || vector == 18
+    jmp trap_paranoid
+    .else
+    jmp trap_common
+    .endif
+    .set vector, vector + 1
+    .endr
+
+    .balign 16
+trap_common:
+    PUSH_REGISTERS
+    CLAC
+    cld
+    testb $3, TF_CS(%rsp)
+    jz 1f
+    swapgs
+    xorl %ebp, %ebp                 // a backtrace ends here
+    movq %rsp, %rdi
+    call trap_from_user
+    jmp trap_return_to_user
+1:
+    movq %rsp, %rdi
+    call trap_from_kernel
+trap_return_to_kernel:
+    POP_REGISTERS
+    addq $16, %rsp
+    iretq
+
+// %ebx tells whether to swap back: the handler keeps it.
+trap_paranoid:
+    PUSH_REGISTERS
+    CLAC
+    cld
+    xorl %ebx, %ebx
+    movl $MSR_GS_BASE, %ecx
+    rdmsr
+    testl %edx, %edx
+    js 1f                           // a kernel address
+    swapgs
+    incl %ebx
+1:
+    movq %rsp, %rdi
+    call trap_paranoid_c
+    testl %ebx, %ebx
+    jz trap_return_to_kernel
+    swapgs
+    jmp trap_return_to_kernel
+
+// Interrupts are off until C turns them on: MSR_SFMASK.
+    .balign 16
+    .globl syscall_entry
+syscall_entry:
+    swapgs
+    movq %rsp, %gs:CPU_USER_RSP
+    movq %gs:CPU_KSTACK_TOP, %rsp
+    pushq $SEL_UDATA
+    pushq %gs:CPU_USER_RSP
+    pushq %r11
+    pushq $SEL_UCODE
+    pushq %rcx
+    pushq %rax
+    pushq $VECTOR_SYSCALL
+    PUSH_REGISTERS
+    xorl %ebp, %ebp
+    movq %rsp, %rdi
+    call trap_syscall
+
+// With interrupts off and %rsp at the frame. SYSRET serves if the frame is as SYSCALL made it: it
+// takes rip from rcx and rflags from r11. trap_syscall and trap_from_user saw to a canonical rip.
+    .globl trap_return_to_user
+trap_return_to_user:
+    cmpl $VECTOR_SYSCALL, TF_VECTOR(%rsp)
+    jne 1f
+    POP_REGISTERS
+    cmpq 16(%rsp), %rcx             // rip
+    jne 2f
+    cmpq 32(%rsp), %r11             // rflags
+    jne 2f
+    movq 40(%rsp), %rsp
+    swapgs
+    sysretq
+1:
+    POP_REGISTERS
+2:
+    addq $16, %rsp
+    swapgs
+    iretq

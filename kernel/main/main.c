@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Start-up: brings the parts up in order. Everything here runs once, on the boot CPU, unless it
+// says otherwise.
+#include "amd64/apic.h"
+#include "amd64/bootinfo.h"
+#include "amd64/bootmap.h"
+#include "amd64/clock.h"
+#include "amd64/cpu.h"
+#include "amd64/crash.h"
+#include "amd64/intr.h"
+#include "amd64/smp.h"
+#include "dev/power.h"
+#include "dev/random.h"
+#include "dev/record.h"
+#include "dev/uart.h"
+#include "lib/ktest.h"
+#include "lib/printf.h"
+#include "main/cmdline.h"
+#include "sync/jitter.h"
+
+#define DEFAULT_SEED 1
+
+// Nothing can be said before the console works, nothing locked before cpu_init.
+static void start_console(void)
+{
+    cpu_probe_features();
+    cpu_init(0);
+    uart_init();
+    kprintf_set_sink(uart_write_text);
+    crash_init();
+}
+
+static void read_cmdline(void)
+{
+    cmdline_init(bootinfo.cmdline);
+    if (cmdline_has("quiet"))
+        kprintf_set_sink(NULL);
+    if (bootinfo.cmdline_cut)
+        kprintf("the command line is longer than %u bytes: cut\n", BOOT_CMDLINE);
+    uint64_t seed = cmdline_number("seed", DEFAULT_SEED);
+    random_init(cmdline_has("seed"), seed);
+    jitter_init(seed, cmdline_number("jitter", 0));
+    bootinfo_limit(cmdline_size("maxmem", ~0ul));
+}
+
+static void start_machine(void)
+{
+    bootmap_init();
+    cpu_guard_stacks();
+    apic_init();
+    cpus[0].apic_id = apic_id();
+    intr_init();
+    clock_init();
+}
+
+static void ap_start(unsigned id)
+{
+    (void)id;
+    for (;;)
+        cpu_idle();
+}
+
+static void print_banner(void)
+{
+    kprintf("Strata: %lu MiB of memory, %u CPU%s (%s)%s%s%s\n", bootinfo.ram_bytes >> 20, ncpus,
+            ncpus == 1 ? "" : "s", cpu_features.brand, cpu_features.smep ? " smep" : "",
+            cpu_features.smap ? " smap" : "", cpu_features.umip ? " umip" : "");
+    if (bootinfo.unused_bytes)
+        kprintf("%lu MiB of memory are beyond what the kernel can use\n",
+                bootinfo.unused_bytes >> 20);
+}
+
+static void report_test(const char *text)
+{
+    record_printf("%s", text);
+    kprintf("%s\n", text);
+}
+
+// Called by boot.S on the boot CPU's static stack, interrupts off.
+_Noreturn void kernel_main(paddr_t start_info_pa);
+void kernel_main(paddr_t start_info_pa)
+{
+    start_console();
+    bootinfo_init(start_info_pa);
+    read_cmdline();
+    start_machine();
+    smp_start(ap_start);
+    print_banner();
+    record_printf("boot");
+
+    char pattern[64];
+    if (cmdline_get("test", pattern, sizeof(pattern)))
+        ktest_run(pattern, report_test);
+    power_off();
+}
