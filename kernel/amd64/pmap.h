@@ -25,6 +25,7 @@ struct pmap {
     uint64_t resident;          // managed and unmanaged 4 KiB mappings
     uint64_t wired;             // wired mappings
     uint64_t pt_pages;          // page-table pages below the root
+    struct list tables;         // those pages
     struct pv_pmap pv;          // the reverse map's part
     struct list all_link;       // on the list of all pmaps, for the checks
 };
@@ -42,8 +43,11 @@ enum pmap_enter_flags {
 // so that pmap_kenter_pa never needs memory.
 void pmap_init(uint64_t *boot_pml4, size_t kva_size);
 struct pmap *pmap_create(void);                 // NULL: no memory
-void pmap_destroy(struct pmap *pm);             // loaded on no CPU; removes what is left
-void pmap_activate(struct pmap *pm);            // loads it on this CPU; NULL: the kernel's alone
+void pmap_destroy(struct pmap *pm);             // no thread runs in it; removes what is left
+
+// Loads pm on this CPU. NULL: the thread needs the kernel's half alone; what is loaded stays, until
+// it is destroyed. Each CPU calls it with NULL as it comes up (the first one needs not): from then on it takes part in shootdowns.
+void pmap_activate(struct pmap *pm);
 
 // ---- user mappings (managed: in the reverse map) ----
 
@@ -51,7 +55,8 @@ void pmap_activate(struct pmap *pm);            // loads it on this CPU; NULL: t
 // and wiring. 0, or ENOMEM with no mapping at va (try again after vm_page_wait). The owner of pg is locked or pg is busy.
 int pmap_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot, unsigned flags);
 void pmap_remove(struct pmap *pm, vaddr_t start_va, vaddr_t end_va);
-// Removes everything but wired mappings, in the reverse map's order, with one TLB flush; for exit.
+// Removes everything but wired mappings, in the reverse map's order, with one TLB flush; for exit:
+// no thread will touch pm's user addresses again.
 void pmap_remove_all_user(struct pmap *pm);
 void pmap_protect(struct pmap *pm, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot);   // only narrows
 void pmap_unwire(struct pmap *pm, vaddr_t va);
@@ -73,6 +78,9 @@ bool pmap_is_modified(struct vm_page *pg);
 bool pmap_clear_modify(struct vm_page *pg);     // true if it was; mappings become read-only until they fault or stay writable with the bit clear
 
 // ---- for pv.c alone ----
+
+// The page that a managed mapping of pm maps at va, or NULL. pm's lock held.
+struct vm_page *pmap_page_at(struct pmap *pm, vaddr_t va);
 
 // Destroys pm's mapping of pg at va on behalf of reclaim and carries its referenced and modified bits to the page;
 // the caller removes the pv entry and flushes once (pmap_flush_all). EBUSY if it is wired. pm's lock and pv_lock held.

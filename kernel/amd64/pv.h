@@ -42,6 +42,7 @@ struct pv_stats {               // FreeBSD's names
 void pv_init(void);
 void pv_page_init(struct vm_page *pg);          // when a page is set up at start: no mappings
 void pv_pmap_init(struct pmap *pm);
+uint64_t pv_pmap_count(struct pmap *pm);        // its entries; pm's lock held
 void pv_pmap_destroy(struct pmap *pm);          // no entries are left; returns every byte
 
 // Records that pm maps pg at va. 0 or ENOMEM (nothing recorded). Takes memory without sleeping, from
@@ -62,6 +63,9 @@ void pv_remove_pmap(struct pmap *pm,
 bool pv_first(struct vm_page *pg, struct pv_mapping *m);
 bool pv_next(struct vm_page *pg, struct pv_mapping *m);
 unsigned pv_count(struct vm_page *pg);
+
+// If any mapping is recorded. Needs no lock; true or false for good only if nobody can enter or remove one now.
+bool pv_is_mapped(const struct vm_page *pg);
 
 // Forgets one mapping found by pv_first or pv_next (m is then invalid; start again at pv_first). The pmap's lock is held too.
 void pv_remove_mapping(struct vm_page *pg, const struct pv_mapping *m);

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What the files of pmap share: the format of page-table entries and the walk of the tables.
+// Private to kernel/amd64/pmap*.c.
+//
+// Invariants. A PTE whose accessed bit is clear is in no TLB: the CPU sets the bit before it caches
+// a translation, and whoever clears the bit flushes. A mapping is forgotten by the reverse map only
+// after its PTE is gone and the TLBs are flushed: else a page without entries could still be
+// written. The pgno of a table's page counts its entries that are not zero (user tables only).
+#pragma once
+
+#include "amd64/pmap.h"
+#include "amd64/tlb.h"
+#include "mem/memlayout.h"
+
+#define PTE_P       0x001ul         // present
+#define PTE_W       0x002ul         // writable
+#define PTE_U       0x004ul         // for user mode
+#define PTE_A       0x020ul         // accessed: set by hardware
+#define PTE_D       0x040ul         // written: set by hardware
+#define PTE_PS      0x080ul         // maps a large page
+#define PTE_MANAGED 0x200ul         // ours: in the reverse map
+#define PTE_WIRED   0x400ul         // ours: never reclaimed
+#define PTE_NX      (1ul << 63)     // not executable
+#define PTE_PA      0x000ffffffffff000ul
+
+#define PT_LEVELS  4                // 4: root .. 1: table of 4 KiB pages
+#define PT_ENTRIES (PAGE_SIZE / sizeof(uint64_t))
+
+// Bytes that one entry of a table of the given level covers.
+static inline size_t pt_span(unsigned level)
+{
+    return PAGE_SIZE << (9 * (level - 1));
+}
+
+static inline unsigned pt_index(vaddr_t va, unsigned level)
+{
+    return (unsigned)(va >> (PAGE_SHIFT + 9 * (level - 1))) % PT_ENTRIES;
+}
+
+static inline uint64_t *pte_table(uint64_t entry)
+{
+    return phys_to_dmap(entry & PTE_PA);
+}
+
+// The count of a user table's entries that are not zero.
+static inline uint64_t *pt_live(const uint64_t *table)
+{
+    return &dmap_to_page(table)->pgno;
+}
+
+static inline uint64_t pte_prot(vm_prot_t prot)
+{
+    return PTE_P | (prot & PROT_WRITE ? PTE_W : 0) | (prot & PROT_EXEC ? 0 : PTE_NX);
+}
+
+static inline uint64_t pte_load(const uint64_t *pte)
+{
+    return __atomic_load_n(pte, __ATOMIC_RELAXED);
+}
+
+// The entry for va in the lowest table that exists, or NULL if a 4 KiB page cannot be mapped there now.
+static inline uint64_t *pmap_pte(const struct pmap *pm, vaddr_t va)
+{
+    const uint64_t *table = pm->pml4;
+
+    for (unsigned level = PT_LEVELS; level > 1; level--) {
+        uint64_t entry = table[pt_index(va, level)];
+        if ((entry & (PTE_P | PTE_PS)) != PTE_P)
+            return NULL;
+        table = pte_table(entry);
+    }
+    return (uint64_t *)&table[pt_index(va, 1)];
+}
+
+// ---- pmap_table.c: the tables of a user pmap; its lock held ----
+
+// As pmap_pte, but makes the missing tables; NULL: no memory.
+uint64_t *pmap_pte_make(struct pmap *pm, vaddr_t va);
+
+// After a failure: frees the tables on va's path that were made in vain.
+void pmap_pte_undo(struct pmap *pm, vaddr_t va);
+
+// The first table of PTEs at or after *va that exists and lies below end; *va moves to the first
+// address >= *va that it covers. NULL: there is none.
+uint64_t *pmap_next_table(const struct pmap *pm, vaddr_t *va, vaddr_t end);
+
+// Unlinks the tables on va's path that have no entries, and puts their pages on `dead', to be
+// freed by pmap_free_tables once the batch is flushed.
+void pmap_prune(struct pmap *pm, vaddr_t va, struct tlb_batch *b, struct list *dead);
+void pmap_free_tables(struct list *dead);
+
+// ---- pmap_user.c ----
+
+// Notes in the page what the hardware noted in a PTE that is gone.
+void pmap_harvest(struct vm_page *pg, uint64_t pte);
+
+// Takes a mapping's share out of pm's counts; pm's lock held.
+static inline void pmap_uncount(struct pmap *pm, uint64_t pte)
+{
+    pm->resident--;
+    if (pte & PTE_WIRED)
+        pm->wired--;
+}
+
+// Counters for pmap_get_stats; atomic.
+extern uint64_t pmap_enters, pmap_removes;
+
+// All user pmaps and kernel_pmap, by pmap.all_link.
+extern struct spinlock pmap_list_lock;
+extern struct list pmap_list;

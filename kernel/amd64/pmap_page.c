@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Operations on all mappings of one page, for the page daemon, copy-on-write and truncation.
+// Locking: they come from pv_lock, which keeps the reported pmaps in being, and take each pmap by
+// try-lock, against the order; if one is busy they let go of everything and start over, which is
+// right because each operation may be repeated.
+
+#include "amd64/pmap_impl.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "sync/irq.h"
+
+// What to do with each mapping, pv_lock and the pmap's lock held; true: it forgot the mapping.
+typedef bool mapping_op(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg);
+
+// One round; false if a pmap was busy.
+static bool try_each_mapping(struct vm_page *pg, mapping_op *op, void *arg)
+{
+    struct pv_mapping m;
+
+    spin_lock(&pv_lock);
+    bool more = pv_first(pg, &m);
+    while (more) {
+        struct pmap *pm = m.pmap;
+        if (!spin_trylock(&pm->lock))
+            break;
+        uint64_t *pte = pmap_pte(pm, m.va);
+        KASSERT(pte && (*pte & PTE_P) && phys_to_page(*pte & PTE_PA) == pg,
+                "page %p is not mapped at %lx: pte %lx", (void *)pg, m.va, pte ? *pte : 0);
+        more = op(pg, &m, pte, arg) ? pv_first(pg, &m) : pv_next(pg, &m);
+        spin_unlock(&pm->lock);
+    }
+    spin_unlock(&pv_lock);
+    return !more;
+}
+
+static void for_each_mapping(struct vm_page *pg, mapping_op *op, void *arg)
+{
+    while (!try_each_mapping(pg, op, arg)) {
+        cpu_relax();
+        spin_poll();
+    }
+}
+
+// Clears bits of a PTE and flushes if a TLB may hold it; returns the old PTE.
+static uint64_t clear_bits(const struct pv_mapping *m, uint64_t *pte, uint64_t bits)
+{
+    struct tlb_batch b;
+
+    if (!(*pte & bits))
+        return *pte;
+    uint64_t old = __atomic_fetch_and(pte, ~bits, __ATOMIC_RELAXED);
+    if (old & PTE_A) {
+        b.n = 1;
+        b.va[0] = m->va;
+        tlb_flush(m->pmap, &b);
+    }
+    return old;
+}
+
+// ---- protect ----
+
+static bool op_write_protect(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte,
+                             void *arg)
+{
+    (void)pg;
+    (void)arg;
+    clear_bits(m, pte, PTE_W);
+    return false;
+}
+
+static bool op_remove(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg)
+{
+    (void)arg;
+    uint64_t old = clear_bits(m, pte, PTE_P);
+    *pte = 0;
+    pmap_harvest(pg, old);
+    pmap_uncount(m->pmap, old);
+    --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
+    pv_remove_mapping(pg, m);
+    __atomic_fetch_add(&pmap_removes, 1, __ATOMIC_RELAXED);
+    return true;
+}
+
+void pmap_page_protect(struct vm_page *pg, vm_prot_t prot)
+{
+    if (prot & PROT_WRITE || !pv_is_mapped(pg))
+        return;
+    for_each_mapping(pg, prot == PROT_NONE ? op_remove : op_write_protect, NULL);
+}
+
+bool pmap_page_mapped(struct vm_page *pg)
+{
+    return pv_is_mapped(pg);
+}
+
+// ---- referenced and modified ----
+
+struct bit_query {
+    uint64_t bit;       // of the PTE
+    bool found;
+};
+
+static bool op_test(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg)
+{
+    struct bit_query *q = arg;
+
+    (void)pg;
+    (void)m;
+    q->found |= (*pte & q->bit) != 0;
+    return false;
+}
+
+static bool op_clear(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg)
+{
+    struct bit_query *q = arg;
+
+    (void)pg;
+    q->found |= (clear_bits(m, pte, q->bit) & q->bit) != 0;
+    return false;
+}
+
+static bool test_attr(struct vm_page *pg, uint32_t attr, uint64_t bit)
+{
+    struct bit_query q = {bit, __atomic_load_n(&pg->attrs, __ATOMIC_RELAXED) & attr};
+
+    if (!q.found && pv_is_mapped(pg))
+        for_each_mapping(pg, op_test, &q);
+    return q.found;
+}
+
+static bool clear_attr(struct vm_page *pg, uint32_t attr, uint64_t bit)
+{
+    struct bit_query q = {bit, false};
+
+    // The PTEs first: what a vanishing mapping leaves in the attributes meanwhile is seen, too.
+    if (pv_is_mapped(pg))
+        for_each_mapping(pg, op_clear, &q);
+    uint32_t old = __atomic_fetch_and(&pg->attrs, ~attr, __ATOMIC_RELAXED);
+    return q.found || old & attr;
+}
+
+bool pmap_is_referenced(struct vm_page *pg)
+{
+    return test_attr(pg, PGA_REFERENCED, PTE_A);
+}
+
+bool pmap_clear_reference(struct vm_page *pg)
+{
+    return clear_attr(pg, PGA_REFERENCED, PTE_A);
+}
+
+bool pmap_is_modified(struct vm_page *pg)
+{
+    return test_attr(pg, PGA_MODIFIED, PTE_D);
+}
+
+bool pmap_clear_modify(struct vm_page *pg)
+{
+    return clear_attr(pg, PGA_MODIFIED, PTE_D);
+}
+
+// ---- for the reverse map ----
+
+struct vm_page *pmap_page_at(struct pmap *pm, vaddr_t va)
+{
+    const uint64_t *pte = pmap_pte(pm, va);
+    uint64_t entry = pte ? pte_load(pte) : 0;
+
+    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
+    if ((entry & (PTE_P | PTE_MANAGED)) != (PTE_P | PTE_MANAGED))
+        return NULL;
+    return phys_to_page(entry & PTE_PA);
+}
+
+int pmap_steal(struct pmap *pm, vaddr_t va, struct vm_page *pg)
+{
+    uint64_t *pte = pmap_pte(pm, va);
+
+    KASSERT(spin_held(&pm->lock) && spin_held(&pv_lock), "pmap %p va %lx", (void *)pm, va);
+    KASSERT(pte && *pte & PTE_P && phys_to_page(*pte & PTE_PA) == pg,
+            "page %p is not mapped at %lx: pte %lx", (void *)pg, va, pte ? *pte : 0);
+    if (*pte & PTE_WIRED)
+        return EBUSY;
+    uint64_t old = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED);
+    pmap_harvest(pg, old);
+    pmap_uncount(pm, old);
+    --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
+    __atomic_fetch_add(&pmap_removes, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+void pmap_flush_all(struct pmap *pm)
+{
+    struct tlb_batch b;
+
+    KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
+    b.n = 0;
+    tlb_batch_all(&b);
+    tlb_flush(pm, &b);
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The page-table pages of user pmaps: made as mappings need them, found, and unlinked as soon as
+// a removal leaves them empty. All functions are called with the pmap's lock held, but for
+// pmap_free_tables, which wants no lock.
+
+#include "amd64/pmap_impl.h"
+#include "lib/panic.h"
+
+// Makes an empty table and links it into *entry of `parent'; false: no memory.
+static bool make_table(struct pmap *pm, uint64_t *parent, uint64_t *entry)
+{
+    struct vm_page *pg = vm_page_alloc(PAGE_PT, PA_ZERO | PA_RESERVE);
+
+    if (!pg)
+        return false;
+    list_push_back(&pm->tables, &pg->queue);
+    pm->pt_pages++;
+    ++*pt_live(parent);
+    *entry = page_to_phys(pg) | PTE_P | PTE_W | PTE_U;
+    return true;
+}
+
+void pmap_pte_undo(struct pmap *pm, vaddr_t va)
+{
+    struct tlb_batch b;
+    struct list dead;
+
+    b.n = 0;
+    list_init(&dead);
+    pmap_prune(pm, va, &b, &dead);
+    tlb_flush(pm, &b);
+    pmap_free_tables(&dead);
+}
+
+uint64_t *pmap_pte_make(struct pmap *pm, vaddr_t va)
+{
+    uint64_t *table = pm->pml4;
+
+    for (unsigned level = PT_LEVELS; level > 1; level--) {
+        uint64_t *entry = &table[pt_index(va, level)];
+        if (!(*entry & PTE_P) && !make_table(pm, table, entry)) {
+            pmap_pte_undo(pm, va);
+            return NULL;
+        }
+        table = pte_table(*entry);
+    }
+    return &table[pt_index(va, 1)];
+}
+
+uint64_t *pmap_next_table(const struct pmap *pm, vaddr_t *va, vaddr_t end)
+{
+    while (*va < end) {
+        uint64_t *table = pm->pml4;
+        unsigned level = PT_LEVELS;
+        for (; level > 1; level--) {
+            uint64_t entry = table[pt_index(*va, level)];
+            if (!(entry & PTE_P))
+                break;
+            table = pte_table(entry);
+        }
+        if (level == 1)
+            return table;
+        *va = (*va | (pt_span(level) - 1)) + 1;
+    }
+    return NULL;
+}
+
+void pmap_prune(struct pmap *pm, vaddr_t va, struct tlb_batch *b, struct list *dead)
+{
+    uint64_t *path[PT_LEVELS + 1];
+    unsigned level = PT_LEVELS;
+
+    path[level] = pm->pml4;
+    while (level > 1 && path[level][pt_index(va, level)] & PTE_P) {
+        path[level - 1] = pte_table(path[level][pt_index(va, level)]);
+        level--;
+    }
+    for (; level < PT_LEVELS && *pt_live(path[level]) == 0; level++) {
+        struct vm_page *pg = dmap_to_page(path[level]);
+        path[level + 1][pt_index(va, level + 1)] = 0;
+        --*pt_live(path[level + 1]);
+        list_remove(&pg->queue);
+        list_push_back(dead, &pg->queue);
+        pm->pt_pages--;
+        // Flushing one address makes a CPU forget all tables that it has cached.
+        tlb_batch_add(b, va);
+    }
+}
+
+void pmap_free_tables(struct list *dead)
+{
+    struct vm_page *pg;
+
+    while ((pg = list_pop(dead, struct vm_page, queue)))
+        vm_page_free(pg);
+}
