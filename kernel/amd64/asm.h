@@ -17,9 +17,6 @@
 #define CPU_KSTACK_TOP 32
 #define CPU_USER_RSP   40
 
-// struct cpu_context
-#define CTX_RSP 0
-
 // struct trapframe, from its end: what the CPU pushes for an exception is TF_RIP and above.
 #define TF_RDI    112
 #define TF_VECTOR 120
@@ -55,7 +52,6 @@
 #define CR4_SMEP       0x100000
 #define CR4_SMAP       0x200000
 
-#define RFLAGS_CF 0x000001
 #define RFLAGS_TF 0x000100
 #define RFLAGS_IF 0x000200
 #define RFLAGS_DF 0x000400

@@ -26,7 +26,6 @@ struct cpu {
     struct percpu percpu;       // first: %gs points here
     uint64_t kstack_top;        // the running thread's kernel stack; see trap.S
     uint64_t user_rsp;          // scratch of the system-call entry
-    uint64_t fs_base, gs_base;  // the user bases now in the CPU
     struct kctx boot_kctx;      // context until the scheduler runs a thread
     uint32_t apic_id;
     bool online;                // set by the CPU itself, read by others; atomic

@@ -39,6 +39,13 @@ static void set_gate(unsigned vector)
     idt[vector].high = entry >> 32;
 }
 
+// Called by trap.S and switch.S.
+void trap_from_user(struct trapframe *tf);
+void trap_from_kernel(struct trapframe *tf);
+void trap_paranoid_c(struct trapframe *tf);
+void trap_syscall(struct trapframe *tf);
+void trap_leave(struct trapframe *tf);
+
 void trap_init_cpu(void)
 {
     if (!idt[0].low) {
@@ -75,7 +82,7 @@ void trap_sanitize(struct trapframe *tf)
 
 // Runs what is due before user mode, and leaves interrupts off for the way out. A reschedule
 // request that comes later interrupts the program at its first instruction.
-static void leave_to_user(struct trapframe *tf)
+void trap_leave(struct trapframe *tf)
 {
     struct percpu *cpu;
     do {
@@ -118,7 +125,7 @@ void trap_from_user(struct trapframe *tf)
         intr_on();
         user_exception(tf, fault_va);
     }
-    leave_to_user(tf);
+    trap_leave(tf);
 }
 
 // A page fault in the kernel is legitimate only in the user copy, on a user address.
@@ -165,5 +172,5 @@ void trap_syscall(struct trapframe *tf)
 {
     intr_on();
     trap_ops.syscall(tf);
-    leave_to_user(tf);
+    trap_leave(tf);
 }
