@@ -61,11 +61,10 @@ struct sfs_inode {
         struct sfs_map map;     // count 0 = nothing remembered
     } run;                      // (lock) the last run found
     uint32_t dir_free;          // (vnode lock) no directory block before this one has much room
-    bool lazy;                  // (inode table lock) d is newer than the buffer; on fs's lazy list
-    bool loading;               // (inode table lock) being read
+    bool lazy;                  // (lock and inode table lock) d is newer than its buffer
     unsigned refs;              // (inode table lock)
     struct list hash;           // (inode table lock)
-    struct list lazy_link;      // (inode table lock)
+    struct list lazy_link;      // (inode table lock) on fs's lazy list
     struct list orphan_link;    // (allocation lock) on fs's orphan list, in the disk's order
 };
 

@@ -11,7 +11,7 @@
 #include "lib/types.h"
 
 #define SFS_MAGIC       0x314b534944534653ul    // "SFSDISK1"
-#define SFS_STATE_MAGIC 0x3145544154534653ul    // "SFSSTATE1", cut
+#define SFS_STATE_MAGIC 0x3145544154534653ul    // "SFSTATE1"
 #define SFS_VERSION     1u
 #define SFS_BLOCK       4096u
 #define SFS_ROOT_INO    1u                      // inode 0 is never used
@@ -110,7 +110,7 @@ struct sfs_journal_header {     // within one sector: written whole or not at al
 };
 
 #define SFS_TXN_BLOCKS ((SFS_BLOCK - 32) / 4)           // blocks that a descriptor can name
-#define SFS_JOURNAL_MIN 64u                             // blocks, header included
+#define SFS_JOURNAL_MIN 128u                            // blocks, header included
 
 struct sfs_txn {
     uint64_t magic;             // SFS_TXN_MAGIC

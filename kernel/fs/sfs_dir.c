@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Directory blocks: finding, adding and removing records. The directory's vnode lock guards its
+// contents. Every record is checked before it is believed, so a damaged block gives EIO.
+#include "fs/sfs_impl.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+
+int sfs_dir_check(struct sfs_inode *dir, const char *name, size_t len)
+{
+    if ((dir->d.mode & SFS_IFMT) != SFS_IFDIR)
+        return ENOTDIR;
+    if (len > SFS_NAME_MAX)
+        return ENAMETOOLONG;
+    if (len == 0 || memchr(name, '/', len) || memchr(name, 0, len))
+        return EINVAL;
+    return 0;
+}
+
+static uint32_t dir_blocks(const struct sfs_inode *dir)
+{
+    return dir->d.size / SFS_BLOCK;
+}
+
+// Pins block number `index' of a directory.
+static int get_block(struct sfs_inode *dir, uint32_t index, struct buf **b)
+{
+    struct sfs_map map;
+
+    mutex_lock(&dir->lock);
+    int error = sfs_map_find(dir, index, 1, &map);
+    mutex_unlock(&dir->lock);
+    if (error)
+        return error;
+    if (map.block == 0 || map.fresh)
+        return sfs_damaged(dir->fs, "directory %u: no block %u", dir->ino, index);
+    return buf_get(&dir->fs->cache, map.block, b);
+}
+
+// The record at an offset of a block, or NULL if there is no valid one.
+static struct sfs_dirent *record(struct sfs_inode *dir, const struct buf *b, unsigned off)
+{
+    struct sfs_dirent *e = (struct sfs_dirent *)(b->data + off);
+
+    if (SFS_BLOCK - off >= sizeof(*e) && e->reclen >= sizeof(*e) && e->reclen % 4 == 0 &&
+        e->reclen <= SFS_BLOCK - off && e->ino < dir->fs->layout.ninodes &&
+        (e->ino == 0 || (e->namelen > 0 && SFS_DIRENT_SIZE(e->namelen) <= e->reclen)))
+        return e;
+    sfs_damaged(dir->fs, "directory %u: record at %u of block %lu", dir->ino, off, b->block);
+    return NULL;
+}
+
+// Looks for a name in one block; ENOENT, EIO.
+static int find_in_block(struct sfs_inode *dir, const char *name, size_t len, struct sfs_slot *slot)
+{
+    slot->prev = 0;
+    for (unsigned off = 0; off < SFS_BLOCK;) {
+        struct sfs_dirent *e = record(dir, slot->b, off);
+        if (!e)
+            return EIO;
+        if (e->namelen == len && e->ino && memcmp(e->name, name, len) == 0) {
+            slot->off = off;
+            slot->ino = e->ino;
+            slot->type = e->type;
+            return 0;
+        }
+        slot->prev = off;
+        off += e->reclen;
+    }
+    return ENOENT;
+}
+
+int sfs_dir_find(struct sfs_inode *dir, const char *name, size_t len, struct sfs_slot *slot)
+{
+    for (slot->block = 0; slot->block < dir_blocks(dir); slot->block++) {
+        int error = get_block(dir, slot->block, &slot->b);
+        if (error)
+            return error;
+        error = find_in_block(dir, name, len, slot);
+        if (!error)
+            return 0;
+        buf_put(slot->b);
+        if (error != ENOENT)
+            return error;
+    }
+    return ENOENT;
+}
+
+static void fill_record(struct sfs_dirent *e, const char *name, size_t len, uint32_t ino,
+                        unsigned type)
+{
+    e->ino = ino;
+    e->namelen = len;
+    e->type = type;
+    memcpy(e->name, name, len);
+    memset(e->name + len, 0, SFS_DIRENT_SIZE(len) - sizeof(*e) - len);
+}
+
+// The space of a record that a new one could have.
+static unsigned room_in(const struct sfs_dirent *e)
+{
+    return e->ino ? e->reclen - SFS_DIRENT_SIZE(e->namelen) : e->reclen;
+}
+
+// Puts a new record into a block if there is room; ENOSPC, EIO.
+static int add_to_block(struct sfs_op *op, struct sfs_inode *dir, struct buf *b, const char *name,
+                        size_t len, uint32_t ino, unsigned type)
+{
+    for (unsigned off = 0; off < SFS_BLOCK;) {
+        struct sfs_dirent *e = record(dir, b, off);
+        if (!e)
+            return EIO;
+        if (room_in(e) >= SFS_DIRENT_SIZE(len)) {
+            journal_dirty(&op->h, b);
+            if (e->ino) {
+                unsigned used = SFS_DIRENT_SIZE(e->namelen), rest = e->reclen - used;
+                e->reclen = used;
+                e = (struct sfs_dirent *)((char *)e + used);
+                e->reclen = rest;
+            }
+            fill_record(e, name, len, ino, type);
+            return 0;
+        }
+        off += e->reclen;
+    }
+    return ENOSPC;
+}
+
+// Gives the directory a further block, empty and pinned.
+static int grow(struct sfs_op *op, struct sfs_inode *dir, struct buf **b)
+{
+    struct sfs_map map;
+
+    mutex_lock(&dir->lock);
+    int error = sfs_map_alloc(op, dir, dir_blocks(dir), 1, false, &map);
+    if (!error)
+        error = buf_get_new(&dir->fs->cache, map.block, b);
+    if (!error) {
+        journal_dirty(&op->h, *b);
+        ((struct sfs_dirent *)(*b)->data)->reclen = SFS_BLOCK;
+        dir->d.size += SFS_BLOCK;
+        error = sfs_update(op, dir);
+        if (error)
+            buf_put(*b);
+    }
+    mutex_unlock(&dir->lock);
+    return error;
+}
+
+int sfs_dir_add(struct sfs_op *op, struct sfs_inode *dir, const char *name, size_t len,
+                uint32_t ino, unsigned type)
+{
+    struct buf *b;
+    int error = ENOSPC;
+
+    for (uint32_t i = dir->dir_free; i < dir_blocks(dir) && error == ENOSPC; i++) {
+        error = get_block(dir, i, &b);
+        if (error)
+            return error;
+        error = add_to_block(op, dir, b, name, len, ino, type);
+        buf_put(b);
+        dir->dir_free = i;
+    }
+    if (error != ENOSPC)
+        return error;
+    error = grow(op, dir, &b);
+    if (error)
+        return error;
+    error = add_to_block(op, dir, b, name, len, ino, type);
+    buf_put(b);
+    return error;
+}
+
+void sfs_dir_remove(struct sfs_op *op, struct sfs_inode *dir, const struct sfs_slot *slot)
+{
+    struct sfs_dirent *e = (struct sfs_dirent *)(slot->b->data + slot->off);
+    struct sfs_dirent *prev = (struct sfs_dirent *)(slot->b->data + slot->prev);
+
+    journal_dirty(&op->h, slot->b);
+    e->ino = 0;
+    if (prev != e)
+        prev->reclen += e->reclen;
+    dir->dir_free = min(dir->dir_free, slot->block);
+}
+
+void sfs_dir_replace(struct sfs_op *op, const struct sfs_slot *slot, uint32_t ino, unsigned type)
+{
+    struct sfs_dirent *e = (struct sfs_dirent *)(slot->b->data + slot->off);
+
+    journal_dirty(&op->h, slot->b);
+    e->ino = ino;
+    e->type = type;
+}
+
+int sfs_dir_init(struct sfs_op *op, struct sfs_inode *dir, uint32_t parent)
+{
+    const unsigned type = SFS_IFDIR >> 12;
+    int error = sfs_dir_add(op, dir, ".", 1, dir->ino, type);
+
+    return error ? error : sfs_dir_add(op, dir, "..", 2, parent, type);
+}
+
+static bool is_dots(const char *name, size_t len)
+{
+    return len <= 2 && memcmp(name, "..", len) == 0;
+}
+
+static bool emit_if_dots(void *arg, uint32_t ino, unsigned type, const char *name, size_t len,
+                         uint64_t next_pos)
+{
+    bool *empty = arg;
+
+    (void)ino, (void)type, (void)next_pos;
+    *empty = is_dots(name, len);
+    return *empty;
+}
+
+int sfs_dir_is_empty(struct sfs_inode *dir)
+{
+    bool empty = true;
+    uint64_t pos = 0;
+    int error = sfs_readdir(dir, &pos, emit_if_dots, &empty);
+
+    if (error)
+        return error;
+    return empty ? 0 : ENOTEMPTY;
+}
+
+// Emits the records of one block from offset `from' on; *more: emit wants to go on.
+static int emit_block(struct sfs_inode *dir, const struct buf *b, uint64_t *pos, sfs_emit_fn emit,
+                      void *arg, bool *more)
+{
+    uint64_t base = *pos - *pos % SFS_BLOCK;
+
+    // From the block's start, since records may have been joined or split since the last call.
+    for (unsigned off = 0; off < SFS_BLOCK;) {
+        struct sfs_dirent *e = record(dir, b, off);
+        if (!e)
+            return EIO;
+        uint64_t next = base + off + e->reclen;
+        if (e->ino && base + off >= *pos) {
+            *more = emit(arg, e->ino, e->type, e->name, e->namelen, next);
+            if (!*more)
+                return 0;
+        }
+        off += e->reclen;
+        *pos = max(*pos, next);
+    }
+    return 0;
+}
+
+int sfs_readdir(struct sfs_inode *dir, uint64_t *pos, sfs_emit_fn emit, void *arg)
+{
+    bool more = true;
+
+    if ((dir->d.mode & SFS_IFMT) != SFS_IFDIR)
+        return ENOTDIR;
+    while (more && *pos / SFS_BLOCK < dir_blocks(dir)) {
+        struct buf *b;
+        int error = get_block(dir, *pos / SFS_BLOCK, &b);
+        if (error)
+            return error;
+        error = emit_block(dir, b, pos, emit, arg, &more);
+        buf_put(b);
+        if (error)
+            return error;
+    }
+    return 0;
+}
