@@ -21,7 +21,10 @@ HOST_CFLAGS := -std=gnu17 -g -O1 $(WARNINGS) -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -Ikernel -Itests/host -I.
 host-words = $(shell sed -n 's|^// $(1): *||p' $(2))
 
-$(O)/tests/host/%: tests/host/%.c
+# What a linked source includes is not in the compiler's list of dependencies.
+HOST_HEADERS := $(wildcard kernel/*/*.h tests/host/lib/*.h) kernel/lib/string.c
+
+$(O)/tests/host/%: tests/host/%.c $(HOST_HEADERS)
 	$(call say,HOST,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(call host-words,cflags,$<) -MMD -MP -MF $@.d -o $@ $< \
