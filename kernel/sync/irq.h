@@ -17,9 +17,12 @@ static inline void irq_push(void)
 {
     struct percpu *cpu = this_cpu();
 
-    if (cpu->irq_off_depth == 0)
+    if (cpu->irq_off_depth == 0) {
         cpu->irq_was_on = irq_disable();
-    cpu->irq_off_depth++;
+        cpu->irq_off_depth = 1;
+    } else {
+        cpu->irq_off_depth++;
+    }
 }
 
 // Undoes one irq_push; the outermost restores what it found.

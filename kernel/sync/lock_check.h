@@ -58,34 +58,41 @@ void lock_check_order(struct lock *l);
 void lock_forget(struct lock *l);
 _Noreturn void lock_too_many(struct lock *l);
 
-// Checks l against the order, before waiting for it. A try-lock does without.
-static inline void lock_note_acquire(struct lock *l)
+// Checks l against the order, before waiting for it. A try-lock does without. ctx is the running
+// thread's, here and below.
+static inline void lock_note_acquire(struct kctx *ctx, struct lock *l)
 {
-    struct kctx *ctx = kctx_current();
-
     if (__builtin_expect(l->rank <= ctx->top_rank[ctx->nheld], 0))
         lock_check_order(l);
 }
 
-// Records that the running thread got l.
-static inline void lock_note_acquired(struct lock *l)
+static inline void lock_push(struct kctx *ctx, struct lock *l, uint8_t top)
 {
-    struct kctx *ctx = kctx_current();
     unsigned n = ctx->nheld;
 
     if (__builtin_expect(n >= KCTX_MAX_LOCKS, 0))
         lock_too_many(l);
-    uint8_t top = max(ctx->top_rank[n], l->rank);
     ctx->nheld = n + 1;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     ctx->held[n] = l;
     ctx->top_rank[n + 1] = top;
 }
 
-// Records that the running thread gives l up; panics if it does not hold it.
-static inline void lock_note_release(struct lock *l)
+// Records that the thread got l; after lock_note_acquire, so that no held lock ranks higher.
+static inline void lock_note_acquired(struct kctx *ctx, struct lock *l)
 {
-    struct kctx *ctx = kctx_current();
+    lock_push(ctx, l, l->rank);
+}
+
+// The same for a try-lock.
+static inline void lock_note_tried(struct kctx *ctx, struct lock *l)
+{
+    lock_push(ctx, l, max(ctx->top_rank[ctx->nheld], l->rank));
+}
+
+// Records that the thread gives l up; panics if it does not hold it.
+static inline void lock_note_release(struct kctx *ctx, struct lock *l)
+{
     unsigned n = ctx->nheld;
 
     if (__builtin_expect(n == 0 || ctx->held[n - 1] != l, 0)) {

@@ -45,14 +45,16 @@ static __attribute__((noinline)) void mutex_wait(struct mutex *m)
 
 void mutex_lock(struct mutex *m)
 {
+    struct kctx *ctx = kctx_current();
+
     assert_may_sleep("mutex_lock");
     jitter_point();
-    lock_note_acquire(&m->lock);
+    lock_note_acquire(ctx, &m->lock);
     if (__builtin_expect(change(m, MUTEX_FREE, MUTEX_HELD), 1))
-        m->lock.owner = kctx_current();
+        m->lock.owner = ctx;
     else
         mutex_wait(m);
-    lock_note_acquired(&m->lock);
+    lock_note_acquired(ctx, &m->lock);
 }
 
 bool mutex_trylock(struct mutex *m)
@@ -60,7 +62,7 @@ bool mutex_trylock(struct mutex *m)
     if (!change(m, MUTEX_FREE, MUTEX_HELD))
         return false;
     m->lock.owner = kctx_current();
-    lock_note_acquired(&m->lock);
+    lock_note_tried(m->lock.owner, &m->lock);
     return true;
 }
 
@@ -79,7 +81,7 @@ static __attribute__((noinline)) void mutex_hand_over(struct mutex *m)
 
 void mutex_unlock(struct mutex *m)
 {
-    lock_note_release(&m->lock);
+    lock_note_release(kctx_current(), &m->lock);
     m->lock.owner = NULL;
     if (__builtin_expect(!change(m, MUTEX_HELD, MUTEX_FREE), 0))
         mutex_hand_over(m);

@@ -108,35 +108,39 @@ static __attribute__((noinline)) void hand_over(struct rwlock *l)
     spin_unlock(&l->waiters.lock);
 }
 
-static inline void before_lock(struct rwlock *l, const char *what)
+static inline void before_lock(struct kctx *ctx, struct rwlock *l, const char *what)
 {
     assert_may_sleep(what);
     jitter_point();
-    lock_note_acquire(&l->lock);
+    lock_note_acquire(ctx, &l->lock);
 }
 
 void rw_lock_read(struct rwlock *l)
 {
-    before_lock(l, "rw_lock_read");
+    struct kctx *ctx = kctx_current();
+
+    before_lock(ctx, l, "rw_lock_read");
     if (__builtin_expect(!try_enter(l, false), 0))
         rw_wait(l, false);
-    lock_note_acquired(&l->lock);
+    lock_note_acquired(ctx, &l->lock);
 }
 
 void rw_lock_write(struct rwlock *l)
 {
-    before_lock(l, "rw_lock_write");
+    struct kctx *ctx = kctx_current();
+
+    before_lock(ctx, l, "rw_lock_write");
     if (__builtin_expect(!try_enter(l, true), 0))
         rw_wait(l, true);
-    l->lock.owner = kctx_current();
-    lock_note_acquired(&l->lock);
+    l->lock.owner = ctx;
+    lock_note_acquired(ctx, &l->lock);
 }
 
 bool rw_trylock_read(struct rwlock *l)
 {
     if (!try_enter(l, false))
         return false;
-    lock_note_acquired(&l->lock);
+    lock_note_tried(kctx_current(), &l->lock);
     return true;
 }
 
@@ -145,14 +149,14 @@ bool rw_trylock_write(struct rwlock *l)
     if (!try_enter(l, true))
         return false;
     l->lock.owner = kctx_current();
-    lock_note_acquired(&l->lock);
+    lock_note_tried(l->lock.owner, &l->lock);
     return true;
 }
 
 void rw_unlock_read(struct rwlock *l)
 {
     KASSERT(!lock_owned(&l->lock), "rwlock %s is held for writing", l->lock.name);
-    lock_note_release(&l->lock);
+    lock_note_release(kctx_current(), &l->lock);
     if (__atomic_sub_fetch(&l->state, 1, __ATOMIC_ACQ_REL) == RW_WAITERS)
         hand_over(l);
     jitter_point();
@@ -161,7 +165,7 @@ void rw_unlock_read(struct rwlock *l)
 void rw_unlock_write(struct rwlock *l)
 {
     KASSERT(lock_owned(&l->lock), "rwlock %s is not held for writing", l->lock.name);
-    lock_note_release(&l->lock);
+    lock_note_release(kctx_current(), &l->lock);
     l->lock.owner = NULL;
     if (__builtin_expect(!change(l, RW_WRITER, 0), 0))
         hand_over(l);

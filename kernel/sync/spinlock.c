@@ -27,24 +27,23 @@ static __attribute__((noinline)) void wait_for_ticket(struct spinlock *l, uint32
     ctx->waiting = outer;
 }
 
-static inline void note_mine(struct spinlock *l)
-{
-    lock_note_acquired(&l->lock);
-    l->lock.owner = kctx_current();
-}
-
 void spin_lock(struct spinlock *l)
 {
+    struct kctx *ctx = kctx_current();
+
     irq_push();
-    lock_note_acquire(&l->lock);
+    lock_note_acquire(ctx, &l->lock);
     uint32_t ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_ACQUIRE);
     if (__builtin_expect(__atomic_load_n(&l->serving, __ATOMIC_ACQUIRE) != ticket, 0))
         wait_for_ticket(l, ticket);
-    note_mine(l);
+    lock_note_acquired(ctx, &l->lock);
+    l->lock.owner = ctx;
 }
 
 bool spin_trylock(struct spinlock *l)
 {
+    struct kctx *ctx = kctx_current();
+
     irq_push();
     uint32_t ticket = __atomic_load_n(&l->serving, __ATOMIC_ACQUIRE);
     if (!__atomic_compare_exchange_n(&l->next, &ticket, ticket + 1, false, __ATOMIC_ACQUIRE,
@@ -52,7 +51,8 @@ bool spin_trylock(struct spinlock *l)
         irq_pop();
         return false;
     }
-    note_mine(l);
+    lock_note_tried(ctx, &l->lock);
+    l->lock.owner = ctx;
     return true;
 }
 
@@ -61,7 +61,7 @@ void spin_unlock(struct spinlock *l)
     // The locks that a scheduler takes on its way to another thread are no preemption points.
     bool may_yield = l->lock.rank < LOCK_TIMER;
 
-    lock_note_release(&l->lock);
+    lock_note_release(kctx_current(), &l->lock);
     l->lock.owner = NULL;
     __atomic_store_n(&l->serving, l->serving + 1, __ATOMIC_RELEASE);
     irq_pop();
