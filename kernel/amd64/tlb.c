@@ -8,6 +8,7 @@
 // shooter sees the bit, or the loader's TLB is filled from the changed tables.
 
 #include "amd64/tlb.h"
+#include "amd64/intr.h"
 #include "amd64/pmap.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
@@ -22,7 +23,6 @@ struct tlb_request {
 static struct tlb_request requests[MAX_CPUS];   // by the CPU that asks
 static uint64_t inbox[MAX_CPUS];                // per target, bit per CPU that asks; atomic
 static struct pmap *loaded[MAX_CPUS];           // what is in CR3; own CPU only
-static void (*send_ipi)(unsigned cpu);
 static uint64_t shootdowns, shootdown_ipis;     // atomic
 
 static void load_cr3(paddr_t pml4_pa)
@@ -94,8 +94,7 @@ static void ask(unsigned cpu, uint64_t targets, struct pmap *pm, const struct tl
     for (uint64_t left = targets; left; left &= left - 1) {
         unsigned target = (unsigned)__builtin_ctzl(left);
         __atomic_fetch_or(&inbox[target], 1ul << cpu, __ATOMIC_SEQ_CST);
-        if (send_ipi)
-            send_ipi(target);
+        ipi_send(target, IPI_TLB);
         __atomic_fetch_add(&shootdown_ipis, 1, __ATOMIC_RELAXED);
     }
     while (__atomic_load_n(&r->waiting, __ATOMIC_ACQUIRE)) {
@@ -147,14 +146,10 @@ void tlb_drop(struct pmap *pm)
     irq_pop();
 }
 
-void tlb_set_ipi(void (*send)(unsigned cpu))
-{
-    send_ipi = send;
-}
-
 void tlb_init(void)
 {
     spin_poll_set(tlb_interrupt);
+    ipi_register(IPI_TLB, tlb_interrupt);
     tlb_load(&kernel_pmap);
 }
 

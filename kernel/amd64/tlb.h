@@ -34,12 +34,8 @@ static inline void tlb_batch_all(struct tlb_batch *b)
     b->n = TLB_BATCH_MAX + 1;
 }
 
-// Registers with spin_poll. kernel_pmap is complete.
+// Starts to serve requests, by IPI_TLB and spin_poll. kernel_pmap is complete.
 void tlb_init(void);
-
-// Sets how a CPU (its number) is interrupted; the interrupt handler there calls tlb_interrupt.
-// Before, other CPUs see requests only when they poll.
-void tlb_set_ipi(void (*send)(unsigned cpu));
 
 // Serves the requests of other CPUs.
 void tlb_interrupt(void);

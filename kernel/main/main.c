@@ -9,6 +9,7 @@
 #include "amd64/cpu.h"
 #include "amd64/crash.h"
 #include "amd64/intr.h"
+#include "amd64/pmap.h"
 #include "amd64/smp.h"
 #include "dev/power.h"
 #include "dev/random.h"
@@ -16,10 +17,13 @@
 #include "dev/uart.h"
 #include "lib/ktest.h"
 #include "lib/printf.h"
+#include "lib/string.h"
 #include "main/cmdline.h"
+#include "mem/vm_page.h"
 #include "sync/jitter.h"
 
 #define DEFAULT_SEED 1
+#define KVA_MIN      (64ul << 20)
 
 // Nothing can be said before the console works, nothing locked before cpu_init.
 static void start_console(void)
@@ -54,9 +58,25 @@ static void start_machine(void)
     clock_init();
 }
 
+// Kernel address space is as large as memory unless kva= says otherwise: its page tables, which
+// exist from the start, are 1/512 of that.
+static void start_memory(void)
+{
+    char word[8];
+
+    if (cmdline_get("poison", word, sizeof(word)))
+        vm_page_poison = strcmp(word, "full") == 0 ? POISON_ALL
+                         : strcmp(word, "0") == 0  ? POISON_OFF
+                                                   : POISON_ENDS;
+    vm_page_init(bootinfo.free, bootinfo.nfree);
+    uint64_t kva = cmdline_size("kva", max(bootinfo.ram_bytes, KVA_MIN));
+    pmap_init(boot_pml4, page_round(min(kva, KVA_MAX)));
+}
+
 static void ap_start(unsigned id)
 {
     (void)id;
+    pmap_activate(NULL);
     for (;;)
         cpu_idle();
 }
@@ -85,6 +105,7 @@ void kernel_main(paddr_t start_info_pa)
     bootinfo_init(start_info_pa);
     read_cmdline();
     start_machine();
+    start_memory();
     smp_start(ap_start);
     print_banner();
     record_printf("boot");

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * init: the first process. With run=COMMAND on the kernel's command line (percent-encoded) it runs
+ * the command in a shell, puts "exit STATUS" on the record channel and switches the machine off;
+ * without, it keeps an interactive shell on the console. Either way it reaps every orphan.
+ */
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/reboot.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_CMDLINE 8192
+
+static char *const environment[] = {"PATH=/bin:/usr/bin", "HOME=/", "TERM=vt100", NULL};
+
+static void open_console(void)
+{
+    int fd = open("/dev/console", O_RDWR | O_NOCTTY);
+    if (fd < 0)
+        return;
+    for (int i = 0; i < 3; i++)
+        if (i != fd)
+            dup2(fd, i);
+    if (fd > 2)
+        close(fd);
+}
+
+static int hex(char c)
+{
+    return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
+}
+
+static void percent_decode(char *s)
+{
+    char *to = s;
+    while (*s) {
+        if (s[0] == '%' && isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2])) {
+            *to++ = (char)(hex(s[1]) * 16 + hex(s[2]));
+            s += 3;
+        } else {
+            *to++ = *s++;
+        }
+    }
+    *to = '\0';
+}
+
+/* The decoded value of run= on the kernel's command line, or NULL. */
+static char *run_command(void)
+{
+    static char cmdline[MAX_CMDLINE];
+    int fd = open("/proc/cmdline", O_RDONLY);
+    size_t have = 0;
+    for (ssize_t n; fd >= 0 && (n = read(fd, cmdline + have, sizeof cmdline - 1 - have)) > 0;)
+        have += (size_t)n;
+    close(fd);
+    char *save;
+    for (char *w = strtok_r(cmdline, " \n", &save); w; w = strtok_r(NULL, " \n", &save)) {
+        if (strncmp(w, "run=", 4) == 0) {
+            percent_decode(w + 4);
+            return w + 4;
+        }
+    }
+    return NULL;
+}
+
+/* Starts a shell in a session of its own that owns the console. */
+static pid_t start_shell(char *command)
+{
+    char *const argv[] = {command ? "sh" : "-sh", command ? "-c" : NULL, command, NULL};
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    setsid();
+    ioctl(0, TIOCSCTTY, 0);
+    execve("/bin/sh", argv, environment);
+    err(127, "/bin/sh");
+}
+
+/* Reaps children until this one ends; its status as a shell has it. */
+static int wait_for(pid_t shell)
+{
+    int status;
+    for (;;) {
+        pid_t pid = wait(&status);
+        if (pid == shell)
+            return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        if (pid < 0 && errno != EINTR)
+            return 127;
+    }
+}
+
+static void record(const char *text)
+{
+    int fd = open("/dev/record", O_WRONLY);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        warn("/dev/record");
+    close(fd);
+}
+
+int main(void)
+{
+    open_console();
+    char *command = run_command();
+    while (!command) {
+        pid_t shell = start_shell(NULL);
+        if (shell < 0)
+            warn("fork");
+        wait_for(shell);
+    }
+    char text[32];
+    snprintf(text, sizeof text, "exit %d", wait_for(start_shell(command)));
+    record(text);
+    sync();
+    reboot(RB_POWER_OFF);
+    err(1, "reboot");
+}
