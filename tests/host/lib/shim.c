@@ -203,6 +203,16 @@ void shim_join(struct shim_thread *t)
     free(t);
 }
 
+void shim_run_threads(unsigned n, void (*body)(void *arg))
+{
+    struct shim_thread *threads[n];
+
+    for (uintptr_t i = 0; i < n; i++)
+        threads[i] = shim_spawn("worker", body, (void *)i);
+    for (unsigned i = 0; i < n; i++)
+        shim_join(threads[i]);
+}
+
 void shim_signal(struct shim_thread *t, enum shim_signal signal)
 {
     pthread_mutex_lock(&t->mutex);
@@ -294,6 +304,22 @@ void shim_main(int argc, char **argv)
     if (argc > 1)
         shim_seed = strtoull(argv[1], NULL, 0);
     setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+static void *watch(void *arg)
+{
+    unsigned seconds = (uintptr_t)arg;
+
+    sleep(seconds);
+    shim_fail("no end after %u s", seconds);
+}
+
+void shim_watchdog(unsigned seconds)
+{
+    pthread_t dog;
+
+    pthread_create(&dog, NULL, watch, (void *)(uintptr_t)seconds);
+    pthread_detach(dog);
 }
 
 void shim_run(const char *name, void (*test)(void))

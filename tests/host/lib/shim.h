@@ -35,6 +35,7 @@
 extern uint64_t shim_seed;      // the program's argument, 1 without one
 
 void shim_main(int argc, char **argv);
+void shim_watchdog(unsigned seconds);   // ends the program with `not ok' after so long
 int shim_done(void);            // the program's status
 
 // Runs one test function and prints `ok name'.
@@ -77,6 +78,9 @@ void shim_catch_end(struct shim_catch *c, const char *text);
 struct shim_thread;
 struct shim_thread *shim_spawn(const char *name, void (*body)(void *arg), void *arg);
 void shim_join(struct shim_thread *t);      // waits for its end and frees it
+
+// Runs n threads with arguments 0 to n-1 and waits for their end.
+void shim_run_threads(unsigned n, void (*body)(void *arg));
 
 // As a signal: ends t's interruptible waits, or all but WAIT_NOINTR ones if fatal, until cleared.
 enum shim_signal { SHIM_NO_SIGNAL, SHIM_SIGNAL, SHIM_FATAL };
