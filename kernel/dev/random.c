@@ -7,10 +7,10 @@
 #include "lib/rng.h"
 #include "lib/string.h"
 
-#define RNG_STEP 0x9e3779b97f4a7c15ul   // SplitMix64's increment, see lib/rng.h
+#define RNG_STEP 0x9e3779b97f4a7c15ul // SplitMix64's increment, see lib/rng.h
 
-static uint64_t state;          // atomic
-static bool have_rdrand;        // constant after start-up
+static uint64_t state;   // atomic
+static bool have_rdrand; // constant after start-up
 
 void random_init(bool seeded, uint64_t seed)
 {

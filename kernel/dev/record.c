@@ -12,8 +12,8 @@
 #define RECORD_PORT 0xe9
 
 static struct spinlock record_lock = SPINLOCK_INIT("record", LOCK_CONSOLE, 0);
-static uint64_t next_seq;       // (record_lock)
-static bool panic_mode;         // never cleared
+static uint64_t next_seq; // (record_lock)
+static bool panic_mode;   // never cleared
 
 void record_write(const void *payload, size_t len)
 {

@@ -11,33 +11,33 @@
 #define FIFO_SIZE 16
 
 enum {
-    REG_DATA = 0,       // receive and transmit; divisor low while LCR_DLAB
-    REG_IER = 1,        // interrupt enable; divisor high while LCR_DLAB
-    REG_FCR = 2,        // FIFO control
-    REG_LCR = 3,        // line control
-    REG_MCR = 4,        // modem control
-    REG_LSR = 5,        // line status
+    REG_DATA = 0, // receive and transmit; divisor low while LCR_DLAB
+    REG_IER = 1,  // interrupt enable; divisor high while LCR_DLAB
+    REG_FCR = 2,  // FIFO control
+    REG_LCR = 3,  // line control
+    REG_MCR = 4,  // modem control
+    REG_LSR = 5,  // line status
 };
 enum {
     IER_RECEIVED = 0x01,
     FCR_ENABLE_CLEAR = 0x07,
     LCR_8N1 = 0x03,
     LCR_DLAB = 0x80,
-    MCR_DTR_RTS_OUT2 = 0x0b,    // OUT2 gates the interrupt line
+    MCR_DTR_RTS_OUT2 = 0x0b, // OUT2 gates the interrupt line
     LSR_DATA_READY = 0x01,
     LSR_THR_EMPTY = 0x20,
     LSR_ALL_SENT = 0x40,
 };
 
 static struct spinlock uart_lock = SPINLOCK_INIT("console", LOCK_CONSOLE, 0);
-static bool panic_mode;                     // never cleared
-static void (*receiver)(char c);            // constant once set
+static bool panic_mode;          // never cleared
+static void (*receiver)(char c); // constant once set
 
 void uart_init(void)
 {
     outb(COM1 + REG_IER, 0);
     outb(COM1 + REG_LCR, LCR_DLAB | LCR_8N1);
-    outb(COM1 + REG_DATA, 1);               // 115200 baud
+    outb(COM1 + REG_DATA, 1); // 115200 baud
     outb(COM1 + REG_IER, 0);
     outb(COM1 + REG_LCR, LCR_8N1);
     outb(COM1 + REG_FCR, FCR_ENABLE_CLEAR);
