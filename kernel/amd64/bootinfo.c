@@ -11,12 +11,12 @@
 
 #define START_INFO_MAGIC 0x336ec578u
 #define MEMMAP_RAM       1u
-#define BOOT_MAPPED      (1ul << 30)    // bytes that the boot tables map
+#define BOOT_MAPPED      (1ul << 30) // bytes that the boot tables map
 
 struct start_info {
     uint32_t magic, version, flags, nmodules;
     uint64_t modules_pa, cmdline_pa, rsdp_pa;
-    uint64_t memmap_pa;         // from version 1 on
+    uint64_t memmap_pa; // from version 1 on
     uint32_t memmap_entries, reserved;
 };
 
@@ -26,7 +26,7 @@ struct memmap_entry {
 };
 
 struct bootinfo bootinfo;
-static paddr_t next_pa, limit_pa;       // of boot_alloc
+static paddr_t next_pa, limit_pa; // of boot_alloc
 
 static void add_ram(paddr_t start, paddr_t end)
 {
@@ -63,8 +63,8 @@ void bootinfo_init(paddr_t start_info_pa)
             add_ram(map[i].start_pa, map[i].start_pa + map[i].size);
     }
     if (si->cmdline_pa)
-        bootinfo.cmdline_cut = strlcpy(bootinfo.cmdline, boot_va(si->cmdline_pa), BOOT_CMDLINE) >=
-                               BOOT_CMDLINE;
+        bootinfo.cmdline_cut =
+            strlcpy(bootinfo.cmdline, boot_va(si->cmdline_pa), BOOT_CMDLINE) >= BOOT_CMDLINE;
     next_pa = image_end_pa();
     for (unsigned i = 0; i < bootinfo.nram; i++) {
         if (bootinfo.ram[i].start_pa <= next_pa && next_pa < bootinfo.ram[i].end_pa)

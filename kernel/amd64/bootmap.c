@@ -18,7 +18,7 @@
 #define PTE_PA  0x000ffffffffff000ul
 
 #define LARGE_SIZE (2ul << 20)
-#define DEVICE_PA  (3ul << 30)      // physical address at DEVICE_BASE
+#define DEVICE_PA  (3ul << 30) // physical address at DEVICE_BASE
 
 uint64_t *boot_pml4;
 paddr_t boot_pml4_pa;

@@ -9,14 +9,14 @@
 #include "sync/irq.h"
 
 #define CALIBRATION_NS 2000000u
-#define MAX_EVENT_NS   4000000000ul     // fits the timer's 32 bits
+#define MAX_EVENT_NS   4000000000ul // fits the timer's 32 bits
 #define CMOS_INDEX     0x70
 #define CMOS_DATA      0x71
 
 // clock_ns = (tsc - tsc_start) * scale / 2^SCALE_SHIFT
 #define SCALE_SHIFT 32
 
-static uint64_t tsc_start, tsc_hz;      // constant after clock_init
+static uint64_t tsc_start, tsc_hz; // constant after clock_init
 static uint64_t scale;
 static uint64_t realtime_offset_ns;
 
@@ -83,7 +83,7 @@ static uint64_t cmos_seconds(void)
     enum { STATUS_A = 10, UPDATING = 0x80, TRIES = 1000 };
     struct date d, again;
     if (cmos_read(STATUS_A) == 0xff)
-        return 0;       // no such device
+        return 0; // no such device
     for (unsigned i = 0; i < TRIES && cmos_read(STATUS_A) & UPDATING; i++)
         cpu_relax();
     cmos_date(&d);

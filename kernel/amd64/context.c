@@ -10,10 +10,10 @@
 #include "mem/memlayout.h"
 #include "sync/irq.h"
 
-#define FXSAVE_FCW_RESET   0x037f   // x87 control: all exceptions masked, full precision
-#define FXSAVE_MXCSR       24       // offset in the save area
-#define MXCSR_RESET        0x1f80   // all exceptions masked
-#define MXCSR_VALID        0xffbf   // bits that every CPU knows; FXRSTOR faults at others
+#define FXSAVE_FCW_RESET 0x037f // x87 control: all exceptions masked, full precision
+#define FXSAVE_MXCSR     24     // offset in the save area
+#define MXCSR_RESET      0x1f80 // all exceptions masked
+#define MXCSR_VALID      0xffbf // bits that every CPU knows; FXRSTOR faults at others
 
 // switch.S
 void context_swap_stacks(uint64_t *save_rsp, uint64_t load_rsp);
@@ -51,7 +51,7 @@ static void reset_fpu(struct fpu_state *state)
 static void load_bases(const struct cpu_context *ctx)
 {
     wrmsr(MSR_FS_BASE, ctx->fs_base);
-    wrmsr(MSR_KERNEL_GS_BASE, ctx->gs_base);    // swapgs on the way out makes it the program's
+    wrmsr(MSR_KERNEL_GS_BASE, ctx->gs_base); // swapgs on the way out makes it the program's
 }
 
 static void lay_out(struct cpu_context *ctx, vaddr_t kstack_top, void (*fn)(void *arg), void *arg)
@@ -63,8 +63,8 @@ static void lay_out(struct cpu_context *ctx, vaddr_t kstack_top, void (*fn)(void
     ctx->user = false;
     memset(context_frame(ctx), 0, sizeof(struct trapframe));
     struct start_frame *start = (struct start_frame *)context_frame(ctx) - 1;
-    *start = (struct start_frame){
-        .r12 = (uint64_t)fn, .r13 = (uint64_t)arg, .return_to = context_start};
+    *start =
+        (struct start_frame){.r12 = (uint64_t)fn, .r13 = (uint64_t)arg, .return_to = context_start};
     ctx->rsp = (uint64_t)start;
 }
 

@@ -10,8 +10,8 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 
-#define CPU_STACK_PAGES 4       // start-up, then the idle thread
-#define IST_STACK_PAGES 2       // double faults and NMIs
+#define CPU_STACK_PAGES 4 // start-up, then the idle thread
+#define IST_STACK_PAGES 2 // double faults and NMIs
 
 _Static_assert(offsetof(struct cpu, kstack_top) == CPU_KSTACK_TOP, "CPU_KSTACK_TOP");
 _Static_assert(offsetof(struct cpu, user_rsp) == CPU_USER_RSP, "CPU_USER_RSP");
@@ -41,7 +41,7 @@ void *const ap_stack_tops[MAX_CPUS] = {
 // The places of stac and clac in trap.S and usercopy.S, no-ops as linked (asm.h, SMAP_SITE).
 struct smap_site {
     char *code;
-    uint64_t stac;              // 1: stac, 0: clac
+    uint64_t stac; // 1: stac, 0: clac
 };
 extern const struct smap_site smap_sites[], smap_sites_end[];
 
@@ -131,12 +131,4 @@ void cpu_guard_stacks(void)
         bootmap_guard(stacks[i].guard1);
         bootmap_guard(stacks[i].guard2);
     }
-}
-
-bool cpu_is_guard_page(vaddr_t va)
-{
-    if (va < (vaddr_t)stacks || va >= (vaddr_t)(stacks + MAX_CPUS))
-        return false;
-    const struct cpu_stacks *s = &stacks[(va - (vaddr_t)stacks) / sizeof(struct cpu_stacks)];
-    return va < (vaddr_t)s->stack || (va >= (vaddr_t)s->guard2 && va < (vaddr_t)s->ist);
 }

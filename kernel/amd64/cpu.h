@@ -54,9 +54,6 @@ void cpu_probe_features(void);
 // Takes the guard pages below the static stacks out of the map. After bootmap_init.
 void cpu_guard_stacks(void);
 
-// If va lies in a guard page of a static stack.
-bool cpu_is_guard_page(vaddr_t va);
-
 static inline struct cpu *cpu_self(void)
 {
     return (struct cpu *)this_cpu();

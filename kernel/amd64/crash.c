@@ -6,8 +6,9 @@
 #include "amd64/apic.h"
 #include "amd64/bootmap.h"
 #include "amd64/cpu.h"
+#include "amd64/image.h"
 #include "amd64/ksyms.h"
-#include "amd64/trapframe.h"
+#include "amd64/trap.h"
 #include "dev/power.h"
 #include "dev/record.h"
 #include "dev/uart.h"
@@ -22,10 +23,10 @@
 #define MAX_MESSAGE 512
 #define NO_CPU      (~0u)
 
-static unsigned crashing_cpu = NO_CPU;      // atomic; the first one to panic
-static unsigned depth;                      // panics on that CPU
-static struct trapframe *crash_tf;          // the cause's registers, or NULL
-static unsigned stopped;                    // CPUs that obeyed the NMI; atomic
+static unsigned crashing_cpu = NO_CPU; // atomic; the first one to panic
+static unsigned depth;                 // panics on that CPU
+static struct trapframe *crash_tf;     // the cause's registers, or NULL
+static unsigned stopped;               // CPUs that obeyed the NMI; atomic
 
 static void print_location(unsigned n, vaddr_t va)
 {
@@ -46,20 +47,51 @@ static bool plausible(vaddr_t rbp, vaddr_t previous)
            (previous == 0 || rbp - previous < MAX_FRAME);
 }
 
-void crash_backtrace(vaddr_t rip, vaddr_t rbp)
+// A return address may belong to the next line, or function: the call is before it.
+static unsigned print_callers(unsigned n, vaddr_t rbp)
 {
-    unsigned n = 0;
-    if (rip)
-        print_location(n++, rip);
     for (vaddr_t previous = 0; n < MAX_DEPTH && plausible(rbp, previous); n++) {
         const vaddr_t *frame = (const vaddr_t *)rbp;
-        if (frame[1] == 0)
+        if (!in_kernel_text(frame[1]))
             break;
-        // The return address may belong to the next line, or function: the call is before it.
         print_location(n, frame[1] - 1);
         previous = rbp;
         rbp = frame[0];
     }
+    return n;
+}
+
+void crash_backtrace(vaddr_t rbp)
+{
+    print_callers(0, rbp);
+}
+
+// If the code before rip in its function has not made %rbp its own yet (mov %rsp, %rbp): a leaf
+// function without a frame, or one caught at its entry. Then the return address is at %rsp.
+static bool frameless(vaddr_t rip)
+{
+    struct ksym sym;
+    if (!ksyms_find(rip, &sym))
+        return true;
+    const uint8_t *code = (const uint8_t *)(rip - sym.offset);
+    for (uint64_t i = 0; i + 3 <= sym.offset; i++) {
+        if (code[i] == 0x48 && code[i + 1] == 0x89 && code[i + 2] == 0xe5)
+            return false;
+    }
+    return true;
+}
+
+static void print_interrupted(const struct trapframe *tf)
+{
+    unsigned n = 0;
+    print_location(n++, tf->rip);
+    bool stack_good = tf->vector != TRAP_DOUBLE_FAULT && tf->rsp % 8 == 0 && tf->rsp >= KVA_BASE;
+    if (stack_good && frameless(tf->rip)) {
+        vaddr_t caller = *(const vaddr_t *)tf->rsp;
+        if (in_kernel_text(caller))
+            print_location(n++, caller - 1);
+    }
+    print_callers(n, tf->rbp);
 }
 
 static void print_registers(const struct trapframe *tf)
@@ -130,9 +162,9 @@ static _Noreturn void crash(const char *message, vaddr_t rbp)
         if (tf_from_user(crash_tf))
             kprintf("in user mode at %#lx\n", crash_tf->rip);
         else
-            crash_backtrace(crash_tf->rip, crash_tf->rbp);
+            print_interrupted(crash_tf);
     } else {
-        crash_backtrace(0, rbp);
+        crash_backtrace(rbp);
     }
     lock_print_held(ctx);
     power_exit(POWER_PANIC);

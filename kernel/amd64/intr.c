@@ -17,7 +17,7 @@
 enum {
     IOAPIC_SELECT = 0x00,
     IOAPIC_WINDOW = 0x10,
-    IOAPIC_REDIRECTION = 0x10,      // two registers for each pin, from here on
+    IOAPIC_REDIRECTION = 0x10, // two registers for each pin, from here on
 };
 enum {
     REDIRECT_LEVEL = 0x8000,
@@ -27,8 +27,8 @@ enum {
 static struct {
     void (*handler)(void *arg);
     void *arg;
-} pins[INTR_PINS];                          // constant after start-up
-static void (*ipi_handlers[IPI_COUNT])(void);   // constant after start-up
+} pins[INTR_PINS];                            // constant after start-up
+static void (*ipi_handlers[IPI_COUNT])(void); // constant after start-up
 
 static void ioapic_write(unsigned reg, uint32_t value)
 {
@@ -66,8 +66,7 @@ void ipi_register(enum ipi ipi, void (*handler)(void))
 
 void ipi_send(unsigned cpu, enum ipi ipi)
 {
-    KASSERT(cpu < ncpus && cpu != this_cpu()->id, "message to CPU %u from %u", cpu,
-            this_cpu()->id);
+    KASSERT(cpu < ncpus && cpu != this_cpu()->id, "message to CPU %u from %u", cpu, this_cpu()->id);
     apic_send_ipi(cpus[cpu].apic_id, INTR_IPI_FIRST + ipi);
 }
 

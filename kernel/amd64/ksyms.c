@@ -8,13 +8,13 @@
 
 struct ksyms_header {
     uint32_t nfunctions, nfiles;
-    uint32_t functions, files, steps, strings;      // byte offsets from the header
+    uint32_t functions, files, steps, strings; // byte offsets from the header
 };
 
 struct ksyms_function {
-    uint32_t text_offset, size;     // from text_start
-    uint32_t name;                  // offset into the strings
-    uint32_t steps;                 // offset into the steps
+    uint32_t text_offset, size; // from text_start
+    uint32_t name;              // offset into the strings
+    uint32_t steps;             // offset into the steps
 };
 
 // Empty in the first link.

@@ -18,13 +18,13 @@
 #define FW_CFG_DATA    0x511
 #define FW_CFG_NB_CPUS 0x05
 
-#define AP_WAIT_NS 1000000000ul     // a slow host has this long to run each of its CPU threads
+#define AP_WAIT_NS 1000000000ul // a slow host has this long to run each of its CPU threads
 
-extern const char ap_trampoline[], ap_trampoline_end[];     // boot.S
+extern const char ap_trampoline[], ap_trampoline_end[]; // boot.S
 
-uint32_t ap_next_id = 1;                    // boot.S counts it up
-static void (*ap_continue)(unsigned id);    // constant before the others start
-static bool all_started;                    // ncpus is final; atomic
+uint32_t ap_next_id = 1;                 // boot.S counts it up
+static void (*ap_continue)(unsigned id); // constant before the others start
+static bool all_started;                 // ncpus is final; atomic
 
 unsigned smp_present(void)
 {

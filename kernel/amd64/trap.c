@@ -16,7 +16,7 @@
 
 #define GATE_PRESENT_INTERRUPT 0x8e00ul
 #define GATE_DPL3              0x6000ul
-#define ENTRY_SIZE             16       // of each entry in trap.S
+#define ENTRY_SIZE             16 // of each entry in trap.S
 #define VECTORS                256
 
 struct gate {
@@ -24,7 +24,7 @@ struct gate {
 };
 
 struct trap_ops trap_ops;
-static struct gate idt[VECTORS];        // constant once built
+static struct gate idt[VECTORS]; // constant once built
 
 static void set_gate(unsigned vector)
 {
@@ -33,9 +33,9 @@ static void set_gate(unsigned vector)
     if (vector == TRAP_BREAKPOINT || vector == TRAP_OVERFLOW)
         flags |= GATE_DPL3;
     if (vector == TRAP_NMI || vector == TRAP_DOUBLE_FAULT || vector == TRAP_MACHINE_CHECK)
-        flags |= 1;     // IST 1
-    idt[vector].low = (entry & 0xffff) | SEL_KCODE << 16 | flags << 32 |
-                      (entry >> 16 & 0xffff) << 48;
+        flags |= 1; // IST 1
+    idt[vector].low =
+        (entry & 0xffff) | SEL_KCODE << 16 | flags << 32 | (entry >> 16 & 0xffff) << 48;
     idt[vector].high = entry >> 32;
 }
 
@@ -62,10 +62,28 @@ void trap_init_cpu(void)
 const char *trap_name(unsigned vector)
 {
     static const char *const names[TRAP_EXCEPTIONS] = {
-        "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
-        "no FPU", "double fault", "FPU segment overrun", "invalid TSS", "segment not present",
-        "stack fault", "general protection fault", "page fault", "reserved", "FPU error",
-        "alignment check", "machine check", "SIMD error", "virtualization", "control protection",
+        "divide error",
+        "debug",
+        "NMI",
+        "breakpoint",
+        "overflow",
+        "bound range",
+        "invalid opcode",
+        "no FPU",
+        "double fault",
+        "FPU segment overrun",
+        "invalid TSS",
+        "segment not present",
+        "stack fault",
+        "general protection fault",
+        "page fault",
+        "reserved",
+        "FPU error",
+        "alignment check",
+        "machine check",
+        "SIMD error",
+        "virtualization",
+        "control protection",
     };
     if (vector >= TRAP_EXCEPTIONS)
         return vector == VECTOR_SYSCALL ? "system call" : "interrupt";
@@ -74,7 +92,7 @@ const char *trap_name(unsigned vector)
 
 void trap_sanitize(struct trapframe *tf)
 {
-    const uint64_t changeable = 0xcd5 | RFLAGS_TF | RFLAGS_AC;      // CF PF AF ZF SF DF OF
+    const uint64_t changeable = 0xcd5 | RFLAGS_TF | RFLAGS_AC; // CF PF AF ZF SF DF OF
     tf->cs = SEL_UCODE;
     tf->ss = SEL_UDATA;
     tf->rflags = (tf->rflags & changeable) | RFLAGS_IF | 2;
@@ -96,7 +114,7 @@ void trap_leave(struct trapframe *tf)
         if (trap_ops.user_return)
             trap_ops.user_return(tf);
         intr_off();
-        cpu = this_cpu();       // the hook may have moved the thread
+        cpu = this_cpu(); // the hook may have moved the thread
     } while (cpu->need_resched && trap_ops.user_return);
     lock_assert_none_held("return to user mode");
 }
@@ -133,7 +151,9 @@ static void kernel_page_fault(struct trapframe *tf, vaddr_t va)
 {
     if (!usercopy_contains(tf->rip) || va >= USER_MAX)
         crash_frame(tf, "kernel page fault at %#lx: %s of %s memory%s", va,
-                    tf->error & PF_FETCH ? "execution" : tf->error & PF_WRITE ? "write" : "read",
+                    tf->error & PF_FETCH   ? "execution"
+                    : tf->error & PF_WRITE ? "write"
+                                           : "read",
                     tf->error & PF_PRESENT ? "protected" : "unmapped",
                     va < PAGE_SIZE ? " (null pointer)" : "");
     bool resolved = false;

@@ -9,7 +9,7 @@
 
 struct copy_result {
     uint64_t err;
-    vaddr_t reached;            // the first byte of the destination that was not written
+    vaddr_t reached; // the first byte of the destination that was not written
 };
 
 // usercopy.S

@@ -8,9 +8,9 @@
 
 #define MAX_REASON 256
 
-extern const struct ktest ktest_start[], ktest_end[];   // kernel.ld
+extern const struct ktest ktest_start[], ktest_end[]; // kernel.ld
 
-static char reason[MAX_REASON];     // of the running test's first failure
+static char reason[MAX_REASON]; // of the running test's first failure
 
 void ktest_fail(const char *fmt, ...)
 {
@@ -58,11 +58,18 @@ static void report_test(const char *name, void (*report)(const char *line))
     report(line);
 }
 
+static bool is_crash(const char *name)
+{
+    return strncmp(name, "crash_", 6) == 0;
+}
+
 unsigned ktest_run(const char *pattern, void (*report)(const char *line))
 {
     unsigned run = 0, failed = 0;
+    if (strcmp(pattern, "all") == 0)
+        pattern = "*";
     for (const struct ktest *t = next_test(NULL); t; t = next_test(t)) {
-        if (!matches(t->name, pattern))
+        if (!matches(t->name, pattern) || (is_crash(t->name) && !is_crash(pattern)))
             continue;
         reason[0] = '\0';
         t->run();

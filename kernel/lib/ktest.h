@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Tests that run inside the kernel. KTEST(name) { ... } defines one, in any part; booting with
-// test=PATTERN runs those whose names match (`*' stands for anything), in the order of their
-// names, each reporting `test NAME ok' or `test NAME FAIL why' as a record and on the console, and
-// then turns the machine off. They run one at a time, in a thread, once all parts are up.
+// test=PATTERN runs those whose names match (`*' stands for anything; all: every one), in the
+// order of their names, each reporting `test NAME ok' or `test NAME FAIL why' as a record and on
+// the console, and then turns the machine off. They run in a thread, once all parts are up.
+// A test called crash_... means to panic, and runs only if the pattern begins like that.
 #pragma once
 
 #include "lib/types.h"

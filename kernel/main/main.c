@@ -19,6 +19,7 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "main/cmdline.h"
+#include "main/disks.h"
 #include "mem/vm_page.h"
 #include "sync/jitter.h"
 
@@ -106,12 +107,15 @@ void kernel_main(paddr_t start_info_pa)
     read_cmdline();
     start_machine();
     start_memory();
+    disks_init();
     smp_start(ap_start);
     print_banner();
     record_printf("boot");
 
     char pattern[64];
-    if (cmdline_get("test", pattern, sizeof(pattern)))
+    if (cmdline_get("test", pattern, sizeof(pattern))) {
+        intr_on();
         ktest_run(pattern, report_test);
+    }
     power_off();
 }

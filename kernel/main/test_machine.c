@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Tests of the machine floor: time, user copies, contexts, symbols, the disk; and the ways to
+// panic, which show that the protections hold and what a panic prints.
+#include "amd64/clock.h"
+#include "amd64/context.h"
+#include "amd64/cpu.h"
+#include "amd64/image.h"
+#include "amd64/ksyms.h"
+#include "amd64/usercopy.h"
+#include "dev/blk.h"
+#include "lib/errno.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mem/memlayout.h"
+#include "sync/irq.h"
+#include "sync/spinlock.h"
+
+KTEST(machine_clock)
+{
+    uint64_t last = clock_ns();
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t now = clock_ns();
+        KTEST_CHECK(now >= last, "%lu after %lu", now, last);
+        last = now;
+    }
+    uint64_t before = clock_ns();
+    clock_spin(1000000);
+    KTEST_CHECK(clock_ns() - before >= 1000000, "%lu ns", clock_ns() - before);
+}
+
+KTEST(machine_usercopy)
+{
+    char buf[16] = "unchanged";
+    size_t done = 1;
+    uint32_t word;
+    vaddr_t kernel_va = (vaddr_t)buf;
+    KTEST_CHECK(copyin(buf, kernel_va, 4) == EFAULT, "from the kernel");
+    KTEST_CHECK(copyout(kernel_va, "overwritten", 4) == EFAULT, "to the kernel");
+    KTEST_CHECK(copyin(buf, USER_MAX - 2, 4) == EFAULT, "across the end");
+    KTEST_CHECK(copyin(buf, 8, ~0ul) == EFAULT, "a length that wraps");
+    KTEST_CHECK(copyin(buf, 0x1ul << 47, 1) == EFAULT, "not canonical");
+    KTEST_CHECK(copyin(buf, 0x123456000, 0) == 0, "nothing");
+    KTEST_CHECK(copyin_nofault(buf, 0x123456000, 8, &done) == EFAULT, "unmapped");
+    KTEST_CHECK(done == 0, "%zu bytes", done);
+    KTEST_CHECK(copyout_nofault(0x123456000, buf, 8, NULL) == EFAULT, "unmapped");
+    KTEST_CHECK(fetch_user_u32_nofault(0x123456002, &word) == EINVAL, "misaligned");
+    KTEST_CHECK(strcmp(buf, "unchanged") == 0, "%s", buf);
+}
+
+// Two contexts that pass the CPU to each other.
+static struct cpu_context here, there;
+static char there_stack[PAGE_SIZE] __attribute__((aligned(16)));
+static unsigned visits;
+
+static void visit(void *step)
+{
+    for (;;) {
+        visits += *(unsigned *)step;
+        context_switch(&there, &here);
+    }
+}
+
+KTEST(machine_switch)
+{
+    unsigned step = 3;
+    vaddr_t old_top = cpu_self()->kstack_top;
+    here.kstack_top = old_top;
+    visits = 0;
+    context_init_kernel(&there, (vaddr_t)there_stack + sizeof(there_stack), visit, &step);
+    irq_push();
+    for (unsigned i = 0; i < 100; i++)
+        context_switch(&here, &there);
+    irq_pop();
+    KTEST_CHECK(visits == 300, "%u", visits);
+    KTEST_CHECK(cpu_self()->kstack_top == old_top, "%#lx", cpu_self()->kstack_top);
+}
+
+KTEST(machine_symbols)
+{
+    struct ksym sym;
+    bool found = ksyms_find((vaddr_t)strlen, &sym);
+    KTEST_CHECK(found && strcmp(sym.function, "strlen") == 0 && sym.offset == 0, "%d", found);
+    KTEST_CHECK(found && sym.file && strcmp(sym.file, "kernel/lib/string.c") == 0, "%s",
+                found && sym.file ? sym.file : "no file");
+    KTEST_CHECK(!ksyms_find((vaddr_t)&sym, &sym), "the stack is no function");
+}
+
+// ---- disk ----
+
+#define DISK_LIMIT_NS (2 * NS_PER_SEC)
+#define DISK_HOLD_NS  (NS_PER_SEC / 1000)
+
+static char disk_buf[2][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+static volatile bool disk_done;
+
+static void note_done(struct blk_req *req)
+{
+    (void)req;
+    disk_done = true;
+}
+
+static bool disk_wait(uint64_t ns)
+{
+    for (uint64_t end = clock_ns() + ns; !disk_done && clock_ns() < end;)
+        cpu_relax();
+    return disk_done;
+}
+
+// Queues one request of a page.
+static void disk_start(struct blk_req *req, enum blk_op op, uint64_t sector, void *page)
+{
+    static paddr_t pa;
+    pa = image_to_phys(page);
+    *req = (struct blk_req){
+        .op = op, .sector = sector, .nsectors = 8, .pages = &pa, .done = note_done};
+    disk_done = false;
+    blk_submit(blk_disk(0), req);
+}
+
+// Runs one request without sleeping; its error, or ETIMEDOUT.
+static int disk_run(struct blk_req *req, enum blk_op op, uint64_t sector, void *page)
+{
+    disk_start(req, op, sector, page);
+    return disk_wait(DISK_LIMIT_NS) ? req->error : ETIMEDOUT;
+}
+
+KTEST(machine_disk)
+{
+    struct blk_req req;
+    if (!blk_disk(0))
+        return;
+    KTEST_CHECK(disk_run(&req, BLK_READ, 0, disk_buf[0]) == 0, "read");
+    KTEST_CHECK(disk_run(&req, BLK_WRITE, 0, disk_buf[0]) == 0, "write back");
+    KTEST_CHECK(disk_run(&req, BLK_FLUSH, 0, disk_buf[0]) == 0, "flush");
+    KTEST_CHECK(disk_run(&req, BLK_READ, 0, disk_buf[1]) == 0, "read again");
+    KTEST_CHECK(memcmp(disk_buf[0], disk_buf[1], PAGE_SIZE) == 0, "another content");
+    KTEST_CHECK(disk_run(&req, BLK_READ, blk_size(blk_disk(0)), disk_buf[1]) == EIO,
+                "past the end");
+}
+
+KTEST(machine_disk_faults)
+{
+    struct blk_req req;
+    struct blk_inject off = {0}, fail = {.fail_read = 2, .fail_flush = 1}, hold = {.hold = true};
+    if (!blk_disk(0))
+        return;
+    blk_set_inject(blk_disk(0), &fail);
+    KTEST_CHECK(disk_run(&req, BLK_READ, 0, disk_buf[0]) == 0, "the first");
+    KTEST_CHECK(disk_run(&req, BLK_READ, 0, disk_buf[0]) == EIO, "the second fails");
+    KTEST_CHECK(disk_run(&req, BLK_READ, 0, disk_buf[0]) == 0, "the third");
+    KTEST_CHECK(disk_run(&req, BLK_FLUSH, 0, disk_buf[0]) == EIO, "the flush fails");
+    blk_set_inject(blk_disk(0), &hold);
+    disk_start(&req, BLK_READ, 0, disk_buf[0]);
+    KTEST_CHECK(!disk_wait(DISK_HOLD_NS), "held");
+    blk_set_inject(blk_disk(0), &off);
+    KTEST_CHECK(disk_wait(DISK_LIMIT_NS) && req.error == 0, "released");
+}
+
+// ---- panics ----
+
+KTEST(crash_assert)
+{
+    KASSERT(visits == 12345, "visits %u", visits);
+}
+
+KTEST(crash_null)
+{
+    volatile uint64_t *p = NULL;
+    *p = 1;
+}
+
+KTEST(crash_text_write)
+{
+    *(volatile char *)text_start = 0;
+}
+
+KTEST(crash_text_write_dmap)
+{
+    *(volatile char *)phys_to_dmap(image_to_phys(text_start)) = 0;
+}
+
+KTEST(crash_rodata_write)
+{
+    *(volatile char *)rodata_start = 0;
+}
+
+KTEST(crash_data_execute)
+{
+    disk_buf[0][0] = (char)0xc3;
+    ((void (*)(void))disk_buf[0])();
+}
+
+static unsigned recurse(unsigned depth)
+{
+    volatile char frame[512];
+    frame[0] = 1;
+    return depth == 0 ? 0 : recurse(depth - 1) + frame[0];
+}
+
+KTEST(crash_stack_overflow)
+{
+    visits = recurse(1000);
+}
+
+static struct spinlock crash_lock = SPINLOCK_INIT("crash test", LOCK_PAGES, 0);
+
+KTEST(crash_locked)
+{
+    spin_lock(&crash_lock);
+    panic("with a lock held");
+}
