@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The tests inside the kernel: with `test=all` it records `test NAME ok` or `... FAIL why`."""
+"""The tests inside the kernel: with `test=*` it records `test NAME ok` or `... FAIL why`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIMIT_SECONDS = 600
 
 
 def check(config: Config) -> Iterator[Result]:
-    machine = config.machine(words=["test=all", "quiet"])
+    machine = config.machine(words=["test=*", "quiet"])
     outcome = Session(machine, LIMIT_SECONDS, want_exit=False).run()
     console = text_of(outcome.console)
     tests = [r.decode(errors="replace") for r in outcome.records if r.startswith(b"test ")]
