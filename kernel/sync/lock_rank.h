@@ -35,7 +35,8 @@ enum lock_rank {
     LOCK_SLAB,          // zones of the variable-size allocator (mutex)
     // Spinlocks; interrupts are off while one is held.
     LOCK_SPIN_FIRST,
-    LOCK_SIGNAL = LOCK_SPIN_FIRST,  // a process's pending signals and actions
+    LOCK_VM_LISTS = LOCK_SPIN_FIRST,    // the lists of all maps and of all amaps, for the checks
+    LOCK_SIGNAL,        // a process's pending signals and actions
     LOCK_VNODE_REF,     // a vnode's or open file's cheap state
     LOCK_PAGE_QUEUES,   // active and inactive queues
     LOCK_PMAP_LIST,     // all pmaps
