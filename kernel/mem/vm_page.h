@@ -134,7 +134,8 @@ void vm_page_busy_wait(struct vm_page *pg, struct mutex *m);
 
 // ---- queues (page ageing) ----
 //
-// All but vm_page_queue_first take the queue lock themselves. A wired page goes on no queue.
+// All but vm_page_queue_first and vm_page_requeue take the queue lock themselves. A wired page goes on
+// no queue.
 
 extern struct spinlock vm_page_queue_lock;
 void vm_page_activate(struct vm_page *pg);      // to the active queue's tail
@@ -143,6 +144,8 @@ void vm_page_dequeue(struct vm_page *pg);
 void vm_page_wire(struct vm_page *pg);          // nests; takes it off the queues
 void vm_page_unwire(struct vm_page *pg);        // the last one makes it active
 struct vm_page *vm_page_queue_first(enum page_queue q);     // the oldest, or NULL; queue lock held
+// To that queue's tail; queue lock held, so for a page just found there its owner need not be locked.
+void vm_page_requeue(struct vm_page *pg, enum page_queue q);
 
 // ---- figures ----
 

@@ -77,8 +77,9 @@ static void dequeue_locked(struct vm_page *pg)
     pg->on_queue = PQ_NONE;
 }
 
-static void enqueue_locked(struct vm_page *pg, enum page_queue q)
+void vm_page_requeue(struct vm_page *pg, enum page_queue q)
 {
+    KASSERT(spin_held(&vm_page_queue_lock), "page %p", (void *)pg);
     dequeue_locked(pg);
     if (pg->wire_count > 0)
         return;
@@ -95,14 +96,14 @@ static void enqueue_locked(struct vm_page *pg, enum page_queue q)
 void vm_page_activate(struct vm_page *pg)
 {
     spin_lock(&vm_page_queue_lock);
-    enqueue_locked(pg, PQ_ACTIVE);
+    vm_page_requeue(pg, PQ_ACTIVE);
     spin_unlock(&vm_page_queue_lock);
 }
 
 void vm_page_deactivate(struct vm_page *pg)
 {
     spin_lock(&vm_page_queue_lock);
-    enqueue_locked(pg, PQ_INACTIVE);
+    vm_page_requeue(pg, PQ_INACTIVE);
     spin_unlock(&vm_page_queue_lock);
 }
 
@@ -128,7 +129,7 @@ void vm_page_unwire(struct vm_page *pg)
     KASSERT(pg->wire_count > 0, "page %p", (void *)pg);
     if (--pg->wire_count == 0) {
         page_queues.nwired--;
-        enqueue_locked(pg, PQ_ACTIVE);
+        vm_page_requeue(pg, PQ_ACTIVE);
     }
     spin_unlock(&vm_page_queue_lock);
 }
