@@ -5,10 +5,12 @@
 // several only where memory is inherited shared; fork copies every page.
 //
 // Invariants: slots[] and bckptr[] are inverse of each other over nused; nused <= nslot <= maxslot;
-// nrefs = map entries that refer to it; ppref[s] = entries that cover slot s (absent: all); a slot whose cover falls to
-// 0 is wiped at once; an anon's nrefs = amap slots that hold it.
+// nrefs = map entries that refer to it; ppref[s] = entries that cover slot s; a slot whose cover
+// falls to 0 is wiped at once; an anon's nrefs = amap slots that hold it. (The first form keeps the
+// slots in pieces of a tree instead of arrays, and cover counts only once an amap has been shared.)
 //
-// Locks: the amap's mutex guards all fields; only amap.c touches them. Offsets and lengths are in pages.
+// Locks: the amap's mutex guards all fields; only amap.c touches them. Offsets and lengths are in
+// pages.
 #pragma once
 
 #include "lib/types.h"
@@ -27,33 +29,43 @@ void amap_lock(struct vm_amap *am);
 void amap_unlock(struct vm_amap *am);
 bool amap_held(const struct vm_amap *am);
 
-// One more entry refers to slots [slot, slot+npages). 0 or ENOMEM (a partial reference needs counts per page). Not locked.
+// One more entry refers to slots [slot, slot+npages). 0 or ENOMEM (a partial reference needs counts
+// per page). Not locked.
 int amap_ref(struct vm_amap *am, pgno_t slot, pgno_t npages);
-// An entry of these slots goes away. Never fails, never allocates; may free pages. Not locked; may sleep for locks.
+// An entry of these slots goes away; nothing maps them through it any more. Never fails, never
+// allocates; may free pages. Not locked; may sleep for locks.
 void amap_unref(struct vm_amap *am, pgno_t slot, pgno_t npages);
-// An entry that refers to am is split in two at `slot': one reference becomes two; never fails, never allocates. Not locked.
+// An entry that refers to am is split in two at split_slot: one reference becomes two; never fails,
+// never allocates. Not locked.
 void amap_split(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t end_slot);
-// The entry's amap can serve `more' pages after slot+npages: extends it. 0, ENOMEM, or EBUSY (shared). May sleep.
+// The entry's amap can serve `more' pages after slot+npages: extends it. 0, ENOMEM, or EBUSY
+// (shared, or the slots are taken). Never sleeps for memory. Not locked.
 int amap_extend(struct vm_amap *am, pgno_t slot, pgno_t npages, pgno_t more);
 unsigned amap_nrefs(struct vm_amap *am);
 
 // ---- slots; am locked ----
 
-struct vm_anon *amap_lookup(struct vm_amap *am, pgno_t slot);           // or NULL; not locked
-void amap_add(struct vm_amap *am, pgno_t slot, struct vm_anon *an);     // the slot was empty; takes the reference over
-struct vm_anon *amap_replace(struct vm_amap *am, pgno_t slot, struct vm_anon *an);  // returns the old one with its reference
-void amap_wipe(struct vm_amap *am, pgno_t slot, pgno_t npages);         // drops the anons; never allocates
+// The anon there, not locked, or NULL.
+struct vm_anon *amap_lookup(struct vm_amap *am, pgno_t slot);
+// Fills an empty slot and takes the reference over; 0, or ENOMEM with nothing changed. Never sleeps.
+int amap_add(struct vm_amap *am, pgno_t slot, struct vm_anon *an);
+// Returns the old anon, not locked, with its reference.
+struct vm_anon *amap_replace(struct vm_amap *am, pgno_t slot, struct vm_anon *an);
+// Drops the anons; never allocates. May sleep for the anons' locks.
+void amap_wipe(struct vm_amap *am, pgno_t slot, pgno_t npages);
 bool amap_shared(const struct vm_amap *am);                             // more than one entry
 
 // ---- copying ----
 
-// Makes e's amap its own so that it may be written: none -> create; sole reference -> take over; else copy. The map is locked for
-// writing. va: the fault's address; large entries may be clipped to a window round it. 0, ENOMEM, EINTR.
+// Makes e's amap its own so that it may be written: none -> create; sole reference -> take over;
+// else copy. The map is locked for writing. va: the fault's address; large entries may be clipped
+// to a window round it. 0 or ENOMEM; never sleeps for memory.
 int amap_copy(struct vm_map *map, struct vm_map_entry *e, vaddr_t va);
 
-// fork: gives the child's entry its view of the parent's (both maps locked for writing, parent first); the child's entry is a copy
-// of the parent's fields with no reference yet. SHARE: both refer to it. COPY: the first form copies every anon now; the final
-// form defers. 0, or ENOMEM/EINTR with nothing held by the child's entry.
+// fork: gives the child's entry its view of the parent's (both maps locked for writing, parent
+// first); the child's entry is a copy of the parent's fields that holds no amap and is in no map
+// yet. SHARE: both refer to it. COPY: the first form copies every anon now; the final form defers.
+// May wait for memory. 0, or ENOMEM, EINTR or EIO with no amap held by the child's entry.
 int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
                  struct vm_map_entry *ce);
 

@@ -2,16 +2,16 @@
 //
 // Anons: one page of private memory, in a frame or in a swap slot, shared by the amap slots that
 // hold it. Lab 4 owns its implementation, with amap.c and fault_case.c. After UVM (Cranor 1998).
-// First form: an anon belongs to exactly one amap slot (nrefs is always 1).
+// First form: an anon belongs to exactly one amap slot (nrefs is always 1). An anon is in a frame
+// or in a swap slot, never in both: reading it back gives the slot up.
 //
 // Locks: (n) the anon's mutex, after the amap's. Its page's owner lock is the anon's.
 // A new anon is born locked; on an error: drop the reference, unlock, then it is freed.
 #pragma once
 
 #include "lib/types.h"
+#include "mem/vm_page.h"
 #include "sync/mutex.h"
-
-struct vm_page;
 
 struct vm_anon {
     struct mutex lock;
@@ -23,12 +23,27 @@ struct vm_anon {
 void anon_init(void);
 // A new locked anon with one reference and no page; NULL: no memory. Never sleeps.
 struct vm_anon *anon_alloc(void);
+// The same with a page, not busy and on no queue: a copy of `from' (its owner locked, or it is
+// busy), or zeroes if from is NULL.
+struct vm_anon *anon_alloc_page(const struct vm_page *from);
 void anon_ref(struct vm_anon *an);              // locked
-// Drops one reference and unlocks; the last frees page and slot. Never allocates. A busy page is released when its I/O ends.
+// Drops one reference and unlocks; the last frees page and slot. Never allocates. A page that is
+// busy, and the anon with it, are released when its I/O ends.
 void anon_unref_unlock(struct vm_anon *an);
 
-// Makes the page resident: 0 with it in an->page, not busy, an still locked. May release the lock to read swap. EIO,
-// ENOMEM (caller drops its locks, waits, retries), EAGAIN (the lock was released: look the amap up again), EINTR.
-int anon_get_page(struct vm_anon *an);
+// True if the page is in memory and not busy. Locked.
+static inline bool anon_resident(const struct vm_anon *an)
+{
+    return an->page && !(an->page->flags & PG_BUSY);
+}
+
+// Brings in the page of an anon that is not resident, or waits while it is busy. an is locked, and
+// nothing else that others need meanwhile. Unlocks it: the caller looks the amap up again, for the
+// anon may be gone. 0; EIO; ENOMEM (the caller waits for memory).
+int anon_fetch_unlock(struct vm_anon *an);
+
+// The page daemon has written the busy page of an (not locked) to swap slot `slot', or failed to
+// (slot 0): frees the page, or makes it active again; frees the anon too if it was released.
+void anon_paged_out(struct vm_anon *an, uint32_t slot);
 
 uint64_t anon_count(void);

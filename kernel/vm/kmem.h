@@ -4,7 +4,9 @@
 // large tables. Pages belong to no object: the mapping finds them. Everything is a quantum: free
 // what was allocated, whole.
 //
-// Locks: kernel_map's rwlock. Allocation may sleep unless KM_NOWAIT; freeing never sleeps for memory and never allocates.
+// Locks: kernel_map's rwlock. Allocation may sleep unless KM_NOWAIT. Freeing never sleeps, allocates
+// or fails, so it may be done with the "may not sleep" depth raised: if the map is locked by someone
+// else, the block waits on a list for the next who allocates, frees, or drains.
 #pragma once
 
 #include "lib/types.h"
@@ -15,18 +17,24 @@ struct pool_allocator;
 extern struct vm_map *kernel_map;   // all of kernel virtual memory
 extern struct vm_map *kmem_map;     // a bounded submap (kmem=SIZE): pipe buffers, exec arguments
 
-extern struct pool_allocator pool_allocator_kva;    // pages behind kernel_map
+// Pages of 16 KiB behind kernel_map.
+extern struct pool_allocator pool_allocator_kva;
 
 enum kmem_flags {
     KM_WAITOK = 0,              // sleeps for memory; fails only when it cannot be had
     KM_NOWAIT = 1,              // never sleeps
     KM_ZERO = 2,
-    KM_GUARD = 4,               // an inaccessible page below the first
+    KM_GUARD = 4,               // an inaccessible page below the first; align 0
     KM_VAONLY = 8,              // address space without pages
 };
 
 void kmem_init(vaddr_t kva_start, size_t kva_size, size_t kmem_size);
 
+// Frees what waits on the list, as far as the maps are not locked now. Never sleeps.
+void kmem_drain(void);
+
 // `size' bytes (rounded to pages) aligned to `align' (0: a page); NULL if there is no memory or address space.
 void *kmem_alloc(struct vm_map *map, size_t size, size_t align, unsigned flags);
-void kmem_free(struct vm_map *map, void *p, size_t size);   // the size asked for, and the same guard flag is remembered
+// The size that was asked for; whether there is a guard is remembered. Pages that the caller put
+// behind a KM_VAONLY block are its own: it removes them first, and may sleep.
+void kmem_free(struct vm_map *map, void *p, size_t size);

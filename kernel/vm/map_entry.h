@@ -8,37 +8,54 @@
 // Law: in a kernel map, quantum entries + reserve == live quanta (each unmap clips its quantum out
 // and gives the clipped piece back).
 //
-// Locks: reserve and unreserve are called with the map unlocked and may sleep; all else with it locked for writing, and never
-// sleeps, allocates or fails.
+// Locks: reserve is called with the map unlocked and may sleep; all else with it locked for
+// writing (need and check: or for reading), and never allocates or fails.
 #pragma once
 
 #include "vm/vm_map.h"
 
 void map_entry_init(void);
 
-// Adds n entries to `spare'. flags: PR_WAITOK or PR_NOWAIT. 0 or ENOMEM (nothing added). For kernel maps entries come from pages of
-// the direct map, so that this never enters the locked kernel map.
+// The most entries that clipping one range out of a map takes.
+#define MAP_ENTRY_SPLITS 2
+
+// Adds n entries to `spare'. flags: PR_WAITOK or PR_NOWAIT. 0 or ENOMEM (nothing added). Entries
+// come from pages of the direct map, so that this never enters the locked kernel map.
 int map_entry_reserve(struct vm_map *map, unsigned n, unsigned flags, struct list *spare);
 // Frees what is left in spare, or a list of dead entries whose references are dropped already.
+// Never sleeps; the map may be locked or not.
 void map_entry_unreserve(struct vm_map *map, struct list *spare);
 
-// Entries that an unmap of [start, end) must have in `spare' before the map is locked: 0 for whole quanta.
-unsigned map_entry_need(const struct vm_map *map, bool quantum);
+// Entries that clipping [start, end) out of the map takes from `spare': 0 to MAP_ENTRY_SPLITS. An
+// end that falls inside a quantum entry takes none: that one comes from the map's reserve.
+unsigned map_entry_need(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 
-// Links what req describes at req->va, from req->spare; merges with its neighbours where all agree: kind, object and
-// contiguous offset, protection, max protection, inheritance, advice, wiring, flags; no amap or a sole-reference one that
-// can be extended. Returns the entry that now covers it.
+// Links what req describes at req->va, from req->spare; merges with its neighbours where all
+// agree: kind, object and contiguous offset, protection, max protection, inheritance, advice,
+// wiring, flags; no amap or a sole-reference one that can be extended. Returns the entry that now
+// covers it. What merging makes superfluous goes to req->dead, with its references.
 struct vm_map_entry *map_entry_link(struct vm_map *map, struct vm_map_req *req);
 
-// Splits e at va (start < va < end): the first one makes e begin at va (a new entry is before it), the second makes it end there.
-// The new entry comes from spare, or for quanta from the map's reserve (spare NULL). References are duplicated.
+// Splits e at va (start < va < end): the first one makes e begin at va (a new entry is before it),
+// the second makes it end there. The new entry comes from spare, or for a quantum entry from the
+// map's reserve. References are duplicated.
 void map_entry_clip_start(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, struct list *spare);
 void map_entry_clip_end(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, struct list *spare);
 
-// Clips [start, end) out of the map and moves the entries to `dead', references still held.
-void map_entry_unlink_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct list *spare, struct list *dead);
+// Clips [start, end) out of the map and moves the entries, in order, to `dead', references still
+// held. spare may be NULL where map_entry_need is 0.
+void map_entry_unlink_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
+                            struct list *spare, struct list *dead);
 
-// After a change of attributes: merges e with its neighbours if they now agree; freed entries go to `dead' without references.
-struct vm_map_entry *map_entry_simplify(struct vm_map *map, struct vm_map_entry *e, struct list *dead);
+// After a change of attributes: merges e with its neighbours if they now agree; entries that this
+// frees go to `dead', with their references. Returns the entry that now contains e's range.
+struct vm_map_entry *map_entry_simplify(struct vm_map *map, struct vm_map_entry *e,
+                                        struct list *dead);
 
-unsigned map_entry_check(struct vm_map *map, struct strbuf *out);  // the law and the reserve; map locked
+// The law and the reserve; as page_check.
+unsigned map_entry_check(struct vm_map *map, struct strbuf *out);
+
+struct map_entry_stats {
+    uint64_t clips, merges, allocated, live;
+};
+void map_entry_get_stats(struct map_entry_stats *st);

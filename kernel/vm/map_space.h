@@ -9,6 +9,9 @@
 
 #include "vm/vm_map.h"
 
+// The map is new: sets how its tree is kept (map->tree.update).
+void map_space_init(struct vm_map *map);
+
 // The lowest address >= start with [addr, addr+len) free and inside the map, a multiple of align
 // (0 or 1: any page; a power of two: by mask; else by division). 0 and *va, or ENOMEM. Checks for wrap
 // after rounding and after adding the length. The first form may pass over a fit that is tighter than len + align - page.
@@ -20,5 +23,9 @@ int map_space_find_down(struct vm_map *map, vaddr_t end_va, size_t len, size_t a
 // True if nothing is mapped in [start, end).
 bool map_space_is_free(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 
-// Keeps entry->gap and max_gap right after a change beside e (called by map_entry.c and vm_map.c).
+// Keeps gap and max_gap right after e's end or its successor's start changed; e NULL: before the
+// first entry. Called by map_entry.c.
 void map_space_update(struct vm_map *map, struct vm_map_entry *e);
+
+// The gaps against the entries; as page_check. The first form keeps none.
+unsigned map_space_check(struct vm_map *map, struct strbuf *out);

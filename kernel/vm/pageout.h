@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The page daemon: keeps free pages above vm_page_free_min by ageing pages with the reference bits
-// that the reverse map finds, cleaning dirty ones and freeing clean ones. Lab 6 owns its implementation. First form:
-// synchronous, one page at a time. Final form: BUSY|PAGEOUT while the write is under way, clusters, completion by callback.
+// that the reverse map finds, cleaning dirty ones and freeing clean ones. Lab 6 owns its
+// implementation. First form: synchronous, one page at a time. Final form: BUSY|PAGEOUT while the write is under way, clusters, completion by callback.
 //
 // A page under PAGEOUT: success: RELEASED, then freed; failure that may pass: PAGEOUT withdrawn, the page dirty and active;
 // either way the object's npaging falls.
@@ -13,7 +13,8 @@
 #include "lib/types.h"
 
 struct pageout_stats {          // Linux's names in /proc/vmstat are derived from these
-    uint64_t passes, scanned, reactivated, freed, written, write_errors, swapped_out, swapped_in, pools_drained;
+    uint64_t passes, scanned, deactivated, reactivated, freed, written, write_errors, swapped_out;
+    uint64_t pools_drained;     // pages
 };
 
 _Noreturn void pageout_daemon(void *arg);       // the body of its kernel thread

@@ -4,6 +4,10 @@
 //   trap > vm_fault > vm_map lookup > amap and anon, or the object's pager > vm_page > pmap_enter > pv_enter.
 // vm_fault looks the address up and holds the map for reading while fault_case.c does the work.
 // ENOMEM inside drops every lock, waits for memory and starts over. After UVM's fault routine.
+//
+// I/O happens with nothing held but the BUSY page: fault_case.c unlocks amap and map, calls the
+// pager, and locks again if the map has not changed meanwhile. A thread may hold a busy page while it
+// waits for a map; so nobody waits for a busy page of an object with a map locked.
 #pragma once
 
 #include "lib/types.h"
@@ -11,10 +15,13 @@
 struct vm_anon;
 struct vm_map;
 struct vm_map_entry;
+struct vm_object;
+struct vm_page;
 
-// Resolves a fault at va. May sleep. No lock held on entry or exit. 0 (try the access again); EFAULT: not mapped (SIGSEGV,
-// SEGV_MAPERR); EACCES: not allowed (SEGV_ACCERR); ENXIO or EIO: nothing behind it (SIGBUS); ENOMEM: no memory can be had
-// (kill the process); EINTR: being killed.
+// Resolves a fault at va. May sleep. No lock held that faulting needs (map and below) on entry or
+// exit. 0 (try the access again); EFAULT: not mapped (SIGSEGV, SEGV_MAPERR); EACCES: not allowed
+// (SEGV_ACCERR); ENXIO or EIO: nothing behind it, or a full disk (SIGBUS); ENOMEM: no memory can
+// be had (kill the process); EINTR: being killed.
 int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access);
 
 // A shared mapping of an object's page gets write permission only by a write fault: the pager's get with
@@ -22,24 +29,38 @@ int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access);
 
 // One fault on its way. All of it belongs to the faulting thread.
 struct fault {
-    struct vm_map *map;         // locked for reading
+    struct vm_map *map;
+    bool locked;                // the map is locked for reading
+    uint64_t generation;        // the map's when it was looked up
     struct vm_map_entry *entry; // valid while the map is locked
     vaddr_t va;                 // page aligned
     vm_prot_t access;           // what the program tried
     vm_prot_t enter_prot;       // what the mapping may have
-    bool wire;                  // fault_wire: the mapping is to be wired
+    struct vm_object *object;   // kept alive while the map was unlocked: a reference, or NULL
 };
 
-// fault_case.c (lab 4). Called with the map locked for reading; amap (if the entry has one) locked on entry, and on
-// return everything but the map unlocked. 0, or errors as vm_fault, or EAGAIN: start over.
+// Unlocks the map, keeping e's object, if any, alive. Locks it again: true if it has not changed.
+void fault_unlock_map(struct fault *f);
+bool fault_relock_map(struct fault *f);
+
+// Maps pg at f->va with prot and, if the entry is wired, wires it. pg's owner locked. 0 or ENOMEM.
+int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot);
+
+// fault_case.c (lab 4). Called with the map locked for reading and the amap, if the entry has one,
+// locked; an entry without object, or a write to a private one, has one. On return all is unlocked but the
+// map, and that may be (f->locked says). 0, or errors as vm_fault, or EAGAIN: start over.
 int fault_anon(struct fault *f, struct vm_anon *an);    // case 1: the amap has the page (1A map it, 1B copy it)
 int fault_object(struct fault *f);                      // case 2: it has not (2A map the object's, 2B promote)
 
-// Makes [start, end) resident and wired; undone on error. The map is not locked.
-int vm_fault_wire(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, vm_prot_t access);
-void vm_fault_unwire(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
+// Faults the pages of [start, end) in: of wired entries, wired. What is not accessible is passed
+// over, as Linux does. The map is not locked. 0, or the first error of vm_fault.
+int vm_fault_populate(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
+// Unwires the pages of a wired entry in [start, end). The map is locked for writing.
+void vm_fault_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va);
 
 struct vm_fault_stats {
-    uint64_t faults, anon_hits, anon_copies, object_maps, promotes, zero_fills, restarts, waits, failures;
+    uint64_t faults, anon_hits, anon_copies, object_maps, promotes, zero_fills;
+    uint64_t around_maps, restarts, waits, failures;
 };
+extern struct vm_fault_stats vm_fault_stats;    // counted with stat_inc, here and in fault_case.c
 void vm_fault_get_stats(struct vm_fault_stats *st);

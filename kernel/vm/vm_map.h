@@ -28,8 +28,8 @@ enum map_entry_flags {
     ME_NEEDSCOPY = 2,           // the amap is shared and must be copied before the first write
     ME_QUANTUM = 4,             // the owner promises to unmap exactly what it mapped (kernel maps)
     ME_SUBMAP = 8,              // the range belongs to a submap
-    ME_STACK = 16,              // grows downward into the gap below, to its limit
-    ME_GUARD = 32,              // never accessible: below kernel stacks
+    ME_STACK = 16,              // anonymous; grows into the gap below, down to address `offset'
+    ME_GUARD = 32,              // the first page of each quantum is never mapped: kernel stacks
 };
 
 struct vm_map_entry {
@@ -39,7 +39,7 @@ struct vm_map_entry {
     size_t gap;                 // (m) free bytes from end_va to the next entry or the map's end
     size_t max_gap;             // (m) the largest gap in this node's subtree
     struct vm_object *object;   // (m) what lies below, referenced; NULL: zeroes, or kernel memory
-    uint64_t offset;            // (m) of start_va in the object, bytes
+    uint64_t offset;            // (m) of start_va in the object, bytes; without object: as it was given
     struct vm_amap *amap;       // (m) private pages, one reference; NULL: none yet
     pgno_t amap_slot;           // (m) slot of start_va in the amap
     uint32_t wired;             // (m) wiring count
@@ -64,6 +64,7 @@ struct vm_map {
     struct list reserve;        // (m) entries that merging freed, kept for unmap's splits (lab 2)
     unsigned nreserve;          // (m)
     unsigned nquanta;           // (m) live quantum mappings
+    struct list all_link;       // on the list of all maps, for the checks
 };
 
 void vm_map_init(struct vm_map *map, struct pmap *pmap, vaddr_t min_va, vaddr_t max_va, bool kernel);
@@ -71,7 +72,8 @@ void vm_map_destroy(struct vm_map *map);        // unmaps all that is left; nobo
 
 // ---- lookup; the map is locked, read or write ----
 
-// The entry that contains va: true. Else false and *entry is the one before va, or NULL if there is none.
+// The entry that contains va: true. Else false and *entry is the one before va, or NULL if there
+// is none.
 bool vm_map_lookup(struct vm_map *map, vaddr_t va, struct vm_map_entry **entry);
 struct vm_map_entry *vm_map_first(struct vm_map *map);                              // NULL: empty
 struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry);   // NULL: last
@@ -81,15 +83,14 @@ struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry)
 enum vm_map_flags {
     MAP_FIXED_ADDR = 1,         // exactly there; what is there is unmapped first
     MAP_NOREPLACE = 2,          // with FIXED_ADDR: EEXIST if anything is there
-    MAP_QUANTUM = 4,            // see ME_QUANTUM
-    MAP_NOWAIT = 8,             // never sleep: ENOMEM or EAGAIN (lock busy) instead
-    MAP_STACK = 16,
-    MAP_GUARD = 32,
+    MAP_NOWAIT = 4,             // never sleep: ENOMEM or EAGAIN (lock busy) instead
 };
 
-// What to map; all but the address is the caller's. The object comes with a reference, which enter takes over.
+// What to map; all but the address is the caller's. Object and amap come with a reference each,
+// which enter takes over.
 struct vm_map_req {
     vaddr_t va;                 // wanted address (page aligned), or 0; prepare stores the one found
+    vaddr_t below;              // if va cannot be had: the highest fit below this; 0: the lowest
     size_t len;                 // bytes, a multiple of the page size, > 0
     size_t align;               // 0 or 1: none; else the address is a multiple of it
     struct vm_object *object;
@@ -104,30 +105,55 @@ struct vm_map_req {
     struct list spare;          // entries reserved; internal
 };
 
-// Reserves entries, locks the map for writing, finds the space (and clears it when FIXED). 0, ENOMEM (no space, no
-// memory), EEXIST, EINVAL (outside the map), EAGAIN (NOWAIT and locked). On error the map is not locked and nothing is held.
+// Reserves entries, locks the map for writing, finds the space (and clears it when FIXED). 0,
+// ENOMEM (no space, no memory), EEXIST, EINVAL (outside the map), EAGAIN (NOWAIT and locked). On
+// error the map is not locked and nothing is held.
 int vm_map_prepare(struct vm_map *map, struct vm_map_req *req);
 // Links the mapping, merging it where allowed, and unlocks. Cannot fail, never allocates.
 void vm_map_enter(struct vm_map *map, struct vm_map_req *req);
 // Both. On error the references remain the caller's.
 int vm_map_map(struct vm_map *map, struct vm_map_req *req);
 
-// Unmaps [start, end), holes included. A range of whole quantum mappings never fails, allocates or sleeps for memory; any other
-// may return ENOMEM with nothing changed.
+// Unmaps [start, end), holes included. Allocates only if it must split an entry that is no
+// quantum: then it may return ENOMEM with nothing changed.
 int vm_map_unmap(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 
 // ---- changes to what is mapped ----
 
-int vm_map_protect(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot); // ENOMEM (hole), EACCES
+// As Linux does, they change what comes before a hole (ENOMEM) or an obstacle (EACCES: more than
+// max_prot).
+int vm_map_protect(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot);
 int vm_map_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, enum vm_inherit inherit);
+int vm_map_restore_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 int vm_map_advise(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, enum vm_advice advice);
+// Marks as wired (the pages follow by vm_fault_populate) or unwires, pages and all.
+int vm_map_wire(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool wire);
+// Extends the stack whose gap contains va: 0, EFAULT (no stack, or beyond its limit), ENOMEM.
+int vm_map_grow_stack(struct vm_map *map, vaddr_t va);
+
+// ---- the parts that changes are made of; for kernel/vm alone ----
+
+// Locks the map for writing with as many entries in spare as clipping [start, end) takes. 0, or
+// ENOMEM with the map not locked and nothing held.
+int vm_map_lock_clip(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct list *spare);
+// Map locked for writing: takes [start, end) out of pmap and map; the entries go to dead.
+void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct list *spare,
+                  struct list *dead);
+// Removes what the pmap shows of [start, end). Map locked.
+void vm_map_pmap_remove(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
+// Map not locked: drops the references of dead entries and frees them.
+void vm_map_drop(struct vm_map *map, struct list *dead);
+// Keep the list of all maps; called by vm_map_init and vm_map_destroy.
+void vm_map_check_add(struct vm_map *map);
+void vm_map_check_remove(struct vm_map *map);
+uint64_t vm_map_count(void);
 
 // ---- checks ----
 
-// Order, gaps, tree, counts, entry rules, and the law of lab 2: entries + reserve == live quanta in a kernel map's
-// quantum part; locks the map. As page_check.
+// Order, tree, gaps, counts, entry rules, and the law of map_entry.h. The map is locked. As
+// page_check.
 unsigned vm_map_check(struct vm_map *map, struct strbuf *out);
-unsigned map_check(struct strbuf *out);         // all maps
+unsigned map_check(struct strbuf *out);         // all maps that nobody changes just now
 
 struct vm_map_stats {
     uint64_t maps, lookups, hint_hits, clips, merges, entries_allocated, entries_live;

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Memory objects: pages that maps can show, and the pager that fills and cleans them. A vnode
-// embeds one: its pages are the file's page cache. Shared anonymous memory is one whose pager gives zeroes. After SunOS's and UVM's objects.
+// embeds one: its pages are the file's page cache. Shared anonymous memory is one whose pager
+// gives zeroes. After SunOS's and UVM's objects.
 //
 // Locks: (o) the object's mutex; (!) constant. A page that I/O works on is BUSY and the object unlocked
 // meanwhile. Order: object, then page queues, pmap.
+//
+// Dirty pages. A page is mapped writable in a shared mapping only while PG_DIRTY is set; the first
+// write asks the pager for it with access PROT_WRITE and sets the flag. Who cleans a page makes it
+// busy, write-protects its mappings (pmap_page_protect), clears the flag, and then writes. So a
+// page without PG_DIRTY is clean, and one with it has backing store.
 #pragma once
 
 #include "lib/rbtree.h"
@@ -16,13 +22,16 @@ struct vm_page;
 
 // Every operation is called with the object locked, may release it to sleep, and returns with it locked.
 struct vm_pager_ops {
-    // A valid page, BUSY, owned by the caller. `access' PROT_WRITE: the page will be modified, so its backing store must exist
-    // afterwards (a hole gets blocks now, not at put). `overwrite': the caller will fill all of it, so its contents need not be read.
-    // 0; ENXIO beyond the end (SIGBUS); EIO; ENOSPC; ENOMEM (the caller, with no locks, waits for memory and retries); EINTR.
+    // A valid page, BUSY by the caller, on a page queue or wired. `access' PROT_WRITE: the page will
+    // be modified, so its backing store must exist afterwards (a hole gets blocks now, not at put).
+    // `overwrite': the caller will fill all of it, so its contents need not be read. 0; ENXIO
+    // beyond the end (SIGBUS); EIO; ENOSPC; ENOMEM (the caller, with no locks, waits for memory and
+    // retries); EINTR.
     int (*get)(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
                struct vm_page **pg);
-    // Cleans, and frees if asked, the pages [start, end); enum put_flags. The whole request in one call: the pager
-    // clusters as it likes. 0 or the first error; pages that could not be written stay dirty.
+    // Cleans, and frees if asked, the pages [start, end); enum put_flags. The whole request in one
+    // call: the pager clusters as it likes. 0 or the first error; pages that could not be written
+    // stay dirty.
     int (*put)(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags);
     void (*ref)(struct vm_object *o);           // one more reference; never sleeps; o need not be locked
     void (*unref)(struct vm_object *o);         // may sleep and free o; o NOT locked
@@ -55,10 +64,14 @@ struct vm_page *vm_object_next(struct vm_object *o, pgno_t pgno);
 void vm_object_insert(struct vm_object *o, struct vm_page *pg, pgno_t pgno);    // never fails
 void vm_object_remove(struct vm_object *o, struct vm_page *pg);
 
-// o locked, pg busy or stable: unmaps, removes and frees it; released later if busy.
+// o locked, pg not busy or busy by the caller (which ends): unmaps, unwires, removes and frees it.
 void vm_object_free_page(struct vm_object *o, struct vm_page *pg);
 
-// o locked: a new busy page at pgno, or NULL (no memory). Never sleeps.
+// o locked: frees all pages in [start, end), dirty or not; waits for busy ones (releasing the lock).
+void vm_object_discard(struct vm_object *o, pgno_t start, pgno_t end);
+
+// o locked: a new page at pgno, BUSY and FAKE (the pager clears FAKE once it is valid), on no queue;
+// or NULL (no memory). Never sleeps.
 struct vm_page *vm_object_new_page(struct vm_object *o, pgno_t pgno, unsigned alloc_flags);
 
 static inline void vm_object_ref(struct vm_object *o)
@@ -70,5 +83,6 @@ static inline void vm_object_unref(struct vm_object *o)
     o->ops->unref(o);
 }
 
+void anon_object_init(void);
 // Shared anonymous memory of npages; NULL: no memory. One reference.
 struct vm_object *anon_object_create(pgno_t npages);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A process's address space: its map, its pmap and the break; and the operations that system
-// calls ask for. Shared by the threads of a process and by vfork's child. Functions return positive errnos, Linux's.
+// calls ask for. Shared by the threads of a process and by vfork's child. Functions return
+// positive errnos, Linux's, and take Linux's flags.
 //
 // Locks: none of its own but the map's; nrefs is atomic. All may sleep; no lock held.
 #pragma once
@@ -12,34 +13,52 @@ struct vm_space {
     struct vm_map map;
     struct pmap *pmap;          // (!)
     uint32_t nrefs;             // (a)
-    vaddr_t brk_start, brk_end; // (m) the heap; brk_end not rounded
-    vaddr_t mmap_top;           // (!) unhinted mappings go below it
-    uint64_t stack_limit;       // bytes that the stack may grow to; set at exec
+    vaddr_t brk_start, brk_end; // the heap; brk_end not rounded; set by exec, moved by vm_brk
+    vaddr_t mmap_top;           // unhinted mappings go below it; set by vm_stack_map
+    uint64_t stack_limit;       // bytes that the stack may grow to; set by vm_stack_map
+};
+
+enum linux_map_flags {
+    LINUX_MAP_SHARED = 0x1,
+    LINUX_MAP_PRIVATE = 0x2,
+    LINUX_MAP_SHARED_VALIDATE = 0x3,
+    LINUX_MAP_TYPE = 0xf,
+    LINUX_MAP_FIXED = 0x10,
+    LINUX_MAP_ANONYMOUS = 0x20,
+    LINUX_MAP_GROWSDOWN = 0x100,
+    LINUX_MAP_LOCKED = 0x2000,
+    LINUX_MAP_POPULATE = 0x8000,
+    LINUX_MAP_NONBLOCK = 0x10000,
+    LINUX_MAP_HUGETLB = 0x40000,
+    LINUX_MAP_FIXED_NOREPLACE = 0x100000,
 };
 
 void vm_space_init_pools(void);
 struct vm_space *vm_space_create(void);         // NULL: no memory
 void vm_space_ref(struct vm_space *vs);
-void vm_space_unref(struct vm_space *vs);       // the last one frees it; not while loaded on this CPU
-// A child's copy; 0, ENOMEM or EINTR with nothing left behind.
+void vm_space_unref(struct vm_space *vs);       // the last one frees it; no thread runs in it then
+// A child's copy; 0, ENOMEM, EINTR or EIO with nothing left behind.
 int vm_space_fork(struct vm_space *parent, struct vm_space **child);
 
-// The mmap family. flags are Linux's MAP_*; object NULL: anonymous; max_prot what the file's open mode allows. vm_mmap takes no
-// reference of its own on error. len is rounded up.
+// The mmap family. object NULL: anonymous; else it comes with a reference, which is taken over on
+// success alone. max_prot is what the file's open mode allows. len is rounded up.
 int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_prot_t max_prot,
             unsigned linux_flags, struct vm_object *object, uint64_t offset);
 int vm_munmap(struct vm_space *vs, vaddr_t va, size_t len);
 int vm_mprotect(struct vm_space *vs, vaddr_t va, size_t len, vm_prot_t prot);
+// *va is also an input: the new address for MREMAP_FIXED.
 int vm_mremap(struct vm_space *vs, vaddr_t old_va, size_t old_len, size_t new_len, unsigned flags,
-              vaddr_t *va);                     // also in: the address for MREMAP_FIXED
+              vaddr_t *va);
 int vm_msync(struct vm_space *vs, vaddr_t va, size_t len, unsigned flags);
 int vm_madvise(struct vm_space *vs, vaddr_t va, size_t len, int advice);
-// One byte per page into vec (kernel memory), at most npages.
+// One byte per page, its lowest bit set if it is in memory, into vec (kernel memory).
 int vm_mincore(struct vm_space *vs, vaddr_t va, size_t npages, uint8_t *vec);
 int vm_mlock(struct vm_space *vs, vaddr_t va, size_t len, bool lock);
 vaddr_t vm_brk(struct vm_space *vs, vaddr_t new_end);   // returns the break that holds afterwards
-int vm_stack_map(struct vm_space *vs, vaddr_t top_va, size_t limit);    // exec's stack: grows on faults
+// exec's stack: ends at top_va, grows on faults by up to limit bytes in all.
+int vm_stack_map(struct vm_space *vs, vaddr_t top_va, size_t limit);
 
-// Calls fn for each entry, for /proc/<pid>/maps: map locked for reading, fn must not sleep on maps.
-void vm_space_for_each(struct vm_space *vs, void (*fn)(const struct vm_map_entry *e, void *arg), void *arg);
+// Calls fn for each entry, for /proc/<pid>/maps: map locked for reading, fn must not take maps.
+void vm_space_for_each(struct vm_space *vs, void (*fn)(const struct vm_map_entry *e, void *arg),
+                       void *arg);
 uint64_t vm_space_resident(struct vm_space *vs);    // pages
