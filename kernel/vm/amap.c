@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Amaps in their first form: which anons a mapping's private pages are. An amap belongs to one map
+// entry, or to the pieces that an entry was split into; only inheritance by sharing lets entries
+// overlap. Fork copies every page. Slots are kept in chunks, so a sparse amap stays small.
+//
+// Locking: amap.h; amaps_lock guards the list of all amaps, for the check.
+
+#include "vm/amap.h"
+
+#include "lib/errno.h"
+#include "lib/list.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "lib/rbtree.h"
+#include "mem/pool.h"
+#include "vm/anon.h"
+#include "vm/kmem.h"
+#include "vm/slab.h"
+#include "vm/stat.h"
+#include "vm/vm_map.h"
+
+#define CHUNK_SLOTS 32
+
+struct amap_chunk {
+    struct rb_node node;
+    pgno_t first;               // slot of anons[0], a multiple of CHUNK_SLOTS
+    unsigned nused;             // anons that are there; > 0
+    struct vm_anon *anons[CHUNK_SLOTS];
+};
+
+struct vm_amap {
+    struct mutex lock;          // guards all but all_link
+    unsigned nrefs;             // map entries that refer to it
+    pgno_t nslots;              // slots that entries cover, or have covered
+    pgno_t nused;
+    struct rb_tree chunks;      // by first slot
+    uint16_t *cover;            // entries that cover each slot; NULL: entries do not overlap
+    struct list all_link;       // (amaps_lock)
+};
+
+static struct pool amap_pool, chunk_pool;
+static struct spinlock amaps_lock = SPINLOCK_INIT("amaps", LOCK_VM_LISTS, 0);
+static struct list amaps = LIST_INIT(amaps);
+static struct amap_stats stats;
+
+void amap_init(void)
+{
+    pool_init(&amap_pool, "amap", sizeof(struct vm_amap), 0, NULL);
+    pool_init(&chunk_pool, "amap_chunk", sizeof(struct amap_chunk), 0, NULL);
+}
+
+static struct vm_amap *amap_create(pgno_t nslots, unsigned pool_flags)
+{
+    struct vm_amap *am = pool_get(&amap_pool, pool_flags);
+
+    if (!am)
+        return NULL;
+    *am = (struct vm_amap){.nrefs = 1, .nslots = nslots};
+    mutex_init(&am->lock, "amap", LOCK_AMAP, 0);
+    spin_lock(&amaps_lock);
+    list_push_back(&amaps, &am->all_link);
+    stats.amaps++;
+    spin_unlock(&amaps_lock);
+    return am;
+}
+
+struct vm_amap *amap_alloc(pgno_t npages)
+{
+    return amap_create(npages, PR_WAITOK);
+}
+
+static void amap_free(struct vm_amap *am)
+{
+    KASSERT(am->nrefs == 0 && am->nused == 0 && !am->chunks.root, "amap %p: %u refs, %lu used", am,
+            am->nrefs, am->nused);
+    spin_lock(&amaps_lock);
+    list_remove(&am->all_link);
+    stats.amaps--;
+    spin_unlock(&amaps_lock);
+    if (am->cover) {
+        stat_dec(stats.ppref_tables);
+        slab_free(am->cover);
+    }
+    pool_put(&amap_pool, am);
+}
+
+void amap_lock(struct vm_amap *am)
+{
+    mutex_lock(&am->lock);
+}
+
+void amap_unlock(struct vm_amap *am)
+{
+    mutex_unlock(&am->lock);
+}
+
+bool amap_held(const struct vm_amap *am)
+{
+    return mutex_held(&am->lock);
+}
+
+// ---- slots ----
+
+// The chunk of the slot, or the first one after it; NULL: none.
+static struct amap_chunk *chunk_at_or_after(struct vm_amap *am, pgno_t slot)
+{
+    struct amap_chunk *best = NULL;
+
+    for (struct rb_node *n = am->chunks.root; n;) {
+        struct amap_chunk *c = rb_entry(n, struct amap_chunk, node);
+        if (slot < c->first + CHUNK_SLOTS)
+            best = c;
+        if (slot >= c->first && best == c)
+            break;
+        n = n->child[slot >= c->first + CHUNK_SLOTS];
+    }
+    return best;
+}
+
+static struct vm_anon **slot_find(struct vm_amap *am, pgno_t slot)
+{
+    struct amap_chunk *c = chunk_at_or_after(am, slot);
+
+    KASSERT(amap_held(am), "amap %p", am);
+    return c && slot >= c->first && c->anons[slot - c->first] ? &c->anons[slot - c->first] : NULL;
+}
+
+struct vm_anon *amap_lookup(struct vm_amap *am, pgno_t slot)
+{
+    struct vm_anon **an = slot_find(am, slot);
+
+    return an ? *an : NULL;
+}
+
+static struct amap_chunk *chunk_create(struct vm_amap *am, pgno_t first)
+{
+    struct amap_chunk *c = pool_get(&chunk_pool, PR_NOWAIT | PR_ZERO);
+    struct rb_node *parent = NULL;
+    int side = 0;
+
+    if (!c)
+        return NULL;
+    c->first = first;
+    for (struct rb_node *n = am->chunks.root; n; n = n->child[side]) {
+        parent = n;
+        side = first > rb_entry(n, struct amap_chunk, node)->first;
+    }
+    rb_insert(&am->chunks, &c->node, parent, side);
+    return c;
+}
+
+int amap_add(struct vm_amap *am, pgno_t slot, struct vm_anon *an)
+{
+    struct amap_chunk *c = chunk_at_or_after(am, slot);
+
+    KASSERT(amap_held(am), "amap %p", am);
+    KASSERT(slot < am->nslots, "slot %lu of %lu", slot, am->nslots);
+    if (!c || slot < c->first)
+        c = chunk_create(am, slot - slot % CHUNK_SLOTS);
+    if (!c)
+        return ENOMEM;
+    KASSERT(!c->anons[slot - c->first], "slot %lu of amap %p is taken", slot, am);
+    c->anons[slot - c->first] = an;
+    c->nused++;
+    am->nused++;
+    stat_inc(stats.slots_used);
+    return 0;
+}
+
+struct vm_anon *amap_replace(struct vm_amap *am, pgno_t slot, struct vm_anon *an)
+{
+    struct vm_anon **place = slot_find(am, slot);
+
+    KASSERT(place, "slot %lu of amap %p is empty", slot, am);
+    struct vm_anon *old = *place;
+    *place = an;
+    return old;
+}
+
+// Empties slots [slot, end) of one chunk; frees it if none is left.
+static void chunk_wipe(struct vm_amap *am, struct amap_chunk *c, pgno_t slot, pgno_t end)
+{
+    pgno_t from = max(slot, c->first), to = min(end, c->first + CHUNK_SLOTS);
+
+    for (; from < to; from++) {
+        struct vm_anon **place = &c->anons[from - c->first], *an = *place;
+        if (!an)
+            continue;
+        mutex_lock(&an->lock);
+        *place = NULL;
+        c->nused--;
+        am->nused--;
+        stat_dec(stats.slots_used);
+        anon_unref_unlock(an);
+    }
+    if (!c->nused) {
+        rb_remove(&am->chunks, &c->node);
+        pool_put(&chunk_pool, c);
+    }
+}
+
+void amap_wipe(struct vm_amap *am, pgno_t slot, pgno_t npages)
+{
+    struct amap_chunk *c = chunk_at_or_after(am, slot);
+    pgno_t end = slot + npages;
+
+    KASSERT(amap_held(am), "amap %p", am);
+    while (c && c->first < end) {
+        struct rb_node *next = rb_next(&c->node);
+        chunk_wipe(am, c, slot, end);
+        c = next ? rb_entry(next, struct amap_chunk, node) : NULL;
+    }
+}
+
+bool amap_shared(const struct vm_amap *am)
+{
+    return am->nrefs > 1;
+}
+
+// ---- references ----
+
+// Gives am cover counts. A slot that no entry covers any more is empty and stays so; that it
+// counts as covered does no harm.
+static int cover_create(struct vm_amap *am)
+{
+    uint16_t *cover = slab_alloc(am->nslots * sizeof(*cover), KM_WAITOK);
+
+    if (!cover)
+        return ENOMEM;
+    amap_lock(am);
+    bool used = !am->cover;
+    if (used) {
+        for (pgno_t s = 0; s < am->nslots; s++)
+            cover[s] = 1;
+        am->cover = cover;
+        stat_inc(stats.ppref_tables);
+    }
+    amap_unlock(am);
+    if (!used)
+        slab_free(cover);
+    return 0;
+}
+
+int amap_ref(struct vm_amap *am, pgno_t slot, pgno_t npages)
+{
+    int error = am->cover ? 0 : cover_create(am);
+
+    if (error)
+        return error;
+    amap_lock(am);
+    KASSERT(slot + npages <= am->nslots, "[%lu, +%lu) of %lu", slot, npages, am->nslots);
+    for (pgno_t s = slot; s < slot + npages; s++)
+        am->cover[s]++;
+    am->nrefs++;
+    amap_unlock(am);
+    return 0;
+}
+
+void amap_unref(struct vm_amap *am, pgno_t slot, pgno_t npages)
+{
+    amap_lock(am);
+    KASSERT(am->nrefs && slot + npages <= am->nslots, "amap %p: %u refs, [%lu, +%lu) of %lu", am,
+            am->nrefs, slot, npages, am->nslots);
+    if (am->cover) {
+        for (pgno_t s = slot; s < slot + npages; s++) {
+            if (--am->cover[s] == 0)
+                amap_wipe(am, s, 1);
+        }
+    } else {
+        amap_wipe(am, slot, npages);
+        if (slot + npages == am->nslots)
+            am->nslots = slot;
+    }
+    bool last = --am->nrefs == 0;
+    amap_unlock(am);
+    if (last)
+        amap_free(am);
+}
+
+void amap_split(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t end_slot)
+{
+    amap_lock(am);
+    KASSERT(first_slot < split_slot && split_slot < end_slot && end_slot <= am->nslots,
+            "%lu < %lu < %lu of %lu", first_slot, split_slot, end_slot, am->nslots);
+    am->nrefs++;
+    amap_unlock(am);
+}
+
+int amap_extend(struct vm_amap *am, pgno_t slot, pgno_t npages, pgno_t more)
+{
+    amap_lock(am);
+    bool at_end = am->nrefs == 1 && !am->cover && slot + npages == am->nslots;
+    if (at_end)
+        am->nslots += more;
+    amap_unlock(am);
+    return at_end ? 0 : EBUSY;
+}
+
+unsigned amap_nrefs(struct vm_amap *am)
+{
+    return __atomic_load_n(&am->nrefs, __ATOMIC_RELAXED);
+}
+
+// ---- copying ----
+
+static pgno_t entry_npages(const struct vm_map_entry *e)
+{
+    return (e->end_va - e->start_va) >> PAGE_SHIFT;
+}
+
+int amap_copy(struct vm_map *map, struct vm_map_entry *e, vaddr_t va)
+{
+    (void)va;
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
+    if (e->amap)
+        return 0;
+    e->amap = amap_create(entry_npages(e), PR_NOWAIT);
+    e->amap_slot = 0;
+    return e->amap ? 0 : ENOMEM;
+}
+
+// The first anon in slots [*slot, end), and its slot; NULL: none.
+static struct vm_anon *next_anon(struct vm_amap *am, pgno_t *slot, pgno_t end)
+{
+    struct amap_chunk *c;
+
+    while ((c = chunk_at_or_after(am, *slot))) {
+        for (*slot = max(*slot, c->first); *slot < c->first + CHUNK_SLOTS; ++*slot) {
+            if (*slot >= end)
+                return NULL;
+            if (c->anons[*slot - c->first])
+                return c->anons[*slot - c->first];
+        }
+    }
+    return NULL;
+}
+
+// Puts a copy of a resident, locked anon in slot to_slot of a new amap that nobody else knows (so
+// its lock is free, and the order does not matter). 0 or ENOMEM. Unlocks an.
+static int copy_anon(struct vm_anon *an, struct vm_amap *to, pgno_t to_slot)
+{
+    struct vm_anon *copy = anon_alloc_page(an->page);
+
+    mutex_unlock(&an->lock);
+    if (!copy)
+        return ENOMEM;
+    bool mine = mutex_trylock(&to->lock);
+    KASSERT(mine, "new amap %p is locked", to);
+    int error = amap_add(to, to_slot, copy);
+    amap_unlock(to);
+    if (error) {
+        anon_unref_unlock(copy);
+        return error;
+    }
+    vm_page_activate(copy->page);
+    mutex_unlock(&copy->lock);
+    stat_inc(stats.eager_pages);
+    return 0;
+}
+
+// Copies the anons of slots [slot, slot+npages) to the same places from slot 0 on in `to'.
+static int copy_all(struct vm_amap *from, pgno_t slot, pgno_t npages, struct vm_amap *to)
+{
+    pgno_t at = slot;
+    int error = 0;
+
+    while (!error) {
+        amap_lock(from);
+        struct vm_anon *an = next_anon(from, &at, slot + npages);
+        if (!an) {
+            amap_unlock(from);
+            break;
+        }
+        mutex_lock(&an->lock);
+        if (anon_resident(an)) {
+            error = copy_anon(an, to, at - slot);
+            at += !error;
+            amap_unlock(from);
+        } else {
+            amap_unlock(from);
+            error = anon_fetch_unlock(an);
+        }
+        if (error == ENOMEM)
+            error = vm_page_wait();
+    }
+    return error;
+}
+
+int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
+                 struct vm_map_entry *ce)
+{
+    pgno_t npages = entry_npages(pe);
+
+    KASSERT(rw_held_write(&parent->lock) && rw_held_write(&child->lock), "maps %p, %p", parent,
+            child);
+    ce->amap = NULL;
+    if (pe->inherit == INHERIT_SHARE) {
+        int error = pe->flags & ME_COW ? amap_copy(parent, pe, pe->start_va) : 0;
+        if (!error && pe->amap)
+            error = amap_ref(pe->amap, pe->amap_slot, npages);
+        if (!error) {
+            ce->amap = pe->amap;
+            ce->amap_slot = pe->amap_slot;
+        }
+        return error;
+    }
+    if (!pe->amap || !pe->amap->nused)
+        return 0;
+    struct vm_amap *copy = amap_create(npages, PR_WAITOK);
+    if (!copy)
+        return ENOMEM;
+    int error = copy_all(pe->amap, pe->amap_slot, npages, copy);
+    if (error) {
+        amap_unref(copy, 0, npages);
+        return error;
+    }
+    stat_inc(stats.copies);
+    ce->amap = copy;
+    ce->amap_slot = 0;
+    return 0;
+}
+
+// ---- checks ----
+
+static unsigned chunk_check(struct vm_amap *am, struct amap_chunk *c, struct strbuf *out)
+{
+    unsigned faults = 0, nused = 0;
+
+    for (unsigned i = 0; i < CHUNK_SLOTS; i++) {
+        struct vm_anon *an = c->anons[i];
+        pgno_t slot = c->first + i;
+        if (!an)
+            continue;
+        nused++;
+        bool covered = slot < am->nslots && (!am->cover || am->cover[slot]);
+        if (an->nrefs != 1 || !covered || (!an->page && !an->swap_slot) ||
+            (an->page && an->page->anon != an)) {
+            strbuf_printf(out, "amap %p slot %lu of %lu%s: anon %p, %u refs, page %p, swap %u\n", am,
+                          slot, am->nslots, covered ? "" : " (not covered)", an, an->nrefs,
+                          an->page, an->swap_slot);
+            faults++;
+        }
+    }
+    if (nused != c->nused || nused == 0 || c->first % CHUNK_SLOTS) {
+        strbuf_printf(out, "amap %p: chunk at %lu holds %u anons, counts %u\n", am, c->first, nused,
+                      c->nused);
+        faults++;
+    }
+    return faults;
+}
+
+static unsigned amap_check_one(struct vm_amap *am, struct strbuf *out)
+{
+    unsigned faults = 0;
+    pgno_t nused = 0;
+
+    for (struct rb_node *n = rb_first(&am->chunks); n; n = rb_next(n)) {
+        struct amap_chunk *c = rb_entry(n, struct amap_chunk, node);
+        faults += chunk_check(am, c, out);
+        nused += c->nused;
+    }
+    if (nused != am->nused || am->nrefs == 0 || !rb_valid(&am->chunks)) {
+        strbuf_printf(out, "amap %p: %lu slots used, counts %lu, %u refs, tree %s\n", am, nused,
+                      am->nused, am->nrefs, rb_valid(&am->chunks) ? "valid" : "broken");
+        faults++;
+    }
+    return faults;
+}
+
+unsigned amap_check(struct strbuf *out)
+{
+    unsigned faults = 0;
+
+    spin_lock(&amaps_lock);
+    list_for_each(am, &amaps, struct vm_amap, all_link) {
+        if (!mutex_trylock(&am->lock))
+            continue;
+        faults += amap_check_one(am, out);
+        mutex_unlock(&am->lock);
+    }
+    spin_unlock(&amaps_lock);
+    return faults;
+}
+
+void amap_get_stats(struct amap_stats *st)
+{
+    *st = stats;
+    st->anons = anon_count();
+}

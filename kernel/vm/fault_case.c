@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The cases of a fault in their first form. Case 1, the amap has the page: an anon belongs to one
+// slot, so it is mapped with all rights and never copied. Case 2, it has not: the object's page is
+// mapped (2A), or a private one is made from it or from zeroes (2B).
+//
+// Locking: vm_fault.h. The amap stays locked until the mapping is entered, so that two faults on
+// one slot cannot both fill it, nor one map the object's page over the other's private one.
+
+#include "vm/vm_fault.h"
+
+#include "amd64/pmap.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "vm/amap.h"
+#include "vm/anon.h"
+#include "vm/stat.h"
+#include "vm/vm_map.h"
+#include "vm/vm_object.h"
+
+#define AROUND_PAGES 16     // neighbours looked at on a read fault, a power of two
+
+static pgno_t entry_page(const struct vm_map_entry *e, vaddr_t va)
+{
+    return (va - e->start_va) >> PAGE_SHIFT;
+}
+
+int fault_anon(struct fault *f, struct vm_anon *an)
+{
+    struct vm_amap *am = f->entry->amap;
+    int error;
+
+    mutex_lock(&an->lock);
+    if (!anon_resident(an)) {
+        amap_unlock(am);
+        fault_unlock_map(f);
+        error = anon_fetch_unlock(an);
+        return error ? error : EAGAIN;
+    }
+    error = fault_enter(f, an->page, f->enter_prot);
+    mutex_unlock(&an->lock);
+    amap_unlock(am);
+    stat_inc(vm_fault_stats.anon_hits);
+    return error;
+}
+
+// Case 2B: fills the slot with a new anon, a copy of `from' or zeroes, and maps it.
+static int fault_promote(struct fault *f, const struct vm_page *from)
+{
+    struct vm_map_entry *e = f->entry;
+    struct vm_anon *an = anon_alloc_page(from);
+
+    if (!an)
+        return ENOMEM;
+    int error = amap_add(e->amap, e->amap_slot + entry_page(e, f->va), an);
+    if (error) {
+        anon_unref_unlock(an);
+        return error;
+    }
+    error = fault_enter(f, an->page, f->enter_prot);
+    if (!an->page->wire_count)
+        vm_page_activate(an->page);
+    mutex_unlock(&an->lock);
+    stat_inc(*(from ? &vm_fault_stats.promotes : &vm_fault_stats.zero_fills));
+    return error;
+}
+
+// Gets the page from the pager with amap and map unlocked meanwhile. 0: all is locked again, the
+// object too, and the page is busy; the mapping has not changed and the slot is still empty.
+// Else only f->locked remains.
+static int fault_page_in(struct fault *f, pgno_t pgno, struct vm_page **pg)
+{
+    struct vm_map_entry *e = f->entry;
+    struct vm_object *o = e->object;
+    struct vm_amap *am = e->amap;
+    pgno_t slot = e->amap_slot + entry_page(e, f->va);
+    vm_prot_t access = e->flags & ME_COW ? PROT_READ : f->access;
+
+    mutex_unlock(&o->lock);
+    if (am)
+        amap_unlock(am);
+    fault_unlock_map(f);
+
+    mutex_lock(&o->lock);
+    int error = o->ops->get(o, pgno, access, false, pg);
+    mutex_unlock(&o->lock);
+    if (error)
+        return error;
+
+    bool same = fault_relock_map(f);
+    if (same && am) {
+        amap_lock(am);
+        same = !amap_lookup(am, slot);
+        if (!same)
+            amap_unlock(am);
+    }
+    mutex_lock(&o->lock);
+    if (same)
+        return 0;
+    vm_page_unbusy(*pg);
+    mutex_unlock(&o->lock);
+    return EAGAIN;
+}
+
+// Maps what is resident round f->va for reading, so that it need not fault one by one.
+static void fault_around(struct fault *f, struct vm_object *o)
+{
+    struct vm_map_entry *e = f->entry;
+    vaddr_t va = max(f->va & ~(AROUND_PAGES * PAGE_SIZE - 1), e->start_va);
+    vaddr_t end_va = min((f->va | (AROUND_PAGES * PAGE_SIZE - 1)) + 1, e->end_va);
+    pgno_t base = (e->offset >> PAGE_SHIFT) - (e->start_va >> PAGE_SHIFT);
+    pgno_t end = base + (end_va >> PAGE_SHIFT);
+    struct vm_page *pg = vm_object_next(o, base + (va >> PAGE_SHIFT));
+    paddr_t pa;
+    vm_prot_t prot;
+
+    while (pg && pg->pgno < end) {
+        vaddr_t at = (pg->pgno - base) << PAGE_SHIFT;
+        if (at != f->va && !(pg->flags & PG_BUSY) &&
+            !(e->amap && amap_lookup(e->amap, e->amap_slot + entry_page(e, at))) &&
+            !pmap_extract(f->map->pmap, at, &pa, &prot)) {
+            if (pmap_enter(f->map->pmap, at, pg, f->enter_prot & ~PROT_WRITE, 0))
+                return;
+            stat_inc(vm_fault_stats.around_maps);
+        }
+        struct rb_node *next = rb_next(&pg->node);
+        pg = next ? rb_entry(next, struct vm_page, node) : NULL;
+    }
+}
+
+// Case 2A: maps the object's own page. It may be written only while it is marked dirty.
+static int fault_map_object(struct fault *f, struct vm_object *o, struct vm_page *pg)
+{
+    bool shared = !(f->entry->flags & ME_COW);
+    vm_prot_t prot = f->enter_prot;
+
+    if (shared && (f->access & PROT_WRITE))
+        pg->flags |= PG_DIRTY;
+    if (!shared || !(pg->flags & PG_DIRTY))
+        prot &= ~PROT_WRITE;
+    int error = fault_enter(f, pg, prot);
+    if (!error && !(f->access & PROT_WRITE) && f->entry->advice != ADVICE_RANDOM &&
+        !f->entry->wired)
+        fault_around(f, o);
+    stat_inc(vm_fault_stats.object_maps);
+    return error;
+}
+
+int fault_object(struct fault *f)
+{
+    struct vm_map_entry *e = f->entry;
+    struct vm_object *o = e->object;
+    struct vm_amap *am = e->amap;
+    bool write = f->access & PROT_WRITE, private = e->flags & ME_COW;
+    int error;
+
+    if (!o) {
+        error = fault_promote(f, NULL);
+        amap_unlock(am);
+        return error;
+    }
+    pgno_t pgno = (e->offset >> PAGE_SHIFT) + entry_page(e, f->va);
+    mutex_lock(&o->lock);
+    struct vm_page *pg = vm_object_lookup(o, pgno);
+    bool ready = pg && !(pg->flags & PG_BUSY) && (!write || private || pg->flags & PG_BACKED);
+    if (!ready) {
+        error = fault_page_in(f, pgno, &pg);
+        if (error)
+            return error;
+    }
+    error = write && private ? fault_promote(f, pg) : fault_map_object(f, o, pg);
+    if (!ready)
+        vm_page_unbusy(pg);
+    mutex_unlock(&o->lock);
+    if (am)
+        amap_unlock(am);
+    return error;
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Kernel memory with addresses of its own. A block is one quantum of kernel_map or of its submap;
+// a guard page is part of the quantum and has no frame. The frames are found through the page
+// tables when the block is freed.
+//
+// Locking: kmem.h. pending_lock guards the list of blocks that could not be freed at once; each is
+// described by a record in its own first bytes.
+
+#include "vm/kmem.h"
+
+#include "amd64/pmap.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "mem/pool.h"
+#include "sync/spinlock.h"
+#include "vm/map_entry.h"
+#include "vm/vm_map.h"
+
+#define KVA_POOL_PAGE (4 * PAGE_SIZE)   // large enough that items of a page or so waste little
+
+struct pending {
+    struct list link;           // (pending_lock)
+    struct vm_map *map;
+    size_t size;
+};
+
+static struct vm_map kernel_map_storage, kmem_map_storage;
+struct vm_map *kernel_map = &kernel_map_storage;
+struct vm_map *kmem_map = &kmem_map_storage;
+
+static struct spinlock pending_lock = SPINLOCK_INIT("kmem pending", LOCK_VM_LISTS, 0);
+static struct list pending_frees = LIST_INIT(pending_frees);
+
+void kmem_init(vaddr_t kva_start, size_t kva_size, size_t kmem_size)
+{
+    struct vm_map_req req = {
+        .len = page_round(kmem_size),
+        .align = PAGE_SIZE,
+        .inherit = INHERIT_NONE,
+        .entry_flags = ME_SUBMAP,
+    };
+
+    vm_map_init(kernel_map, &kernel_pmap, kva_start, kva_start + kva_size, true);
+    int error = vm_map_map(kernel_map, &req);
+    KASSERT(!error, "kmem submap of %zu bytes in %zu: error %d", kmem_size, kva_size, error);
+    vm_map_init(kmem_map, &kernel_pmap, req.va, req.va + req.len, true);
+    pool_allocator_init(&pool_allocator_kva);
+}
+
+// ---- frames ----
+
+static void free_frames(struct list *frames)
+{
+    struct vm_page *pg;
+
+    while ((pg = list_pop(frames, struct vm_page, queue)))
+        vm_page_free(pg);
+}
+
+// npages frames on a list. 0, or ENOMEM or EINTR with none.
+static int alloc_frames(size_t npages, unsigned flags, struct list *frames)
+{
+    unsigned page_flags = flags & KM_ZERO ? PA_ZERO : 0;
+
+    for (size_t i = 0; i < npages; i++) {
+        struct vm_page *pg = NULL;
+        int error = 0;
+        if (flags & KM_NOWAIT)
+            error = (pg = vm_page_alloc(PAGE_KMEM, page_flags)) ? 0 : ENOMEM;
+        else
+            error = vm_page_alloc_wait(PAGE_KMEM, page_flags, &pg);
+        if (error) {
+            free_frames(frames);
+            return error;
+        }
+        list_push_back(frames, &pg->queue);
+    }
+    return 0;
+}
+
+// Takes the frames out from behind [va, va+size); pages without one are passed over.
+static void unmap_frames(vaddr_t va, size_t size, struct list *frames)
+{
+    paddr_t pa;
+
+    for (size_t off = 0; off < size; off += PAGE_SIZE) {
+        if (pmap_kextract(va + off, &pa))
+            list_push_back(frames, &phys_to_page(pa)->queue);
+    }
+    pmap_kremove(va, size >> PAGE_SHIFT);
+}
+
+// ---- blocks ----
+
+// Frames come first: once the block has an address, nothing can fail.
+void *kmem_alloc(struct vm_map *map, size_t size, size_t align, unsigned flags)
+{
+    size_t guard = flags & KM_GUARD ? PAGE_SIZE : 0;
+    struct list frames = LIST_INIT(frames);
+    struct vm_map_req req = {
+        .len = page_round(size) + guard,
+        .align = align,
+        .prot = PROT_RW,
+        .max_prot = PROT_RW,
+        .inherit = INHERIT_NONE,
+        .entry_flags = ME_QUANTUM | (guard ? ME_GUARD : 0),
+        .flags = flags & KM_NOWAIT ? MAP_NOWAIT : 0,
+    };
+
+    KASSERT(size && size <= page_round(size), "size %#zx", size);
+    KASSERT(!guard || align <= PAGE_SIZE, "align %#zx with a guard", align);
+    kmem_drain();
+    if (!(flags & KM_VAONLY) && alloc_frames(page_round(size) >> PAGE_SHIFT, flags, &frames))
+        return NULL;
+    if (vm_map_map(map, &req)) {
+        free_frames(&frames);
+        return NULL;
+    }
+    vaddr_t va = req.va + guard;
+    struct vm_page *pg;
+    for (vaddr_t at = va; (pg = list_pop(&frames, struct vm_page, queue)); at += PAGE_SIZE)
+        pmap_kenter_pa(at, page_to_phys(pg), PROT_RW);
+    return (void *)va;
+}
+
+// Gives the block's range and frames back; the map is locked for writing, and unlocked after.
+static void free_block_unlock(struct vm_map *map, vaddr_t va, size_t size)
+{
+    struct list frames = LIST_INIT(frames), dead = LIST_INIT(dead);
+    struct vm_map_entry *e;
+
+    bool found = vm_map_lookup(map, va, &e);
+    KASSERT(found && e->flags & ME_QUANTUM && va + size <= e->end_va, "[%#lx, +%#zx) is no block",
+            va, size);
+    vaddr_t start_va = va - (e->flags & ME_GUARD ? PAGE_SIZE : 0);
+    KASSERT(map_entry_need(map, start_va, va + size) == 0, "[%#lx, +%#zx) is part of a block", va,
+            size);
+    unmap_frames(va, size, &frames);
+    vm_map_clear(map, start_va, va + size, NULL, &dead);
+    rw_unlock_write(&map->lock);
+    map_entry_unreserve(map, &dead);
+    free_frames(&frames);
+}
+
+void kmem_free(struct vm_map *map, void *p, size_t size)
+{
+    struct pending *record = p;
+    paddr_t pa;
+
+    if (!rw_trylock_write(&map->lock)) {
+        if (pmap_kextract((vaddr_t)p, &pa)) {
+            record->map = map;
+            record->size = page_round(size);
+            spin_lock(&pending_lock);
+            list_push_back(&pending_frees, &record->link);
+            spin_unlock(&pending_lock);
+            return;
+        }
+        rw_lock_write(&map->lock);
+    }
+    free_block_unlock(map, (vaddr_t)p, page_round(size));
+}
+
+void kmem_drain(void)
+{
+    while (!list_empty(&pending_frees)) {
+        spin_lock(&pending_lock);
+        struct pending *record = list_pop(&pending_frees, struct pending, link);
+        spin_unlock(&pending_lock);
+        if (!record)
+            return;
+        if (!rw_trylock_write(&record->map->lock)) {
+            spin_lock(&pending_lock);
+            list_push_front(&pending_frees, &record->link);
+            spin_unlock(&pending_lock);
+            return;
+        }
+        free_block_unlock(record->map, (vaddr_t)record, record->size);
+    }
+}
+
+// ---- the pools' backend ----
+
+static void *kva_page_alloc(struct pool_allocator *pa, unsigned flags)
+{
+    return kmem_alloc(kernel_map, pa->page_size, pa->page_size,
+                      flags & PR_WAITOK ? KM_WAITOK : KM_NOWAIT);
+}
+
+static void kva_page_free(struct pool_allocator *pa, void *page)
+{
+    kmem_free(kernel_map, page, pa->page_size);
+}
+
+struct pool_allocator pool_allocator_kva = {
+    .name = "kva",
+    .alloc = kva_page_alloc,
+    .free = kva_page_free,
+    .page_size = KVA_POOL_PAGE,
+};

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Finding free space in its first form: walk from entry to entry and take the first gap that is
+// large enough. It takes time in proportion to the entries passed, and keeps nothing in them. An
+// alignment is served by asking for the length plus the alignment, so a tighter fit is missed.
+//
+// Locking: map_space.h.
+
+#include "vm/map_space.h"
+
+#include "lib/errno.h"
+#include "lib/panic.h"
+
+void map_space_init(struct vm_map *map)
+{
+    map->tree.update = NULL;
+}
+
+// The bytes to look for, so that len bytes at a multiple of align are among them; 0: too many.
+static size_t padded(size_t len, size_t align)
+{
+    size_t extra = align > PAGE_SIZE ? align - PAGE_SIZE : 0;
+
+    KASSERT(align <= 1 || page_aligned(align), "align %#zx", align);
+    return len + extra < len ? 0 : len + extra;
+}
+
+static vaddr_t align_up(vaddr_t va, size_t align)
+{
+    return align <= PAGE_SIZE ? va : (va + align - 1) / align * align;
+}
+
+static vaddr_t align_down(vaddr_t va, size_t align)
+{
+    return align <= PAGE_SIZE ? va : va / align * align;
+}
+
+int map_space_find(struct vm_map *map, vaddr_t start_va, size_t len, size_t align, vaddr_t *va)
+{
+    size_t want = padded(len, align);
+    vaddr_t at = max(start_va, map->min_va);
+    struct vm_map_entry *e;
+
+    if (!want)
+        return ENOMEM;
+    if (vm_map_lookup(map, at, &e))
+        at = e->end_va;
+    e = e ? vm_map_next(map, e) : vm_map_first(map);
+    for (;; e = vm_map_next(map, e)) {
+        vaddr_t limit = e ? e->start_va : map->max_va;
+        if (at <= limit && limit - at >= want) {
+            *va = align_up(at, align);
+            return 0;
+        }
+        if (!e)
+            return ENOMEM;
+        at = e->end_va;
+    }
+}
+
+int map_space_find_down(struct vm_map *map, vaddr_t end_va, size_t len, size_t align, vaddr_t *va)
+{
+    size_t want = padded(len, align);
+    vaddr_t limit = min(end_va, map->max_va);
+    struct vm_map_entry *e;
+
+    if (!want || limit <= map->min_va)
+        return ENOMEM;
+    vm_map_lookup(map, limit - 1, &e);
+    for (;;) {
+        vaddr_t at = e ? e->end_va : map->min_va;
+        if (at <= limit && limit - at >= want) {
+            *va = align_down(limit - len, align);
+            return 0;
+        }
+        if (!e)
+            return ENOMEM;
+        limit = e->start_va;
+        e = e->link.prev == &map->entries ? NULL
+                                          : list_entry(e->link.prev, struct vm_map_entry, link);
+    }
+}
+
+bool map_space_is_free(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
+{
+    struct vm_map_entry *e;
+
+    if (vm_map_lookup(map, start_va, &e))
+        return false;
+    e = e ? vm_map_next(map, e) : vm_map_first(map);
+    return !e || e->start_va >= end_va;
+}
+
+void map_space_update(struct vm_map *map, struct vm_map_entry *e)
+{
+    (void)map;
+    (void)e;
+}
+
+unsigned map_space_check(struct vm_map *map, struct strbuf *out)
+{
+    (void)map;
+    (void)out;
+    return 0;
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The page daemon in its first form. Pages wait on two queues: a page that is not referenced moves
+// from the active to the inactive one, and from there, if it is still not referenced, out of
+// memory: dirty ones are written first, one at a time, while the daemon waits.
+//
+// Locking: a page is chosen under the page-queue lock. It cannot leave its owner meanwhile, so the
+// owner is there to be locked; but that is the wrong order, so only by try-lock. Then the queues
+// are released, and the owner's lock holds the page.
+
+#include "vm/pageout.h"
+
+#include "amd64/pmap.h"
+#include "lib/panic.h"
+#include "mem/pool.h"
+#include "mem/vm_page.h"
+#include "sync/kctx.h"
+#include "vm/anon.h"
+#include "vm/kmem.h"
+#include "vm/stat.h"
+#include "vm/swap.h"
+#include "vm/vm_object.h"
+
+// A pass that frees too little goes round again; the last round takes referenced pages as well.
+#define ROUNDS 4
+
+static struct pageout_stats stats;
+
+void pageout_get_stats(struct pageout_stats *st)
+{
+    *st = stats;
+}
+
+// Moves pages that were not referenced lately to the inactive queue, until that holds a third.
+static void age_active(void)
+{
+    struct vm_page_stats ps;
+
+    vm_page_get_stats(&ps);
+    uint64_t want = (ps.nactive + ps.ninactive + 2) / 3;
+    for (uint64_t n = ps.nactive; n > 0 && ps.ninactive < want; n--) {
+        spin_lock(&vm_page_queue_lock);
+        struct vm_page *pg = vm_page_queue_first(PQ_ACTIVE);
+        if (pg && pmap_clear_reference(pg)) {
+            vm_page_requeue(pg, PQ_ACTIVE);
+        } else if (pg) {
+            vm_page_requeue(pg, PQ_INACTIVE);
+            stat_inc(stats.deactivated);
+            ps.ninactive++;
+        }
+        spin_unlock(&vm_page_queue_lock);
+    }
+}
+
+static struct mutex *page_lock(struct vm_page *pg)
+{
+    KASSERT(pg->object || pg->anon, "page %p on queue %u belongs to nobody", pg, pg->on_queue);
+    return pg->object ? &pg->object->lock : &pg->anon->lock;
+}
+
+// The oldest inactive page, its owner locked, if it may go; else moves it to where it belongs and
+// returns NULL.
+static struct vm_page *take_oldest(bool even_referenced)
+{
+    struct vm_page *victim = NULL;
+
+    spin_lock(&vm_page_queue_lock);
+    struct vm_page *pg = vm_page_queue_first(PQ_INACTIVE);
+    if (pg && pmap_clear_reference(pg) && !even_referenced) {
+        vm_page_requeue(pg, PQ_ACTIVE);
+        stat_inc(stats.reactivated);
+    } else if (pg) {
+        struct mutex *lock = page_lock(pg);
+        vm_page_requeue(pg, PQ_INACTIVE);
+        if (mutex_trylock(lock)) {
+            if (!(pg->flags & PG_BUSY))
+                victim = pg;
+            else
+                mutex_unlock(lock);
+        }
+    }
+    spin_unlock(&vm_page_queue_lock);
+    return victim;
+}
+
+// Both free the page, whose owner is locked, if they can, and unlock the owner; 1 if it is free.
+static uint64_t evict_object_page(struct vm_page *pg)
+{
+    struct vm_object *o = pg->object;
+    pgno_t pgno = pg->pgno;
+    int error = 0;
+
+    if (pg->flags & PG_DIRTY || pmap_is_modified(pg)) {
+        error = o->ops->put(o, pgno, pgno + 1, PUT_CLEAN | PUT_FREE | PUT_DAEMON);
+        stat_inc(*(error ? &stats.write_errors : &stats.written));
+    } else {
+        vm_object_free_page(o, pg);
+    }
+    struct vm_page *left = vm_object_lookup(o, pgno);
+    if (left && error && !(left->flags & PG_BUSY))
+        vm_page_activate(left);
+    mutex_unlock(&o->lock);
+    return !left;
+}
+
+static uint64_t evict_anon_page(struct vm_page *pg)
+{
+    struct vm_anon *an = pg->anon;
+    uint32_t slot = swap_alloc(1);
+
+    if (!slot) {
+        vm_page_activate(pg);
+        mutex_unlock(&an->lock);
+        return 0;
+    }
+    vm_page_busy(pg);
+    pg->flags |= PG_PAGEOUT;
+    pmap_page_protect(pg, PROT_NONE);
+    mutex_unlock(&an->lock);
+    int error = swap_out(slot, &pg, 1);
+    stat_inc(*(error ? &stats.write_errors : &stats.swapped_out));
+    if (error)
+        swap_free(slot, 1);
+    anon_paged_out(an, error ? 0 : slot);
+    return !error;
+}
+
+static uint64_t scan_inactive(uint64_t target, bool even_referenced)
+{
+    struct vm_page_stats ps;
+    uint64_t nfreed = 0;
+
+    vm_page_get_stats(&ps);
+    for (uint64_t n = ps.ninactive; n > 0 && nfreed < target; n--) {
+        struct vm_page *pg = take_oldest(even_referenced);
+        stat_inc(stats.scanned);
+        if (pg)
+            nfreed += pg->object ? evict_object_page(pg) : evict_anon_page(pg);
+    }
+    return nfreed;
+}
+
+uint64_t pageout_pass(uint64_t target_pages)
+{
+    uint64_t nfreed = 0;
+
+    assert_may_sleep("pageout_pass");
+    stat_inc(stats.passes);
+    kmem_drain();
+    for (unsigned round = 1; round <= ROUNDS && nfreed < target_pages; round++) {
+        age_active();
+        nfreed += scan_inactive(target_pages - nfreed, round == ROUNDS);
+    }
+    stat_add(stats.freed, nfreed);
+    if (nfreed < target_pages) {
+        uint64_t ndrained = pool_reclaim_all();
+        stat_add(stats.pools_drained, ndrained);
+        nfreed += ndrained;
+    }
+    return nfreed;
+}
+
+_Noreturn void pageout_daemon(void *arg)
+{
+    struct vm_page_stats ps;
+
+    (void)arg;
+    kctx_current()->reserve = true;
+    for (;;) {
+        vm_page_daemon_sleep();
+        vm_page_get_stats(&ps);
+        uint64_t want = max(vm_page_free_target, ps.nfree + 1) - ps.nfree;
+        vm_page_daemon_report(pageout_pass(want));
+    }
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Page faults: looks up what should be there, and lets fault_case.c put it there, again and again
+// until the map holds still and memory suffices. Wiring is done by faulting, too.
+//
+// Locking: vm_fault.h.
+
+#include "vm/vm_fault.h"
+
+#include "amd64/pmap.h"
+#include "amd64/ptshare.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "vm/amap.h"
+#include "vm/stat.h"
+#include "vm/vm_map.h"
+#include "vm/vm_object.h"
+
+struct vm_fault_stats vm_fault_stats;
+
+void fault_unlock_map(struct fault *f)
+{
+    if (!f->object && f->entry->object) {
+        f->object = f->entry->object;
+        vm_object_ref(f->object);
+    }
+    f->locked = false;
+    rw_unlock_read(&f->map->lock);
+}
+
+bool fault_relock_map(struct fault *f)
+{
+    rw_lock_read(&f->map->lock);
+    f->locked = true;
+    return f->map->generation == f->generation;
+}
+
+int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot)
+{
+    struct pmap *pm = f->map->pmap;
+    paddr_t old_pa;
+    vm_prot_t old_prot;
+
+    if (!f->entry->wired)
+        return pmap_enter(pm, f->va, pg, prot, f->access);
+    bool was = pmap_extract(pm, f->va, &old_pa, &old_prot);
+    int error = pmap_enter(pm, f->va, pg, prot, f->access | PMAP_WIRED);
+    if (error || (was && old_pa == page_to_phys(pg)))
+        return error;
+    vm_page_wire(pg);
+    if (was)
+        vm_page_unwire(phys_to_page(old_pa));
+    return 0;
+}
+
+// ---- lookup ----
+
+// What the hardware gives along with each right: on amd64, what can be written or executed can be
+// read.
+static vm_prot_t effective_prot(vm_prot_t prot)
+{
+    return prot & (PROT_WRITE | PROT_EXEC) ? prot | PROT_READ : prot;
+}
+
+// A private entry needs an amap before it can be written, and before it shows zeroes.
+static bool needs_amap(const struct vm_map_entry *e, vm_prot_t access)
+{
+    if (!(e->flags & ME_COW))
+        return false;
+    return (!e->amap && (!e->object || access & PROT_WRITE)) ||
+           (e->flags & ME_NEEDSCOPY && access & PROT_WRITE);
+}
+
+// Gives the entry at f->va an amap of its own, with the map locked for writing meanwhile.
+static int fault_make_amap(struct fault *f)
+{
+    struct vm_map_entry *e;
+    int error = 0;
+
+    rw_lock_write(&f->map->lock);
+    if (vm_map_lookup(f->map, f->va, &e) && needs_amap(e, f->access)) {
+        error = amap_copy(f->map, e, f->va);
+        f->map->generation++;
+    }
+    rw_unlock_write(&f->map->lock);
+    return error ? error : EAGAIN;
+}
+
+// If one page-table page can serve all who map this part of the object alike: f is done.
+static bool fault_share_tables(struct fault *f)
+{
+    struct vm_map_entry *e = f->entry;
+    vaddr_t slot_va = f->va & ~(PTSHARE_SPAN - 1);
+
+    if (!e->object || e->flags & ME_COW || e->wired || slot_va < e->start_va ||
+        e->end_va - slot_va < PTSHARE_SPAN ||
+        (e->offset - e->start_va) % PTSHARE_SPAN != 0)
+        return false;
+    struct ptshare_key key = {
+        .object = e->object,
+        .pgno = (e->offset + (slot_va - e->start_va)) >> PAGE_SHIFT,
+        .prot = e->prot,
+    };
+    return ptshare_attach(f->map->pmap, slot_va, &key);
+}
+
+// Locks the map for reading, finds the entry and checks the access. 0, or an error of vm_fault;
+// EAGAIN: the map was changed to suit the fault, start over.
+static int fault_lookup(struct fault *f)
+{
+    struct vm_map *map = f->map;
+
+    rw_lock_read(&map->lock);
+    f->locked = true;
+    f->generation = map->generation;
+    if (!vm_map_lookup(map, f->va, &f->entry)) {
+        f->locked = false;
+        rw_unlock_read(&map->lock);
+        int error = vm_map_grow_stack(map, f->va);
+        return error ? error : EAGAIN;
+    }
+    f->enter_prot = effective_prot(f->entry->prot);
+    if (f->access & ~f->enter_prot)
+        return EACCES;
+    if (!needs_amap(f->entry, f->access))
+        return 0;
+    f->locked = false;
+    rw_unlock_read(&map->lock);
+    return fault_make_amap(f);
+}
+
+// ---- the fault ----
+
+static int fault_once(struct fault *f)
+{
+    int error = fault_lookup(f);
+
+    if (error || fault_share_tables(f))
+        return error;
+    struct vm_map_entry *e = f->entry;
+    struct vm_anon *an = NULL;
+    if (e->amap) {
+        amap_lock(e->amap);
+        an = amap_lookup(e->amap, e->amap_slot + ((f->va - e->start_va) >> PAGE_SHIFT));
+    }
+    return an ? fault_anon(f, an) : fault_object(f);
+}
+
+int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access)
+{
+    int error;
+
+    assert_may_sleep("vm_fault");
+    stat_inc(vm_fault_stats.faults);
+    do {
+        struct fault f = {.map = map, .va = page_trunc(va), .access = access};
+        error = fault_once(&f);
+        if (f.locked)
+            rw_unlock_read(&map->lock);
+        if (f.object)
+            vm_object_unref(f.object);
+        if (error == EAGAIN) {
+            stat_inc(vm_fault_stats.restarts);
+        } else if (error == ENOMEM) {
+            stat_inc(vm_fault_stats.waits);
+            error = vm_page_wait();
+            error = error ? error : EAGAIN;
+        }
+    } while (error == EAGAIN);
+    if (error)
+        stat_inc(vm_fault_stats.failures);
+    return error == ENOSPC ? EIO : error;
+}
+
+// ---- whole ranges ----
+
+int vm_fault_populate(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
+{
+    for (vaddr_t va = start_va; va < end_va; va += PAGE_SIZE) {
+        struct vm_map_entry *e;
+        rw_lock_read(&map->lock);
+        bool found = vm_map_lookup(map, va, &e);
+        vm_prot_t prot = found ? e->prot : PROT_NONE;
+        bool private = found && e->flags & ME_COW;
+        rw_unlock_read(&map->lock);
+        if (!prot)
+            continue;
+        int error = vm_fault(map, va, private && prot & PROT_WRITE ? PROT_WRITE : PROT_READ);
+        if (error && error != EFAULT && error != EACCES)
+            return error;
+    }
+    return 0;
+}
+
+// The owners are locked, so that no page can be freed between being found and being unwired.
+void vm_fault_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va)
+{
+    paddr_t pa;
+    vm_prot_t prot;
+
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
+    if (e->amap)
+        amap_lock(e->amap);
+    if (e->object)
+        mutex_lock(&e->object->lock);
+    for (vaddr_t va = start_va; va < end_va; va += PAGE_SIZE) {
+        if (!pmap_extract(map->pmap, va, &pa, &prot))
+            continue;
+        pmap_unwire(map->pmap, va);
+        vm_page_unwire(phys_to_page(pa));
+    }
+    if (e->object)
+        mutex_unlock(&e->object->lock);
+    if (e->amap)
+        amap_unlock(e->amap);
+}
+
+void vm_fault_get_stats(struct vm_fault_stats *st)
+{
+    *st = vm_fault_stats;
+}

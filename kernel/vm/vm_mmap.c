@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// mmap, munmap, mprotect, mlock: Linux's rules about addresses, lengths and rights, in front of
+// the map's own operations. mremap is in vm_mremap.c, advice and queries in vm_madvise.c.
+//
+// Locking: vm_space.h.
+
+#include "vm/vm_space.h"
+
+#include "lib/errno.h"
+#include "mem/memlayout.h"
+#include "vm/vm_fault.h"
+#include "vm/vm_mmap.h"
+#include "vm/vm_object.h"
+
+bool user_range(vaddr_t va, size_t len)
+{
+    return len <= USER_MAX && va <= USER_MAX - len;
+}
+
+// ---- mmap ----
+
+// Where the mapping is to go: fills in va, below and flags.
+static int mmap_place(struct vm_space *vs, vaddr_t hint, unsigned linux_flags,
+                      struct vm_map_req *req)
+{
+    if (req->len > USER_MAX)
+        return ENOMEM;
+    if (linux_flags & (LINUX_MAP_FIXED | LINUX_MAP_FIXED_NOREPLACE)) {
+        if (!user_range(hint, req->len))
+            return ENOMEM;
+        if (!page_aligned(hint))
+            return EINVAL;
+        if (hint < USER_MIN)
+            return EPERM;
+        req->flags = MAP_FIXED_ADDR;
+        if (linux_flags & LINUX_MAP_FIXED_NOREPLACE)
+            req->flags |= MAP_NOREPLACE;
+    } else if (!user_range(hint, req->len)) {
+        hint = 0;
+    }
+    req->va = page_trunc(hint);
+    req->below = vs->mmap_top;
+    return 0;
+}
+
+// Which kind of mapping: fills in rights, inheritance and entry flags.
+static int mmap_kind(unsigned linux_flags, bool anonymous, vm_prot_t max_prot,
+                     struct vm_map_req *req)
+{
+    unsigned type = linux_flags & LINUX_MAP_TYPE;
+    bool grows = linux_flags & LINUX_MAP_GROWSDOWN;
+
+    if (type == LINUX_MAP_SHARED_VALIDATE && !anonymous)
+        type = LINUX_MAP_SHARED;
+    if ((type != LINUX_MAP_SHARED && type != LINUX_MAP_PRIVATE) ||
+        (grows && (!anonymous || type == LINUX_MAP_SHARED)) || linux_flags & LINUX_MAP_HUGETLB)
+        return EINVAL;
+    if (!anonymous && !(max_prot & PROT_READ))
+        return EACCES;
+    req->max_prot = anonymous || type == LINUX_MAP_PRIVATE ? PROT_ALL : max_prot;
+    if (req->prot & ~req->max_prot)
+        return EACCES;
+    req->inherit = type == LINUX_MAP_SHARED ? INHERIT_SHARE : INHERIT_COPY;
+    req->entry_flags = type == LINUX_MAP_SHARED ? 0 : ME_COW;
+    if (grows) {
+        req->entry_flags |= ME_STACK;
+        req->offset = USER_MIN;
+    }
+    return 0;
+}
+
+int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_prot_t max_prot,
+            unsigned linux_flags, struct vm_object *object, uint64_t offset)
+{
+    struct vm_map_req req = {.len = page_round(len), .prot = prot & PROT_ALL, .offset = offset};
+    bool anonymous = !object;
+
+    if (!page_aligned(offset) || !len)
+        return EINVAL;
+    if (!req.len)
+        return ENOMEM;
+    if (offset + req.len < offset)
+        return EOVERFLOW;
+    if (anonymous)
+        req.offset = 0;
+    int error = mmap_place(vs, *va, linux_flags, &req);
+    if (!error)
+        error = mmap_kind(linux_flags, anonymous, max_prot, &req);
+    if (error)
+        return error;
+    if (anonymous && !(req.entry_flags & ME_COW)) {
+        object = anon_object_create(req.len >> PAGE_SHIFT);
+        if (!object)
+            return ENOMEM;
+    }
+    req.object = object;
+    req.wired = !!(linux_flags & LINUX_MAP_LOCKED);
+    error = vm_map_map(&vs->map, &req);
+    if (error) {
+        if (anonymous && object)
+            vm_object_unref(object);
+        return error;
+    }
+    *va = req.va;
+    if (req.wired || (linux_flags & LINUX_MAP_POPULATE && !(linux_flags & LINUX_MAP_NONBLOCK)))
+        vm_fault_populate(&vs->map, req.va, req.va + req.len);
+    return 0;
+}
+
+int vm_munmap(struct vm_space *vs, vaddr_t va, size_t len)
+{
+    if (!page_aligned(va) || !len || !user_range(va, len))
+        return EINVAL;
+    return vm_map_unmap(&vs->map, va, va + page_round(len));
+}
+
+// ---- rights and wiring ----
+
+int vm_mprotect(struct vm_space *vs, vaddr_t va, size_t len, vm_prot_t prot)
+{
+    if (!page_aligned(va) || prot & ~PROT_ALL)
+        return EINVAL;
+    if (!len)
+        return 0;
+    if (!user_range(va, page_round(len)) || !page_round(len))
+        return ENOMEM;
+    return vm_map_protect(&vs->map, va, va + page_round(len), prot);
+}
+
+int vm_mlock(struct vm_space *vs, vaddr_t va, size_t len, bool lock)
+{
+    vaddr_t start_va = page_trunc(va), end_va = page_round(va + len);
+
+    if (va + len < va || end_va < va)
+        return EINVAL;
+    if (start_va == end_va)
+        return 0;
+    if (end_va > USER_MAX)
+        return ENOMEM;
+    int error = vm_map_wire(&vs->map, start_va, end_va, lock);
+    if (!error && lock)
+        error = vm_fault_populate(&vs->map, start_va, end_va);
+    return error;
+}

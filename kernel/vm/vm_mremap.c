@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// mremap: a mapping shrinks, grows in place, or moves with its pages. What Linux takes for one
+// mapping may be several entries here; a move takes them out and links the same entries elsewhere.
+//
+// Locking: vm_space.h. A move is one change of the map: nobody sees it half done.
+
+#include "amd64/pmap.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "mem/memlayout.h"
+#include "mem/pool.h"
+#include "vm/map_entry.h"
+#include "vm/map_space.h"
+#include "vm/vm_mmap.h"
+#include "vm/vm_object.h"
+#include "vm/vm_space.h"
+
+enum mremap_flags { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2 };
+
+// Clearing the old place, clearing the new one, and the part that is added.
+#define MOVE_SPARE (2 * MAP_ENTRY_SPLITS + 1)
+
+// True if b goes on where a ends, as one mapping would.
+static bool continues(const struct vm_map_entry *a, const struct vm_map_entry *b)
+{
+    return a->end_va == b->start_va && a->object == b->object && a->prot == b->prot &&
+           a->max_prot == b->max_prot && a->flags == b->flags && a->inherit == b->inherit &&
+           (!a->object || a->offset + (a->end_va - a->start_va) == b->offset);
+}
+
+// 0 if [start, end) is one mapping, with its last entry; else EFAULT.
+static int one_mapping(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
+                       struct vm_map_entry **last)
+{
+    struct vm_map_entry *e;
+
+    if (!vm_map_lookup(map, start_va, &e))
+        return EFAULT;
+    while (e->end_va < end_va) {
+        struct vm_map_entry *next = vm_map_next(map, e);
+        if (!next || !continues(e, next))
+            return EFAULT;
+        e = next;
+    }
+    *last = e;
+    return 0;
+}
+
+// Describes what e maps from va on, for len bytes, without amap. The object is not referenced.
+static struct vm_map_req req_like(const struct vm_map_entry *e, vaddr_t va, size_t len)
+{
+    struct vm_map_req req = {
+        .len = len,
+        .object = e->object,
+        .offset = e->object ? e->offset + (va - e->start_va) : e->offset,
+        .prot = e->prot,
+        .max_prot = e->max_prot,
+        .inherit = e->inherit,
+        .advice = e->advice,
+        .wired = e->wired,
+        .entry_flags = e->flags,
+    };
+
+    list_init(&req.spare);
+    list_init(&req.dead);
+    return req;
+}
+
+// Links req at va with an entry from spare; what is left over goes to spare and dead.
+static void link_at(struct vm_map *map, vaddr_t va, struct vm_map_req *req, struct list *spare,
+                    struct list *dead)
+{
+    struct vm_map_entry *n = list_pop(spare, struct vm_map_entry, link);
+
+    KASSERT(n, "no entry reserved for %#lx", va);
+    list_push_back(&req->spare, &n->link);
+    req->va = va;
+    map_entry_link(map, req);
+    list_splice(spare, &req->spare);
+    list_splice(dead, &req->dead);
+}
+
+// Adds len bytes at va that go on where e ends.
+static void link_growth(struct vm_map *map, const struct vm_map_entry *e, vaddr_t va, size_t len,
+                        struct list *spare, struct list *dead)
+{
+    struct vm_map_req req = req_like(e, e->end_va, len);
+
+    if (req.object)
+        vm_object_ref(req.object);
+    link_at(map, va, &req, spare, dead);
+}
+
+// ---- the move; map locked for writing ----
+
+struct move {
+    vaddr_t old_va, new_va;
+    size_t old_len, new_len;
+    bool in_place;              // if there is room behind the old range
+    bool may_move, fixed;
+};
+
+static int find_place(struct vm_space *vs, struct move *m, const struct vm_map_entry *last)
+{
+    vaddr_t old_end = m->old_va + m->old_len;
+
+    if (m->fixed)
+        return 0;
+    m->in_place = m->new_len == m->old_len ||
+                  (last->end_va == old_end && user_range(m->old_va, m->new_len) &&
+                   map_space_is_free(&vs->map, old_end, m->old_va + m->new_len));
+    if (m->in_place)
+        return 0;
+    if (!m->may_move)
+        return ENOMEM;
+    return map_space_find_down(&vs->map, vs->mmap_top, m->new_len, 0, &m->new_va);
+}
+
+static void move_entries(struct vm_map *map, const struct move *m, struct list *spare,
+                         struct list *dead)
+{
+    struct list moving;
+    struct vm_map_entry *e;
+    size_t growth = m->new_len - m->old_len;
+
+    list_init(&moving);
+    vm_map_clear(map, m->new_va, m->new_va + m->new_len, spare, dead);
+    vm_map_clear(map, m->old_va, m->old_va + m->old_len, spare, &moving);
+    while ((e = list_pop(&moving, struct vm_map_entry, link))) {
+        vaddr_t va = m->new_va + (e->start_va - m->old_va);
+        if (growth && list_empty(&moving))
+            link_growth(map, e, m->new_va + m->old_len, growth, spare, dead);
+        struct vm_map_req req = req_like(e, e->start_va, e->end_va - e->start_va);
+        req.amap = e->amap;
+        req.amap_slot = e->amap_slot;
+        list_push_front(spare, &e->link);
+        link_at(map, va, &req, spare, dead);
+    }
+}
+
+static int mremap_locked(struct vm_space *vs, struct move *m, struct list *spare,
+                         struct list *dead)
+{
+    struct vm_map *map = &vs->map;
+    vaddr_t old_end = m->old_va + m->old_len;
+    struct vm_map_entry *last;
+
+    int error = one_mapping(map, m->old_va, old_end, &last);
+    if (!error)
+        error = find_place(vs, m, last);
+    if (error)
+        return error;
+    map->generation++;
+    if (m->in_place) {
+        m->new_va = m->old_va;
+        if (m->new_len > m->old_len)
+            link_growth(map, last, old_end, m->new_len - m->old_len, spare, dead);
+    } else {
+        move_entries(map, m, spare, dead);
+    }
+    return 0;
+}
+
+// ---- the call ----
+
+static int mremap_check(const struct move *m, unsigned flags)
+{
+    if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED) || (m->fixed && !m->may_move) ||
+        !page_aligned(m->old_va) || !m->new_len || !m->old_len)
+        return EINVAL;
+    if (m->fixed && (!page_aligned(m->new_va) || !user_range(m->new_va, m->new_len) ||
+                     m->new_va < USER_MIN || (m->old_va < m->new_va + m->new_len &&
+                                              m->new_va < m->old_va + m->old_len)))
+        return EINVAL;
+    return user_range(m->old_va, m->old_len) ? 0 : EFAULT;
+}
+
+int vm_mremap(struct vm_space *vs, vaddr_t old_va, size_t old_len, size_t new_len, unsigned flags,
+              vaddr_t *va)
+{
+    struct vm_map *map = &vs->map;
+    struct list spare = LIST_INIT(spare), dead = LIST_INIT(dead);
+    struct move m = {
+        .old_va = old_va,
+        .new_va = *va,
+        .old_len = page_round(old_len),
+        .new_len = page_round(new_len),
+        .may_move = flags & MREMAP_MAYMOVE,
+        .fixed = flags & MREMAP_FIXED,
+    };
+
+    int error = mremap_check(&m, flags);
+    if (!error && m.new_len > USER_MAX)
+        error = ENOMEM;
+    if (!error && m.new_len < m.old_len) {
+        error = vm_map_unmap(map, old_va + m.new_len, old_va + m.old_len);
+        m.old_len = m.new_len;
+    }
+    if (!error)
+        error = map_entry_reserve(map, MOVE_SPARE, PR_WAITOK, &spare);
+    if (error)
+        return error;
+    rw_lock_write(&map->lock);
+    error = mremap_locked(vs, &m, &spare, &dead);
+    rw_unlock_write(&map->lock);
+    vm_map_drop(map, &dead);
+    map_entry_unreserve(map, &spare);
+    *va = m.new_va;
+    return error;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Address spaces: creation, fork, the end; the break and the stack.
+//
+// Locking: vm_space.h. A child's map is locked under its parent's at fork, though nobody else
+// knows it yet, because what links entries asserts it.
+
+#include "vm/vm_space.h"
+
+#include "amd64/pmap.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "mem/memlayout.h"
+#include "mem/pool.h"
+#include "vm/amap.h"
+#include "vm/map_entry.h"
+#include "vm/vm_object.h"
+
+#define STACK_INITIAL (128ul << 10)     // mapped at once; the rest as it is touched
+#define MMAP_GAP      (128ul << 20)     // between the stack's top and the mappings, at least
+
+static struct pool space_pool;
+
+void vm_space_init_pools(void)
+{
+    pool_init(&space_pool, "vm_space", sizeof(struct vm_space), 0, NULL);
+}
+
+struct vm_space *vm_space_create(void)
+{
+    struct vm_space *vs = pool_get(&space_pool, PR_WAITOK | PR_ZERO);
+
+    if (!vs)
+        return NULL;
+    vs->pmap = pmap_create();
+    if (!vs->pmap) {
+        pool_put(&space_pool, vs);
+        return NULL;
+    }
+    vm_map_init(&vs->map, vs->pmap, USER_MIN, USER_MAX, false);
+    vs->nrefs = 1;
+    vs->mmap_top = USER_MAX - MMAP_GAP;
+    return vs;
+}
+
+void vm_space_ref(struct vm_space *vs)
+{
+    __atomic_fetch_add(&vs->nrefs, 1, __ATOMIC_RELAXED);
+}
+
+void vm_space_unref(struct vm_space *vs)
+{
+    if (__atomic_sub_fetch(&vs->nrefs, 1, __ATOMIC_ACQ_REL))
+        return;
+    vm_map_destroy(&vs->map);
+    pmap_destroy(vs->pmap);
+    pool_put(&space_pool, vs);
+}
+
+// ---- fork ----
+
+// Gives the child its view of one of the parent's entries. spare holds an entry for it.
+static int fork_entry(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
+                      struct list *spare)
+{
+    struct vm_map_entry ce = *pe;
+    struct vm_map_req req = {
+        .va = pe->start_va,
+        .len = pe->end_va - pe->start_va,
+        .prot = pe->prot,
+        .max_prot = pe->max_prot,
+        .inherit = pe->inherit,
+        .advice = pe->advice,
+    };
+
+    ce.amap = NULL;
+    int error = amap_inherit(parent, pe, child, &ce);
+    if (error)
+        return error;
+    if (pe->object)
+        vm_object_ref(pe->object);
+    req.object = pe->object;
+    req.offset = pe->offset;
+    req.amap = ce.amap;
+    req.amap_slot = ce.amap_slot;
+    req.entry_flags = ce.flags;
+    list_init(&req.spare);
+    list_init(&req.dead);
+    struct vm_map_entry *n = list_pop(spare, struct vm_map_entry, link);
+    KASSERT(n, "more entries than the parent's %u", parent->nentries);
+    list_push_back(&req.spare, &n->link);
+    map_entry_link(child, &req);
+    list_splice(spare, &req.spare);
+    KASSERT(list_empty(&req.dead), "a child's entry at %#lx was merged", pe->start_va);
+    return 0;
+}
+
+// Locks the parent for writing with an entry in spare for each of its own.
+static int fork_lock(struct vm_map *parent, struct list *spare)
+{
+    unsigned have = 0;
+
+    list_init(spare);
+    rw_lock_write(&parent->lock);
+    while (parent->nentries > have) {
+        unsigned more = parent->nentries - have;
+        rw_unlock_write(&parent->lock);
+        int error = map_entry_reserve(parent, more, PR_WAITOK, spare);
+        if (error) {
+            map_entry_unreserve(parent, spare);
+            return error;
+        }
+        have += more;
+        rw_lock_write(&parent->lock);
+    }
+    return 0;
+}
+
+int vm_space_fork(struct vm_space *parent, struct vm_space **out)
+{
+    struct vm_space *child = vm_space_create();
+    struct list spare;
+
+    if (!child)
+        return ENOMEM;
+    int error = fork_lock(&parent->map, &spare);
+    if (error) {
+        vm_space_unref(child);
+        return error;
+    }
+    rw_lock_write(&child->map.lock);
+    list_for_each(pe, &parent->map.entries, struct vm_map_entry, link) {
+        if (pe->inherit != INHERIT_NONE && !error)
+            error = fork_entry(&parent->map, pe, &child->map, &spare);
+    }
+    child->brk_start = parent->brk_start;
+    child->brk_end = parent->brk_end;
+    child->mmap_top = parent->mmap_top;
+    child->stack_limit = parent->stack_limit;
+    rw_unlock_write(&child->map.lock);
+    rw_unlock_write(&parent->map.lock);
+    map_entry_unreserve(&parent->map, &spare);
+    if (error)
+        vm_space_unref(child);
+    else
+        *out = child;
+    return error;
+}
+
+// ---- break and stack ----
+
+static struct vm_map_req anonymous_req(vaddr_t va, size_t len)
+{
+    return (struct vm_map_req){
+        .va = va,
+        .len = len,
+        .prot = PROT_RW,
+        .max_prot = PROT_ALL,
+        .inherit = INHERIT_COPY,
+        .entry_flags = ME_COW,
+        .flags = MAP_FIXED_ADDR | MAP_NOREPLACE,
+    };
+}
+
+vaddr_t vm_brk(struct vm_space *vs, vaddr_t new_end)
+{
+    vaddr_t old_end = vs->brk_end;
+    vaddr_t old_top = page_round(old_end), new_top = page_round(new_end);
+
+    if (new_end < vs->brk_start || new_end > vs->mmap_top)
+        return old_end;
+    if (new_top > old_top) {
+        struct vm_map_req req = anonymous_req(old_top, new_top - old_top);
+        if (vm_map_map(&vs->map, &req))
+            return old_end;
+    } else if (new_top < old_top && vm_map_unmap(&vs->map, new_top, old_top)) {
+        return old_end;
+    }
+    vs->brk_end = new_end;
+    return new_end;
+}
+
+int vm_stack_map(struct vm_space *vs, vaddr_t top_va, size_t limit)
+{
+    size_t size = page_round(min(limit, STACK_INITIAL));
+    struct vm_map_req req = anonymous_req(top_va - size, size);
+
+    KASSERT(page_aligned(top_va) && limit < top_va, "top %#lx, limit %#zx", top_va, limit);
+    req.offset = page_trunc(top_va - limit);
+    req.entry_flags |= ME_STACK;
+    int error = vm_map_map(&vs->map, &req);
+    if (error)
+        return error;
+    vs->stack_limit = limit;
+    vs->mmap_top = page_trunc(top_va - max(limit, MMAP_GAP));
+    return 0;
+}
+
+// ---- for /proc ----
+
+void vm_space_for_each(struct vm_space *vs, void (*fn)(const struct vm_map_entry *e, void *arg),
+                       void *arg)
+{
+    rw_lock_read(&vs->map.lock);
+    list_for_each(e, &vs->map.entries, struct vm_map_entry, link)
+        fn(e, arg);
+    rw_unlock_read(&vs->map.lock);
+}
+
+uint64_t vm_space_resident(struct vm_space *vs)
+{
+    return __atomic_load_n(&vs->pmap->resident, __ATOMIC_RELAXED);
+}
