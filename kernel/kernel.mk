@@ -19,7 +19,7 @@ KERNEL_CFLAGS := -std=gnu17 -O2 -gdwarf-4 -Ikernel -ffreestanding -fno-pie -fno-
 	-mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	$(or $(WARNINGS),-Wall -Wextra)
 ifneq ($(UBSAN),)
-KERNEL_CFLAGS += -fsanitize=undefined -fno-sanitize=alignment
+KERNEL_CFLAGS += -fsanitize=undefined
 endif
 KERNEL_LDSCRIPT := kernel/amd64/kernel.ld
 KERNEL_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=none \
