@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * execve: arguments, environment, auxiliary vector, what is inherited, errors.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include "t.h"
+
+static char self[PATH_MAX];
+
+/* What the program sees that the tests below execute. */
+static int inner(int argc, char **argv)
+{
+    sigset_t mask;
+    struct sigaction sa;
+    say("inner: %d arguments:", argc);
+    for (int i = 0; i < argc; i++)
+        say(" [%s]", argv[i]);
+    say("\ninner: environment:");
+    for (char **e = environ; *e; e++)
+        say(" [%s]", *e);
+    say("\n");
+    CHECK(argv[argc] == NULL);
+    T(fcntl(20, F_GETFD));
+    T(fcntl(21, F_GETFD));
+    sigprocmask(SIG_BLOCK, NULL, &mask);
+    T(sigismember(&mask, SIGUSR1));
+    T(sigismember(&mask, SIGUSR2));
+    sigaction(SIGUSR2, NULL, &sa);
+    CHECK(sa.sa_handler == SIG_DFL);
+    sigaction(SIGTERM, NULL, &sa);
+    T(sa.sa_handler == SIG_IGN);
+    sigpending(&mask);
+    T(sigismember(&mask, SIGUSR1));
+    return 5;
+}
+
+static void vector(void)
+{
+    extern char _start[];
+    unsigned char *random = (unsigned char *)getauxval(AT_RANDOM);
+    T(getauxval(AT_PAGESZ));
+    CHECK(getauxval(AT_ENTRY) == (unsigned long)_start);
+    T(getauxval(AT_PHENT));
+    CHECK(getauxval(AT_PHNUM) > 0);
+    CHECK(*(unsigned *)getauxval(AT_PHDR) > 0);
+    CHECK(random && !t_zero(random, 16));
+    CHECK(getauxval(AT_EXECFN) && strstr((char *)getauxval(AT_EXECFN), "t_exec"));
+    CHECK(getauxval(AT_UID) == getuid() && getauxval(AT_GID) == getgid());
+    T(getauxval(AT_SECURE));
+    CHECK(((unsigned long)__builtin_frame_address(0) & 15) == 0);
+}
+
+static void on_signal(int sig)
+{
+    (void)sig;
+}
+
+static void run_inner(void)
+{
+    char *const argv[] = {"inner", "", "two words", "x", NULL};
+    char *const envp[] = {"A=1", "B=", NULL};
+    sigset_t mask = 0;
+    dup2(1, 20);
+    dup3(1, 21, O_CLOEXEC);
+    sigaddset(&mask, SIGUSR1);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    raise(SIGUSR1);
+    signal(SIGUSR2, on_signal);
+    signal(SIGTERM, SIG_IGN);
+    execve(self, argv, envp);
+    say("not reached: %s\n", t_errname());
+}
+
+static void no_arguments(void)
+{
+    char *const argv[] = {"inner", NULL};
+    char *const envp[] = {NULL};
+    execve("/proc/self/exe", argv, envp);
+    say("not reached: %s\n", t_errname());
+}
+
+static void make(const char *path, const void *text, size_t n, mode_t mode)
+{
+    int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+    write(fd, text, n);
+    close(fd);
+}
+
+static void errors(void)
+{
+    char *const argv[] = {"x", NULL};
+    static char big[200 * 1024];
+    char *const long_argv[] = {"x", big, NULL};
+    char header[64] = "\177ELF\2\1\1";
+    memset(big, 'b', sizeof big - 1);
+    make("text", "hello\n", 6, 0755);
+    make("data", "hello\n", 6, 0644);
+    make("empty", "", 0, 0755);
+    make("header", header, sizeof header, 0755);
+    make("short", header, 20, 0755);
+    T(execve("none", argv, environ));
+    T(execve("", argv, environ));
+    T(execve("data/x", argv, environ));
+    T(execve(".", argv, environ));
+    T(execve("data", argv, environ));
+    T(execve("text", argv, environ));
+    T(execve("empty", argv, environ));
+    T(execve("header", argv, environ));
+    T(execve("short", argv, environ));
+    T(execve("/dev/null", argv, environ));
+    T(execve(self, long_argv, environ));
+}
+
+/* Memory, stack and mappings of the old program are gone; a large argument list arrives whole. */
+static void large(void)
+{
+    enum { N = 1000 };
+    static char text[N][64];
+    static char *argv[N + 3];
+    mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    argv[0] = "count";
+    argv[1] = "count";
+    for (int i = 0; i < N; i++) {
+        snprintf(text[i], sizeof text[i], "argument number %d of a long list of them", i);
+        argv[i + 2] = text[i];
+    }
+    execve(self, argv, environ);
+    say("not reached: %s\n", t_errname());
+}
+
+static int count(int argc, char **argv)
+{
+    size_t n = 0;
+    for (int i = 0; i < argc; i++)
+        n += strlen(argv[i]);
+    say("count: %d arguments of %zu bytes, the last [%s]\n", argc, n, argv[argc - 1]);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (strcmp(argv[0], "inner") == 0)
+        return inner(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "count") == 0)
+        return count(argc, argv);
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    CHECK(n > 0);
+    t_begin();
+    vector();
+    t_child("run", run_inner);
+    t_child("through /proc/self/exe", no_arguments);
+    errors();
+    t_child("large", large);
+    return 0;
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Pipes: order, ends, blocking, broken ones.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include "t.h"
+
+#define LOTS (1000 * 1000)
+
+static int fds[2];
+
+static void basics(void)
+{
+    char buf[16];
+    struct stat st;
+    T(pipe(fds));
+    T(fds[0]);
+    T(fds[1]);
+    T(write(fds[1], "hello", 5));
+    T(write(fds[1], "world", 5));
+    T(read(fds[0], buf, 7));
+    T(read(fds[0], buf, 16));
+    T(write(fds[0], "x", 1));
+    T(read(fds[1], buf, 1));
+    T(lseek(fds[0], 0, SEEK_SET));
+    T(pread(fds[0], buf, 1, 0));
+    T(ftruncate(fds[1], 0));
+    T(fsync(fds[0]));
+    T(fstat(fds[0], &st));
+    CHECK(S_ISFIFO(st.st_mode));
+    T(write(fds[1], "last", 4));
+    T(close(fds[1]));
+    T(read(fds[0], buf, 16));
+    T(read(fds[0], buf, 16));
+    T(close(fds[0]));
+    T(pipe2(fds, 0x7000000));
+    T(pipe2(fds, O_CLOEXEC | O_NONBLOCK));
+    T(fcntl(fds[0], F_GETFD));
+    T(fcntl(fds[1], F_GETFL) & O_NONBLOCK);
+}
+
+static void nonblocking(void)
+{
+    static char page[4096];
+    char c;
+    T(read(fds[0], &c, 1));
+    long n = 0, r;
+    while ((r = write(fds[1], page, sizeof page)) > 0)
+        n += r;
+    T(write(fds[1], page, sizeof page));
+    CHECK(n >= 4096 && n % 4096 == 0);
+    T(read(fds[0], page, 10));
+    T(read(fds[0], page, 4096));
+    CHECK(write(fds[1], page, 1) == 1);
+    T(close(fds[1]));
+    while ((r = read(fds[0], page, sizeof page)) > 0)
+        n -= r;
+    T(r);
+    CHECK(n + 1 == 10 + 4096);
+    T(close(fds[0]));
+}
+
+static void write_broken(void)
+{
+    write(fds[1], "x", 1);
+    say("not reached\n");
+}
+
+static void broken(void)
+{
+    T(pipe(fds));
+    T(close(fds[0]));
+    t_child("write to a broken pipe", write_broken);
+    signal(SIGPIPE, SIG_IGN);
+    T(write(fds[1], "x", 1));
+    T(write(fds[1], "x", 0));
+    signal(SIGPIPE, SIG_DFL);
+    T(close(fds[1]));
+}
+
+/* More than a pipe holds, in odd portions, between two processes. */
+static void stream(void)
+{
+    static unsigned char buf[7001];
+    T(pipe(fds));
+    if (fork() == 0) {
+        close(fds[0]);
+        for (size_t at = 0, n; at < LOTS; at += n) {
+            n = 1 + at % 6999;
+            if (n > LOTS - at)
+                n = LOTS - at;
+            for (size_t i = 0; i < n; i++)
+                buf[i] = t_byte(7, at + i);
+            if (write(fds[1], buf, n) != (long)n)
+                _exit(1);
+        }
+        _exit(0);
+    }
+    close(fds[1]);
+    size_t total = 0, wrong = 0;
+    for (long n; (n = read(fds[0], buf, sizeof buf)) > 0; total += (size_t)n)
+        for (long i = 0; i < n; i++)
+            wrong += buf[i] != t_byte(7, total + (size_t)i);
+    int status;
+    wait(&status);
+    T(total);
+    T(wrong);
+    t_status("writer", status);
+    T(close(fds[0]));
+}
+
+/* A reader that waits is woken by the last writer's end. */
+static void wait_for_end(void)
+{
+    char c;
+    T(pipe(fds));
+    if (fork() == 0) {
+        usleep(20000);
+        _exit(0);
+    }
+    T(close(fds[1]));
+    T(read(fds[0], &c, 1));
+    wait(NULL);
+    T(close(fds[0]));
+}
+
+/* Writes up to PIPE_BUF are never mixed. */
+static void atomic(void)
+{
+    enum { WRITERS = 3, ROUNDS = 50, SIZE = 1000 };
+    char buf[SIZE];
+    int mixed = 0, count = 0;
+    T(pipe(fds));
+    for (int w = 0; w < WRITERS; w++) {
+        if (fork() == 0) {
+            memset(buf, 'a' + w, SIZE);
+            for (int i = 0; i < ROUNDS; i++)
+                write(fds[1], buf, SIZE);
+            _exit(0);
+        }
+    }
+    close(fds[1]);
+    for (int have = 0;;) {
+        long n = read(fds[0], buf + have, (size_t)(SIZE - have));
+        if (n <= 0)
+            break;
+        have += (int)n;
+        if (have < SIZE)
+            continue;
+        have = 0;
+        count++;
+        for (int i = 1; i < SIZE; i++)
+            mixed += buf[i] != buf[0];
+    }
+    T(count);
+    T(mixed);
+    while (wait(NULL) > 0)
+        ;
+    T(close(fds[0]));
+}
+
+int main(void)
+{
+    t_begin();
+    basics();
+    nonblocking();
+    broken();
+    stream();
+    wait_for_end();
+    atomic();
+    return 0;
+}
