@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Descriptor tables: an array of open files that grows by doubling, and two bitmaps, of the slots
+// in use and of those that exec closes. The table's mutex guards everything but nrefs (atomic);
+// files are closed after it is released.
+
+#include "fs/file.h"
+
+#include "lib/bitmap.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mem/pool.h"
+#include "vm/kmem.h"
+#include "vm/slab.h"
+
+#define FIRST_SLOTS 32u
+
+struct fdtable {
+    struct mutex lock;
+    uint32_t nrefs;             // atomic
+    unsigned nslots;            // in `files', <= OPEN_MAX
+    struct file **files;        // NULL where unused
+    uint64_t used[BITMAP_WORDS(OPEN_MAX)];
+    uint64_t cloexec[BITMAP_WORDS(OPEN_MAX)];
+};
+
+static struct pool fdtable_pool;
+
+void fdtable_init(void)
+{
+    pool_init(&fdtable_pool, "fdtable", sizeof(struct fdtable), 0, NULL);
+}
+
+static int table_alloc(unsigned nslots, struct fdtable **out)
+{
+    struct fdtable *t = pool_get(&fdtable_pool, PR_WAITOK | PR_ZERO);
+    if (!t)
+        return ENOMEM;
+    t->files = slab_alloc(nslots * sizeof(t->files[0]), KM_ZERO);
+    if (!t->files) {
+        pool_put(&fdtable_pool, t);
+        return ENOMEM;
+    }
+    mutex_init(&t->lock, "fdtable", LOCK_FDTABLE, 0);
+    t->nrefs = 1;
+    t->nslots = nslots;
+    *out = t;
+    return 0;
+}
+
+int fdtable_create(struct fdtable **out)
+{
+    return table_alloc(FIRST_SLOTS, out);
+}
+
+int fdtable_copy(struct fdtable *t, struct fdtable **out)
+{
+    struct fdtable *copy;
+    unsigned nslots = __atomic_load_n(&t->nslots, __ATOMIC_RELAXED);
+    int err = table_alloc(nslots, &copy);
+
+    if (err)
+        return err;
+    mutex_lock(&t->lock);
+    if (t->nslots != nslots) {      // it grew meanwhile
+        mutex_unlock(&t->lock);
+        fdtable_unref(copy);
+        return fdtable_copy(t, out);
+    }
+    memcpy(copy->used, t->used, sizeof(t->used));
+    memcpy(copy->cloexec, t->cloexec, sizeof(t->cloexec));
+    for (size_t fd = bitmap_find_set(t->used, nslots, 0); fd < nslots;
+         fd = bitmap_find_set(t->used, nslots, fd + 1)) {
+        copy->files[fd] = t->files[fd];
+        file_ref(copy->files[fd]);
+    }
+    mutex_unlock(&t->lock);
+    *out = copy;
+    return 0;
+}
+
+void fdtable_ref(struct fdtable *t)
+{
+    __atomic_fetch_add(&t->nrefs, 1, __ATOMIC_RELAXED);
+}
+
+void fdtable_unref(struct fdtable *t)
+{
+    if (__atomic_sub_fetch(&t->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    for (size_t fd = bitmap_find_set(t->used, t->nslots, 0); fd < t->nslots;
+         fd = bitmap_find_set(t->used, t->nslots, fd + 1))
+        file_unref(t->files[fd]);
+    slab_free(t->files);
+    pool_put(&fdtable_pool, t);
+}
+
+struct file *fdtable_get(struct fdtable *t, int fd)
+{
+    mutex_lock(&t->lock);
+    struct file *f = (unsigned)fd < t->nslots ? t->files[fd] : NULL;
+    if (f)
+        file_ref(f);
+    mutex_unlock(&t->lock);
+    return f;
+}
+
+// Makes room for descriptor fd. The lock is held, and released while memory is allocated: look again.
+static int grow(struct fdtable *t, unsigned fd)
+{
+    while (fd >= t->nslots) {
+        unsigned nslots = t->nslots;
+        while (nslots <= fd)
+            nslots *= 2;
+        mutex_unlock(&t->lock);
+        struct file **files = slab_alloc(nslots * sizeof(files[0]), KM_ZERO);
+        mutex_lock(&t->lock);
+        if (!files)
+            return ENOMEM;
+        struct file **old = files;
+        if (nslots > t->nslots) {
+            memcpy(files, t->files, t->nslots * sizeof(files[0]));
+            old = t->files;
+            t->files = files;
+            t->nslots = nslots;
+        }
+        slab_free(old);
+    }
+    return 0;
+}
+
+static void set_slot(struct fdtable *t, unsigned fd, struct file *f, bool cloexec)
+{
+    t->files[fd] = f;
+    bitmap_set(t->used, fd);
+    (cloexec ? bitmap_set : bitmap_clear)(t->cloexec, fd);
+}
+
+int fdtable_install(struct fdtable *t, struct file *f, int min_fd, bool cloexec, int *fd)
+{
+    size_t slot;
+    int err = 0;
+
+    if (min_fd < 0 || min_fd >= OPEN_MAX)
+        return EINVAL;
+    mutex_lock(&t->lock);
+    do {
+        slot = bitmap_find_clear(t->used, OPEN_MAX, (size_t)min_fd);
+        if (slot >= OPEN_MAX)
+            err = EMFILE;
+        else if (slot < t->nslots)
+            break;
+        else
+            err = grow(t, (unsigned)slot);
+    } while (!err);
+    if (!err) {
+        set_slot(t, (unsigned)slot, f, cloexec);
+        *fd = (int)slot;
+    }
+    mutex_unlock(&t->lock);
+    return err;
+}
+
+int fdtable_install_at(struct fdtable *t, struct file *f, int fd, bool cloexec)
+{
+    if (fd < 0 || fd >= OPEN_MAX)
+        return EBADF;
+    mutex_lock(&t->lock);
+    int err = grow(t, (unsigned)fd);
+    struct file *old = NULL;
+    if (!err) {
+        old = t->files[fd];
+        set_slot(t, (unsigned)fd, f, cloexec);
+    }
+    mutex_unlock(&t->lock);
+    if (old)
+        file_unref(old);
+    return err;
+}
+
+// Takes the file out of its slot, with its reference. The lock is held.
+static struct file *clear_slot(struct fdtable *t, unsigned fd)
+{
+    struct file *f = t->files[fd];
+    t->files[fd] = NULL;
+    bitmap_clear(t->used, fd);
+    bitmap_clear(t->cloexec, fd);
+    return f;
+}
+
+int fdtable_close(struct fdtable *t, int fd)
+{
+    mutex_lock(&t->lock);
+    struct file *f = (unsigned)fd < t->nslots ? clear_slot(t, (unsigned)fd) : NULL;
+    mutex_unlock(&t->lock);
+    if (!f)
+        return EBADF;
+    file_unref(f);
+    return 0;
+}
+
+void fdtable_close_on_exec(struct fdtable *t)
+{
+    for (;;) {
+        mutex_lock(&t->lock);
+        size_t fd = bitmap_find_set(t->cloexec, t->nslots, 0);
+        struct file *f = fd < t->nslots ? clear_slot(t, (unsigned)fd) : NULL;
+        mutex_unlock(&t->lock);
+        if (!f)
+            return;
+        file_unref(f);
+    }
+}
+
+int fdtable_get_cloexec(struct fdtable *t, int fd, bool *cloexec)
+{
+    mutex_lock(&t->lock);
+    bool open = (unsigned)fd < t->nslots && t->files[fd];
+    if (open)
+        *cloexec = bitmap_test(t->cloexec, (size_t)fd);
+    mutex_unlock(&t->lock);
+    return open ? 0 : EBADF;
+}
+
+int fdtable_set_cloexec(struct fdtable *t, int fd, bool cloexec)
+{
+    mutex_lock(&t->lock);
+    bool open = (unsigned)fd < t->nslots && t->files[fd];
+    if (open)
+        (cloexec ? bitmap_set : bitmap_clear)(t->cloexec, (size_t)fd);
+    mutex_unlock(&t->lock);
+    return open ? 0 : EBADF;
+}
+
+int fdtable_next(struct fdtable *t, int fd)
+{
+    mutex_lock(&t->lock);
+    size_t next = bitmap_find_set(t->used, t->nslots, (size_t)max(fd, 0));
+    int result = next < t->nslots ? (int)next : -1;
+    mutex_unlock(&t->lock);
+    return result;
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Open files: what open(2) makes and dup and fork share. See file.h for the contract.
+
+#include "fs/file.h"
+
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "mem/pool.h"
+#include "sync/waitq.h"
+
+#define TRANSFER_MAX 0x7ffff000ul   // the most bytes one call moves, as on Linux
+
+static struct pool file_pool;
+
+void file_init(void)
+{
+    pool_init(&file_pool, "file", sizeof(struct file), 0, NULL);
+}
+
+struct file *file_alloc(struct vnode *v, unsigned flags)
+{
+    struct file *f = pool_get(&file_pool, PR_WAITOK | PR_ZERO);
+    if (!f)
+        return NULL;
+    f->nrefs = 1;
+    f->flags = flags;
+    f->vnode = v;
+    mutex_init(&f->pos_lock, "file position", LOCK_FILE_POS, 0);
+    return f;
+}
+
+void file_ref(struct file *f)
+{
+    __atomic_fetch_add(&f->nrefs, 1, __ATOMIC_RELAXED);
+}
+
+void file_unref(struct file *f)
+{
+    KASSERT(f->nrefs > 0, "file %p", (void *)f);
+    if (__atomic_sub_fetch(&f->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    struct vnode *v = f->vnode;
+    if (!(f->flags & O_PATH)) {
+        if (v->type == VREG && (f->flags & O_ACCMODE) != O_RDONLY)
+            __atomic_fetch_sub(&v->nwriters, 1, __ATOMIC_RELAXED);
+        if (v->ops->close)
+            v->ops->close(v, f->flags);
+    }
+    pool_put(&file_pool, f);
+    vnode_unref(v);
+}
+
+// Opens the vnode for a new file; takes v's reference over, also on error.
+static int open_vnode(struct vnode *v, unsigned flags, struct file **out)
+{
+    bool writer = v->type == VREG && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH);
+    int err = 0;
+
+    if (v->type == VDIR && (flags & O_ACCMODE) != O_RDONLY)
+        err = EISDIR;
+    else if (v->type != VDIR && (flags & O_DIRECTORY))
+        err = ENOTDIR;
+    else if (v->type == VLNK && !(flags & O_PATH))
+        err = ELOOP;
+    if (!err && writer) {
+        __atomic_fetch_add(&v->nwriters, 1, __ATOMIC_RELAXED);
+        if (flags & O_TRUNC)
+            err = vnode_truncate(v, 0);
+    }
+    if (!err && v->ops->open && !(flags & O_PATH))
+        err = v->ops->open(v, flags);
+    if (!err) {
+        *out = file_alloc(v, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC));
+        if (*out)
+            return 0;
+        err = ENOMEM;
+        if (v->ops->close && !(flags & O_PATH))
+            v->ops->close(v, flags);
+    }
+    if (writer)
+        __atomic_fetch_sub(&v->nwriters, 1, __ATOMIC_RELAXED);
+    vnode_unref(v);
+    return err;
+}
+
+// The vnode that O_CREAT names, made if it is not there; *out referenced.
+static int create_vnode(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode,
+                        struct vnode **out)
+{
+    struct namei_last last;
+    struct vnode *dir;
+    int err = namei(cwd, path, NAMEI_PARENT, &dir, &last);
+
+    if (err)
+        return err;
+    if (last.must_be_dir || last.len == 0) {
+        vnode_unref(dir);
+        return EISDIR;
+    }
+    rw_lock_write(&dir->lock);
+    err = dir->ops->lookup ? dir->ops->lookup(dir, last.name, last.len, out) : ENOTDIR;
+    bool found = !err;
+    if (err == ENOENT)
+        err = dir->ops->create ? dir->ops->create(dir, last.name, last.len, mode, out) : EACCES;
+    rw_unlock_write(&dir->lock);
+    vnode_unref(dir);
+    if (!err && found) {
+        if (flags & O_EXCL)
+            err = EEXIST;
+        vnode_unref(*out);
+        if (!err)   // walk again: the last component may be a link or a mount point
+            err = namei(cwd, path, flags & O_NOFOLLOW ? 0 : NAMEI_FOLLOW, out, NULL);
+        if (!err && (*out)->type == VDIR) {
+            vnode_unref(*out);
+            err = EISDIR;
+        }
+    }
+    return err;
+}
+
+int file_open(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode, struct file **out)
+{
+    struct vnode *v;
+    int err;
+
+    if ((flags & O_ACCMODE) == O_ACCMODE)
+        return EINVAL;
+    if ((flags & O_CREAT) && !(flags & O_PATH))
+        err = flags & O_DIRECTORY ? EINVAL : create_vnode(cwd, path, flags, mode, &v);
+    else
+        err = namei(cwd, path, flags & O_NOFOLLOW ? 0 : NAMEI_FOLLOW, &v, NULL);
+    return err ? err : open_vnode(v, flags, out);
+}
+
+// The total of the vectors, capped; EINVAL if it overflows a ssize_t.
+static int total_length(const struct uio_vec *vec, unsigned nvec, size_t *total)
+{
+    *total = 0;
+    for (unsigned i = 0; i < nvec; i++) {
+        if (vec[i].len > (size_t)INT64_MAX - *total)
+            return EINVAL;
+        *total += vec[i].len;
+    }
+    *total = min(*total, TRANSFER_MAX);
+    return 0;
+}
+
+static bool has_position(const struct vnode *v)
+{
+    return v->type == VREG || v->type == VDIR || v->type == VBLK;
+}
+
+// Reads or writes: the common way of both.
+static int transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos,
+                    bool write, size_t *moved)
+{
+    struct vnode *v = f->vnode;
+    struct uio uio = {.vec = vec, .nvec = nvec, .write = write, .user = true};
+    int (*op)(struct vnode *, struct uio *, unsigned) = write ? v->ops->write : v->ops->read;
+    bool seekable = has_position(v), shared_pos = seekable && !pos;
+
+    *moved = 0;
+    if ((f->flags & O_PATH) || (f->flags & O_ACCMODE) == (write ? O_RDONLY : O_WRONLY))
+        return EBADF;
+    if (v->type == VDIR)
+        return EISDIR;
+    int err = total_length(vec, nvec, &uio.resid);
+    if (!err && pos)
+        err = v->type == VFIFO ? ESPIPE : *pos < 0 ? EINVAL : 0;
+    if (!err && !op)
+        err = EINVAL;
+    if (err || nvec == 0)
+        return err;
+    size_t total = uio.resid;
+    if (shared_pos)
+        mutex_lock(&f->pos_lock);
+    uio.offset = pos ? *pos : f->offset;
+    err = op(v, &uio, pos ? f->flags & ~O_APPEND : f->flags);
+    *moved = total - uio.resid;
+    if (shared_pos) {
+        f->offset = uio.offset;
+        mutex_unlock(&f->pos_lock);
+    }
+    return *moved > 0 ? 0 : err;
+}
+
+int file_read(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved)
+{
+    return transfer(f, vec, nvec, pos, false, moved);
+}
+
+int file_write(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved)
+{
+    return transfer(f, vec, nvec, pos, true, moved);
+}
+
+enum { SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE };
+
+int file_seek(struct file *f, off_t offset, int whence, off_t *result)
+{
+    struct vattr va;
+    int err = 0;
+
+    if (f->flags & O_PATH)
+        return EBADF;
+    if (f->vnode->type == VFIFO)
+        return ESPIPE;
+    if (!has_position(f->vnode)) {
+        *result = 0;
+        return 0;
+    }
+    mutex_lock(&f->pos_lock);
+    off_t base = 0;
+    if (whence == SEEK_CUR) {
+        base = f->offset;
+    } else if (whence >= SEEK_END && whence <= SEEK_HOLE) {
+        err = vnode_getattr(f->vnode, &va);
+        base = (off_t)va.size;
+    } else if (whence != SEEK_SET) {
+        err = EINVAL;
+    }
+    if (!err && (whence == SEEK_DATA || whence == SEEK_HOLE)) { // no file has holes that we report
+        if (offset < 0 || offset >= base)
+            err = ENXIO;
+        else if (whence == SEEK_DATA)
+            base = 0;
+        else
+            offset = 0;
+    }
+    if (!err && (__builtin_add_overflow(base, offset, &base) || base < 0))
+        err = EINVAL;
+    if (!err)
+        *result = f->offset = base;
+    mutex_unlock(&f->pos_lock);
+    return err;
+}
+
+void pollset_add(struct pollset *ps, struct waitq *q)
+{
+    if (!ps)
+        return;
+    KASSERT(ps->n < ps->max, "%u waiters", ps->n);
+    waitq_add(q, &ps->waiters[ps->n++]);
+}
+
+unsigned file_poll(struct file *f, struct pollset *ps)
+{
+    if (f->flags & O_PATH)
+        return POLLNVAL;
+    if (!f->vnode->ops->poll)
+        return POLLIN | POLLOUT;
+    unsigned ready = f->vnode->ops->poll(f->vnode, ps);
+    unsigned mode = f->flags & O_ACCMODE;
+    if (f->vnode->type != VFIFO)
+        return ready;
+    return mode == O_RDONLY ? ready & ~(POLLOUT | POLLERR) : ready & ~(POLLIN | POLLHUP);
+}

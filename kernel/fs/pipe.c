@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Pipes: a ring of bytes between two open files. The ring starts at one page and grows to 64 KiB
+// while writers are ahead; when memory is short it stays small, and they wait.
+//
+// Locks: the pipe's mutex guards all fields; user memory is copied under it without faulting, and
+// faulted in with it released.
+
+#include "fs/file.h"
+
+#include "amd64/usercopy.h"
+#include "fs/uio.h"
+#include "fs/vnode_impl.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mem/pool.h"
+#include "sync/kctx.h"
+#include "vm/kmem.h"
+
+#define RING_MIN PAGE_SIZE      // PIPE_BUF bytes are written at once
+#define RING_MAX (64ul << 10)
+#define FIONREAD 0x541bul
+
+struct pipe {
+    struct vnode vnode;         // one for both ends
+    struct mutex lock;
+    char *ring;                 // kernel memory
+    size_t size;                // of the ring, a power of two
+    size_t head;                // bytes ever read
+    size_t tail;                // bytes ever written; tail - head <= size
+    unsigned nreaders, nwriters;    // open ends
+    struct waitq can_read, can_write;
+};
+
+static struct pool pipe_pool;
+static const struct vnode_ops pipe_ops;
+
+void pipe_init(void)
+{
+    pool_init(&pipe_pool, "pipe", sizeof(struct pipe), 0, NULL);
+}
+
+static struct pipe *pipe_of(struct vnode *v)
+{
+    return v->data;
+}
+
+static void free_ring(char *ring, size_t size)
+{
+    nosleep_enter();
+    kmem_free(kmem_map, ring, size);
+    nosleep_exit();
+}
+
+int pipe_create(unsigned flags, struct file **rd, struct file **wr)
+{
+    static uint64_t next_ino;
+    struct pipe *p = pool_get(&pipe_pool, PR_WAITOK | PR_ZERO);
+
+    if (!p)
+        return ENOMEM;
+    p->ring = kmem_alloc(kmem_map, RING_MIN, 0, KM_WAITOK);
+    if (!p->ring) {
+        pool_put(&pipe_pool, p);
+        return ENOMEM;
+    }
+    p->size = RING_MIN;
+    p->nreaders = p->nwriters = 1;
+    mutex_init(&p->lock, "pipe", LOCK_PIPE, 0);
+    waitq_init(&p->can_read, "pipe read");
+    waitq_init(&p->can_write, "pipe write");
+    vnode_init(&p->vnode, VFIFO, &pipe_ops, NULL, p,
+               __atomic_add_fetch(&next_ino, 1, __ATOMIC_RELAXED));
+    *rd = file_alloc(&p->vnode, O_RDONLY | (flags & O_NONBLOCK));
+    if (!*rd) {
+        vnode_unref(&p->vnode);
+        return ENOMEM;
+    }
+    vnode_ref(&p->vnode);
+    *wr = file_alloc(&p->vnode, O_WRONLY | (flags & O_NONBLOCK));
+    if (!*wr) {
+        vnode_unref(&p->vnode);
+        file_unref(*rd);
+        return ENOMEM;
+    }
+    return 0;
+}
+
+static void pipe_close(struct vnode *v, unsigned flags)
+{
+    struct pipe *p = pipe_of(v);
+
+    mutex_lock(&p->lock);
+    if ((flags & O_ACCMODE) == O_WRONLY)
+        p->nwriters--;
+    else
+        p->nreaders--;
+    mutex_unlock(&p->lock);
+    waitq_wake_all(&p->can_read);
+    waitq_wake_all(&p->can_write);
+}
+
+static void pipe_inactive(struct vnode *v)
+{
+    struct pipe *p = pipe_of(v);
+
+    if (!vnode_drop_last(v))
+        return;
+    free_ring(p->ring, p->size);
+    vnode_fini(v);
+    pool_put(&pipe_pool, p);
+}
+
+// Moves bytes between uio and the ring, as many as are there (or fit), at most resid. The lock is
+// held; if user memory must be faulted in, it is released meanwhile.
+static int move_ring(struct pipe *p, struct uio *uio, size_t limit)
+{
+    size_t *pos = uio->write ? &p->tail : &p->head;
+
+    while (limit > 0) {
+        size_t at = *pos & (p->size - 1), moved;
+        size_t n = min(limit, p->size - at);
+        int err = uio_move_nofault(uio, p->ring + at, n, &moved);
+        *pos += moved;
+        limit -= moved;
+        if (err) {
+            mutex_unlock(&p->lock);
+            err = uio_fault_in(uio, min(uio->resid, PAGE_SIZE));
+            mutex_lock(&p->lock);
+            return err ? err : EAGAIN;
+        }
+    }
+    return 0;
+}
+
+static int pipe_read(struct vnode *v, struct uio *uio, unsigned flags)
+{
+    struct pipe *p = pipe_of(v);
+    size_t start = uio->resid;
+    int err = 0;
+
+    if (start == 0)
+        return 0;
+    mutex_lock(&p->lock);
+    while (!err && uio->resid > 0) {
+        size_t ready = p->tail - p->head;
+        if (ready > 0) {
+            err = move_ring(p, uio, min(ready, uio->resid));
+            waitq_wake_all(&p->can_write);
+            if (err == EAGAIN)
+                err = 0;
+        } else if (uio->resid < start || p->nwriters == 0) {
+            break;
+        } else if (flags & O_NONBLOCK) {
+            err = EAGAIN;
+        } else {
+            err = waitq_wait_mutex(&p->can_read, &p->lock, WAIT_INTR, WAIT_FOREVER);
+        }
+    }
+    mutex_unlock(&p->lock);
+    return err == EINTR ? ERESTART : err;
+}
+
+// Enlarges the ring; the lock is held, and released while memory is allocated. False if it could not.
+static bool grow(struct pipe *p)
+{
+    size_t old_size = p->size, size = old_size * 4;
+
+    if (old_size >= RING_MAX)
+        return false;
+    mutex_unlock(&p->lock);
+    char *ring = kmem_alloc(kmem_map, size, 0, KM_NOWAIT);
+    mutex_lock(&p->lock);
+    if (!ring)
+        return false;
+    if (p->size != old_size) {      // another writer was quicker
+        free_ring(ring, size);
+        return true;
+    }
+    size_t len = p->tail - p->head, at = p->head & (old_size - 1), first = min(len, old_size - at);
+    memcpy(ring, p->ring + at, first);
+    memcpy(ring + first, p->ring, len - first);
+    free_ring(p->ring, old_size);
+    p->ring = ring;
+    p->size = size;
+    p->head = 0;
+    p->tail = len;
+    return true;
+}
+
+static int pipe_write(struct vnode *v, struct uio *uio, unsigned flags)
+{
+    struct pipe *p = pipe_of(v);
+    size_t start = uio->resid;
+    int err = 0;
+
+    mutex_lock(&p->lock);
+    while (!err && uio->resid > 0) {
+        size_t space = p->size - (p->tail - p->head);
+        bool atomic = start <= RING_MIN && uio->resid == start;
+        if (p->nreaders == 0) {
+            err = EPIPE;
+        } else if (space > 0 && (!atomic || space >= start)) {
+            err = move_ring(p, uio, min(space, uio->resid));
+            waitq_wake_all(&p->can_read);
+            if (err == EAGAIN)
+                err = 0;
+        } else if (grow(p)) {
+            continue;
+        } else if (flags & O_NONBLOCK) {
+            err = EAGAIN;
+        } else {
+            err = waitq_wait_mutex(&p->can_write, &p->lock, WAIT_INTR, WAIT_FOREVER);
+        }
+    }
+    mutex_unlock(&p->lock);
+    return err == EINTR ? ERESTART : err;
+}
+
+static unsigned pipe_poll(struct vnode *v, struct pollset *ps)
+{
+    struct pipe *p = pipe_of(v);
+    unsigned ready = 0;
+
+    pollset_add(ps, &p->can_read);
+    pollset_add(ps, &p->can_write);
+    mutex_lock(&p->lock);
+    if (p->tail != p->head)
+        ready |= POLLIN;
+    if (p->size - (p->tail - p->head) >= RING_MIN || p->size < RING_MAX)
+        ready |= POLLOUT;
+    if (p->nwriters == 0)
+        ready |= POLLHUP;
+    if (p->nreaders == 0)
+        ready |= POLLERR;
+    mutex_unlock(&p->lock);
+    return ready;
+}
+
+static int pipe_ioctl(struct vnode *v, unsigned long cmd, vaddr_t arg)
+{
+    struct pipe *p = pipe_of(v);
+
+    if (cmd != FIONREAD)
+        return ENOTTY;
+    mutex_lock(&p->lock);
+    int ready = (int)(p->tail - p->head);
+    mutex_unlock(&p->lock);
+    return copyout(arg, &ready, sizeof(ready));
+}
+
+static int pipe_getattr(struct vnode *v, struct vattr *va)
+{
+    *va = (struct vattr){.ino = v->ino, .mode = 0010600, .nlink = 1};
+    return 0;
+}
+
+static const struct vnode_ops pipe_ops = {
+    .getattr = pipe_getattr,
+    .close = pipe_close,
+    .read = pipe_read,
+    .write = pipe_write,
+    .ioctl = pipe_ioctl,
+    .poll = pipe_poll,
+    .inactive = pipe_inactive,
+};

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Moving bytes between a kernel buffer and what a read or write describes.
+
+#include "fs/uio.h"
+
+#include "amd64/usercopy.h"
+#include "fs/vnode.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+
+static void uio_advance(struct uio *uio, size_t n)
+{
+    uio->vec->base += n;
+    uio->vec->len -= n;
+    uio->resid -= n;
+    uio->offset += (off_t)n;
+    if (uio->vec->len == 0 && uio->nvec > 1) {
+        uio->vec++;
+        uio->nvec--;
+    }
+}
+
+// Moves up to n bytes of the first vector; *done says how many were.
+static int move_front(struct uio *uio, char *kbuf, size_t n, bool nofault, size_t *done)
+{
+    vaddr_t base = uio->vec->base;
+    int err = 0;
+
+    *done = n;
+    if (!uio->user) {
+        if (uio->write)
+            memcpy(kbuf, (void *)base, n);
+        else
+            memcpy((void *)base, kbuf, n);
+    } else if (nofault) {
+        err = uio->write ? copyin_nofault(kbuf, base, n, done)
+                         : copyout_nofault(base, kbuf, n, done);
+    } else {
+        err = uio->write ? copyin(kbuf, base, n) : copyout(base, kbuf, n);
+        if (err)
+            *done = 0;
+    }
+    uio_advance(uio, *done);
+    return err;
+}
+
+static int move(struct uio *uio, char *kbuf, size_t n, bool nofault, size_t *moved)
+{
+    int err = 0;
+
+    KASSERT(n <= uio->resid, "n %zu resid %zu", n, uio->resid);
+    *moved = 0;
+    while (!err && *moved < n) {
+        while (uio->vec->len == 0 && uio->nvec > 1) {
+            uio->vec++;
+            uio->nvec--;
+        }
+        size_t done, len = min(n - *moved, uio->vec->len);
+        err = move_front(uio, kbuf + *moved, len, nofault, &done);
+        *moved += done;
+    }
+    return err;
+}
+
+int uio_move(struct uio *uio, void *kbuf, size_t n)
+{
+    size_t moved;
+    return move(uio, kbuf, n, false, &moved);
+}
+
+int uio_move_nofault(struct uio *uio, void *kbuf, size_t n, size_t *moved)
+{
+    return move(uio, kbuf, n, true, moved);
+}
+
+// Makes one user byte accessible for the direction of the transfer.
+static int touch(vaddr_t va, bool for_writing)
+{
+    uint32_t value;
+    char byte;
+
+    if (!for_writing)
+        return copyin(&byte, va, 1);
+    va &= ~3ul;
+    int err = fetch_user_u32(va, &value);
+    return err ? err : cmpxchg_user_u32(va, value, value, &value);
+}
+
+int uio_fault_in(struct uio *uio, size_t n)
+{
+    struct uio_vec *vec = uio->vec;
+    int err = 0;
+
+    if (!uio->user)
+        return 0;
+    for (unsigned i = 0; !err && i < uio->nvec && n > 0; i++) {
+        size_t len = min(n, vec[i].len);
+        for (vaddr_t va = vec[i].base; !err && va < vec[i].base + len; va = page_trunc(va) + PAGE_SIZE)
+            err = touch(va, !uio->write);
+        n -= len;
+    }
+    return err;
+}
