@@ -16,6 +16,7 @@
 struct mount;
 struct pollset;
 struct vnode;
+struct vnode_backing;
 
 enum vnode_type { VREG, VDIR, VLNK, VCHR, VBLK, VFIFO };
 
@@ -43,7 +44,8 @@ struct uio {
     bool user;                  // the vectors are user addresses
 };
 
-// For readdir: called per name; nonzero ends the listing (that entry is not consumed).
+// For readdir: called per name, must not sleep; nonzero ends the listing (that entry is not consumed) and is
+// what readdir returns.
 typedef int (*readdir_fn)(void *arg, const char *name, size_t namelen, uint64_t ino, uint8_t d_type,
                           off_t next);
 
@@ -54,12 +56,14 @@ struct vnode_ops {
     int (*mkdir)(struct vnode *dir, const char *name, size_t len, uint32_t mode);           // W [EPERM]
     int (*symlink)(struct vnode *dir, const char *name, size_t len, const char *target);    // W [EPERM]
     int (*link)(struct vnode *dir, const char *name, size_t len, struct vnode *v);          // W dir [EPERM]
-    int (*unlink)(struct vnode *dir, const char *name, size_t len);                         // W [EPERM]
-    int (*rmdir)(struct vnode *dir, const char *name, size_t len);                          // W [EPERM]
-    int (*rename)(struct vnode *from, const char *fname, size_t flen, struct vnode *to,
-                  const char *tname, size_t tlen);                                          // W both [EPERM]
+    int (*unlink)(struct vnode *dir, const char *name, size_t len, struct vnode *v);        // W dir [EPERM]; v bears the name
+    int (*rmdir)(struct vnode *dir, const char *name, size_t len, struct vnode *v);         // W dir [EPERM]
+    int (*rename)(struct vnode *from, const char *fname, size_t flen, struct vnode *v,
+                  struct vnode *to, const char *tname, size_t tlen, struct vnode *over);    // W both [EPERM]; over: replaced, or NULL
     int (*readdir)(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg);             // R [ENOTDIR]
     int (*readlink)(struct vnode *v, char *buf, size_t size, size_t *len);                  // R [EINVAL]
+    int (*follow)(struct vnode *v, struct vnode **target);                                  // - [read the link] /proc's links to vnodes
+    int (*parent)(struct vnode *v, struct vnode **dir);                                     // - [ENOENT] where a file was last found
     int (*getattr)(struct vnode *v, struct vattr *va);                                      // R
     int (*setattr)(struct vnode *v, const struct vattr *va, unsigned which);                // W [EPERM]
     int (*open)(struct vnode *v, unsigned flags);                                           // - [ok]
@@ -69,7 +73,8 @@ struct vnode_ops {
     int (*ioctl)(struct vnode *v, unsigned long cmd, vaddr_t arg);      // - [ENOTTY]
     unsigned (*poll)(struct vnode *v, struct pollset *ps);              // - [always ready]; POLL* bits ready now
     int (*fsync)(struct vnode *v, bool data_only);                      // - [ok]
-    void (*inactive)(struct vnode *v);                                  // - the last reference went; frees v
+    void (*inactive)(struct vnode *v);  // - drops the last reference, unless another one appeared meanwhile, and may free v
+    const struct vnode_backing *backing;                                // of regular files: vnode_pager.h
 };
 
 struct vnode {
@@ -84,7 +89,8 @@ struct vnode {
     uint32_t nrefs;             // (r)
     uint32_t nwriters;          // (r) open for writing; exec refuses (ETXTBSY) while > 0
     struct vnode *covered_by;   // root of the file system mounted here, or NULL; constant after start-up
-    struct list link;           // in the file system's table of vnodes
+    uint64_t parent_ino;        // (a) the directory in which it was last found: a hint for vnode_path
+    struct list link;           // for the file system: its list of unused vnodes
 };
 
 void vnode_ref(struct vnode *v);
@@ -96,6 +102,9 @@ int vnode_write(struct vnode *v, struct uio *uio, unsigned flags);      // O_APP
 int vnode_truncate(struct vnode *v, uint64_t size);
 int vnode_getattr(struct vnode *v, struct vattr *va);
 int vnode_fsync(struct vnode *v, bool data_only);
+
+// True if the file's pages can be mapped (ENODEV else).
+bool vnode_can_map(const struct vnode *v);
 
 // Reads into kernel memory (exec); 0 with *nread.
 int vnode_read_kernel(struct vnode *v, void *buf, size_t len, off_t offset, size_t *nread);
@@ -114,8 +123,26 @@ struct namei_last {
 };
 int namei(struct vnode *cwd, const char *path, unsigned flags, struct vnode **out,
           struct namei_last *last);
-// The absolute path of a directory, for getcwd and /proc; ENOENT if it was removed, ERANGE.
+// The absolute path, for getcwd and /proc; ENOENT if it was removed, ERANGE. For files that have
+// several names, one of them.
 int vnode_path(struct vnode *v, char *buf, size_t size);
+
+// What the calls of the same names do; paths relative to `at'. They do all the locking.
+int vfs_mkdir(struct vnode *at, const char *path, uint32_t mode);
+int vfs_rmdir(struct vnode *at, const char *path);
+int vfs_unlink(struct vnode *at, const char *path);
+int vfs_symlink(const char *target, struct vnode *at, const char *path);
+int vfs_link(struct vnode *from_at, const char *from, bool follow, struct vnode *to_at, const char *to);
+int vfs_rename(struct vnode *from_at, const char *from, struct vnode *to_at, const char *to,
+               bool noreplace);
+
+// For statfs.
+struct fs_usage {
+    uint64_t magic, block_size, blocks, free, files, free_files;
+};
+int vfs_statfs(struct vnode *v, struct fs_usage *usage);
+// For /proc/mounts: calls fn for each mount.
+void vfs_for_each_mount(void (*fn)(const char *type, const char *path, void *arg), void *arg);
 
 extern struct vnode *root_vnode;                // constant after start-up
 int vfs_mount_root(void);                       // the disk's file system on /, procfs on /proc, devices on /dev

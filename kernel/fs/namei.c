@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// From paths to vnodes. One directory is locked at a time, shared, while a name is looked up in
+// it; what is found is referenced. Symbolic links are followed by putting their target before the
+// rest of the path, in a buffer that is allocated when the first one is met.
+
+#include "fs/vnode.h"
+
+#include "fs/vnode_impl.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "vm/kmem.h"
+#include "vm/slab.h"
+
+#define SYMLINKS_MAX 40
+
+struct walk {
+    struct vnode *at;           // where the walk stands, referenced
+    const char *rest;           // of the path
+    char *buf;                  // PATH_MAX bytes that hold `rest' once a link was met, or NULL
+    unsigned nlinks;
+};
+
+static bool is_name(const char *name, size_t len, const char *what)
+{
+    return len == strlen(what) && memcmp(name, what, len) == 0;
+}
+
+// Cuts the next component off; its length is 0 at the end of the path.
+static size_t next_component(struct walk *w, const char **name)
+{
+    while (*w->rest == '/')
+        w->rest++;
+    *name = w->rest;
+    while (*w->rest && *w->rest != '/')
+        w->rest++;
+    return (size_t)(w->rest - *name);
+}
+
+// The directory above; the root's is itself.
+static int step_up(struct vnode *dir, struct vnode **out)
+{
+    while (dir->mount && dir == dir->mount->root && dir->mount->covered)
+        dir = dir->mount->covered;
+    if (dir == root_vnode) {
+        vnode_ref(dir);
+        *out = dir;
+        return 0;
+    }
+    rw_lock_read(&dir->lock);
+    int err = dir->ops->lookup(dir, "..", 2, out);
+    rw_unlock_read(&dir->lock);
+    return err;
+}
+
+// Looks one name up in dir; crosses into a file system mounted on what it finds.
+static int step(struct vnode *dir, const char *name, size_t len, struct vnode **out)
+{
+    if (dir->type != VDIR)
+        return ENOTDIR;
+    if (len > NAME_MAX)
+        return ENAMETOOLONG;
+    if (is_name(name, len, ".")) {
+        vnode_ref(dir);
+        *out = dir;
+        return 0;
+    }
+    if (is_name(name, len, ".."))
+        return step_up(dir, out);
+    rw_lock_read(&dir->lock);
+    int err = dir->ops->lookup(dir, name, len, out);
+    rw_unlock_read(&dir->lock);
+    if (!err && (*out)->covered_by) {
+        struct vnode *root = (*out)->covered_by;
+        vnode_ref(root);
+        vnode_unref(*out);
+        *out = root;
+    }
+    return err;
+}
+
+// Puts the target of the link before the rest of the path; the walk goes on in the link's directory,
+// or at the root if the target is absolute.
+static int follow(struct walk *w, struct vnode *link)
+{
+    size_t len, rest_len = strlen(w->rest);
+    char *buf;
+    int err;
+
+    if (++w->nlinks > SYMLINKS_MAX)
+        return ELOOP;
+    buf = slab_alloc(PATH_MAX, KM_WAITOK);
+    if (!buf)
+        return ENOMEM;
+    err = link->ops->readlink ? link->ops->readlink(link, buf, PATH_MAX, &len) : EINVAL;
+    if (!err && len == 0)
+        err = ENOENT;
+    if (!err && len + rest_len + 1 > PATH_MAX)
+        err = ENAMETOOLONG;
+    if (err) {
+        slab_free(buf);
+        return err;
+    }
+    memcpy(buf + len, w->rest, rest_len + 1);
+    slab_free(w->buf);
+    w->buf = buf;
+    w->rest = buf;
+    if (buf[0] == '/') {
+        vnode_ref(root_vnode);
+        vnode_unref(w->at);
+        w->at = root_vnode;
+    }
+    return 0;
+}
+
+// /proc's links lead to open vnodes, not to names.
+static int magic_link(struct vnode *link, struct vnode **target)
+{
+    return link->ops->follow ? link->ops->follow(link, target) : ENOENT;
+}
+
+// Takes one step along the path. *done when the last component has been reached.
+static int advance(struct walk *w, unsigned flags, const char *name, size_t len, bool last)
+{
+    struct vnode *next, *target;
+    int err = step(w->at, name, len, &next);
+
+    if (err)
+        return err;
+    if (next->type == VLNK && (!last || (flags & NAMEI_FOLLOW) || *w->rest == '/')) {
+        if (magic_link(next, &target) != 0) {
+            err = follow(w, next);
+            vnode_unref(next);
+            return err;
+        }
+        vnode_unref(next);
+        if (++w->nlinks > SYMLINKS_MAX) {
+            vnode_unref(target);
+            return ELOOP;
+        }
+        next = target;
+    }
+    vnode_unref(w->at);
+    w->at = next;
+    return 0;
+}
+
+static bool only_slashes(const char *s)
+{
+    while (*s == '/')
+        s++;
+    return *s == '\0';
+}
+
+static int walk_path(struct walk *w, unsigned flags, struct namei_last *last, const char *path)
+{
+    for (;;) {
+        const char *name;
+        size_t len = next_component(w, &name);
+        bool is_last = only_slashes(w->rest), slash = *w->rest == '/';
+        if (is_last && (flags & NAMEI_PARENT)) {
+            if (w->at->type != VDIR)
+                return ENOTDIR;
+            // A link met on the way moved the path into a buffer, but the last component is the caller's.
+            size_t tail = strlen(name);
+            *last = (struct namei_last){path + strlen(path) - tail, len, slash};
+            return len > NAME_MAX ? ENAMETOOLONG : 0;
+        }
+        if (len == 0)
+            return 0;
+        int err = advance(w, flags, name, len, is_last);
+        if (err)
+            return err;
+        if (slash && only_slashes(w->rest) && w->at->type != VDIR)
+            return ENOTDIR;
+    }
+}
+
+int namei(struct vnode *cwd, const char *path, unsigned flags, struct vnode **out,
+          struct namei_last *last)
+{
+    struct walk w = {.at = path[0] == '/' ? root_vnode : cwd, .rest = path};
+
+    if (path[0] == '\0')
+        return ENOENT;
+    vnode_ref(w.at);
+    int err = walk_path(&w, flags, last, path);
+    if (!err && (flags & NAMEI_DIRECTORY) && w.at->type != VDIR)
+        err = ENOTDIR;
+    slab_free(w.buf);
+    if (err)
+        vnode_unref(w.at);
+    else
+        *out = w.at;
+    return err;
+}
+
+// ---- back from vnodes to paths ----
+
+struct name_search {
+    uint64_t ino;
+    char name[NAME_MAX + 1];
+};
+
+static int match_ino(void *arg, const char *name, size_t namelen, uint64_t ino, uint8_t d_type,
+                     off_t next)
+{
+    struct name_search *s = arg;
+
+    (void)d_type;
+    (void)next;
+    if (ino != s->ino || is_name(name, namelen, ".") || is_name(name, namelen, ".."))
+        return 0;
+    memcpy(s->name, name, namelen);
+    s->name[namelen] = '\0';
+    return EEXIST;
+}
+
+// Puts "/name" of v, which is in dir, before what ends at *pos in buf.
+static int prepend_name(struct vnode *dir, struct vnode *v, char *buf, size_t *pos)
+{
+    struct name_search *s = slab_alloc(sizeof(*s), KM_WAITOK);
+    off_t cookie = 0;
+
+    if (!s)
+        return ENOMEM;
+    s->ino = v->ino;
+    rw_lock_read(&dir->lock);
+    int err = dir->ops->readdir(dir, &cookie, match_ino, s);
+    rw_unlock_read(&dir->lock);
+    if (err == EEXIST) {
+        size_t len = strlen(s->name);
+        err = len + 1 > *pos ? ERANGE : 0;
+        if (!err) {
+            *pos -= len + 1;
+            buf[*pos] = '/';
+            memcpy(buf + *pos + 1, s->name, len);
+        }
+    } else if (!err) {
+        err = ENOENT;
+    }
+    slab_free(s);
+    return err;
+}
+
+// The directory in which v was last found; referenced.
+static int parent_of(struct vnode *v, struct vnode **dir)
+{
+    if (v->type == VDIR)
+        return step_up(v, dir);
+    return v->ops->parent ? v->ops->parent(v, dir) : ENOENT;
+}
+
+int vnode_path(struct vnode *v, char *buf, size_t size)
+{
+    size_t pos = size;
+    int err = 0;
+
+    if (size < 2)
+        return ERANGE;
+    buf[--pos] = '\0';
+    vnode_ref(v);
+    while (!err && v != root_vnode) {
+        struct vnode *dir;
+        while (v->mount && v == v->mount->root && v->mount->covered) {
+            struct vnode *covered = v->mount->covered;
+            vnode_ref(covered);
+            vnode_unref(v);
+            v = covered;
+        }
+        err = parent_of(v, &dir);
+        if (err)
+            break;
+        err = prepend_name(dir, v, buf, &pos);
+        vnode_unref(v);
+        v = dir;
+    }
+    vnode_unref(v);
+    if (err)
+        return err;
+    if (buf[pos] == '\0')
+        buf[--pos] = '/';
+    memmove(buf, buf + pos, size - pos);
+    return 0;
+}

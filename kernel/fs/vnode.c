@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Vnodes: references, attributes and the file operations that are the same for all file systems.
+// Reading and writing through the page cache is in vnode_io.c, the pager in vnode_pager.c.
+
+#include "fs/vnode.h"
+
+#include "fs/vnode_impl.h"
+#include "fs/vnode_pager.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+
+struct mount *mounts;
+struct vnode *root_vnode;
+
+void vnode_init(struct vnode *v, enum vnode_type type, const struct vnode_ops *ops,
+                struct mount *mount, void *data, uint64_t ino)
+{
+    vm_object_init(&v->object, &vnode_pager_ops, "vnode object");
+    rw_init(&v->lock, "vnode", LOCK_VNODE, LOCK_NESTED);
+    v->ops = ops;
+    v->type = type;
+    v->mount = mount;
+    v->data = data;
+    v->ino = ino;
+    v->size = 0;
+    v->nrefs = 1;
+    v->nwriters = 0;
+    v->covered_by = NULL;
+    v->parent_ino = 0;
+    list_init(&v->link);
+}
+
+void vnode_fini(struct vnode *v)
+{
+    KASSERT(v->nrefs == 0, "vnode %lu has %u references", v->ino, v->nrefs);
+    if (v->type == VREG) {
+        mutex_lock(&v->object.lock);
+        v->object.ops->put(&v->object, 0, ~0ul, PUT_FREE | PUT_DISCARD);
+        mutex_unlock(&v->object.lock);
+    }
+    vm_object_destroy(&v->object);
+}
+
+void vnode_ref(struct vnode *v)
+{
+    __atomic_fetch_add(&v->nrefs, 1, __ATOMIC_RELAXED);
+}
+
+void vnode_unref(struct vnode *v)
+{
+    uint32_t n = __atomic_load_n(&v->nrefs, __ATOMIC_RELAXED);
+
+    KASSERT(n > 0, "vnode %lu", v->ino);
+    while (n > 1)
+        if (__atomic_compare_exchange_n(&v->nrefs, &n, n - 1, false, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+            return;
+    v->ops->inactive(v);
+}
+
+bool vnode_drop_last(struct vnode *v)
+{
+    return __atomic_sub_fetch(&v->nrefs, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
+int vnode_getattr(struct vnode *v, struct vattr *va)
+{
+    rw_lock_read(&v->lock);
+    int err = v->ops->getattr(v, va);
+    rw_unlock_read(&v->lock);
+    if (!err && v->mount)
+        va->dev = v->mount->dev;
+    return err;
+}
+
+int vnode_fsync(struct vnode *v, bool data_only)
+{
+    return v->ops->fsync ? v->ops->fsync(v, data_only) : 0;
+}
+
+void mount_add(struct mount *m)
+{
+    struct mount **end = &mounts;
+
+    while (*end)
+        end = &(*end)->next;
+    *end = m;
+    if (m->covered)
+        m->covered->covered_by = m->root;
+}
+
+bool vnode_can_map(const struct vnode *v)
+{
+    return v->type == VREG && v->ops->backing;
+}
+
+int vfs_sync(void)
+{
+    int err = 0;
+
+    for (struct mount *m = mounts; m; m = m->next) {
+        int e = m->sync ? m->sync(m) : 0;
+        err = err ? err : e;
+    }
+    return err;
+}
+
+int vfs_statfs(struct vnode *v, struct fs_usage *usage)
+{
+    *usage = (struct fs_usage){.block_size = PAGE_SIZE};
+    return v->mount && v->mount->statfs ? v->mount->statfs(v->mount, usage) : 0;
+}
+
+void vfs_for_each_mount(void (*fn)(const char *type, const char *path, void *arg), void *arg)
+{
+    for (struct mount *m = mounts; m; m = m->next)
+        fn(m->type, m->path, arg);
+}

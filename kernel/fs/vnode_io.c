@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Reading, writing and truncating regular files through the page cache: the pages that mmap shows.
+// The vnode's lock is held throughout, also across user copies; a page's contents are copied
+// without faulting first, and only if that fails with the page wired (read) or after the user's
+// memory was faulted in (write), so that no page lock is ever held across a fault.
+
+#include "fs/vnode.h"
+
+#include "amd64/pmap.h"
+#include "fs/file.h"
+#include "fs/uio.h"
+#include "fs/vnode_pager.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mem/vm_page.h"
+
+#define FILE_SIZE_MAX (1ul << 43)
+
+// The rest of the page in which uio stands, as far as it wants it.
+static size_t chunk(const struct uio *uio)
+{
+    return min(PAGE_SIZE - ((size_t)uio->offset & PAGE_MASK), uio->resid);
+}
+
+// A page, busy, waiting for memory if need be. The object is locked; on error it is too.
+static int get_page(struct vnode *v, pgno_t pgno, vm_prot_t access, bool overwrite,
+                    struct vm_page **pg)
+{
+    int err;
+
+    while ((err = vnode_page_get(v, pgno, access, overwrite, access & PROT_WRITE, pg)) == ENOMEM) {
+        mutex_unlock(&v->object.lock);
+        err = vm_page_wait();
+        mutex_lock(&v->object.lock);
+        if (err)
+            break;
+    }
+    return err;
+}
+
+// Copies n bytes of one page out.
+static int read_page(struct vnode *v, struct uio *uio, size_t n)
+{
+    struct vm_object *o = &v->object;
+    pgno_t pgno = (uint64_t)uio->offset >> PAGE_SHIFT;
+    size_t at = (size_t)uio->offset & PAGE_MASK, moved = 0;
+    int err = 0;
+
+    mutex_lock(&o->lock);
+    struct vm_page *pg = vm_object_lookup(o, pgno);
+    if (!pg || (pg->flags & PG_BUSY)) {
+        err = get_page(v, pgno, PROT_READ, false, &pg);
+        if (!err)
+            vm_page_unbusy(pg);
+    }
+    if (!err) {
+        char *data = (char *)page_to_dmap(pg) + at;
+        __atomic_fetch_or(&pg->attrs, PGA_REFERENCED, __ATOMIC_RELAXED);
+        if (uio_move_nofault(uio, data, n, &moved) != 0) {
+            vm_page_wire(pg);
+            mutex_unlock(&o->lock);
+            err = uio_move(uio, data + moved, n - moved);
+            mutex_lock(&o->lock);
+            vm_page_unwire(pg);
+        }
+    }
+    mutex_unlock(&o->lock);
+    return err;
+}
+
+int vnode_read(struct vnode *v, struct uio *uio, unsigned flags)
+{
+    int err = 0;
+
+    (void)flags;
+    rw_lock_read(&v->lock);
+    while (!err && uio->resid > 0 && (uint64_t)uio->offset < v->size)
+        err = read_page(v, uio, min(chunk(uio), v->size - (uint64_t)uio->offset));
+    rw_unlock_read(&v->lock);
+    return err;
+}
+
+int vnode_read_kernel(struct vnode *v, void *buf, size_t len, off_t offset, size_t *nread)
+{
+    struct uio_vec vec = {.base = (vaddr_t)buf, .len = len};
+    struct uio uio = {.vec = &vec, .nvec = 1, .resid = len, .offset = offset};
+    int err = vnode_read(v, &uio, 0);
+
+    *nread = len - uio.resid;
+    return err;
+}
+
+// Copies up to n bytes into one page and extends the file over them.
+static int write_page(struct vnode *v, struct uio *uio, size_t n)
+{
+    struct vm_object *o = &v->object;
+    pgno_t pgno = (uint64_t)uio->offset >> PAGE_SHIFT;
+    size_t at = (size_t)uio->offset & PAGE_MASK, moved;
+    bool beyond = pgno << PAGE_SHIFT >= v->size;
+    struct vm_page *pg;
+
+    int err = beyond ? uio_fault_in(uio, n) : 0;
+    if (err)
+        return err;
+    mutex_lock(&o->lock);
+    // Past the end there is nothing to keep: the page is not read, and cleared only where it is
+    // not written.
+    err = get_page(v, pgno, PROT_WRITE, beyond && at == 0 && n == PAGE_SIZE, &pg);
+    if (err) {
+        mutex_unlock(&o->lock);
+        return err;
+    }
+    mutex_unlock(&o->lock);
+    char *data = page_to_dmap(pg);
+    err = uio_move_nofault(uio, data + at, n, &moved);
+    if (err && beyond && at == 0 && n == PAGE_SIZE)
+        memset(data + moved, 0, PAGE_SIZE - moved);
+    mutex_lock(&o->lock);
+    v->size = max(v->size, (uint64_t)uio->offset);
+    pg->flags |= PG_DIRTY;
+    __atomic_fetch_or(&pg->attrs, PGA_REFERENCED, __ATOMIC_RELAXED);
+    vm_page_unbusy(pg);
+    mutex_unlock(&o->lock);
+    return err ? uio_fault_in(uio, n - moved) : 0;
+}
+
+// Clears the rest of the last page before the file grows over it: a program may have written
+// there through a mapping.
+static int clear_last_page(struct vnode *v)
+{
+    struct vm_object *o = &v->object;
+    size_t used = v->size & PAGE_MASK;
+    struct vm_page *pg;
+
+    if (used == 0)
+        return 0;
+    mutex_lock(&o->lock);
+    int err = get_page(v, v->size >> PAGE_SHIFT, PROT_WRITE, false, &pg);
+    if (!err) {
+        memset((char *)page_to_dmap(pg) + used, 0, PAGE_SIZE - used);
+        pg->flags |= PG_DIRTY;
+        vm_page_unbusy(pg);
+    }
+    mutex_unlock(&o->lock);
+    return err;
+}
+
+int vnode_write(struct vnode *v, struct uio *uio, unsigned flags)
+{
+    size_t start = uio->resid;
+    int err = 0;
+
+    rw_lock_write(&v->lock);
+    uint64_t old_size = v->size;
+    if (flags & O_APPEND)
+        uio->offset = (off_t)v->size;
+    if (uio->resid > 0 && (uint64_t)uio->offset >= FILE_SIZE_MAX)
+        err = EFBIG;
+    else if (uio->resid > 0 && (uint64_t)uio->offset > v->size)
+        err = clear_last_page(v);
+    while (!err && uio->resid > 0)
+        err = write_page(v, uio, chunk(uio));
+    if (v->size > old_size)
+        v->ops->backing->grow(v, v->size);
+    else if (uio->resid < start)
+        v->ops->backing->touch(v, true);
+    rw_unlock_write(&v->lock);
+    return err;
+}
+
+int vnode_truncate(struct vnode *v, uint64_t size)
+{
+    int err = 0;
+
+    if (v->type != VREG)
+        return v->type == VDIR ? EISDIR : EINVAL;
+    if (!v->ops->backing)
+        return 0;           // a generated file: it has no length to set
+    if (size > FILE_SIZE_MAX)
+        return EFBIG;
+    rw_lock_write(&v->lock);
+    if (size > v->size)
+        err = clear_last_page(v);
+    if (!err) {
+        struct vm_object *o = &v->object;
+        mutex_lock(&o->lock);
+        bool shrinks = size < v->size;
+        v->size = size;     // from now on faults beyond it fail
+        if (shrinks)
+            o->ops->put(o, page_round(size) >> PAGE_SHIFT, ~0ul, PUT_FREE | PUT_DISCARD);
+        mutex_unlock(&o->lock);
+        err = v->ops->backing->truncate(v, size);
+    }
+    rw_unlock_write(&v->lock);
+    return err;
+}

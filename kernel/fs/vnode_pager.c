@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The pager of regular files. Reads fetch a cluster of pages that lie together; writes gather runs
+// of dirty pages. See vnode_pager.h for the contract.
+
+#include "fs/vnode_pager.h"
+
+#include "amd64/pmap.h"
+#include "fs/vnode.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mem/vm_page.h"
+
+#define CLUSTER 16u             // the most pages in one transfer
+
+// Pages on their way to or from the device; all busy.
+struct run {
+    struct vm_page *pages[CLUSTER];
+    void *data[CLUSTER];
+    unsigned n;
+};
+
+static struct vnode *vnode_of(struct vm_object *o)
+{
+    return container_of(o, struct vnode, object);
+}
+
+static void run_add(struct run *r, struct vm_page *pg)
+{
+    r->pages[r->n] = pg;
+    r->data[r->n++] = page_to_dmap(pg);
+}
+
+// Bytes beyond the end of the file read as zeroes.
+static void zero_tail(struct vm_page *pg, pgno_t pgno, uint64_t size)
+{
+    uint64_t start = pgno << PAGE_SHIFT;
+
+    if (start >= size)
+        memset(page_to_dmap(pg), 0, PAGE_SIZE);
+    else if (size - start < PAGE_SIZE)
+        memset((char *)page_to_dmap(pg) + (size - start), 0, PAGE_SIZE - (size - start));
+}
+
+// ---- get ----
+
+// Adds pages after r's first one that are not resident and inside the file, up to `count' in all.
+static void add_read_ahead(struct vm_object *o, struct run *r, uint32_t count, uint64_t size)
+{
+    pgno_t first = r->pages[0]->pgno, end = page_round(size) >> PAGE_SHIFT;
+    struct vm_page *next = vm_object_next(o, first + 1);
+
+    if (next)
+        end = min(end, next->pgno);
+    while (r->n < count && first + r->n < end) {
+        struct vm_page *pg = vm_object_new_page(o, first + r->n, 0);
+        if (!pg)
+            return;
+        run_add(r, pg);
+    }
+}
+
+// The I/O is over: the pages are valid, or freed if it failed. All but the first become available.
+static void finish_read(struct vm_object *o, struct run *r, int err)
+{
+    for (unsigned i = 0; i < r->n; i++) {
+        struct vm_page *pg = r->pages[i];
+        if (err) {
+            vm_page_unbusy(pg);
+            vm_object_free_page(o, pg);
+            continue;
+        }
+        pg->flags |= PG_BACKED;
+        if (i > 0) {
+            vm_page_unbusy(pg);
+            vm_page_deactivate(pg);
+        }
+    }
+}
+
+// Fills the new busy page pg; the object is locked, and released meanwhile. On error pg is freed.
+static int fill(struct vnode *v, struct vm_page *pg, vm_prot_t access, bool overwrite)
+{
+    const struct vnode_backing *b = v->ops->backing;
+    struct vm_object *o = &v->object;
+    struct run r = {.n = 0};
+    uint64_t size = v->size, block;
+    uint32_t count;
+    bool fresh;
+
+    run_add(&r, pg);
+    mutex_unlock(&o->lock);
+    int err = b->map(v, pg->pgno, CLUSTER, access & PROT_WRITE, &block, &count, &fresh);
+    mutex_lock(&o->lock);
+    if (err || block == 0 || fresh || overwrite) {
+        if (!err && !overwrite)
+            memset(page_to_dmap(pg), 0, PAGE_SIZE);
+        if (!err && block == 0) {
+            pg->flags &= ~(unsigned)PG_BACKED;
+            return 0;
+        }
+        finish_read(o, &r, err);
+        return err;
+    }
+    add_read_ahead(o, &r, min(count, CLUSTER), size);
+    mutex_unlock(&o->lock);
+    err = b->read(v, block, r.data, r.n);
+    for (unsigned i = 0; !err && i < r.n; i++)
+        zero_tail(r.pages[i], r.pages[i]->pgno, size);
+    mutex_lock(&o->lock);
+    finish_read(o, &r, err);
+    return err;
+}
+
+// Gives a resident page its block before it is modified; pg is busy.
+static int back(struct vnode *v, struct vm_page *pg)
+{
+    uint64_t block;
+    uint32_t count;
+    bool fresh;
+
+    mutex_unlock(&v->object.lock);
+    int err = v->ops->backing->map(v, pg->pgno, 1, true, &block, &count, &fresh);
+    mutex_lock(&v->object.lock);
+    if (err)
+        vm_page_unbusy(pg);
+    else
+        pg->flags |= PG_BACKED;
+    return err;
+}
+
+int vnode_page_get(struct vnode *v, pgno_t pgno, vm_prot_t access, bool overwrite, bool extend,
+                   struct vm_page **out)
+{
+    struct vm_object *o = &v->object;
+    struct vm_page *pg;
+
+    for (;;) {
+        if (!extend && pgno >= page_round(v->size) >> PAGE_SHIFT)
+            return ENXIO;
+        pg = vm_object_lookup(o, pgno);
+        if (!pg || !(pg->flags & PG_BUSY))
+            break;
+        vm_page_busy_wait(pg, &o->lock);
+        mutex_lock(&o->lock);
+    }
+    *out = pg;
+    if (!pg) {
+        *out = pg = vm_object_new_page(o, pgno, 0);
+        if (!pg)
+            return ENOMEM;
+        int err = fill(v, pg, access, overwrite);
+        if (!err)
+            vm_page_activate(pg);
+        return err;
+    }
+    vm_page_busy(pg);
+    return (access & PROT_WRITE) && !(pg->flags & PG_BACKED) ? back(v, pg) : 0;
+}
+
+static int pager_get(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
+                     struct vm_page **pg)
+{
+    return vnode_page_get(vnode_of(o), pgno, access, overwrite, false, pg);
+}
+
+// ---- put ----
+
+static bool is_dirty(struct vm_page *pg)
+{
+    return (pg->flags & PG_DIRTY) || pmap_is_modified(pg);
+}
+
+// Collects the dirty pages that follow each other from pg on; makes them busy and clean.
+static void gather(struct vm_object *o, struct vm_page *pg, pgno_t end, struct run *r)
+{
+    while (pg && r->n < CLUSTER && pg->pgno < end && !(pg->flags & PG_BUSY) && is_dirty(pg)) {
+        KASSERT(pg->flags & PG_BACKED, "dirty page %lu without a block", pg->pgno);
+        vm_page_busy(pg);
+        pg->flags &= ~(unsigned)PG_DIRTY;
+        pmap_clear_modify(pg);
+        run_add(r, pg);
+        pg = vm_object_lookup(o, pg->pgno + 1);
+    }
+    o->npaging += r->n;
+}
+
+// Writes a run that may lie in several pieces of the device.
+static int write_run(struct vnode *v, struct run *r)
+{
+    const struct vnode_backing *b = v->ops->backing;
+    unsigned done = 0;
+
+    while (done < r->n) {
+        pgno_t pgno = r->pages[done]->pgno;
+        uint64_t block;
+        uint32_t count;
+        bool fresh;
+        int err = b->map(v, pgno, r->n - done, false, &block, &count, &fresh);
+        if (err)
+            return err;
+        KASSERT(block != 0, "file %lu page %lu lost its block", v->ino, pgno);
+        count = min(count, r->n - done);
+        err = b->write(v, block, r->data + done, count);
+        if (!err && fresh)
+            err = b->written(v, pgno, count);
+        if (err)
+            return err;
+        done += count;
+    }
+    return 0;
+}
+
+// Cleans the run that begins at pg; the object is released during the I/O.
+static int clean(struct vnode *v, struct vm_page *pg, pgno_t end, pgno_t *next)
+{
+    struct vm_object *o = &v->object;
+    struct run r = {.n = 0};
+
+    gather(o, pg, end, &r);
+    *next = pg->pgno + r.n;
+    mutex_unlock(&o->lock);
+    int err = write_run(v, &r);
+    mutex_lock(&o->lock);
+    o->npaging -= r.n;
+    for (unsigned i = 0; i < r.n; i++) {
+        if (err)
+            r.pages[i]->flags |= PG_DIRTY;
+        vm_page_unbusy(r.pages[i]);
+    }
+    return err;
+}
+
+// Frees the pages of [start, end) that may go.
+static void free_range(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags)
+{
+    struct vm_page *pg;
+    bool discard = flags & PUT_DISCARD;
+
+    while ((pg = vm_object_next(o, start)) && pg->pgno < end) {
+        start = pg->pgno;
+        if ((pg->flags & PG_BUSY) && !(flags & PUT_DAEMON)) {
+            vm_page_busy_wait(pg, &o->lock);
+            mutex_lock(&o->lock);
+            continue;
+        }
+        if (!(pg->flags & PG_BUSY) && (discard || (pg->wire_count == 0 && !is_dirty(pg))))
+            vm_object_free_page(o, pg);
+        start++;
+    }
+}
+
+static int pager_put(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags)
+{
+    struct vm_page *pg;
+    pgno_t at = start;
+    int err = 0;
+
+    while ((flags & PUT_CLEAN) && (pg = vm_object_next(o, at)) && pg->pgno < end) {
+        at = pg->pgno;
+        if ((pg->flags & PG_BUSY) && !(flags & PUT_DAEMON)) {
+            vm_page_busy_wait(pg, &o->lock);
+            mutex_lock(&o->lock);
+            continue;
+        }
+        at++;
+        if (!(pg->flags & PG_BUSY) && is_dirty(pg)) {
+            int e = clean(vnode_of(o), pg, end, &at);
+            err = err ? err : e;
+        }
+    }
+    if (flags & PUT_FREE)
+        free_range(o, start, end, flags);
+    return err;
+}
+
+static void pager_ref(struct vm_object *o)
+{
+    vnode_ref(vnode_of(o));
+}
+
+static void pager_unref(struct vm_object *o)
+{
+    vnode_unref(vnode_of(o));
+}
+
+const struct vm_pager_ops vnode_pager_ops = {
+    .get = pager_get,
+    .put = pager_put,
+    .ref = pager_ref,
+    .unref = pager_unref,
+};
