@@ -49,6 +49,7 @@ enum lock_rank {
     LOCK_PAGES,         // free pages
     LOCK_DISK,          // the disk driver's rings
     LOCK_TIMER,         // a CPU's timer queue
+    LOCK_TTY_RING,      // characters received and not yet handled
     LOCK_WAITQ,         // a wait queue
     LOCK_SCHED,         // run queues and thread states; nested: by CPU number
     LOCK_CONSOLE,       // uart and record channel
