@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// /dev: a fixed directory of character devices. Its vnodes live for ever.
+
+#include "fs/vfs_mounts.h"
+
+#include "dev/random.h"
+#include "dev/record.h"
+#include "fs/file.h"
+#include "fs/tty.h"
+#include "fs/uio.h"
+#include "fs/vnode_impl.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "vm/kmem.h"
+#include "vm/slab.h"
+
+#define S_IFCHR 0020000u
+#define S_IFDIR 0040000u
+#define DT_CHR  2
+#define DT_DIR  4
+#define ROOT_INO 1
+
+static const char zeroes[PAGE_SIZE];
+
+static int null_read(struct vnode *v, struct uio *uio, unsigned flags)
+{
+    (void)v;
+    (void)uio;
+    (void)flags;
+    return 0;
+}
+
+static void skip_all(struct uio *uio)
+{
+    uio->offset += (off_t)uio->resid;
+    uio->resid = 0;
+}
+
+static int null_write(struct vnode *v, struct uio *uio, unsigned flags)
+{
+    (void)v;
+    (void)flags;
+    skip_all(uio);
+    return 0;
+}
+
+static int zero_read(struct vnode *v, struct uio *uio, unsigned flags)
+{
+    int err = 0;
+
+    (void)v;
+    (void)flags;
+    while (!err && uio->resid > 0)
+        err = uio_move(uio, (void *)zeroes, min(uio->resid, sizeof(zeroes)));
+    return err;
+}
+
+static int full_write(struct vnode *v, struct uio *uio, unsigned flags)
+{
+    (void)v;
+    (void)flags;
+    return uio->resid ? ENOSPC : 0;
+}
+
+static int random_read(struct vnode *v, struct uio *uio, unsigned flags)
+{
+    char buf[256];
+    int err = 0;
+
+    (void)v;
+    (void)flags;
+    while (!err && uio->resid > 0) {
+        size_t n = min(uio->resid, sizeof(buf));
+        random_bytes(buf, n);
+        err = uio_move(uio, buf, n);
+    }
+    return err;
+}
+
+// One write is one frame of the record channel.
+static int record_dev_write(struct vnode *v, struct uio *uio, unsigned flags)
+{
+    size_t n = uio->resid;
+
+    (void)v;
+    (void)flags;
+    if (n > RECORD_MAX)
+        return EINVAL;
+    char *buf = slab_alloc(RECORD_MAX, KM_WAITOK);
+    if (!buf)
+        return ENOMEM;
+    int err = uio_move(uio, buf, n);
+    if (!err)
+        record_write(buf, n);
+    slab_free(buf);
+    return err;
+}
+
+struct device {
+    const char *name;
+    struct vnode_ops ops;       // getattr is added at start-up
+    uint32_t rdev;
+    struct vnode v;
+};
+
+static struct device devices[] = {
+    {.name = "null", .rdev = 0x103, .ops = {.read = null_read, .write = null_write}},
+    {.name = "zero", .rdev = 0x105, .ops = {.read = zero_read, .write = null_write}},
+    {.name = "full", .rdev = 0x107, .ops = {.read = zero_read, .write = full_write}},
+    {.name = "random", .rdev = 0x108, .ops = {.read = random_read, .write = null_write}},
+    {.name = "urandom", .rdev = 0x109, .ops = {.read = random_read, .write = null_write}},
+    {.name = "record", .rdev = 0xa01, .ops = {.write = record_dev_write}},
+    {.name = "console", .rdev = TTY_DEV},
+    {.name = "ttyS0", .rdev = TTY_DEV},
+    {.name = "tty", .rdev = 0x500},
+};
+
+static int device_getattr(struct vnode *v, struct vattr *va)
+{
+    const struct device *d = container_of(v, struct device, v);
+    *va = (struct vattr){.ino = v->ino, .mode = S_IFCHR | 0666, .nlink = 1, .rdev = d->rdev};
+    return 0;
+}
+
+// ---- the directory ----
+
+static struct vnode root;
+
+static int dir_lookup(struct vnode *dir, const char *name, size_t len, struct vnode **out)
+{
+    (void)dir;
+    for (unsigned i = 0; i < array_len(devices); i++) {
+        if (strlen(devices[i].name) == len && memcmp(devices[i].name, name, len) == 0) {
+            *out = &devices[i].v;
+            vnode_ref(*out);
+            return 0;
+        }
+    }
+    return ENOENT;
+}
+
+static int dir_readdir(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg)
+{
+    int err = 0;
+
+    for (; !err && *cookie < (off_t)array_len(devices) + 2; *cookie += !err) {
+        off_t i = *cookie;
+        const char *name = i == 0 ? "." : i == 1 ? ".." : devices[i - 2].name;
+        uint64_t ino = i < 2 ? dir->ino : devices[i - 2].v.ino;
+        err = fn(arg, name, strlen(name), ino, i < 2 ? DT_DIR : DT_CHR, i + 1);
+    }
+    return err;
+}
+
+static int dir_getattr(struct vnode *v, struct vattr *va)
+{
+    *va = (struct vattr){.ino = v->ino, .mode = S_IFDIR | 0755, .nlink = 2};
+    return 0;
+}
+
+static int device_parent(struct vnode *v, struct vnode **dir)
+{
+    (void)v;
+    vnode_ref(&root);
+    *dir = &root;
+    return 0;
+}
+
+static const struct vnode_ops dir_ops = {
+    .lookup = dir_lookup,
+    .readdir = dir_readdir,
+    .getattr = dir_getattr,
+};
+
+void devfs_mount(struct mount *m)
+{
+    for (unsigned i = 0; i < array_len(devices); i++) {
+        struct device *d = &devices[i];
+        if (d->rdev == TTY_DEV || strcmp(d->name, "tty") == 0)
+            d->ops = tty_vnode_ops;
+        d->ops.getattr = device_getattr;
+        d->ops.parent = device_parent;
+        vnode_init(&d->v, VCHR, &d->ops, m, d, ROOT_INO + 1 + i);
+    }
+    vnode_init(&root, VDIR, &dir_ops, m, NULL, ROOT_INO);
+    m->type = "devfs";
+    m->root = &root;
+}
