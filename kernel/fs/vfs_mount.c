@@ -8,7 +8,7 @@
 #include "amd64/clock.h"
 #include "fs/bdev_disk.h"
 #include "fs/sfs.h"
-#include "fs/sfs_vnode.h"
+#include "fs/vnode_sfs.h"
 #include "fs/vnode_impl.h"
 #include "lib/errno.h"
 #include "lib/printf.h"

@@ -19,7 +19,7 @@ struct sfs_vnode_stats {
 };
 void sfs_vnode_get_stats(struct sfs_vnode_stats *st);
 
-// ---- between sfs_vnode.c and sfs_vops.c ----
+// ---- between vnode_sfs.c and vnode_sfs_ops.c ----
 
 static inline struct sfs_inode *sfs_inode_of(const struct vnode *v)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The table of the on-disk file system's vnodes, and its mount; see sfs_vnode.h. The operations are
-// in sfs_vops.c.
+// The table of the on-disk file system's vnodes, and its mount; see vnode_sfs.h. The operations are
+// in vnode_sfs_ops.c.
 
-#include "fs/sfs_vnode.h"
+#include "fs/vnode_sfs.h"
 
 #include "fs/sfs.h"
 #include "lib/errno.h"

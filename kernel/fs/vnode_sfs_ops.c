@@ -3,7 +3,7 @@
 // The operations of the on-disk file system's vnodes. They are thin: directory operations add the
 // child's lock, which sfs wants, and turn inodes into vnodes; files say where their pages lie.
 
-#include "fs/sfs_vnode.h"
+#include "fs/vnode_sfs.h"
 
 #include "fs/sfs.h"
 #include "fs/vnode_pager.h"
