@@ -14,7 +14,7 @@
 #include "vm/swap.h"
 
 #define SECTORS_PER_BLOCK (BDEV_BLOCK / BLK_SECTOR)
-#define BATCH             32u   // pages handed to the driver at a time
+#define BATCH             32u // pages handed to the driver at a time
 
 struct disk {
     struct bdev bdev;
@@ -65,7 +65,8 @@ static int disk_flush(struct bdev *dev)
     return blk_flush(container_of(dev, struct disk, bdev)->blk);
 }
 
-static const struct bdev_ops disk_ops = {.read = disk_read, .write = disk_write, .flush = disk_flush};
+static const struct bdev_ops disk_ops = {
+    .read = disk_read, .write = disk_write, .flush = disk_flush};
 
 struct bdev *bdev_disk(unsigned n)
 {

@@ -15,10 +15,10 @@
 #include "vm/kmem.h"
 #include "vm/slab.h"
 
-#define S_IFCHR 0020000u
-#define S_IFDIR 0040000u
-#define DT_CHR  2
-#define DT_DIR  4
+#define S_IFCHR  0020000u
+#define S_IFDIR  0040000u
+#define DT_CHR   2
+#define DT_DIR   4
 #define ROOT_INO 1
 
 static const char zeroes[PAGE_SIZE];
@@ -99,7 +99,7 @@ static int record_dev_write(struct vnode *v, struct uio *uio, unsigned flags)
 
 struct device {
     const char *name;
-    struct vnode_ops ops;       // getattr is added at start-up
+    struct vnode_ops ops; // getattr is added at start-up
     uint32_t rdev;
     struct vnode v;
 };

@@ -18,9 +18,9 @@
 
 struct fdtable {
     struct mutex lock;
-    uint32_t nrefs;             // atomic
-    unsigned nslots;            // in `files', <= OPEN_MAX
-    struct file **files;        // NULL where unused
+    uint32_t nrefs;      // atomic
+    unsigned nslots;     // in `files', <= OPEN_MAX
+    struct file **files; // NULL where unused
     uint64_t used[BITMAP_WORDS(OPEN_MAX)];
     uint64_t cloexec[BITMAP_WORDS(OPEN_MAX)];
 };
@@ -63,7 +63,7 @@ int fdtable_copy(struct fdtable *t, struct fdtable **out)
     if (err)
         return err;
     mutex_lock(&t->lock);
-    if (t->nslots != nslots) {      // it grew meanwhile
+    if (t->nslots != nslots) { // it grew meanwhile
         mutex_unlock(&t->lock);
         fdtable_unref(copy);
         return fdtable_copy(t, out);
@@ -106,7 +106,8 @@ struct file *fdtable_get(struct fdtable *t, int fd)
     return f;
 }
 
-// Makes room for descriptor fd. The lock is held, and released while memory is allocated: look again.
+// Makes room for descriptor fd. The lock is held, and released while memory is allocated: look
+// again.
 static int grow(struct fdtable *t, unsigned fd)
 {
     while (fd >= t->nslots) {

@@ -9,7 +9,7 @@
 #include "mem/pool.h"
 #include "sync/waitq.h"
 
-#define TRANSFER_MAX 0x7ffff000ul   // the most bytes one call moves, as on Linux
+#define TRANSFER_MAX 0x7ffff000ul // the most bytes one call moves, as on Linux
 
 static struct pool file_pool;
 
@@ -109,7 +109,7 @@ static int create_vnode(struct vnode *cwd, const char *path, unsigned flags, uin
         if (flags & O_EXCL)
             err = EEXIST;
         vnode_unref(*out);
-        if (!err)   // walk again: the last component may be a link or a mount point
+        if (!err) // walk again: the last component may be a link or a mount point
             err = namei(cwd, path, flags & O_NOFOLLOW ? 0 : NAMEI_FOLLOW, out, NULL);
         if (!err && (*out)->type == VDIR) {
             vnode_unref(*out);

@@ -15,9 +15,9 @@
 #define SYMLINKS_MAX 40
 
 struct walk {
-    struct vnode *at;           // where the walk stands, referenced
-    const char *rest;           // of the path
-    char *buf;                  // PATH_MAX bytes that hold `rest' once a link was met, or NULL
+    struct vnode *at; // where the walk stands, referenced
+    const char *rest; // of the path
+    char *buf;        // PATH_MAX bytes that hold `rest' once a link was met, or NULL
     unsigned nlinks;
 };
 
@@ -79,8 +79,8 @@ static int step(struct vnode *dir, const char *name, size_t len, struct vnode **
     return err;
 }
 
-// Puts the target of the link before the rest of the path; the walk goes on in the link's directory,
-// or at the root if the target is absolute.
+// Puts the target of the link before the rest of the path; the walk goes on in the link's
+// directory, or at the root if the target is absolute.
 static int follow(struct walk *w, struct vnode *link)
 {
     size_t len, rest_len = strlen(w->rest);
@@ -161,7 +161,8 @@ static int walk_path(struct walk *w, unsigned flags, struct namei_last *last, co
         if (is_last && (flags & NAMEI_PARENT)) {
             if (w->at->type != VDIR)
                 return ENOTDIR;
-            // A link met on the way moved the path into a buffer, but the last component is the caller's.
+            // A link met on the way moved the path into a buffer, but the last component is the
+            // caller's.
             size_t tail = strlen(name);
             *last = (struct namei_last){path + strlen(path) - tail, len, slash};
             return len > NAME_MAX ? ENAMETOOLONG : 0;

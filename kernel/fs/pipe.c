@@ -18,18 +18,18 @@
 #include "sync/kctx.h"
 #include "vm/kmem.h"
 
-#define RING_MIN PAGE_SIZE      // PIPE_BUF bytes are written at once
+#define RING_MIN PAGE_SIZE // PIPE_BUF bytes are written at once
 #define RING_MAX (64ul << 10)
 #define FIONREAD 0x541bul
 
 struct pipe {
-    struct vnode vnode;         // one for both ends
+    struct vnode vnode; // one for both ends
     struct mutex lock;
-    char *ring;                 // kernel memory
-    size_t size;                // of the ring, a power of two
-    size_t head;                // bytes ever read
-    size_t tail;                // bytes ever written; tail - head <= size
-    unsigned nreaders, nwriters;    // open ends
+    char *ring;                  // kernel memory
+    size_t size;                 // of the ring, a power of two
+    size_t head;                 // bytes ever read
+    size_t tail;                 // bytes ever written; tail - head <= size
+    unsigned nreaders, nwriters; // open ends
     struct waitq can_read, can_write;
 };
 
@@ -162,7 +162,8 @@ static int pipe_read(struct vnode *v, struct uio *uio, unsigned flags)
     return err == EINTR ? ERESTART : err;
 }
 
-// Enlarges the ring; the lock is held, and released while memory is allocated. False if it could not.
+// Enlarges the ring; the lock is held, and released while memory is allocated. False if it could
+// not.
 static bool grow(struct pipe *p)
 {
     size_t old_size = p->size, size = old_size * 4;
@@ -174,7 +175,7 @@ static bool grow(struct pipe *p)
     mutex_lock(&p->lock);
     if (!ring)
         return false;
-    if (p->size != old_size) {      // another writer was quicker
+    if (p->size != old_size) { // another writer was quicker
         free_ring(ring, size);
         return true;
     }

@@ -15,12 +15,24 @@
 #include "sync/mutex.h"
 #include "sync/waitq.h"
 
-#define RING 256u               // characters between the interrupt and the thread
+#define RING 256u // characters between the interrupt and the thread
 
 enum { SIGHUP = 1, SIGCONT = 18, SIGTTIN = 21, SIGTTOU = 22 };
 enum {
-    TCGETS = 0x5401, TCSETS, TCSETSW, TCSETSF, TCSBRK = 0x5409, TCXONC, TCFLSH, TIOCSCTTY = 0x540e,
-    TIOCGPGRP, TIOCSPGRP, TIOCGWINSZ = 0x5413, TIOCSWINSZ, FIONREAD = 0x541b, TIOCNOTTY = 0x5422,
+    TCGETS = 0x5401,
+    TCSETS,
+    TCSETSW,
+    TCSETSF,
+    TCSBRK = 0x5409,
+    TCXONC,
+    TCFLSH,
+    TIOCSCTTY = 0x540e,
+    TIOCGPGRP,
+    TIOCSPGRP,
+    TIOCGWINSZ = 0x5413,
+    TIOCSWINSZ,
+    FIONREAD = 0x541b,
+    TIOCNOTTY = 0x5422,
     TIOCGSID = 0x5429,
 };
 
@@ -30,14 +42,14 @@ struct winsize {
 
 // The one terminal.
 static struct {
-    struct mutex lock;          // guards the first group
+    struct mutex lock; // guards the first group
     struct tty_line line;
     struct winsize winsize;
-    int session;                // that it controls, or 0
-    int group;                  // in the foreground, or 0
+    int session; // that it controls, or 0
+    int group;   // in the foreground, or 0
     struct waitq readers;
 
-    struct spinlock ring_lock;  // guards the second
+    struct spinlock ring_lock; // guards the second
     uint8_t ring[RING];
     unsigned ring_head, ring_tail;
     struct waitq ring_filled;
@@ -161,7 +173,7 @@ static int tty_open(struct vnode *v, unsigned flags)
     (void)v;
     mutex_lock(&tty.lock);
     if (!(flags & O_NOCTTY))
-        (void)take_control();   // who may not simply does not get it
+        (void)take_control(); // who may not simply does not get it
     mutex_unlock(&tty.lock);
     return 0;
 }
@@ -199,7 +211,7 @@ static int tty_read(struct vnode *v, struct uio *uio, unsigned flags)
             return err;
         mutex_lock(&tty.lock);
         err = wait_for_input(flags);
-        bool stolen = !err && in_background();  // the foreground changed while this one slept
+        bool stolen = !err && in_background(); // the foreground changed while this one slept
         size_t n = err || stolen ? 0 : tty_line_take(&tty.line, buf, min(uio->resid, sizeof(buf)));
         mutex_unlock(&tty.lock);
         if (!stolen)
@@ -275,7 +287,8 @@ static int set_group(vaddr_t arg)
     return err;
 }
 
-// Copies one field of the terminal out; ENOTTY if it must control the caller's session and does not.
+// Copies one field of the terminal out; ENOTTY if it must control the caller's session and does
+// not.
 static int get_field(vaddr_t arg, const void *field, size_t size, bool controlling)
 {
     char copy[sizeof(struct termios)];

@@ -62,7 +62,7 @@ static void echo_char(struct tty_line *l, uint8_t c)
 static void enqueue(struct tty_line *l, uint16_t c)
 {
     if (l->tail - l->head == TTY_QUEUE)
-        return;     // nobody reads: what does not fit is lost, as on any terminal
+        return; // nobody reads: what does not fit is lost, as on any terminal
     l->queue[l->tail++ % TTY_QUEUE] = c;
     if (c == '\n' || c == TTY_END)
         l->nlines++;

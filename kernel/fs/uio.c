@@ -35,8 +35,8 @@ static int move_front(struct uio *uio, char *kbuf, size_t n, bool nofault, size_
         else
             memcpy((void *)base, kbuf, n);
     } else if (nofault) {
-        err = uio->write ? copyin_nofault(kbuf, base, n, done)
-                         : copyout_nofault(base, kbuf, n, done);
+        err =
+            uio->write ? copyin_nofault(kbuf, base, n, done) : copyout_nofault(base, kbuf, n, done);
     } else {
         err = uio->write ? copyin(kbuf, base, n) : copyout(base, kbuf, n);
         if (err)
@@ -97,7 +97,8 @@ int uio_fault_in(struct uio *uio, size_t n)
         return 0;
     for (unsigned i = 0; !err && i < uio->nvec && n > 0; i++) {
         size_t len = min(n, vec[i].len);
-        for (vaddr_t va = vec[i].base; !err && va < vec[i].base + len; va = page_trunc(va) + PAGE_SIZE)
+        for (vaddr_t va = vec[i].base; !err && va < vec[i].base + len;
+             va = page_trunc(va) + PAGE_SIZE)
             err = touch(va, !uio->write);
         n -= len;
     }

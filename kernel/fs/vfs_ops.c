@@ -266,7 +266,8 @@ static int rename_locked(const struct rename *r)
     return err;
 }
 
-// EINVAL if the source contains the target's directory, ENOTEMPTY the other way round. rename_lock held.
+// EINVAL if the source contains the target's directory, ENOTEMPTY the other way round. rename_lock
+// held.
 static int check_loop(const struct rename *r)
 {
     struct vnode *v;

@@ -176,7 +176,7 @@ int vnode_truncate(struct vnode *v, uint64_t size)
     if (v->type != VREG)
         return v->type == VDIR ? EISDIR : EINVAL;
     if (!v->ops->backing)
-        return 0;           // a generated file: it has no length to set
+        return 0; // a generated file: it has no length to set
     if (size > FILE_SIZE_MAX)
         return EFBIG;
     rw_lock_write(&v->lock);
@@ -186,7 +186,7 @@ int vnode_truncate(struct vnode *v, uint64_t size)
         struct vm_object *o = &v->object;
         mutex_lock(&o->lock);
         bool shrinks = size < v->size;
-        v->size = size;     // from now on faults beyond it fail
+        v->size = size; // from now on faults beyond it fail
         if (shrinks)
             o->ops->put(o, page_round(size) >> PAGE_SHIFT, ~0ul, PUT_FREE | PUT_DISCARD);
         mutex_unlock(&o->lock);

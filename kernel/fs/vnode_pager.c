@@ -12,7 +12,7 @@
 #include "lib/string.h"
 #include "mem/vm_page.h"
 
-#define CLUSTER 16u             // the most pages in one transfer
+#define CLUSTER 16u // the most pages in one transfer
 
 // Pages on their way to or from the device; all busy.
 struct run {

@@ -10,15 +10,15 @@
 #include "mem/pool.h"
 
 static struct mutex table_lock;
-static struct list all_vnodes = LIST_INIT(all_vnodes);      // (table_lock) struct sfs_vnode.all
-static struct list unused = LIST_INIT(unused);              // (table_lock) vnode.link, latest first
-static struct sfs_vnode_stats stats;                        // (table_lock)
+static struct list all_vnodes = LIST_INIT(all_vnodes); // (table_lock) struct sfs_vnode.all
+static struct list unused = LIST_INIT(unused);         // (table_lock) vnode.link, latest first
+static struct sfs_vnode_stats stats;                   // (table_lock)
 static unsigned unused_max;
 static struct pool vnode_pool;
 
 struct sfs_vnode {
     struct vnode v;
-    struct list all;            // (table_lock)
+    struct list all; // (table_lock)
 };
 
 static enum vnode_type type_of(uint32_t mode)
@@ -76,7 +76,7 @@ int sfs_vnode_get(struct mount *m, struct sfs_inode *ip, struct vnode **out)
     }
     mutex_unlock(&table_lock);
     if (known || !v)
-        sfs_iput(ip);       // a vnode holds one reference to its inode
+        sfs_iput(ip); // a vnode holds one reference to its inode
     *out = v;
     return v ? 0 : ENOMEM;
 }
@@ -113,7 +113,7 @@ static void retire(struct vnode *v)
     mutex_unlock(&v->object.lock);
     mutex_lock(&table_lock);
     bool gone = vnode_drop_last(v);
-    if (gone && v->object.npages > 0) {     // could not be written: keep it
+    if (gone && v->object.npages > 0) { // could not be written: keep it
         keep_unused(v);
         gone = false;
     }
@@ -179,11 +179,10 @@ static int sfs_mount_sync(struct mount *m)
     int err = 0;
 
     mutex_lock(&table_lock);
-    list_for_each(sv, &all_vnodes, struct sfs_vnode, all)
-    {
+    list_for_each (sv, &all_vnodes, struct sfs_vnode, all) {
         if (sv->v.type != VREG || sv->v.object.npages == 0)
             continue;
-        vnode_ref(&sv->v);      // keeps it on the list while the lock is released
+        vnode_ref(&sv->v); // keeps it on the list while the lock is released
         if (!list_empty(&sv->v.link)) {
             list_remove(&sv->v.link);
             stats.unused--;
@@ -209,7 +208,7 @@ static int sfs_mount_statfs(struct mount *m, struct fs_usage *usage)
 
     sfs_statfs(sfs_inode_of(m->root)->fs, &st);
     *usage = (struct fs_usage){
-        .magic = 0x73667331,    // "sfs1"
+        .magic = 0x73667331, // "sfs1"
         .block_size = BDEV_BLOCK,
         .blocks = st.blocks,
         .free = st.bfree,

@@ -134,7 +134,8 @@ static int sfs_vop_rmdir(struct vnode *dir, const char *name, size_t len, struct
 static int sfs_vop_rename(struct vnode *from, const char *fname, size_t flen, struct vnode *v,
                           struct vnode *to, const char *tname, size_t tlen, struct vnode *over)
 {
-    struct sfs_name source = {sfs_inode_of(from), fname, flen}, target = {sfs_inode_of(to), tname, tlen};
+    struct sfs_name source = {sfs_inode_of(from), fname, flen},
+                    target = {sfs_inode_of(to), tname, tlen};
     struct vnode *first = over && over < v ? over : v, *second = over && over > v ? over : NULL;
 
     if (first != v)

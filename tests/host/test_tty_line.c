@@ -75,11 +75,13 @@ static void test_partial_reads(void)
 static void test_editing(void)
 {
     reset();
-    type("abc\x7f\x7f" "d\n");
+    type("abc\x7f\x7f"
+         "d\n");
     expect_read("ad\n");
     CHECK(strcmp(echoed, "abc\b \b\b \bd\n") == 0, "echoed \"%s\"", echoed);
     reset();
-    type("\x7f" "first second\x17third\x15last\n");
+    type("\x7f"
+         "first second\x17third\x15last\n");
     expect_read("last\n");
     reset();
     type("first second \x17x\n");
