@@ -23,10 +23,11 @@
 #define MAX_MESSAGE 512
 #define NO_CPU      (~0u)
 
-static unsigned crashing_cpu = NO_CPU; // atomic; the first one to panic
-static unsigned depth;                 // panics on that CPU
-static struct trapframe *crash_tf;     // the cause's registers, or NULL
-static unsigned stopped;               // CPUs that obeyed the NMI; atomic
+static unsigned crashing_cpu = NO_CPU;         // atomic; the first one to panic
+static unsigned depth;                         // panics on that CPU
+static struct trapframe *crash_tf;             // the cause's registers, or NULL
+static unsigned stopped;                       // CPUs that obeyed the NMI; atomic
+static struct trapframe *stopped_at[MAX_CPUS]; // where it hit them
 
 static void print_location(unsigned n, vaddr_t va)
 {
@@ -148,25 +149,48 @@ static void emit_record(const char *message)
     record_write(line, n);
 }
 
+static void print_thread(const struct kctx *ctx, const struct trapframe *tf)
+{
+    kprintf("thread %d (%s)", ctx->id, ctx->name ? ctx->name : "?");
+    if (!tf) {
+        kprintf("\n");
+    } else if (tf_from_user(tf)) {
+        kprintf(" in user mode at %#lx\n", tf->rip);
+    } else {
+        kprintf(" in the kernel\n");
+        print_interrupted(tf);
+    }
+}
+
+static void print_others(void)
+{
+    for (unsigned i = 0; i < ncpus; i++) {
+        if (i == this_cpu()->id)
+            continue;
+        kprintf("CPU %u: ", i);
+        const struct kctx *ctx = percpu_of[i]->kctx;
+        print_thread(ctx, stopped_at[i]);
+        lock_print_held(ctx);
+    }
+}
+
 static _Noreturn void crash(const char *message, vaddr_t rbp)
 {
+    bool irqs_on = irq_enabled();
     enter(message);
     emit_record(message);
     stop_others();
-    const struct kctx *ctx = kctx_current();
     kprintf("\npanic: %s\n", message);
-    kprintf("CPU %u of %u, thread %d (%s), page table %#lx, cr2 %#lx\n", this_cpu()->id, ncpus,
-            ctx->id, ctx->name ? ctx->name : "?", read_cr3(), read_cr2());
-    if (crash_tf) {
+    if (crash_tf)
         print_registers(crash_tf);
-        if (tf_from_user(crash_tf))
-            kprintf("in user mode at %#lx\n", crash_tf->rip);
-        else
-            print_interrupted(crash_tf);
-    } else {
+    else
+        kprintf("rbp %016lx interrupts %s\n", rbp, irqs_on ? "on" : "off");
+    kprintf("cr2 %016lx cr3 %016lx\nCPU %u of %u: ", read_cr2(), read_cr3(), this_cpu()->id, ncpus);
+    print_thread(kctx_current(), crash_tf);
+    if (!crash_tf)
         crash_backtrace(rbp);
-    }
-    lock_print_held(ctx);
+    lock_print_held(kctx_current());
+    print_others();
     power_exit(POWER_PANIC);
 }
 
@@ -187,7 +211,6 @@ void crash_frame(struct trapframe *tf, const char *fmt, ...)
     va_start(ap, fmt);
     kvsnprintf(message, sizeof(message), fmt, ap);
     va_end(ap);
-    intr_off();
     if (__atomic_load_n(&crashing_cpu, __ATOMIC_ACQUIRE) == NO_CPU)
         crash_tf = tf;
     crash(message, (vaddr_t)__builtin_frame_address(0));
@@ -195,9 +218,9 @@ void crash_frame(struct trapframe *tf, const char *fmt, ...)
 
 void crash_nmi(struct trapframe *tf)
 {
-    (void)tf;
     if (__atomic_load_n(&crashing_cpu, __ATOMIC_ACQUIRE) == NO_CPU)
         return;
+    stopped_at[this_cpu()->id] = tf;
     __atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
     for (;;)
         __asm__ volatile("cli; hlt");

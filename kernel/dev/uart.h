@@ -8,7 +8,7 @@
 
 #include "lib/types.h"
 
-#define UART_IRQ 4      // the interrupt pin that the machine layer routes to uart_interrupt
+#define UART_IRQ 4      // the interrupt pin, which start-up routes to uart_interrupt
 
 void uart_init(void);
 

@@ -56,6 +56,7 @@ static void start_machine(void)
     apic_init();
     cpus[0].apic_id = apic_id();
     intr_init();
+    intr_register(UART_IRQ, uart_interrupt, NULL);
     clock_init();
 }
 

@@ -7,6 +7,7 @@
 #include "amd64/cpu.h"
 #include "amd64/image.h"
 #include "amd64/ksyms.h"
+#include "amd64/trap.h"
 #include "amd64/usercopy.h"
 #include "dev/blk.h"
 #include "lib/errno.h"
@@ -28,6 +29,35 @@ KTEST(machine_clock)
     uint64_t before = clock_ns();
     clock_spin(1000000);
     KTEST_CHECK(clock_ns() - before >= 1000000, "%lu ns", clock_ns() - before);
+}
+
+static void (*old_tick)(void);
+static volatile uint64_t ticked_at[MAX_CPUS];   // ns; written by the CPU's own ticks
+
+static void note_tick(void)
+{
+    ticked_at[this_cpu()->id] = clock_ns();
+    if (old_tick)
+        old_tick();
+}
+
+// The timer wakes this CPU from its halt, not before the time asked for, and soon after.
+KTEST(machine_tick)
+{
+    unsigned cpu = this_cpu()->id;
+    old_tick = trap_ops.tick;
+    trap_ops.tick = note_tick;
+    intr_off();
+    uint64_t wanted = clock_ns() + 3000000;
+    ticked_at[cpu] = 0;
+    while (ticked_at[cpu] < wanted && clock_ns() < wanted + NS_PER_SEC) {
+        clock_set_event(wanted);
+        cpu_idle();
+    }
+    intr_on();
+    trap_ops.tick = old_tick;
+    KTEST_CHECK(ticked_at[cpu] >= wanted, "%lu, not %lu", ticked_at[cpu], wanted);
+    KTEST_CHECK(ticked_at[cpu] < wanted + NS_PER_SEC, "%lu ns late", ticked_at[cpu] - wanted);
 }
 
 KTEST(machine_usercopy)
