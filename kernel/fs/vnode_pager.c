@@ -71,7 +71,7 @@ static void finish_read(struct vm_object *o, struct run *r, int err)
             vm_object_free_page(o, pg);
             continue;
         }
-        pg->flags |= PG_BACKED;
+        pg->flags = (pg->flags & ~(unsigned)PG_FAKE) | PG_BACKED;
         if (i > 0) {
             vm_page_unbusy(pg);
             vm_page_deactivate(pg);
@@ -97,7 +97,7 @@ static int fill(struct vnode *v, struct vm_page *pg, vm_prot_t access, bool over
         if (!err && !overwrite)
             memset(page_to_dmap(pg), 0, PAGE_SIZE);
         if (!err && block == 0) {
-            pg->flags &= ~(unsigned)PG_BACKED;
+            pg->flags &= ~(unsigned)(PG_BACKED | PG_FAKE);
             return 0;
         }
         finish_read(o, &r, err);
@@ -232,6 +232,15 @@ static int clean(struct vnode *v, struct vm_page *pg, pgno_t end, pgno_t *next)
     return err;
 }
 
+// True if the page may go: it is not wired, and clean once nobody can write to it any more.
+static bool may_free(struct vm_page *pg)
+{
+    if (pg->wire_count > 0)
+        return false;
+    pmap_page_protect(pg, PROT_NONE);
+    return !is_dirty(pg);
+}
+
 // Frees the pages of [start, end) that may go.
 static void free_range(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags)
 {
@@ -245,7 +254,7 @@ static void free_range(struct vm_object *o, pgno_t start, pgno_t end, unsigned f
             mutex_lock(&o->lock);
             continue;
         }
-        if (!(pg->flags & PG_BUSY) && (discard || (pg->wire_count == 0 && !is_dirty(pg))))
+        if (!(pg->flags & PG_BUSY) && (discard || may_free(pg)))
             vm_object_free_page(o, pg);
         start++;
     }
