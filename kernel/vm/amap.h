@@ -65,7 +65,7 @@ int amap_copy(struct vm_map *map, struct vm_map_entry *e, vaddr_t va);
 // fork: gives the child's entry its view of the parent's (both maps locked for writing, parent
 // first); the child's entry is a copy of the parent's fields that holds no amap and is in no map
 // yet. SHARE: both refer to it. COPY: the first form copies every anon now; the final form defers.
-// May wait for memory. 0, or ENOMEM, EINTR or EIO with no amap held by the child's entry.
+// May wait for memory and for swap. 0, or ENOMEM, EINTR or EIO with no amap held by the child's entry.
 int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
                  struct vm_map_entry *ce);
 

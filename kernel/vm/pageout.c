@@ -31,13 +31,14 @@ void pageout_get_stats(struct pageout_stats *st)
     *st = stats;
 }
 
-// Moves pages that were not referenced lately to the inactive queue, until that holds a third.
-static void age_active(void)
+// Moves pages that were not referenced lately to the inactive queue, until that holds a third of
+// all, or what is wanted.
+static void age_active(uint64_t target)
 {
     struct vm_page_stats ps;
 
     vm_page_get_stats(&ps);
-    uint64_t want = (ps.nactive + ps.ninactive + 2) / 3;
+    uint64_t want = max((ps.nactive + ps.ninactive) / 3, target);
     for (uint64_t n = ps.nactive; n > 0 && ps.ninactive < want; n--) {
         spin_lock(&vm_page_queue_lock);
         struct vm_page *pg = vm_page_queue_first(PQ_ACTIVE);
@@ -149,7 +150,7 @@ uint64_t pageout_pass(uint64_t target_pages)
     stat_inc(stats.passes);
     kmem_drain();
     for (unsigned round = 1; round <= ROUNDS && nfreed < target_pages; round++) {
-        age_active();
+        age_active(target_pages - nfreed);
         nfreed += scan_inactive(target_pages - nfreed, round == ROUNDS);
     }
     stat_add(stats.freed, nfreed);

@@ -50,7 +50,7 @@ static int one_mapping(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
 // Describes what e maps from va on, for len bytes, without amap. The object is not referenced.
 static struct vm_map_req req_like(const struct vm_map_entry *e, vaddr_t va, size_t len)
 {
-    struct vm_map_req req = {
+    return (struct vm_map_req){
         .len = len,
         .object = e->object,
         .offset = e->object ? e->offset + (va - e->start_va) : e->offset,
@@ -61,10 +61,6 @@ static struct vm_map_req req_like(const struct vm_map_entry *e, vaddr_t va, size
         .wired = e->wired,
         .entry_flags = e->flags,
     };
-
-    list_init(&req.spare);
-    list_init(&req.dead);
-    return req;
 }
 
 // Links req at va with an entry from spare; what is left over goes to spare and dead.
@@ -74,6 +70,8 @@ static void link_at(struct vm_map *map, vaddr_t va, struct vm_map_req *req, stru
     struct vm_map_entry *n = list_pop(spare, struct vm_map_entry, link);
 
     KASSERT(n, "no entry reserved for %#lx", va);
+    list_init(&req->spare);
+    list_init(&req->dead);
     list_push_back(&req->spare, &n->link);
     req->va = va;
     map_entry_link(map, req);
