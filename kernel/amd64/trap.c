@@ -99,23 +99,26 @@ void trap_sanitize(struct trapframe *tf)
 }
 
 // Runs what is due before user mode, and leaves interrupts off for the way out. A reschedule
-// request that comes later interrupts the program at its first instruction.
+// request that comes later interrupts the program at its first instruction. SYSRET and IRETQ to an
+// address that is not canonical would fault in the kernel: the program gets that fault here, after
+// the hook, which may have been what set the address.
 void trap_leave(struct trapframe *tf)
 {
-    struct percpu *cpu;
-    do {
+    for (;;) {
         intr_on();
+        if (trap_ops.user_return)
+            trap_ops.user_return(tf);
         if (__builtin_expect(tf->rip >> 47 != 0, 0)) {
-            // SYSRET and IRETQ would fault in the kernel; the program gets the fault instead.
             tf->rip = 0;
             tf->vector = TRAP_PROTECTION;
             trap_ops.exception(tf, 0, 0);
+            continue;
         }
-        if (trap_ops.user_return)
-            trap_ops.user_return(tf);
         intr_off();
-        cpu = this_cpu(); // the hook may have moved the thread
-    } while (cpu->need_resched && trap_ops.user_return);
+        // The hook may have moved the thread to another CPU.
+        if (!this_cpu()->need_resched || !trap_ops.user_return)
+            break;
+    }
     lock_assert_none_held("return to user mode");
 }
 
