@@ -13,7 +13,7 @@
 #include "sync/kctx.h"
 
 #define ITEM_POISON       0xdeadbeefdeadbeeful
-#define ITEM_POISON_WORDS 8     // at most so many are overwritten, if pages are not poisoned whole
+#define ITEM_POISON_WORDS 2     // at most so many are overwritten, if pages are not poisoned whole
 
 // A free item. Behind the link it is poison.
 struct pool_item {
@@ -25,8 +25,9 @@ struct pool_item {
 struct pool_page {
     struct list link;           // on the pool's empty, partial or full list
     struct pool *pool;
-    struct pool_item *free;     // the free items, the last one put first
-    unsigned nfree;
+    struct pool_item *free;     // items that were put back, the last one first
+    unsigned nfree;             // those, and the ones never taken yet
+    unsigned ntaken;            // the first so many items have been taken at least once
 };
 
 static struct spinlock all_lock = SPINLOCK_INIT("pool list", LOCK_POOL_LIST, 0);
@@ -120,19 +121,19 @@ static size_t poison_damage(const struct pool *p, const struct pool_item *it)
     return i;
 }
 
-// Cuts a backend's page into free items, the lowest first. No lock held.
-static struct pool_page *cut_page(struct pool *p, void *page)
+// An item of a page that has one. Items that were never taken are cut off one by one, so that a
+// new page costs nothing to set up.
+static struct pool_item *cut_item(struct pool *p, struct pool_page *pp)
 {
-    struct pool_page *pp = (struct pool_page *)((char *)page + items_size(p));
+    struct pool_item *it = pp->free;
 
-    *pp = (struct pool_page){.pool = p, .nfree = p->items_per_page};
-    for (unsigned i = p->items_per_page; i-- > 0;) {
-        struct pool_item *it = (struct pool_item *)((char *)page + i * p->item_size);
-        it->next = pp->free;
-        poison_item(p, it);
-        pp->free = it;
-    }
-    return pp;
+    if (!it)
+        return (struct pool_item *)((char *)page_base(p, pp) + pp->ntaken++ * p->item_size);
+    size_t damage = poison_damage(p, it);
+    KASSERT(damage == poison_words(p), "pool %s: %p was written after it was put: word %zu is %lx",
+            p->name, (void *)it, damage + 1, it->poison[damage]);
+    pp->free = it->next;
+    return it;
 }
 
 // ---- life of a pool ----
@@ -193,11 +194,7 @@ static struct pool_item *take_item(struct pool *p)
         pp = list_first(&p->empty, struct pool_page, link);
     if (!pp)
         return NULL;
-    struct pool_item *it = pp->free;
-    size_t damage = poison_damage(p, it);
-    KASSERT(damage == poison_words(p), "pool %s: %p was written after it was put: word %zu is %lx",
-            p->name, (void *)it, damage + 1, it->poison[damage]);
-    pp->free = it->next;
+    struct pool_item *it = cut_item(p, pp);
     if (pp->nfree-- == p->items_per_page || pp->nfree == 0) {
         list_remove(&pp->link);
         list_push_front(pp->nfree ? &p->partial : &p->full, &pp->link);
@@ -213,10 +210,11 @@ static bool grow(struct pool *p, unsigned flags)
 {
     spin_unlock(&p->lock);
     void *page = p->backend->alloc(p->backend, flags | (unsigned)p->page_owner << PR_OWNER_SHIFT);
-    struct pool_page *pp = page ? cut_page(p, page) : NULL;
     spin_lock(&p->lock);
-    if (!pp)
+    if (!page)
         return false;
+    struct pool_page *pp = (struct pool_page *)((char *)page + items_size(p));
+    *pp = (struct pool_page){.pool = p, .nfree = p->items_per_page};
     list_push_front(&p->empty, &pp->link);
     p->npages++;
     p->page_allocs++;
@@ -350,7 +348,7 @@ void pool_for_each(void (*fn)(struct pool *p, void *arg), void *arg)
 static unsigned check_page(struct pool *p, struct pool_page *pp, unsigned min_free,
                            unsigned max_free, struct strbuf *out)
 {
-    unsigned faults = 0, n = 0;
+    unsigned faults = 0, n = p->items_per_page - pp->ntaken;
     char *base = page_base(p, pp);
 
     if (pp->pool != p || (char *)pp != base + items_size(p)) {
@@ -361,7 +359,7 @@ static unsigned check_page(struct pool *p, struct pool_page *pp, unsigned min_fr
         FAULT(p, "page %p has %u free of %u: wrong list", base, pp->nfree, p->items_per_page);
     for (struct pool_item *it = pp->free; it && n <= p->items_per_page; it = it->next, n++) {
         size_t at = (size_t)((char *)it - base);
-        if (at % p->item_size || at / p->item_size >= p->items_per_page) {
+        if (at % p->item_size || at / p->item_size >= pp->ntaken) {
             FAULT(p, "free item %p lies wrong in page %p", (void *)it, base);
             return faults;
         }
@@ -369,7 +367,7 @@ static unsigned check_page(struct pool *p, struct pool_page *pp, unsigned min_fr
             FAULT(p, "free item %p was written", (void *)it);
     }
     if (n != pp->nfree)
-        FAULT(p, "page %p: %u items on the free list, counted %u", base, n, pp->nfree);
+        FAULT(p, "page %p: %u free items, counted %u", base, n, pp->nfree);
     return faults;
 }
 
