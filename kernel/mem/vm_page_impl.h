@@ -21,6 +21,7 @@ struct page_free_state {
     struct kctx *daemon;            // the page daemon's thread; NULL before it first sleeps
     unsigned nwaiting;              // threads in vm_page_wait that sleep
     bool pass_wanted;               // someone waits for a pass that has not begun
+    bool pass_running;              // between daemon_sleep and daemon_report
     bool fruitless;                 // the last pass gained nothing, and memory is still short
     uint64_t passes_begun;          // number of the current or last pass
     uint64_t failed_pass;           // number of the last pass that must fail its waiters

@@ -37,7 +37,9 @@ int vm_page_wait(void)
             error = ENOMEM;
             break;
         }
-        page_free.pass_wanted = true;
+        // A pass under way will do, if it began after this wait.
+        if (!page_free.pass_running || page_free.passes_begun == seen)
+            page_free.pass_wanted = true;
         page_daemon_kick();
         page_free.nwaiting++;
         error = waitq_wait_spin(&page_free.free_waitq, &page_free.lock, WAIT_KILLABLE,
@@ -73,6 +75,7 @@ void vm_page_daemon_sleep(void)
     while (!pass_due())
         waitq_wait_spin(&page_free.daemon_waitq, &page_free.lock, WAIT_NOINTR, WAIT_FOREVER);
     page_free.pass_wanted = false;
+    page_free.pass_running = true;
     page_free.passes_begun++;
     spin_unlock(&page_free.lock);
 }
@@ -80,7 +83,8 @@ void vm_page_daemon_sleep(void)
 void vm_page_daemon_report(uint64_t nfreed)
 {
     spin_lock(&page_free.lock);
-    page_free.fruitless = nfreed == 0;
+    page_free.pass_running = false;
+    page_free.fruitless = nfreed == 0 && page_free.nfree < vm_page_free_min;
     if (nfreed == 0 && page_free.nfree <= vm_page_reserve_kernel)
         page_free.failed_pass = page_free.passes_begun;
     waitq_wake_all(&page_free.free_waitq);
