@@ -10,6 +10,8 @@
 #include "lib/panic.h"
 #include "sync/irq.h"
 
+#define RETRY_PAUSES 32     // before another try when a pmap is busy
+
 // What to do with each mapping, pv_lock and the pmap's lock held; true: it forgot the mapping.
 typedef bool mapping_op(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg);
 
@@ -37,8 +39,11 @@ static bool try_each_mapping(struct vm_page *pg, mapping_op *op, void *arg)
 static void for_each_mapping(struct vm_page *pg, mapping_op *op, void *arg)
 {
     while (!try_each_mapping(pg, op, arg)) {
-        cpu_relax();
-        spin_poll();
+        // Whoever holds the pmap may want pv_lock next: leave it alone for a while.
+        for (unsigned i = 0; i < RETRY_PAUSES; i++) {
+            cpu_relax();
+            spin_poll();
+        }
     }
 }
 

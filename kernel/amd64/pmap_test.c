@@ -21,6 +21,8 @@
 
 static void (*smp_body)(unsigned cpu);
 static unsigned smp_running;        // CPUs that have not finished; atomic
+static uint64_t smp_deadline;       // ns: where a host runs few of the CPUs at once, spinning is slow
+#define SMP_TEST_NS 1500000000ul
 
 static void smp_part(void)
 {
@@ -34,6 +36,7 @@ static void run_on_all(void (*body)(unsigned cpu))
     irq_push();
     unsigned self = this_cpu()->id;
     smp_body = body;
+    smp_deadline = clock_ns() + SMP_TEST_NS;
     ipi_register(IPI_TEST, smp_part);
     __atomic_store_n(&smp_running, ncpus, __ATOMIC_SEQ_CST);
     for (unsigned cpu = 0; cpu < ncpus; cpu++)
@@ -228,7 +231,7 @@ static unsigned readers_out;        // atomic
 // that has a stale TLB.
 static void writer(uint64_t rounds)
 {
-    for (uint64_t r = 1; r <= rounds; r++) {
+    for (uint64_t r = 1; r <= rounds && clock_ns() < smp_deadline; r++) {
         uint64_t *word = page_to_dmap(two[r % 2]);
         __atomic_store_n(word, r, __ATOMIC_SEQ_CST);
         if (r % 3 == 0)
@@ -340,7 +343,7 @@ static void stress_part(unsigned cpu)
     struct rng rng = {cpu + 1};
     uint64_t word;
 
-    for (unsigned n = 0; n < 6000; n++) {
+    for (unsigned n = 0; n < 6000 && clock_ns() < smp_deadline; n++) {
         struct pmap *pm = stress_pm[rng_below(&rng, STRESS_PMAPS)];
         vaddr_t va = slot_va(rng_below(&rng, STRESS_SLOTS));
         unsigned i = (unsigned)rng_below(&rng, STRESS_PAGES);
