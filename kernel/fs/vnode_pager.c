@@ -179,6 +179,7 @@ static void gather(struct vm_object *o, struct vm_page *pg, pgno_t end, struct r
         KASSERT(pg->flags & PG_BACKED, "dirty page %lu without a block", pg->pgno);
         vm_page_busy(pg);
         pg->flags &= ~(unsigned)PG_DIRTY;
+        pmap_page_protect(pg, PROT_READ);
         pmap_clear_modify(pg);
         run_add(r, pg);
         pg = vm_object_lookup(o, pg->pgno + 1);
