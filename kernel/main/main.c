@@ -22,8 +22,11 @@
 #include "main/disks.h"
 #include "mem/vm_page.h"
 #include "sync/jitter.h"
+#include "vm/vm_init.h"
 
 #define DEFAULT_SEED 1
+#define KMEM_SHARE   4            // the kmem submap is 1/4 of kernel address space...
+#define KMEM_MAX     (64ul << 20)   // ...but no more than this, unless kmem= says otherwise
 #define KVA_MIN      (64ul << 20)
 
 // Nothing can be said before the console works, nothing locked before cpu_init.
@@ -72,7 +75,10 @@ static void start_memory(void)
                                                    : POISON_ENDS;
     vm_page_init(bootinfo.free, bootinfo.nfree);
     uint64_t kva = cmdline_size("kva", max(bootinfo.ram_bytes, KVA_MIN));
-    pmap_init(boot_pml4, page_round(min(kva, KVA_MAX)));
+    kva = page_round(min(kva, KVA_MAX));
+    pmap_init(boot_pml4, kva);
+    uint64_t kmem = cmdline_size("kmem", min(kva / KMEM_SHARE, KMEM_MAX));
+    vm_init(KVA_BASE, kva, min(kmem, kva / 2));
 }
 
 static void ap_start(unsigned id)

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Tests of the VM inside the kernel, where there is a real pmap: kernel memory, faults with real
+// page tables, fork, and all the checks.
+
+#include "amd64/pmap.h"
+#include "lib/errno.h"
+#include "lib/ktest.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "mem/pool.h"
+#include "sync/kctx.h"
+#include "vm/amap.h"
+#include "vm/anon.h"
+#include "vm/kmem.h"
+#include "vm/pageout.h"
+#include "vm/slab.h"
+#include "vm/vm_fault.h"
+#include "vm/vm_space.h"
+
+#define BLOCKS 16
+#define BASE   0x10000000ul
+
+static char text[1024];
+
+// All checks of memory; and that nothing was leaked since free pages were counted.
+static uint64_t free_pages(void)
+{
+    struct vm_page_stats st;
+
+    kmem_drain();
+    pool_reclaim_all();
+    vm_page_get_stats(&st);
+    return st.nfree;
+}
+
+static void check_all(uint64_t nfree_before)
+{
+    struct strbuf out;
+
+    strbuf_init(&out, text, sizeof(text));
+    unsigned faults = map_check(&out) + amap_check(&out) + slab_check(&out) + pmap_check(&out) +
+                      pv_check(&out) + pool_check(NULL, &out) + page_check(&out);
+    KTEST_CHECK(faults == 0, "%u faults: %s", faults, text);
+    KTEST_CHECK(free_pages() == nfree_before, "%lu pages free, %lu before", free_pages(),
+                nfree_before);
+}
+
+KTEST(vm_kmem)
+{
+    uint64_t before = free_pages();
+    uint8_t *blocks[BLOCKS];
+
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        blocks[i] = kmem_alloc(i % 2 ? kmem_map : kernel_map, (i + 1) * 1000, 0,
+                               KM_ZERO | (i % 3 ? KM_GUARD : 0));
+        KTEST_CHECK(blocks[i], "block %u", i);
+        for (size_t at = 0; at < (i + 1) * 1000; at += 100)
+            KTEST_CHECK(blocks[i][at] == 0, "block %u at %zu", i, at);
+        memset(blocks[i], i, (i + 1) * 1000);
+    }
+    nosleep_enter();
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        KTEST_CHECK(blocks[i][(i + 1) * 1000 - 1] == i, "block %u", i);
+        kmem_free(i % 2 ? kmem_map : kernel_map, blocks[i], (i + 1) * 1000);
+    }
+    nosleep_exit();
+    void *aligned = kmem_alloc(kernel_map, 100, 1 << 20, KM_NOWAIT);
+    KTEST_CHECK(aligned && (vaddr_t)aligned % (1 << 20) == 0, "%p", aligned);
+    kmem_free(kernel_map, aligned, 100);
+    check_all(before);
+}
+
+KTEST(vm_slab)
+{
+    static const size_t sizes[] = {1, 16, 17, 100, 1000, 2048, 2049, 5000, 100000};
+    void *blocks[array_len(sizes)];
+
+    for (unsigned i = 0; i < array_len(sizes); i++) {
+        blocks[i] = slab_alloc(sizes[i], KM_ZERO);
+        KTEST_CHECK(blocks[i] && slab_usable_size(blocks[i]) >= sizes[i], "%zu bytes", sizes[i]);
+        memset(blocks[i], 0xee, sizes[i]);
+    }
+    for (unsigned i = 0; i < array_len(sizes); i++)
+        slab_free(blocks[i]);
+    check_all(free_pages());
+}
+
+// The word that vs shows at va, after a fault for the access.
+static uint64_t *user_word(struct vm_space *vs, vaddr_t va, vm_prot_t access)
+{
+    paddr_t pa = 0;
+    vm_prot_t prot = 0;
+
+    int error = vm_fault(&vs->map, va, access);
+    KTEST_CHECK(error == 0, "%#lx: error %d", va, error);
+    bool mapped = pmap_extract(vs->pmap, va, &pa, &prot);
+    KTEST_CHECK(mapped && !(access & ~prot), "%#lx: prot %u", va, prot);
+    return phys_to_dmap(pa);
+}
+
+KTEST(vm_fault_fork)
+{
+    uint64_t before = free_pages();
+    struct vm_space *vs = vm_space_create(), *child = NULL;
+    vaddr_t private = BASE, shared = 2 * BASE;
+    unsigned flags = LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED;
+
+    vm_mmap(vs, &private, 64 * PAGE_SIZE, PROT_RW, PROT_ALL, flags | LINUX_MAP_PRIVATE, NULL, 0);
+    vm_mmap(vs, &shared, 64 * PAGE_SIZE, PROT_RW, PROT_ALL, flags | LINUX_MAP_SHARED, NULL, 0);
+    for (unsigned i = 0; i < 64; i++) {
+        *user_word(vs, private + i * PAGE_SIZE, PROT_WRITE) = i;
+        *user_word(vs, shared + i * PAGE_SIZE, PROT_WRITE) = i;
+    }
+    KTEST_CHECK(vm_space_resident(vs) == 128, "%lu resident", vm_space_resident(vs));
+    KTEST_CHECK(vm_space_fork(vs, &child) == 0, "fork");
+    *user_word(vs, private, PROT_WRITE) = 100;
+    *user_word(vs, shared, PROT_WRITE) = 200;
+    KTEST_CHECK(*user_word(child, private, PROT_READ) == 0, "private");
+    KTEST_CHECK(*user_word(child, shared, PROT_READ) == 200, "shared");
+    vm_munmap(vs, private + 8 * PAGE_SIZE, 8 * PAGE_SIZE);
+    vm_mprotect(vs, private, 4 * PAGE_SIZE, PROT_READ);
+    KTEST_CHECK(vm_fault(&vs->map, private, PROT_WRITE) == EACCES, "read-only");
+    KTEST_CHECK(vm_fault(&vs->map, private + 9 * PAGE_SIZE, PROT_READ) == EFAULT, "unmapped");
+    check_all(free_pages());
+    vm_space_unref(child);
+    vm_space_unref(vs);
+    KTEST_CHECK(anon_count() == 0, "%lu anons", anon_count());
+    check_all(before);
+}
