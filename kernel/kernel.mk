@@ -44,7 +44,7 @@ $(KERNEL_OBJ)/first.elf: $(KERNEL_OBJS) $(KERNEL_OBJ)/objects $(KERNEL_LDSCRIPT)
 	$(call say,LD,$@)
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS)
 
-$(KERNEL_OBJ)/ksyms.s: $(KERNEL_OBJ)/first.elf kernel/amd64/ksyms.py
+$(KERNEL_OBJ)/ksyms.s: $(KERNEL_OBJ)/first.elf kernel/amd64/ksyms.py kernel/amd64/dwarf_line.py
 	$(call say,SYMS,$@)
 	$(Q)$(PYTHON) kernel/amd64/ksyms.py $< $@
 

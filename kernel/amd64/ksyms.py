@@ -17,14 +17,11 @@ import struct
 import sys
 from bisect import bisect_left
 from pathlib import Path
-from typing import Any, Iterator
 
-from elftools.dwarf.dwarfinfo import DWARFInfo
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-Row = tuple[int, str, int]
-"""Address, file, line. Line 0 ends a sequence."""
+from dwarf_line import Row, rows
 
 
 def functions(elf: ELFFile) -> tuple[int, list[tuple[int, int, str]]]:
@@ -47,32 +44,6 @@ def functions(elf: ELFFile) -> tuple[int, list[tuple[int, int, str]]]:
     bounds = [address for address, _ in ordered[1:]] + [end]
     # Assembly has no sizes: such a function reaches to the next one.
     return start, [(a, size or nxt - a, name) for (a, (size, name)), nxt in zip(ordered, bounds)]
-
-
-def rows(dwarf: DWARFInfo) -> Iterator[Row]:
-    for unit in dwarf.iter_CUs():
-        program = dwarf.line_program_for_CU(unit)
-        if program is None:
-            continue
-        names = file_names(program.header)
-        for entry in program.get_entries():
-            state = entry.state
-            if state is None:
-                continue
-            if state.end_sequence:
-                yield state.address, "", 0
-            else:
-                yield state.address, names[state.file - 1], state.line
-
-
-def file_names(header: dict[str, Any]) -> list[str]:
-    """A unit's files by number less 1, from `kernel/' on. The kernel is built with DWARF 4."""
-    folders = [b"", *header["include_directory"]]
-    names = []
-    for entry in header["file_entry"]:
-        path = str(Path(folders[entry["dir_index"]].decode()) / entry["name"].decode())
-        names.append(path[max(path.find("kernel/"), 0) :])
-    return names
 
 
 def uleb(value: int) -> bytes:
@@ -127,7 +98,7 @@ def build(path: Path) -> bytes:
         elf = ELFFile(stream)
         start, found = functions(elf)
         # A later row for the same address is the one that counts.
-        last = {row[0]: row for row in rows(elf.get_dwarf_info())}
+        last = {row[0]: row for row in rows(elf.get_section_by_name(".debug_line").data())}
     lines = sorted(last.values())
     addresses = [row[0] for row in lines]
     table = Table()
