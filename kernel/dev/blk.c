@@ -113,25 +113,31 @@ static unsigned data_segments(const struct blk_req *req, struct virtio_segment *
     return n;
 }
 
-// Puts a request into the ring; false if it does not fit now. An injected failure is left to the
-// device: it refuses a sector beyond its end, and the error takes the way of a real one.
-static bool start(struct blk *disk, struct blk_req *req)
+// The header of a request. An injected failure is left to the device: it refuses a sector beyond
+// its end, and the error takes the way of a real one.
+static struct header make_header(struct blk *disk, const struct blk_req *req)
 {
     static const uint32_t types[] = {TYPE_IN, TYPE_OUT, TYPE_FLUSH};
+    if (injected(disk, req->op))
+        return (struct header){.type = req->op == BLK_WRITE ? TYPE_OUT : TYPE_IN,
+                               .sector = disk->nsectors + 1};
+    return (struct header){.type = types[req->op], .sector = req->sector};
+}
+
+// Puts a request into the ring; false if it does not fit now.
+static bool start(struct blk *disk, struct blk_req *req)
+{
     struct virtio_segment segments[MAX_SEGMENTS];
     uint16_t head = disk->virtio.free_head;
-    if (disk->virtio.nfree < MAX_SEGMENTS)
-        return false;
-    bool fail = injected(disk, req->op);
-    struct header *h = &disk->dma->headers[head];
-    h->type = fail && req->op == BLK_FLUSH ? TYPE_IN : types[req->op];
-    h->reserved = 0;
-    h->sector = fail ? disk->nsectors + 1 : req->op == BLK_FLUSH ? 0 : req->sector;
-    segments[0] =
-        (struct virtio_segment){disk->dma_pa + ((char *)h - (char *)disk->dma), sizeof(*h), false};
     unsigned n = 1;
     if (req->op != BLK_FLUSH)
         n += data_segments(req, segments + n);
+    if (n + 1 > disk->virtio.nfree)
+        return false;
+    disk->dma->headers[head] = make_header(disk, req);
+    segments[0] = (struct virtio_segment){disk->dma_pa + offsetof(struct blk_dma, headers) +
+                                              head * sizeof(struct header),
+                                          sizeof(struct header), false};
     segments[n++] =
         (struct virtio_segment){disk->dma_pa + offsetof(struct blk_dma, status) + head, 1, true};
     int err = virtq_put(&disk->virtio, segments, n, &head);

@@ -32,7 +32,7 @@ KTEST(machine_clock)
 }
 
 static void (*old_tick)(void);
-static volatile uint64_t ticked_at[MAX_CPUS];   // ns; written by the CPU's own ticks
+static volatile uint64_t ticked_at[MAX_CPUS]; // ns; written by the CPU's own ticks
 
 static void note_tick(void)
 {
@@ -168,6 +168,36 @@ KTEST(machine_disk)
     KTEST_CHECK(memcmp(disk_buf[0], disk_buf[1], PAGE_SIZE) == 0, "another content");
     KTEST_CHECK(disk_run(&req, BLK_READ, blk_size(blk_disk(0)), disk_buf[1]) == EIO,
                 "past the end");
+}
+
+#define QUEUED 100
+
+static unsigned queued_left; // atomic
+
+static void note_queued(struct blk_req *req)
+{
+    KTEST_CHECK(req->error == 0, "request %lu: error %d", req->sector, req->error);
+    __atomic_fetch_sub(&queued_left, 1, __ATOMIC_RELEASE);
+}
+
+// More than the ring holds at once, each of two pages that are not adjacent.
+KTEST(machine_disk_queue)
+{
+    static struct blk_req reqs[QUEUED];
+    const paddr_t pages[3] = {image_to_phys(disk_buf[1]), image_to_phys(disk_buf[0]),
+                              image_to_phys(disk_buf[1])};
+    if (!blk_disk(0))
+        return;
+    queued_left = QUEUED;
+    for (unsigned i = 0; i < QUEUED; i++) {
+        reqs[i] = (struct blk_req){
+            .op = BLK_READ, .sector = 8 * i, .nsectors = 20, .pages = pages, .done = note_queued};
+        blk_submit(blk_disk(0), &reqs[i]);
+    }
+    uint64_t end = clock_ns() + DISK_LIMIT_NS;
+    while (__atomic_load_n(&queued_left, __ATOMIC_ACQUIRE) && clock_ns() < end)
+        cpu_relax();
+    KTEST_CHECK(queued_left == 0, "%u left", queued_left);
 }
 
 KTEST(machine_disk_faults)
