@@ -165,7 +165,7 @@ void pmap_get_stats(struct pmap_stats *st)
     };
     tlb_get_stats(&st->shootdowns, &st->shootdown_ipis);
     spin_lock(&pmap_list_lock);
-    list_for_each(pm, &pmap_list, struct pmap, all_link) {
+    list_for_each (pm, &pmap_list, struct pmap, all_link) {
         st->pmaps++;
         st->pt_pages += pm->pt_pages + (pm != &kernel_pmap);
     }

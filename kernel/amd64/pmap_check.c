@@ -87,8 +87,7 @@ static void check_user_pmap(struct tally *t)
     check_table(t, pm->pml4, PT_LEVELS, 0);
     for (unsigned i = PT_ENTRIES / 2; i < PT_ENTRIES; i++)
         if (pm->pml4[i] != kernel_pmap.pml4[i])
-            FAULT(t, "root entry %u is %lx, the kernel's %lx", i, pm->pml4[i],
-                  kernel_pmap.pml4[i]);
+            FAULT(t, "root entry %u is %lx, the kernel's %lx", i, pm->pml4[i], kernel_pmap.pml4[i]);
     if (t->resident != pm->resident || t->wired != pm->wired || t->tables != pm->pt_pages)
         FAULT(t, "%lu mappings, counted %lu; %lu wired, counted %lu; %lu tables, counted %lu",
               t->resident, pm->resident, t->wired, pm->wired, t->tables, pm->pt_pages);
@@ -124,7 +123,7 @@ unsigned pmap_check(struct strbuf *out)
     unsigned faults = 0;
 
     spin_lock(&pmap_list_lock);
-    list_for_each(pm, &pmap_list, struct pmap, all_link) {
+    list_for_each (pm, &pmap_list, struct pmap, all_link) {
         struct tally t = {.out = out, .pm = pm};
         if (pm == &kernel_pmap)
             check_kernel_table(&t, pm->pml4, PT_LEVELS, PT_ENTRIES / 2, ~0ul << 47);

@@ -10,7 +10,7 @@
 #include "lib/panic.h"
 #include "sync/irq.h"
 
-#define RETRY_PAUSES 32     // before another try when a pmap is busy
+#define RETRY_PAUSES 32 // before another try when a pmap is busy
 
 // What to do with each mapping, pv_lock and the pmap's lock held; true: it forgot the mapping.
 typedef bool mapping_op(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg);
@@ -102,7 +102,7 @@ bool pmap_page_mapped(struct vm_page *pg)
 // ---- referenced and modified ----
 
 struct bit_query {
-    uint64_t bit;       // of the PTE
+    uint64_t bit; // of the PTE
     bool found;
 };
 

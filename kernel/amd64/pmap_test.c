@@ -20,8 +20,8 @@
 // ---- running on all CPUs ----
 
 static void (*smp_body)(unsigned cpu);
-static unsigned smp_running;        // CPUs that have not finished; atomic
-static uint64_t smp_deadline;       // ns: where a host runs few of the CPUs at once, spinning is slow
+static unsigned smp_running;  // CPUs that have not finished; atomic
+static uint64_t smp_deadline; // ns: where a host runs few of the CPUs at once, spinning is slow
 #define SMP_TEST_NS 1500000000ul
 
 static void smp_part(void)
@@ -183,7 +183,7 @@ KTEST(pmap_cost)
 
     for (unsigned i = 0; i < N; i++)
         pages[i] = new_page(i);
-    pmap_enter(pm, TEST_VA + N * PAGE_SIZE, extra, PROT_READ, 0);    // makes the tables
+    pmap_enter(pm, TEST_VA + N * PAGE_SIZE, extra, PROT_READ, 0); // makes the tables
     t[0] = rdtsc();
     for (unsigned i = 0; i < N; i++)
         pmap_enter(pm, TEST_VA + i * PAGE_SIZE, pages[i], PROT_RW, PROT_WRITE);
@@ -220,12 +220,23 @@ KTEST(pmap_cost)
 
 // ---- several CPUs ----
 
-#define DEAD 0xdeadul       // what no CPU may ever read
+#define DEAD 0xdeadul // what no CPU may ever read
 
 static struct pmap *shared;
 static struct vm_page *two[2];
-static uint64_t published;          // the round whose page is mapped; atomic
-static unsigned readers_out;        // atomic
+static uint64_t published; // the round whose page is mapped; atomic
+static uint64_t looks;     // of all readers; atomic
+
+// Until each reader has read on average twice, beginning now.
+static void wait_for_looks(void)
+{
+    uint64_t enough = __atomic_load_n(&looks, __ATOMIC_SEQ_CST) + 2 * (ncpus - 1);
+
+    while (__atomic_load_n(&looks, __ATOMIC_SEQ_CST) < enough && clock_ns() < smp_deadline) {
+        cpu_relax();
+        spin_poll();
+    }
+}
 
 // Round r maps the page that holds r, and then kills the page of round r - 1: whoever still reads
 // that has a stale TLB.
@@ -242,7 +253,7 @@ static void writer(uint64_t rounds)
             ktest_fail("round %lu: no memory", r);
         __atomic_store_n((uint64_t *)page_to_dmap(two[(r - 1) % 2]), DEAD, __ATOMIC_SEQ_CST);
         __atomic_store_n(&published, r, __ATOMIC_SEQ_CST);
-        spin_poll();
+        wait_for_looks();
     }
     __atomic_store_n(&published, ~0ul, __ATOMIC_SEQ_CST);
 }
@@ -254,9 +265,9 @@ static void reader(unsigned cpu)
     while ((r = __atomic_load_n(&published, __ATOMIC_SEQ_CST)) != ~0ul) {
         if (peek(TEST_VA, &word) && (word == DEAD || word < r))
             ktest_fail("CPU %u read %lx in round %lu", cpu, word, r);
+        __atomic_fetch_add(&looks, 1, __ATOMIC_SEQ_CST);
         spin_poll();
     }
-    __atomic_fetch_add(&readers_out, 1, __ATOMIC_SEQ_CST);
 }
 
 static unsigned writing_cpu;
@@ -300,7 +311,7 @@ KTEST(pmap_shootdown)
 
 static struct pmap *stress_pm[STRESS_PMAPS];
 static struct {
-    struct spinlock lock;       // the owner's lock, as pmap_enter wants it
+    struct spinlock lock; // the owner's lock, as pmap_enter wants it
     struct vm_page *pg;
 } stress_page[STRESS_PAGES];
 
@@ -322,7 +333,7 @@ static void stress_one_page(struct rng *rng, unsigned i, struct pmap *pm, vaddr_
         if (pmap_page_mapped(pg))
             ktest_fail("page %u is mapped after its removal", i);
         __atomic_store_n(word, DEAD, __ATOMIC_SEQ_CST);
-        for (unsigned n = 0; n < 50; n++)
+        for (unsigned n = 0; n < 500; n++)
             spin_poll();
         __atomic_store_n(word, i, __ATOMIC_SEQ_CST);
         break;

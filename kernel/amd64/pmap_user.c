@@ -38,7 +38,7 @@ static void flush_one(struct pmap *pm, vaddr_t va)
 // If a CPU that caches the old entry may do what the new one forbids.
 static bool narrows(uint64_t old, uint64_t new)
 {
-    return old & PTE_A && ((old & ~new & PTE_W) || (new & ~old & PTE_NX));
+    return old & PTE_A && ((old & ~new &PTE_W) || (new & ~old &PTE_NX));
 }
 
 // ---- enter ----
@@ -65,8 +65,8 @@ static void reprotect(struct pmap *pm, vaddr_t va, uint64_t *pte, uint64_t new)
 
     do
         next = new | (old & (PTE_A | PTE_D));
-    while (!__atomic_compare_exchange_n(pte, &old, next, false, __ATOMIC_RELAXED,
-                                        __ATOMIC_RELAXED));
+    while (
+        !__atomic_compare_exchange_n(pte, &old, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     pm->wired += !!(next & PTE_WIRED);
     pm->wired -= !!(old & PTE_WIRED);
     if (narrows(old, next))
@@ -95,7 +95,7 @@ static int enter_locked(struct pmap *pm, vaddr_t va, struct vm_page *pg, uint64_
     __atomic_store_n(pte, new, __ATOMIC_RELAXED);
     ++*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
     pm->resident++;
-    if (new & PTE_WIRED)
+    if (new &PTE_WIRED)
         pm->wired++;
     return 0;
 }
@@ -103,8 +103,8 @@ static int enter_locked(struct pmap *pm, vaddr_t va, struct vm_page *pg, uint64_
 int pmap_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot, unsigned flags)
 {
     assert_user_range(pm, va, va + PAGE_SIZE);
-    KASSERT(pg->owner > PAGE_KERNEL, "page %p of %s at %lx", (void *)pg,
-            page_owner_name[pg->owner], va);
+    KASSERT(pg->owner > PAGE_KERNEL, "page %p of %s at %lx", (void *)pg, page_owner_name[pg->owner],
+            va);
     KASSERT(!(flags & PROT_ALL & ~prot & ~PROT_READ), "access %x with protection %x at %lx", flags,
             prot, va);
     if (prot == PROT_NONE) {
@@ -203,8 +203,8 @@ static void protect_table(uint64_t *table, vaddr_t va, vaddr_t stop, vm_prot_t p
         uint64_t *pte = &table[pt_index(va, 1)], old = pte_load(pte);
         if (!old || ((old & keep) | set) == old)
             continue;
-        while (!__atomic_compare_exchange_n(pte, &old, (old & keep) | set, false,
-                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        while (!__atomic_compare_exchange_n(pte, &old, (old & keep) | set, false, __ATOMIC_RELAXED,
+                                            __ATOMIC_RELAXED))
             ;
         if (old & PTE_A)
             tlb_batch_add(b, va);

@@ -20,8 +20,8 @@ bool ptshare_attach(struct pmap *pm, vaddr_t va, const struct ptshare_key *key)
 void ptshare_detach(struct pmap *pm, vaddr_t start_va, vaddr_t end_va)
 {
     KASSERT(!spin_held(&pm->lock), "pmap %p is locked", (void *)pm);
-    KASSERT(page_aligned(start_va) && page_aligned(end_va) && start_va <= end_va,
-            "range %lx-%lx", start_va, end_va);
+    KASSERT(page_aligned(start_va) && page_aligned(end_va) && start_va <= end_va, "range %lx-%lx",
+            start_va, end_va);
 }
 
 uint64_t ptshare_saved_pages(void)

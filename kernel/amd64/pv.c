@@ -18,17 +18,17 @@
 struct pv_entry {
     vaddr_t va;
     struct pmap *pmap;
-    struct list page_link;      // (v) on the page's list
-    struct list pmap_link;      // (v) and the pmap's lock: on the pmap's list
+    struct list page_link; // (v) on the page's list
+    struct list pmap_link; // (v) and the pmap's lock: on the pmap's list
 };
 
 // What the reverse map keeps in a vm_page and in a pmap.
 struct pv_page_part {
-    struct list entries;        // (v) struct pv_entry.page_link
-    uint64_t count;             // (v)
+    struct list entries; // (v) struct pv_entry.page_link
+    uint64_t count;      // (v)
 };
 struct pv_pmap_part {
-    struct list entries;        // (v) and the pmap's lock: struct pv_entry.pmap_link, oldest first
+    struct list entries; // (v) and the pmap's lock: struct pv_entry.pmap_link, oldest first
     uint64_t count;
 };
 _Static_assert(sizeof(struct pv_page_part) <= sizeof(((struct vm_page *)0)->pv), "fits the page");
@@ -37,7 +37,7 @@ _Static_assert(sizeof(struct pv_pmap_part) <= sizeof(struct pv_pmap), "fits the 
 struct spinlock pv_lock = SPINLOCK_INIT("pv", LOCK_PV, 0);
 
 static struct pool pv_pool;
-static uint64_t entry_allocs, entry_frees;      // (v)
+static uint64_t entry_allocs, entry_frees; // (v)
 
 static inline struct pv_page_part *page_part(const struct vm_page *pg)
 {
@@ -116,7 +116,7 @@ static void unlink_entry(struct pv_entry *pv, struct vm_page *pg)
 
 static struct pv_entry *find_entry(struct pmap *pm, vaddr_t va, struct vm_page *pg)
 {
-    list_for_each(pv, &page_part(pg)->entries, struct pv_entry, page_link) {
+    list_for_each (pv, &page_part(pg)->entries, struct pv_entry, page_link) {
         if (pv->pmap == pm && pv->va == va)
             return pv;
     }
@@ -139,7 +139,7 @@ void pv_remove_pmap(struct pmap *pm,
                     void *arg)
 {
     KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
-    list_for_each_safe(pv, &pmap_part(pm)->entries, struct pv_entry, pmap_link) {
+    list_for_each_safe (pv, &pmap_part(pm)->entries, struct pv_entry, pmap_link) {
         struct vm_page *pg = pmap_page_at(pm, pv->va);
         KASSERT(pg, "an entry at %lx, but no mapping", pv->va);
         if (!fn(pm, pv->va, pg, arg))
@@ -223,7 +223,7 @@ static bool check_entry(struct vm_page *pg, struct pv_entry *pv, unsigned *nfaul
     if (mapped != pg)
         FAULT("page %p has an entry (pmap %p, va %lx), but page %p is mapped there", (void *)pg,
               (void *)pv->pmap, pv->va, (void *)mapped);
-    list_for_each(other, &page_part(pg)->entries, struct pv_entry, page_link) {
+    list_for_each (other, &page_part(pg)->entries, struct pv_entry, page_link) {
         if (other != pv && other->pmap == pv->pmap && other->va == pv->va)
             FAULT("page %p: two entries (pmap %p, va %lx)", (void *)pg, (void *)pv->pmap, pv->va);
     }
@@ -238,7 +238,7 @@ static bool check_page(struct vm_page *pg, unsigned *nfaults, struct strbuf *out
     unsigned faults = 0;
     uint64_t n = 0;
 
-    list_for_each(pv, &page_part(pg)->entries, struct pv_entry, page_link) {
+    list_for_each (pv, &page_part(pg)->entries, struct pv_entry, page_link) {
         if (!check_entry(pg, pv, &faults, out))
             return false;
         n++;

@@ -16,14 +16,14 @@
 
 struct tlb_request {
     struct pmap *pm;
-    const struct tlb_batch *batch;  // NULL: let go of pm
-    uint64_t waiting;               // bit per CPU that has not answered; atomic
+    const struct tlb_batch *batch; // NULL: let go of pm
+    uint64_t waiting;              // bit per CPU that has not answered; atomic
 };
 
-static struct tlb_request requests[MAX_CPUS];   // by the CPU that asks
-static uint64_t inbox[MAX_CPUS];                // per target, bit per CPU that asks; atomic
-static struct pmap *loaded[MAX_CPUS];           // what is in CR3; own CPU only
-static uint64_t shootdowns, shootdown_ipis;     // atomic
+static struct tlb_request requests[MAX_CPUS]; // by the CPU that asks
+static uint64_t inbox[MAX_CPUS];              // per target, bit per CPU that asks; atomic
+static struct pmap *loaded[MAX_CPUS];         // what is in CR3; own CPU only
+static uint64_t shootdowns, shootdown_ipis;   // atomic
 
 static void load_cr3(paddr_t pml4_pa)
 {
@@ -109,7 +109,7 @@ void tlb_flush(struct pmap *pm, struct tlb_batch *b)
         return;
     irq_push();
     unsigned cpu = this_cpu()->id;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);    // the tables' change before the look at active
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); // the tables' change before the look at active
     uint64_t active = __atomic_load_n(&pm->active, __ATOMIC_RELAXED);
     uint64_t others = active & ~(1ul << cpu);
 

@@ -13,7 +13,7 @@ struct tally {
     unsigned faults;
     uint64_t npages, nwired;
     uint64_t by_owner[PAGE_OWNERS];
-    uint64_t on_queue[PQ_ACTIVE + 1];   // by the pages' own fields
+    uint64_t on_queue[PQ_ACTIVE + 1]; // by the pages' own fields
 };
 
 #define FAULT(t, fmt, ...)                                                                         \
@@ -85,7 +85,7 @@ static void check_list(struct tally *t, const struct list *head, enum page_queue
 {
     uint64_t n = 0;
 
-    list_for_each(pg, head, struct vm_page, queue) {
+    list_for_each (pg, head, struct vm_page, queue) {
         if (pg->on_queue != q)
             FAULT(t, "page %lx is on list %d but says %u", page_to_phys(pg), q, pg->on_queue);
         if (++n > t->npages) {

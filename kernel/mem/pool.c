@@ -13,7 +13,7 @@
 #include "sync/kctx.h"
 
 #define ITEM_POISON       0xdeadbeefdeadbeeful
-#define ITEM_POISON_WORDS 2     // at most so many are overwritten, if pages are not poisoned whole
+#define ITEM_POISON_WORDS 2 // at most so many are overwritten, if pages are not poisoned whole
 
 // A free item. Behind the link it is poison.
 struct pool_item {
@@ -23,15 +23,15 @@ struct pool_item {
 
 // The header of a page.
 struct pool_page {
-    struct list link;           // on the pool's empty, partial or full list
+    struct list link; // on the pool's empty, partial or full list
     struct pool *pool;
-    struct pool_item *free;     // items that were put back, the last one first
-    unsigned nfree;             // those, and the ones never taken yet
-    unsigned ntaken;            // the first so many items have been taken at least once
+    struct pool_item *free; // items that were put back, the last one first
+    unsigned nfree;         // those, and the ones never taken yet
+    unsigned ntaken;        // the first so many items have been taken at least once
 };
 
 static struct spinlock all_lock = SPINLOCK_INIT("pool list", LOCK_POOL_LIST, 0);
-static struct list all_pools = LIST_INIT(all_pools);    // (all_lock) struct pool.all_link
+static struct list all_pools = LIST_INIT(all_pools); // (all_lock) struct pool.all_link
 
 // ---- the direct map's pages as a backend ----
 
@@ -310,7 +310,7 @@ static struct pool *nth_pool(unsigned n)
     struct pool *found = NULL;
 
     spin_lock(&all_lock);
-    list_for_each(p, &all_pools, struct pool, all_link) {
+    list_for_each (p, &all_pools, struct pool, all_link) {
         if (n-- == 0) {
             found = p;
             break;
@@ -382,7 +382,7 @@ static unsigned check_pool(struct pool *p, struct strbuf *out)
 
     spin_lock(&p->lock);
     for (unsigned i = 0; i < array_len(lists); i++)
-        list_for_each(pp, lists[i].head, struct pool_page, link) {
+        list_for_each (pp, lists[i].head, struct pool_page, link) {
             faults += check_page(p, pp, lists[i].min_free, lists[i].max_free, out);
             npages++;
             nfree += pp->nfree;

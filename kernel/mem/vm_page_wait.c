@@ -12,8 +12,7 @@
 
 static bool pass_due(void)
 {
-    return page_free.pass_wanted ||
-           (page_free.nfree < vm_page_free_min && !page_free.fruitless);
+    return page_free.pass_wanted || (page_free.nfree < vm_page_free_min && !page_free.fruitless);
 }
 
 void page_daemon_kick(void)
@@ -42,8 +41,8 @@ int vm_page_wait(void)
             page_free.pass_wanted = true;
         page_daemon_kick();
         page_free.nwaiting++;
-        error = waitq_wait_spin(&page_free.free_waitq, &page_free.lock, WAIT_KILLABLE,
-                                WAIT_FOREVER);
+        error =
+            waitq_wait_spin(&page_free.free_waitq, &page_free.lock, WAIT_KILLABLE, WAIT_FOREVER);
         page_free.nwaiting--;
     }
     if (error)

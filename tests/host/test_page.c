@@ -347,8 +347,8 @@ static void test_busy(void)
 
 static struct shim_thread *daemon_thread;
 static bool daemon_stop;
-static unsigned daemon_gain;                // pages that each pass frees
-static unsigned passes, passes_allowed;     // atomic; a pass ends only when it is allowed to
+static unsigned daemon_gain;            // pages that each pass frees
+static unsigned passes, passes_allowed; // atomic; a pass ends only when it is allowed to
 
 static void daemon_body(void *arg)
 {
@@ -435,10 +435,10 @@ static void test_wait_whole_pass(void)
     unsigned start = passes;
     allow_passes(start + 1);
     take_all(0);
-    wait_passes(start + 1);         // nobody waited: the shortage alone
+    wait_passes(start + 1); // nobody waited: the shortage alone
     shim_wait_blocked(daemon_thread);
     struct shim_thread *first = shim_spawn("first", wait_body, &first_done);
-    wait_passes(start + 2);         // begun for the first waiter, and not allowed to end
+    wait_passes(start + 2); // begun for the first waiter, and not allowed to end
     struct shim_thread *second = shim_spawn("second", wait_body, &second_done);
     shim_wait_blocked(second);
     allow_passes(start + 2);
@@ -475,7 +475,7 @@ static void test_wait_killed_and_freed(void)
     __atomic_store_n(&daemon_stop, true, __ATOMIC_RELEASE);
     give_back(ntaken);
     allow_passes(~0u);
-    take_all(0);                    // wakes the daemon for the last time
+    take_all(0); // wakes the daemon for the last time
     shim_join(daemon_thread);
     give_back(ntaken);
     check();

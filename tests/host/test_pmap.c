@@ -22,7 +22,7 @@
 #include "tests/host/lib/ram.h"
 
 #define RAM_PAGES 500
-#define BOOT_PA   0x1000ul      // the boot tables' root
+#define BOOT_PA   0x1000ul // the boot tables' root
 #define RAM_START 0x10000ul
 #define KVA_SIZE  (4ul << 20)
 
@@ -36,10 +36,10 @@ static char text[8192];
 static struct {
     struct pmap *loaded;
     struct {
-        vaddr_t va;             // 0: empty
-        uint64_t pte;           // as it was when it was cached
+        vaddr_t va;   // 0: empty
+        uint64_t pte; // as it was when it was cached
     } tlb[TLB_ENTRIES];
-    unsigned next;              // entry to replace
+    unsigned next; // entry to replace
 } cpu[CPUS];
 static unsigned flushes;
 
@@ -132,7 +132,8 @@ static void check_tlbs(void)
             uint64_t now = pte ? *pte : 0;
             CHECK(now & PTE_P && (now & PTE_PA) == (old & PTE_PA), "stale at %lx: %lx, now %lx", va,
                   old, now);
-            CHECK(!writes_through(old) || writes_through(now), "at %lx: %lx, now %lx", va, old, now);
+            CHECK(!writes_through(old) || writes_through(now), "at %lx: %lx, now %lx", va, old,
+                  now);
             CHECK(now & PTE_A && (old & PTE_NX || !(now & PTE_NX)), "at %lx: %lx, now %lx", va, old,
                   now);
         }
@@ -315,7 +316,7 @@ static void test_wired_and_exit(void)
     pmap_remove_all_user(pm);
     CHECK(pm->resident == 3, "%lu left", pm->resident);
     PANICS("is not wired", pmap_unwire(pm, VA));
-    pm->lock.lock.owner = NULL;     // held at the panic
+    pm->lock.lock.owner = NULL; // held at the panic
     pm->lock.serving++;
     pmap_destroy(pm);
     for (unsigned i = 0; i < 40; i++)
@@ -346,7 +347,7 @@ static void test_ranges(void)
     check_all();
     pmap_remove(pm, 2 * USER_MIN, USER_MAX - PAGE_SIZE);
     CHECK(pm->resident == 2, "%lu left", pm->resident);
-    for (unsigned i = 0; i < 100000; i++)       // no time to speak of
+    for (unsigned i = 0; i < 100000; i++) // no time to speak of
         pmap_remove(pm, 2 * USER_MIN, USER_MAX - PAGE_SIZE);
     pmap_protect(pm, USER_MIN, USER_MAX, PROT_NONE);
     CHECK(pm->resident == 0 && !pmap_page_mapped(pg), "%lu left", pm->resident);
@@ -372,8 +373,8 @@ static void test_fail_nth(void)
         kctx_current()->fail_nth = 0;
         // Three tables, an entry of the reverse map, and that one's page.
         CHECK(error == (nth <= 5 ? ENOMEM : 0), "nth %lu: error %d", nth, error);
-        CHECK(pmap_page_mapped(a) == !error && pmap_extract(pm, VA, &pa, &prot) == !error, "nth %lu",
-              nth);
+        CHECK(pmap_page_mapped(a) == !error && pmap_extract(pm, VA, &pa, &prot) == !error,
+              "nth %lu", nth);
         check_all();
         CHECK(!error || (free_pages() == before && pm->pt_pages == 0), "nth %lu: a leak", nth);
     }
@@ -456,7 +457,7 @@ static void test_checks_notice(void)
 static struct pmap *pmaps[PMAPS];
 static struct vm_page *pages[PAGES];
 static struct slot {
-    int page;                   // -1: not mapped
+    int page; // -1: not mapped
     vm_prot_t prot;
     bool wired;
 } model[PMAPS][SLOTS];

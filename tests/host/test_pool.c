@@ -192,8 +192,8 @@ static void test_page_choice(void)
     for (unsigned i = 0; i < 8; i++)
         a[i] = pool_get(&p, 0);
     for (unsigned i = 0; i < 4; i++)
-        pool_put(&p, a[i]);         // the first page is empty
-    pool_put(&p, a[5]);             // the second has one free item
+        pool_put(&p, a[i]); // the first page is empty
+    pool_put(&p, a[5]);     // the second has one free item
     CHECK(pool_get(&p, 0) == a[5], "an empty page was broken");
     CHECK(pool_reclaim(&p) && p.npages == 1, "%lu pages", p.npages);
     for (unsigned i = 4; i < 8; i++)
