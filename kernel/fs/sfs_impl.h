@@ -105,9 +105,10 @@ int sfs_write_lazy_one(struct sfs_inode *ip);   // only this inode's
 int sfs_orphan_add(struct sfs_op *op, struct sfs_inode *ip);
 int sfs_orphan_remove(struct sfs_op *op, struct sfs_inode *ip);
 int sfs_orphan_recover(struct sfs *fs);         // at mount: truncates or frees what is on the list
-// Frees the blocks beyond the end of a linked orphan, or all of an unlinked one, whose last
-// reference the caller has, and itself; then it is no orphan any more.
-int sfs_orphan_finish(struct sfs_inode *ip);
+// Goes on freeing an orphan's blocks beyond its end; it is off the list then, if it has links.
+int sfs_orphan_truncate(struct sfs_inode *ip);
+// Frees an unlinked inode, whose last reference the caller has, with all its blocks.
+int sfs_orphan_free(struct sfs_inode *ip);
 
 // sfs_create.c
 // Changes ip's link count and its ctime, with contents its mtime too.

@@ -177,7 +177,7 @@ void sfs_iput(struct sfs_inode *ip)
     }
     if (ip->refs == 1 && ip->d.nlink == 0 && ip->d.mode != 0) {
         mutex_unlock(&fs->inodes_lock);
-        sfs_orphan_finish(ip);
+        sfs_orphan_free(ip);
         mutex_lock(&fs->inodes_lock);
     }
     if (--ip->refs > 0) {

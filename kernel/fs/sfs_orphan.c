@@ -118,8 +118,8 @@ static int free_inode(struct sfs_op *op, struct sfs_inode *ip)
     return sfs_free_inode(op, ip->ino);
 }
 
-// One step of freeing or truncating an orphan.
-static int step(struct sfs_inode *ip, bool *done)
+// One step of truncating an orphan or, if it is the last we hear of it, freeing it.
+static int step(struct sfs_inode *ip, bool last, bool *done)
 {
     struct sfs_op op;
     int error = sfs_op_begin(ip->fs, &op, SFS_RES_SHRINK, 0);
@@ -127,12 +127,11 @@ static int step(struct sfs_inode *ip, bool *done)
     if (error)
         return error;
     mutex_lock(&ip->lock);
-    uint64_t keep = ip->d.nlink == 0 ? 0 : (ip->d.size + SFS_BLOCK - 1) / SFS_BLOCK;
-    error = sfs_shrink(&op, ip, keep, done);
-    if (!error && *done && ip->d.nlink == 0) {
+    error = sfs_shrink(&op, ip, last ? 0 : (ip->d.size + SFS_BLOCK - 1) / SFS_BLOCK, done);
+    if (!error && *done && last) {
         error = free_inode(&op, ip);
     } else if (!error) {
-        if (*done)
+        if (*done && ip->d.nlink > 0)
             error = sfs_orphan_remove(&op, ip);
         if (!error)
             error = sfs_update(&op, ip);
@@ -141,13 +140,23 @@ static int step(struct sfs_inode *ip, bool *done)
     return sfs_op_end(&op, error);
 }
 
-int sfs_orphan_finish(struct sfs_inode *ip)
+int sfs_orphan_truncate(struct sfs_inode *ip)
 {
     bool done = false;
     int error = 0;
 
     while (!error && !done)
-        error = step(ip, &done);
+        error = step(ip, false, &done);
+    return error;
+}
+
+int sfs_orphan_free(struct sfs_inode *ip)
+{
+    bool done = false;
+    int error = 0;
+
+    while (!error && !done)
+        error = step(ip, true, &done);
     return error;
 }
 
@@ -172,7 +181,7 @@ int sfs_orphan_recover(struct sfs *fs)
         mutex_lock(&fs->alloc_lock);
         list_push_front(&fs->orphans, &ip->orphan_link);
         mutex_unlock(&fs->alloc_lock);
-        error = sfs_orphan_finish(ip);
+        error = ip->d.nlink > 0 ? sfs_orphan_truncate(ip) : sfs_orphan_free(ip);
         sfs_iput(ip);
         if (error)
             return error;

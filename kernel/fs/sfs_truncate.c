@@ -147,11 +147,13 @@ int sfs_truncate(struct sfs_inode *ip, uint64_t size)
     ip->d.size = size;
     ip->d.mtime = ip->d.ctime = ip->fs->env->now();
     error = sfs_shrink(&op, ip, (size + SFS_BLOCK - 1) / SFS_BLOCK, &done);
-    if (!error)
-        error = done ? sfs_orphan_remove(&op, ip) : sfs_orphan_add(&op, ip);
+    if (!error && !done)
+        error = sfs_orphan_add(&op, ip);
+    else if (!error && ip->d.nlink > 0)
+        error = sfs_orphan_remove(&op, ip); // an earlier truncation had failed half-way
     if (!error)
         error = sfs_update(&op, ip);
     mutex_unlock(&ip->lock);
     error = sfs_op_end(&op, error);
-    return error || done ? error : sfs_orphan_finish(ip);
+    return error || done ? error : sfs_orphan_truncate(ip);
 }
