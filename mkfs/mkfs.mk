@@ -3,7 +3,9 @@
 # format.
 
 MKFS_CFLAGS := -std=gnu17 -O2 -g -fno-strict-aliasing -Ikernel -Imkfs $(or $(WARNINGS),-Wall -Wextra)
-SFS_SRCS := $(wildcard kernel/fs/sfs_*.c kernel/fs/journal*.c) kernel/fs/buf.c kernel/fs/bdev.c
+SFS_SRCS := $(addprefix kernel/fs/,bdev.c buf.c journal.c journal_recover.c sfs_alloc.c sfs_attr.c \
+	sfs_bmap.c sfs_create.c sfs_dir.c sfs_inode.c sfs_mount.c sfs_orphan.c sfs_remove.c \
+	sfs_truncate.c)
 MKFS_SRCS := mkfs/mkfs.c mkfs/format.c mkfs/image.c mkfs/host.c kernel/lib/bitmap.c $(SFS_SRCS)
 FSCK_SRCS := mkfs/fsck.c $(wildcard mkfs/check*.c)
 
