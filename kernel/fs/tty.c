@@ -274,12 +274,14 @@ static int set_group(vaddr_t arg)
         err = check_background(SIGTTOU);
     if (err)
         return err;
+    // Asked before the lock is taken, which comes after those of processes.
+    bool ours = hooks->group_in_session(group, hooks->session());
     mutex_lock(&tty.lock);
     if (tty.session == 0 || tty.session != hooks->session())
         err = ENOTTY;
     else if (group < 0)
         err = EINVAL;
-    else if (!hooks->group_in_session(group, tty.session))
+    else if (!ours)
         err = EPERM;
     else
         tty.group = group;
