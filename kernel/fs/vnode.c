@@ -17,6 +17,7 @@ void vnode_init(struct vnode *v, enum vnode_type type, const struct vnode_ops *o
                 struct mount *mount, void *data, uint64_t ino)
 {
     vm_object_init(&v->object, &vnode_pager_ops, "vnode object");
+    v->object.nrefs = 0; // the vnode counts
     rw_init(&v->lock, "vnode", LOCK_VNODE, LOCK_NESTED);
     v->ops = ops;
     v->type = type;
