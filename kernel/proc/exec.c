@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// execve: finding the file, following scripts, and the change of address spaces.
+#include "proc/exec.h"
+
+#include "amd64/pmap.h"
+#include "amd64/trapframe.h"
+#include "amd64/usercopy.h"
+#include "fs/file.h"
+#include "fs/vnode.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "vm/vm_space.h"
+
+#define HEAD_BYTES  256         // of the file: ELF header and most program headers, or a #! line
+#define MAX_SCRIPTS 4           // scripts whose interpreters are scripts
+#define STACK_MAX   (64ul << 20)
+
+enum { S_IXANY = 0111 };
+
+// One exec on its way.
+struct exec {
+    struct vnode *dir;          // where relative paths start
+    const char *asked;          // the path that execve got
+    const char *path;           // of the program, or of the script followed last
+    struct vnode *file;         // the program, referenced
+    char head[HEAD_BYTES];      // its beginning
+    size_t head_len;
+    struct exec_args args;
+    struct vm_space *space;     // the new one
+    struct elf_image image;
+    char interpreter[HEAD_BYTES];   // a script's first line, taken apart
+    char script[HEAD_BYTES];    // the name of an interpreter that is a script itself
+};
+
+static int open_program(struct exec *x, const char *path)
+{
+    struct vattr va;
+
+    if (x->file)
+        vnode_unref(x->file);
+    x->file = NULL;
+    int err = namei(x->dir, path, NAMEI_FOLLOW, &x->file, NULL);
+    if (err)
+        return err;
+    if (x->file->type != VREG)
+        return EACCES;
+    err = vnode_getattr(x->file, &va);
+    if (!err && !(va.mode & S_IXANY))
+        err = EACCES;
+    if (!err && __atomic_load_n(&x->file->nwriters, __ATOMIC_RELAXED) > 0)
+        err = ETXTBSY;
+    if (!err)
+        err = vnode_read_kernel(x->file, x->head, sizeof(x->head), 0, &x->head_len);
+    return err;
+}
+
+static char *skip_blanks(char *p)
+{
+    while (*p == ' ' || *p == '\t')
+        p++;
+    return p;
+}
+
+static char *end_of_word(char *p)
+{
+    while (*p && *p != ' ' && *p != '\t')
+        p++;
+    return p;
+}
+
+// The head is a #! line: the interpreter takes the script's place, its name and at most one argument
+// come before the script's path.
+static int follow_script(struct exec *x)
+{
+    const char *strings[3];
+    unsigned n = 0;
+    size_t len = min(x->head_len, sizeof(x->interpreter) - 1);
+
+    memcpy(x->interpreter, x->head, len);
+    x->interpreter[len] = '\0';
+    char *newline = strchr(x->interpreter, '\n');
+    if (!newline && x->head_len == sizeof(x->head))
+        return ENOEXEC;         // the line is too long
+    if (newline)
+        *newline = '\0';
+    char *name = skip_blanks(x->interpreter + 2);
+    char *end = end_of_word(name);
+    char *arg = skip_blanks(end);
+    *end = '\0';
+    for (char *last = arg + strlen(arg); last > arg && (last[-1] == ' ' || last[-1] == '\t'); )
+        *--last = '\0';
+    if (*name == '\0')
+        return ENOEXEC;
+    strings[n++] = name;
+    if (*arg)
+        strings[n++] = arg;
+    strings[n++] = x->path;
+    int err = exec_args_prepend(&x->args, strings, n, true);
+    if (!err)
+        err = open_program(x, name);
+    strlcpy(x->script, name, sizeof(x->script));
+    x->path = x->script;
+    return err;
+}
+
+static int find_program(struct exec *x)
+{
+    int err = open_program(x, x->path);
+
+    for (unsigned n = 0; !err && x->head_len >= 2 && memcmp(x->head, "#!", 2) == 0; n++) {
+        if (n == MAX_SCRIPTS)
+            return ELOOP;
+        err = follow_script(x);
+    }
+    return err;
+}
+
+// The new address space with everything mapped, nothing of it touched yet.
+static int prepare_space(struct exec *x)
+{
+    uint64_t limit = process_current()->limits[RLIMIT_STACK].cur;
+
+    x->space = vm_space_create();
+    if (!x->space)
+        return ENOMEM;
+    int err = elf_load(x->file, x->head, x->head_len, x->space, &x->image);
+    if (!err)
+        err = vm_stack_map(x->space, STACK_TOP, page_trunc(min(limit, STACK_MAX)));
+    x->space->brk_start = x->space->brk_end = x->image.end_va;
+    return err;
+}
+
+// The point of no return: the process changes over to x's space and program.
+static void change_over(struct exec *x, const char *comm)
+{
+    struct thread *t = thread_current();
+    struct process *p = t->proc;
+
+    mutex_lock(&p->lock);
+    struct vm_space *old_space = p->space;
+    struct vnode *old_exe = p->exe;
+    p->space = x->space;
+    p->exe = x->file;
+    sched_load_space(p->space->pmap);
+    strlcpy(p->comm, comm, sizeof(p->comm));
+    mutex_unlock(&p->lock);
+    x->space = NULL;
+    x->file = NULL;
+    thread_set_name(t, comm);
+    t->clear_tid_va = t->robust_list_va = 0;
+    vfork_release(p);
+    if (old_space) {
+        sched_unload_space(old_space->pmap);
+        vm_space_unref(old_space);
+    }
+    if (old_exe)
+        vnode_unref(old_exe);
+    fdtable_close_on_exec(p->files);
+    signal_exec(p);
+}
+
+// In the loaded new space: zeroes, stack, registers.
+static int fill_space(struct exec *x)
+{
+    struct thread *t = thread_current();
+    vaddr_t sp = 0;
+    int err = 0;
+
+    for (unsigned i = 0; i < x->image.nclear && !err; i++)
+        err = clear_user(x->image.clear[i].va, x->image.clear[i].len);
+    if (!err)
+        err = exec_build_stack(&x->args, &x->image, x->asked, &sp);
+    struct trapframe *tf = context_reset(&t->context);
+    tf->rip = x->image.entry_va;
+    tf->rsp = sp;
+    return err;
+}
+
+static const char *last_component(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static int execute(struct exec *x)
+{
+    struct process *p = process_current();
+    int err = find_program(x);
+
+    if (!err)
+        err = prepare_space(x);
+    if (!err)
+        err = process_single_thread();
+    if (err)
+        return err;
+    change_over(x, last_component(x->asked));
+    mutex_lock(&proc_tree_lock);
+    p->execed = true;
+    p->exit_signal = p->exit_signal ? SIGCHLD : 0;
+    mutex_unlock(&proc_tree_lock);
+    if (fill_space(x) != 0)
+        signal_kill_group(p, W_SIGNALED(SIGKILL));
+    return 0;
+}
+
+static void clean_up(struct exec *x)
+{
+    if (x->file)
+        vnode_unref(x->file);
+    if (x->space)
+        vm_space_unref(x->space);
+    exec_args_free(&x->args);
+}
+
+int exec_user(struct vnode *dir, const char *path, vaddr_t argv_va, vaddr_t envp_va)
+{
+    struct exec x = {.dir = dir, .asked = path, .path = path};
+    int err = exec_args_from_user(&x.args, argv_va, envp_va);
+
+    if (err)
+        return err;
+    err = execute(&x);
+    clean_up(&x);
+    return err;
+}
+
+int exec_kernel(const char *path, const char *const *argv, const char *const *envp)
+{
+    struct exec x = {.dir = root_vnode, .asked = path, .path = path};
+    int err = exec_args_from_kernel(&x.args, argv, envp);
+
+    if (err)
+        return err;
+    err = execute(&x);
+    clean_up(&x);
+    return err;
+}

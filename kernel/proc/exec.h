@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Running a program: static ELF files, also position-independent ones, and #! scripts. Everything
+// that can fail is done in a new address space before the old one goes; what fails after that
+// kills the process.
+//
+// Locks: none held on entry; may sleep.
+#pragma once
+
+#include "lib/types.h"
+
+struct vm_space;
+struct vnode;
+
+#define ARG_BYTES_MAX (128u << 10)  // of argv and envp together, terminators included
+
+// execve: path is kernel memory, the vectors are in user memory. On success the running thread's frame is
+// the new program's. ENOENT, EACCES, ENOEXEC, E2BIG, ENOMEM, ETXTBSY, EFAULT and what namei returns.
+int exec_user(struct vnode *dir, const char *path, vaddr_t argv_va, vaddr_t envp_va);
+
+// The same with everything in kernel memory, for init.
+int exec_kernel(const char *path, const char *const *argv, const char *const *envp);
+
+// ---- execargs.c: the strings on their way ----
+
+// argv's strings, then envp's, each with its terminator, in a buffer of kmem_map that starts small.
+struct exec_args {
+    char *buf;
+    size_t size;                // of buf
+    size_t len;                 // used
+    size_t env_at;              // where envp's strings start
+    unsigned argc, envc;
+};
+
+int exec_args_from_user(struct exec_args *a, vaddr_t argv_va, vaddr_t envp_va);
+int exec_args_from_kernel(struct exec_args *a, const char *const *argv, const char *const *envp);
+void exec_args_free(struct exec_args *a);
+// Puts strings before argv's first one (drop: in its place), as a script needs: E2BIG, ENOMEM.
+int exec_args_prepend(struct exec_args *a, const char *const *strings, unsigned n, bool drop_first);
+
+// ---- elf.c: what is in the file ----
+
+struct elf_image {
+    vaddr_t entry_va;
+    vaddr_t phdr_va;            // AT_PHDR
+    unsigned phnum;
+    vaddr_t end_va;             // behind the highest segment: the heap starts there
+    struct elf_clear {          // the ends of file pages that must be zeroed, once the space is loaded
+        vaddr_t va;
+        size_t len;
+    } clear[8];
+    unsigned nclear;
+};
+
+// Maps the program v, whose first bytes are `head', into vs. ENOEXEC, ENOMEM, EINVAL, EIO.
+int elf_load(struct vnode *v, const char *head, size_t head_len, struct vm_space *vs,
+             struct elf_image *image);
+
+// ---- execstack.c: what the program finds on its stack ----
+
+#define STACK_TOP (0x7ffffffff000ul)
+
+// Writes strings, vectors and the auxiliary vector below STACK_TOP of the loaded space; *sp is where the
+// program's stack pointer starts. EFAULT.
+int exec_build_stack(const struct exec_args *a, const struct elf_image *image, const char *path,
+                     vaddr_t *sp);

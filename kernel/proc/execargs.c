@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Exec's arguments in kernel memory. Most fit in one page, so the buffer starts that small; when it does
+// not do, one of the full size takes its place. Both come from the bounded kmem_map: when many
+// programs start at once, some wait or get ENOMEM.
+#include "amd64/usercopy.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "proc/exec.h"
+#include "vm/kmem.h"
+
+static int start(struct exec_args *a)
+{
+    *a = (struct exec_args){.size = PAGE_SIZE};
+    a->buf = kmem_alloc(kmem_map, a->size, 0, KM_WAITOK);
+    return a->buf ? 0 : ENOMEM;
+}
+
+void exec_args_free(struct exec_args *a)
+{
+    if (a->buf)
+        kmem_free(kmem_map, a->buf, a->size);
+    a->buf = NULL;
+}
+
+static int grow(struct exec_args *a)
+{
+    if (a->size == ARG_BYTES_MAX)
+        return E2BIG;
+    char *bigger = kmem_alloc(kmem_map, ARG_BYTES_MAX, 0, KM_WAITOK);
+    if (!bigger)
+        return ENOMEM;
+    memcpy(bigger, a->buf, a->len);
+    kmem_free(kmem_map, a->buf, a->size);
+    a->buf = bigger;
+    a->size = ARG_BYTES_MAX;
+    return 0;
+}
+
+static int add_user(struct exec_args *a, vaddr_t string_va)
+{
+    for (;;) {
+        size_t len;
+        int err = copyinstr(a->buf + a->len, string_va, a->size - a->len, &len);
+        if (err == 0) {
+            a->len += len + 1;
+            return 0;
+        }
+        if (err == ENAMETOOLONG)
+            err = grow(a);
+        if (err)
+            return err;
+    }
+}
+
+static int add_kernel(struct exec_args *a, const char *string)
+{
+    size_t len = strlen(string) + 1;
+
+    while (len > a->size - a->len) {
+        int err = grow(a);
+        if (err)
+            return err;
+    }
+    memcpy(a->buf + a->len, string, len);
+    a->len += len;
+    return 0;
+}
+
+static int add_user_vector(struct exec_args *a, vaddr_t vector_va, unsigned *count)
+{
+    vaddr_t string_va;
+
+    for (*count = 0; vector_va; (*count)++) {
+        int err = copyin(&string_va, vector_va + *count * sizeof(vaddr_t), sizeof(vaddr_t));
+        if (err == 0 && string_va == 0)
+            break;
+        if (err == 0)
+            err = add_user(a, string_va);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static int add_kernel_vector(struct exec_args *a, const char *const *vector, unsigned *count)
+{
+    for (*count = 0; vector[*count]; (*count)++) {
+        int err = add_kernel(a, vector[*count]);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+int exec_args_from_user(struct exec_args *a, vaddr_t argv_va, vaddr_t envp_va)
+{
+    int err = start(a);
+
+    if (!err)
+        err = add_user_vector(a, argv_va, &a->argc);
+    // As Linux does since 5.18: a program always has a name.
+    if (!err && a->argc == 0) {
+        err = add_kernel(a, "");
+        a->argc = 1;
+    }
+    a->env_at = a->len;
+    if (!err)
+        err = add_user_vector(a, envp_va, &a->envc);
+    if (err)
+        exec_args_free(a);
+    return err;
+}
+
+int exec_args_from_kernel(struct exec_args *a, const char *const *argv, const char *const *envp)
+{
+    int err = start(a);
+
+    if (!err)
+        err = add_kernel_vector(a, argv, &a->argc);
+    a->env_at = a->len;
+    if (!err)
+        err = add_kernel_vector(a, envp, &a->envc);
+    if (err)
+        exec_args_free(a);
+    return err;
+}
+
+int exec_args_prepend(struct exec_args *a, const char *const *strings, unsigned n, bool drop_first)
+{
+    size_t added = 0, dropped = drop_first ? strlen(a->buf) + 1 : 0;
+
+    for (unsigned i = 0; i < n; i++)
+        added += strlen(strings[i]) + 1;
+    while (a->len - dropped + added > a->size) {
+        int err = grow(a);
+        if (err)
+            return err;
+    }
+    memmove(a->buf + added, a->buf + dropped, a->len - dropped);
+    char *to = a->buf;
+    for (unsigned i = 0; i < n; i++) {
+        size_t len = strlen(strings[i]) + 1;
+        memcpy(to, strings[i], len);
+        to += len;
+    }
+    a->len += added - dropped;
+    a->env_at += added - dropped;
+    a->argc += n - drop_first;
+    return 0;
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What the traps mean for processes: page faults are resolved, exceptions become signals, and
+// before each return to user mode pending work is done. These are the machine layer's hooks.
+#include "amd64/context.h"
+#include "amd64/trap.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "vm/vm_fault.h"
+#include "vm/vm_space.h"
+
+// No memory can be had for a page that p needs to go on.
+static void kill_for_memory(struct process *p)
+{
+    kprintf("out of memory: process %d (%s) is killed\n", p->pid, p->comm);
+    signal_kill_group(p, W_SIGNALED(SIGKILL));
+}
+
+static int page_fault(struct trapframe *tf, vaddr_t va, unsigned error)
+{
+    struct process *p = process_current();
+    vm_prot_t access = error & PF_FETCH ? PROT_EXEC : error & PF_WRITE ? PROT_WRITE : PROT_READ;
+
+    (void)tf;
+    if (!p || !p->space)
+        return EFAULT;
+    int err = vm_fault(&p->space->map, va, access);
+    if (err == ENOMEM)
+        kill_for_memory(p);
+    return err;
+}
+
+static void page_fault_signal(vaddr_t va, int err)
+{
+    switch (err) {
+    case ENOMEM:    // killed already
+    case EINTR:     // being killed
+        return;
+    case EACCES:
+        signal_fault(SIGSEGV, SEGV_ACCERR, va);
+        return;
+    case ENXIO:
+    case EIO:
+    case ENOSPC:
+        signal_fault(SIGBUS, BUS_ADRERR, va);
+        return;
+    default:
+        signal_fault(SIGSEGV, SEGV_MAPERR, va);
+    }
+}
+
+static int simd_code(void)
+{
+    struct fpu_state fpu;
+    uint32_t mxcsr;
+
+    context_save_fpu(&fpu);
+    __builtin_memcpy(&mxcsr, &fpu.fxsave[24], sizeof(mxcsr));
+    uint32_t raised = mxcsr & ~(mxcsr >> 7) & 0x3f;     // flags whose mask bit is clear
+    if (raised & 1)
+        return FPE_FLTINV;
+    if (raised & 4)
+        return FPE_FLTDIV;
+    if (raised & 8)
+        return FPE_FLTOVF;
+    return raised & 0x12 ? FPE_FLTUND : FPE_FLTRES;
+}
+
+static void exception(struct trapframe *tf, vaddr_t va, int err)
+{
+    struct thread *t = thread_current();
+
+    t->trap_no = (unsigned)tf->vector;
+    t->trap_error = (unsigned)tf->error;
+    t->trap_addr = va;
+    switch (tf->vector) {
+    case TRAP_PAGE_FAULT:
+        page_fault_signal(va, err);
+        return;
+    case TRAP_DIVIDE:
+        signal_fault(SIGFPE, FPE_INTDIV, tf->rip);
+        return;
+    case TRAP_DEBUG:
+        signal_fault(SIGTRAP, TRAP_TRACE, tf->rip);
+        return;
+    case TRAP_BREAKPOINT:
+        signal_fault(SIGTRAP, SI_KERNEL, 0);
+        return;
+    case TRAP_INVALID_OPCODE:
+        signal_fault(SIGILL, ILL_ILLOPN, tf->rip);
+        return;
+    case TRAP_FPU:
+    case TRAP_SIMD:
+        signal_fault(SIGFPE, simd_code(), tf->rip);
+        return;
+    case TRAP_STACK:
+        signal_fault(SIGBUS, SI_KERNEL, 0);
+        return;
+    case TRAP_ALIGNMENT:
+        signal_fault(SIGBUS, BUS_ADRALN, 0);
+        return;
+    default:
+        signal_fault(SIGSEGV, SI_KERNEL, 0);
+    }
+}
+
+static void user_return(struct trapframe *tf)
+{
+    struct thread *t = thread_current();
+
+    if (this_cpu()->need_resched)
+        sched_yield();
+    if (__builtin_expect(__atomic_load_n(&t->work, __ATOMIC_ACQUIRE) != 0, 0))
+        signal_user_return(t, tf);
+}
+
+void faults_init(void)
+{
+    trap_ops.page_fault = page_fault;
+    trap_ops.exception = exception;
+    trap_ops.tick = timer_interrupt;
+    trap_ops.user_return = user_return;
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// fork, vfork and clone. A thread, or a process with one thread, is built completely before
+// anybody can see it; every failure takes back what was built and leaves nothing.
+#include "amd64/trapframe.h"
+#include "amd64/usercopy.h"
+#include "fs/file.h"
+#include "fs/vnode.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mem/memlayout.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "sync/waitq.h"
+#include "vm/vm_space.h"
+
+enum {
+    CSIGNAL = 0xff, CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800,
+    CLONE_PTRACE = 0x2000, CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000, CLONE_THREAD = 0x10000,
+    CLONE_NEWNS = 0x20000, CLONE_SYSVSEM = 0x40000, CLONE_SETTLS = 0x80000,
+    CLONE_PARENT_SETTID = 0x100000, CLONE_CHILD_CLEARTID = 0x200000, CLONE_DETACHED = 0x400000,
+    CLONE_UNTRACED = 0x800000, CLONE_CHILD_SETTID = 0x1000000,
+};
+#define THREAD_FLAGS                                                                               \
+    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
+#define KNOWN_FLAGS                                                                                \
+    (CSIGNAL | THREAD_FLAGS | CLONE_VFORK | CLONE_SETTLS | CLONE_PARENT_SETTID |                   \
+     CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID)
+
+static int check_flags(const struct clone_args *args)
+{
+    uint64_t f = args->flags;
+
+    if (f & ~(uint64_t)KNOWN_FLAGS)
+        return EINVAL;
+    if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
+        return EINVAL;
+    if ((f & CLONE_SIGHAND) && !(f & CLONE_VM))
+        return EINVAL;
+    // What threads share they share as one process; only whole threads can share it.
+    if ((f & CLONE_SIGHAND) && !(f & CLONE_THREAD))
+        return EINVAL;
+    if ((f & CLONE_THREAD) && (f & (CLONE_FS | CLONE_FILES)) != (CLONE_FS | CLONE_FILES))
+        return EINVAL;
+    if ((f & CLONE_SETTLS) && args->tls >= USER_MAX)
+        return EPERM;
+    return 0;
+}
+
+// Runs first in a child that asked for its id in its own memory. Linux ignores a bad address.
+static void store_own_id(void *tid_va)
+{
+    const int tid = thread_current()->tid;
+
+    (void)copyout((vaddr_t)tid_va, &tid, sizeof(tid));
+}
+
+// A new thread of proc as a copy of the running one, with what the arguments change.
+static struct thread *new_thread(struct process *proc, const struct clone_args *args)
+{
+    struct thread *self = thread_current();
+    struct thread *t = thread_create(proc, self->comm, NULL, NULL);
+
+    if (!t)
+        return NULL;
+    struct trapframe *tf = thread_frame(t);
+    tf->rax = 0;
+    if (args->stack_va)
+        tf->rsp = args->stack_va;
+    if (args->flags & CLONE_SETTLS)
+        t->context.fs_base = args->tls;
+    if (args->flags & CLONE_CHILD_CLEARTID)
+        t->clear_tid_va = args->child_tid_va;
+    if (args->flags & CLONE_CHILD_SETTID) {
+        t->main = store_own_id;
+        t->main_arg = (void *)args->child_tid_va;
+    }
+    t->blocked = self->blocked;
+    if (!(args->flags & CLONE_VM) || (args->flags & CLONE_VFORK))
+        t->altstack = self->altstack;
+    return t;
+}
+
+static void set_id(struct thread *t, int id)
+{
+    t->tid = t->kctx.id = id;
+}
+
+static void store_parent_tid(const struct clone_args *args, int id)
+{
+    if (args->flags & CLONE_PARENT_SETTID)
+        (void)copyout(args->parent_tid_va, &id, sizeof(id));
+}
+
+static int clone_thread(const struct clone_args *args, int *child_id)
+{
+    struct process *p = process_current();
+    int id = process_new_id();
+
+    if (id == 0)
+        return EAGAIN;
+    struct thread *t = new_thread(p, args);
+    if (!t)
+        return ENOMEM;
+    set_id(t, id);
+    store_parent_tid(args, id);
+    spin_lock(&p->sig_lock);
+    bool dying = p->exiting || p->execing;
+    spin_unlock(&p->sig_lock);
+    if (dying) {
+        thread_discard(t);
+        return EAGAIN;
+    }
+    thread_join_process(t);
+    sched_start(t);
+    *child_id = id;
+    return 0;
+}
+
+// ---- processes ----
+
+static int copy_space_and_files(struct process *child, struct process *p, uint64_t flags)
+{
+    int err = 0;
+
+    if (flags & CLONE_VM) {
+        vm_space_ref(p->space);
+        child->space = p->space;
+    } else {
+        err = vm_space_fork(p->space, &child->space);
+    }
+    if (err)
+        return err;
+    if (flags & CLONE_FILES) {
+        fdtable_ref(p->files);
+        child->files = p->files;
+        return 0;
+    }
+    return fdtable_copy(p->files, &child->files);
+}
+
+static void copy_attributes(struct process *child, struct process *p)
+{
+    mutex_lock(&p->lock);
+    child->cwd = p->cwd;
+    vnode_ref(child->cwd);
+    child->exe = p->exe;
+    if (child->exe)
+        vnode_ref(child->exe);
+    memcpy(child->limits, p->limits, sizeof(child->limits));
+    memcpy(child->comm, p->comm, sizeof(child->comm));
+    child->umask = p->umask;
+    child->arg_start = p->arg_start;
+    child->arg_end = p->arg_end;
+    child->env_start = p->env_start;
+    child->env_end = p->env_end;
+    mutex_unlock(&p->lock);
+    spin_lock(&p->sig_lock);
+    memcpy(child->actions, p->actions, sizeof(child->actions));
+    spin_unlock(&p->sig_lock);
+}
+
+// A complete child but for its place in the table.
+static int build_child(const struct clone_args *args, struct process **out, struct thread **thread)
+{
+    struct process *p = process_current();
+    struct process *child = process_alloc();
+
+    if (!child)
+        return ENOMEM;
+    int err = copy_space_and_files(child, p, args->flags);
+    if (!err) {
+        copy_attributes(child, p);
+        *thread = new_thread(child, args);
+        err = *thread ? 0 : ENOMEM;
+    }
+    if (err) {
+        process_discard(child);
+        return err == EINTR ? ERESTART : err;
+    }
+    *out = child;
+    return 0;
+}
+
+// Sleeps until the child has execed or ended. The tree lock guards *done and the child's pointer
+// to it; the child is referenced.
+static void wait_for_vfork_child(struct process *child, struct waitq *wait, bool *done)
+{
+    int err = 0;
+
+    mutex_lock(&proc_tree_lock);
+    while (!*done && !err)
+        err = waitq_wait_mutex(wait, &proc_tree_lock, WAIT_KILLABLE, WAIT_FOREVER);
+    child->vfork_done = NULL;
+    mutex_unlock(&proc_tree_lock);
+    process_unref(child);
+}
+
+static int clone_process(const struct clone_args *args, int *child_id)
+{
+    struct process *p = process_current(), *child;
+    struct thread *t;
+    struct waitq wait;
+    bool vfork = args->flags & CLONE_VFORK, done = false;
+    int err = build_child(args, &child, &t);
+
+    if (err)
+        return err;
+    mutex_lock(&proc_tree_lock);
+    err = process_enter(child, p);
+    if (err) {
+        mutex_unlock(&proc_tree_lock);
+        thread_discard(t);
+        process_discard(child);
+        return err;
+    }
+    child->exit_signal = args->flags & CSIGNAL;
+    if (vfork) {
+        waitq_init(&wait, "vfork");
+        child->vfork_done = &done;
+        child->vfork_wait = &wait;
+        process_ref(child);
+    }
+    set_id(t, child->pid);
+    *child_id = child->pid;
+    thread_join_process(t);
+    mutex_unlock(&proc_tree_lock);
+    store_parent_tid(args, *child_id);
+    sched_start(t);
+    if (vfork)
+        wait_for_vfork_child(child, &wait, &done);
+    return 0;
+}
+
+int process_clone(const struct clone_args *args, int *child_id)
+{
+    int err = check_flags(args);
+
+    if (err)
+        return err;
+    return args->flags & CLONE_THREAD ? clone_thread(args, child_id) : clone_process(args, child_id);
+}
+
+void vfork_release(struct process *p)
+{
+    if (!p->vfork_done)
+        return;
+    mutex_lock(&proc_tree_lock);
+    if (p->vfork_done) {
+        *p->vfork_done = true;
+        waitq_wake_all(p->vfork_wait);
+        p->vfork_done = NULL;
+    }
+    mutex_unlock(&proc_tree_lock);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Job control: stopping and continuing a process. A stop is under way until all threads sleep in
+// signal_job_wait; then the parent is told. SIGCONT ends it at once; the first thread to wake
+// tells the parent.
+#include "proc/process.h"
+#include "proc/sigdeliver.h"
+#include "proc/thread.h"
+#include "sync/waitq.h"
+
+void signal_job_stop(struct process *p, int sig)
+{
+    if (p->exiting || p->stop != STOP_NONE)
+        return;
+    p->stop = STOP_UNDER_WAY;
+    p->stop_signal = sig;
+    p->nstopped = 0;
+    p->continued = false;
+    list_for_each(t, &p->threads, struct thread, link)
+        signal_give_work(t, WORK_STOP);
+}
+
+void signal_job_continue(struct process *p)
+{
+    if (p->stop == STOP_NONE)
+        return;
+    p->continued = p->stop == STOP_DONE;
+    p->stop = STOP_NONE;
+    waitq_wake_all(&p->stop_wait);
+}
+
+// If p is stopped (or continued) and the parent does not know: tells it. No lock held.
+static void tell_parent(struct process *p)
+{
+    mutex_lock(&proc_tree_lock);
+    spin_lock(&p->sig_lock);
+    bool continued = p->stop == STOP_NONE && p->continued;
+    bool stopped = p->stop == STOP_DONE;
+    int sig = p->stop_signal;
+    p->continued = false;
+    spin_unlock(&p->sig_lock);
+    if (stopped) {
+        p->wait_stopped = true;
+        p->wait_continued = false;
+        process_notify_parent(p, CLD_STOPPED, sig);
+    } else if (continued) {
+        p->wait_stopped = false;
+        p->wait_continued = true;
+        process_notify_parent(p, CLD_CONTINUED, SIGCONT);
+    }
+    mutex_unlock(&proc_tree_lock);
+}
+
+// sig_lock held: true if this completes a stop.
+static bool stop_completes(struct process *p)
+{
+    if (p->stop != STOP_UNDER_WAY || p->nstopped < p->nthreads)
+        return false;
+    p->stop = STOP_DONE;
+    return true;
+}
+
+void signal_job_thread_gone(struct process *p)
+{
+    spin_lock(&p->sig_lock);
+    bool completes = p->nthreads > 0 && stop_completes(p);
+    spin_unlock(&p->sig_lock);
+    if (completes)
+        tell_parent(p);
+}
+
+void signal_job_wait(struct thread *t)
+{
+    struct process *p = t->proc;
+
+    spin_lock(&p->sig_lock);
+    p->nstopped++;
+    if (stop_completes(p)) {
+        spin_unlock(&p->sig_lock);
+        tell_parent(p);
+        spin_lock(&p->sig_lock);
+    }
+    int err = 0;
+    while (p->stop != STOP_NONE && !p->exiting && !err)
+        err = waitq_wait_spin(&p->stop_wait, &p->sig_lock, WAIT_KILLABLE, WAIT_FOREVER);
+    if (p->nstopped > 0)
+        p->nstopped--;
+    __atomic_and_fetch(&t->work, ~(uint32_t)WORK_STOP, __ATOMIC_RELAXED);
+    bool tell = p->continued;
+    spin_unlock(&p->sig_lock);
+    if (tell)
+        tell_parent(p);
+}

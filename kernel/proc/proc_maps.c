@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// /proc/<pid>/maps. The entries are copied with the map locked, and printed afterwards, because
+// finding a file's path takes locks that come before the map's.
+#include "fs/vnode.h"
+#include "fs/vnode_pager.h"
+#include "lib/errno.h"
+#include "lib/printf.h"
+#include "proc/proc_files.h"
+#include "proc/process.h"
+#include "vm/slab.h"
+#include "vm/vm_space.h"
+
+struct row {
+    vaddr_t start_va, end_va;
+    uint64_t offset;
+    uint8_t prot;
+    bool shared, stack;
+    struct vnode *file;         // referenced, or NULL
+};
+
+struct rows {
+    struct row *row;
+    unsigned n, max;
+};
+
+struct vm_space *proc_space(struct process *p)
+{
+    mutex_lock(&p->lock);
+    struct vm_space *vs = p->space;
+    if (vs)
+        vm_space_ref(vs);
+    mutex_unlock(&p->lock);
+    return vs;
+}
+
+static void count_entry(const struct vm_map_entry *e, void *arg)
+{
+    (void)e;
+    ++*(unsigned *)arg;
+}
+
+static void copy_entry(const struct vm_map_entry *e, void *arg)
+{
+    struct rows *rows = arg;
+
+    if (rows->n == rows->max)
+        return;
+    struct row *r = &rows->row[rows->n++];
+    bool file = e->object && e->object->ops == &vnode_pager_ops;
+    *r = (struct row){.start_va = e->start_va, .end_va = e->end_va, .prot = e->prot,
+                      .shared = !(e->flags & ME_COW) && e->inherit == INHERIT_SHARE,
+                      .stack = e->flags & ME_STACK};
+    if (file) {
+        r->offset = e->offset;
+        r->file = container_of(e->object, struct vnode, object);
+        vnode_ref(r->file);
+    }
+}
+
+static void print_row(const struct row *r, const struct vm_space *vs, char *path,
+                      struct strbuf *out)
+{
+    const char *name = "";
+    struct vattr a = {0};
+
+    if (r->file) {
+        if (vnode_getattr(r->file, &a) == 0 && vnode_path(r->file, path, PATH_MAX) == 0)
+            name = path;
+    } else if (r->stack) {
+        name = "[stack]";
+    } else if (r->start_va >= vs->brk_start && r->end_va <= page_round(vs->brk_end)) {
+        name = "[heap]";
+    }
+    strbuf_printf(out, "%08lx-%08lx %c%c%c%c %08lx %02lx:%02lx %-26lu%s%s\n", r->start_va,
+                  r->end_va, r->prot & PROT_READ ? 'r' : '-', r->prot & PROT_WRITE ? 'w' : '-',
+                  r->prot & PROT_EXEC ? 'x' : '-', r->shared ? 's' : 'p', r->offset, a.dev >> 8,
+                  a.dev & 0xff, a.ino, *name ? " " : "", name);
+}
+
+static int print_maps(struct vm_space *vs, struct strbuf *out)
+{
+    struct rows rows = {0};
+    char *path = slab_alloc(PATH_MAX, 0);
+
+    vm_space_for_each(vs, count_entry, &rows.max);
+    rows.row = slab_alloc(max(rows.max, 1u) * sizeof(*rows.row), 0);
+    if (path && rows.row) {
+        vm_space_for_each(vs, copy_entry, &rows);
+        for (unsigned i = 0; i < rows.n; i++) {
+            print_row(&rows.row[i], vs, path, out);
+            if (rows.row[i].file)
+                vnode_unref(rows.row[i].file);
+        }
+    }
+    int err = path && rows.row ? 0 : ENOMEM;
+    slab_free(rows.row);
+    slab_free(path);
+    return err;
+}
+
+int proc_show_maps(int pid, struct strbuf *out)
+{
+    struct process *p = process_find(pid);
+
+    if (!p)
+        return ESRCH;
+    struct vm_space *vs = proc_space(p);
+    int err = vs ? print_maps(vs, out) : 0;
+    if (vs)
+        vm_space_unref(vs);
+    process_unref(p);
+    return err;
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The table of processes: ids, finding, references; making and taking apart.
+#include "proc/process.h"
+
+#include "amd64/clock.h"
+#include "fs/file.h"
+#include "fs/vnode.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "mem/pool.h"
+#include "proc/exec.h"
+#include "proc/thread.h"
+#include "vm/vm_space.h"
+
+#define HASH_SIZE  256
+#define STACK_SOFT (8ul << 20)
+#define FIRST_REUSED_ID 300     // after ids wrapped, as on Linux: the first ones stay daemons'
+
+struct mutex proc_tree_lock;
+struct process *init_process;
+
+static struct pool process_pool;
+static struct list all = LIST_INIT(all);        // (T) by pid
+static struct process *hash[HASH_SIZE];         // (T)
+static unsigned count;                          // (T)
+static int last_id;                             // (T)
+static bool ids_wrapped;                        // (T)
+
+void process_init(void)
+{
+    mutex_init(&proc_tree_lock, "process tree", LOCK_PROC_TREE, 0);
+    pool_init(&process_pool, "process", sizeof(struct process), 0, NULL);
+}
+
+// ---- ids ----
+
+static bool id_in_use(int id)
+{
+    list_for_each(p, &all, struct process, all_link) {
+        if (p->pid == id || p->pgid == id || p->sid == id)
+            return true;
+        bool found = false;
+        spin_lock(&p->sig_lock);
+        list_for_each(t, &p->threads, struct thread, link)
+            found |= t->tid == id;
+        spin_unlock(&p->sig_lock);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+// Tree lock held. Ids go up; once they have wrapped, each is checked.
+static int new_id(void)
+{
+    for (int tries = 0; tries < PID_MAX; tries++) {
+        if (++last_id >= PID_MAX) {
+            last_id = FIRST_REUSED_ID;
+            ids_wrapped = true;
+        }
+        if (!ids_wrapped || !id_in_use(last_id))
+            return last_id;
+    }
+    return 0;
+}
+
+int process_new_id(void)
+{
+    mutex_lock(&proc_tree_lock);
+    int id = new_id();
+    mutex_unlock(&proc_tree_lock);
+    return id;
+}
+
+// ---- finding ----
+
+struct process *process_current(void)
+{
+    return thread_current()->proc;
+}
+
+struct process *process_find_locked(int pid)
+{
+    KASSERT(mutex_held(&proc_tree_lock), "looking for %d without the lock", pid);
+    struct process *p = hash[(unsigned)pid % HASH_SIZE];
+
+    while (p && p->pid != pid)
+        p = p->hash_next;
+    return p;
+}
+
+struct process *process_find(int pid)
+{
+    mutex_lock(&proc_tree_lock);
+    struct process *p = process_find_locked(pid);
+    if (p)
+        process_ref(p);
+    mutex_unlock(&proc_tree_lock);
+    return p;
+}
+
+struct process *process_next(int pid)
+{
+    struct process *found = NULL;
+
+    mutex_lock(&proc_tree_lock);
+    list_for_each(p, &all, struct process, all_link) {
+        if (p->pid > pid) {
+            found = p;
+            process_ref(p);
+            break;
+        }
+    }
+    mutex_unlock(&proc_tree_lock);
+    return found;
+}
+
+struct process *process_after(struct process *p)
+{
+    return p->all_link.next == &all ? NULL : list_entry(p->all_link.next, struct process, all_link);
+}
+
+int process_last_id(void)
+{
+    return last_id;
+}
+
+unsigned process_count(void)
+{
+    return count;
+}
+
+unsigned process_for_group(int pgid, void (*fn)(struct process *p, void *arg), void *arg)
+{
+    const struct process *self = process_current();
+    unsigned n = 0;
+
+    mutex_lock(&proc_tree_lock);
+    list_for_each(p, &all, struct process, all_link) {
+        if (pgid == -1 ? p->pid == INIT_PID || p == self : p->pgid != pgid)
+            continue;
+        fn(p, arg);
+        n++;
+    }
+    mutex_unlock(&proc_tree_lock);
+    return n;
+}
+
+// ---- references ----
+
+void process_ref(struct process *p)
+{
+    __atomic_add_fetch(&p->nrefs, 1, __ATOMIC_RELAXED);
+}
+
+void process_unref(struct process *p)
+{
+    if (__atomic_sub_fetch(&p->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    KASSERT(list_empty(&p->threads) && !p->space && !p->files, "process %d freed in use", p->pid);
+    sigpending_flush(&p->pending, ~0ul);
+    pool_put(&process_pool, p);
+}
+
+// ---- making ----
+
+static void default_limits(struct rlimit *limits)
+{
+    for (unsigned i = 0; i < RLIMITS; i++)
+        limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+    limits[RLIMIT_STACK].cur = STACK_SOFT;
+    limits[RLIMIT_CORE].cur = 0;
+    limits[RLIMIT_NOFILE] = (struct rlimit){OPEN_MAX, OPEN_MAX};
+}
+
+static void alarm_rings(struct timer *t)
+{
+    struct process *p = container_of(t, struct process, alarm);
+    uint64_t interval = __atomic_load_n(&p->alarm_interval_ns, __ATOMIC_RELAXED);
+
+    signal_process(p, SIGALRM, NULL);
+    if (interval)
+        timer_set(t, t->deadline_ns + interval);
+}
+
+struct process *process_alloc(void)
+{
+    struct process *p = pool_get(&process_pool, PR_WAITOK | PR_ZERO);
+
+    if (!p)
+        return NULL;
+    p->nrefs = 1;
+    p->start_ns = clock_ns();
+    list_init(&p->all_link);
+    list_init(&p->children);
+    list_init(&p->sibling);
+    list_init(&p->threads);
+    mutex_init(&p->lock, "process", LOCK_PROC, 0);
+    spin_init(&p->sig_lock, "signals", LOCK_SIGNAL, 0);
+    waitq_init(&p->child_wait, "wait4");
+    waitq_init(&p->thread_wait, "exec");
+    waitq_init(&p->stop_wait, "stopped");
+    sigpending_init(&p->pending);
+    timer_init(&p->alarm, alarm_rings);
+    default_limits(p->limits);
+    p->umask = 022;
+    return p;
+}
+
+// Into the table, which is ordered by pid: nearly always at the end.
+static void insert(struct process *p)
+{
+    struct list *after = all.prev;
+
+    while (after != &all && list_entry(after, struct process, all_link)->pid > p->pid)
+        after = after->prev;
+    list_insert_between(&p->all_link, after, after->next);
+    struct process **slot = &hash[(unsigned)p->pid % HASH_SIZE];
+    p->hash_next = *slot;
+    *slot = p;
+    count++;
+}
+
+int process_enter(struct process *p, struct process *parent)
+{
+    KASSERT(mutex_held(&proc_tree_lock), "entering a process without the lock");
+    p->pid = new_id();
+    if (p->pid == 0)
+        return EAGAIN;
+    p->parent = parent;
+    if (parent) {
+        p->ppid = parent->pid;
+        p->pgid = parent->pgid;
+        p->sid = parent->sid;
+        list_push_back(&parent->children, &p->sibling);
+    } else {
+        p->pgid = p->sid = 0;
+    }
+    insert(p);
+    return 0;
+}
+
+void process_remove(struct process *p)
+{
+    KASSERT(mutex_held(&proc_tree_lock), "removing process %d without the lock", p->pid);
+    struct process **slot = &hash[(unsigned)p->pid % HASH_SIZE];
+
+    while (*slot != p)
+        slot = &(*slot)->hash_next;
+    *slot = p->hash_next;
+    list_remove(&p->all_link);
+    list_remove(&p->sibling);
+    count--;
+}
+
+// ---- resources ----
+
+void process_release_resources(struct process *p)
+{
+    mutex_lock(&p->lock);
+    struct vm_space *space = p->space;
+    struct fdtable *files = p->files;
+    struct vnode *cwd = p->cwd, *exe = p->exe;
+    p->space = NULL;
+    p->files = NULL;
+    p->cwd = p->exe = NULL;
+    mutex_unlock(&p->lock);
+
+    if (files)
+        fdtable_unref(files);
+    if (space) {
+        sched_unload_space(space->pmap);
+        vm_space_unref(space);
+    }
+    if (cwd)
+        vnode_unref(cwd);
+    if (exe)
+        vnode_unref(exe);
+}
+
+void process_discard(struct process *p)
+{
+    process_release_resources(p);
+    process_unref(p);
+}
+
+struct vnode *process_cwd(struct process *p)
+{
+    mutex_lock(&p->lock);
+    struct vnode *v = p->cwd;
+    if (v)
+        vnode_ref(v);
+    mutex_unlock(&p->lock);
+    return v;
+}
+
+void process_set_cwd(struct process *p, struct vnode *v)
+{
+    mutex_lock(&p->lock);
+    struct vnode *old = p->cwd;
+    p->cwd = v;
+    mutex_unlock(&p->lock);
+    if (old)
+        vnode_unref(old);
+}
+
+// ---- init ----
+
+// Descriptors 0, 1 and 2: the console.
+static int open_console(struct process *p)
+{
+    struct file *f;
+    int fd, err = file_open(root_vnode, "/dev/console", O_RDWR, 0, &f);
+
+    if (err)
+        return err;
+    for (unsigned i = 0; i < 3 && !err; i++) {
+        file_ref(f);
+        err = fdtable_install(p->files, f, 0, false, &fd);
+    }
+    file_unref(f);
+    return err;
+}
+
+// The first program, on its own stack.
+static void run_init(void *arg)
+{
+    const char *path = arg;
+    int console_err = open_console(process_current());
+
+    if (console_err)
+        kprintf("init has no console: error %d\n", console_err);
+    const char *argv[] = {path, NULL}, *envp[] = {"HOME=/", "TERM=linux", "PATH=/bin", NULL};
+    int err = exec_kernel(path, argv, envp);
+
+    if (err)
+        panic("cannot run %s: error %d", path, err);
+}
+
+int process_start_init(const char *path)
+{
+    struct process *p = process_alloc();
+
+    if (!p)
+        return ENOMEM;
+    int err = fdtable_create(&p->files);
+    struct thread *t = err ? NULL : thread_create(p, "init", run_init, (void *)path);
+    if (!t) {
+        process_discard(p);
+        return ENOMEM;
+    }
+    vnode_ref(root_vnode);
+    p->cwd = root_vnode;
+    mutex_lock(&proc_tree_lock);
+    process_enter(p, NULL);
+    KASSERT(p->pid == INIT_PID, "init is process %d", p->pid);
+    p->pgid = p->sid = 0;
+    init_process = p;
+    t->tid = t->kctx.id = p->pid;
+    thread_join_process(t);
+    mutex_unlock(&proc_tree_lock);
+    sched_start(t);
+    return 0;
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Processes: an address space, descriptors, directories, signal actions, and threads; their
+// family tree, process groups and sessions. A process lives until its parent has waited for it;
+// other uses hold a reference.
+//
+// Locks: (T) proc_tree_lock, a mutex, guards the table of processes and the family relations; (p) the
+// process's mutex guards what its threads change and others read; (g) its sig_lock, a spinlock,
+// signals and the list of threads; (a) atomic; (!) constant. Order: proc lock, tree lock, sig_lock.
+#pragma once
+
+#include "lib/list.h"
+#include "lib/types.h"
+#include "proc/signal.h"
+#include "proc/timer.h"
+#include "sync/mutex.h"
+#include "sync/spinlock.h"
+#include "sync/waitq.h"
+
+struct fdtable;
+struct thread;
+struct trapframe;
+struct vm_space;
+struct vnode;
+
+#define PID_MAX 32768           // ids are below this, as on Linux
+#define INIT_PID 1
+
+struct rlimit {
+    uint64_t cur, max;
+};
+enum { RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE, RLIMIT_RSS, RLIMIT_NPROC,
+       RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS, RLIMITS = 16 };
+#define RLIM_INFINITY (~0ul)
+
+// Times and counts that wait4 and getrusage report.
+struct usage {
+    uint64_t user_ns, sys_ns;
+};
+
+enum stop_state { STOP_NONE, STOP_UNDER_WAY, STOP_DONE };
+
+struct process {
+    int pid;                    // (!)
+    uint32_t nrefs;             // (a) the table's, each thread's, and passing ones
+    struct list all_link;       // (T) in the table, by pid
+    struct process *hash_next;  // (T)
+
+    // The family.
+    struct process *parent;     // (T)
+    int ppid;                   // (T) written; read anywhere
+    struct list children;       // (T)
+    struct list sibling;        // (T)
+    int pgid, sid;              // (T) written; read anywhere
+    int exit_signal;            // (T) what the parent gets at the end, or 0
+    bool zombie;                // (T)
+    bool execed;                // (T) for setpgid
+    int exit_status;            // (T) wait4's, when zombie
+    bool wait_stopped;          // (T) a stop that the parent has not yet been told by wait4
+    bool wait_continued;        // (T)
+    struct usage children_usage;    // (T) of those waited for
+    struct waitq child_wait;    // its own wait4 calls
+    bool *vfork_done;           // (T) the parent that waits, or NULL: set and woken at exec and exit
+    struct waitq *vfork_wait;   // (T)
+
+    // Resources. Read without the lock by the process's own threads where only a lone thread
+    // changes them (space, files).
+    struct mutex lock;
+    struct vm_space *space;     // (p) NULL: gone
+    struct fdtable *files;      // (p) NULL: gone
+    struct vnode *cwd, *exe;    // (p)
+    uint32_t umask;             // (a)
+    struct rlimit limits[RLIMITS];  // (p)
+    char comm[16];              // (p) written; read anywhere
+    uint64_t start_ns;          // (!)
+    vaddr_t arg_start, arg_end; // (p) for /proc/<pid>/cmdline
+    vaddr_t env_start, env_end; // (p)
+    uint64_t alarm_ns;          // (p) itimer: next expiry, monotonic; 0: off
+    uint64_t alarm_interval_ns; // (a)
+    struct timer alarm;         // (p)
+
+    // Signals and threads.
+    struct spinlock sig_lock;
+    struct list threads;        // (g) struct thread.link, oldest first
+    unsigned nthreads;          // (g) written; read anywhere
+    struct waitq thread_wait;   // exec waits for the other threads' end
+    struct thread *execing;     // (g) the only one to survive, or NULL
+    struct sigaction actions[NSIG]; // (g)
+    struct sigpending pending;  // (g)
+    bool exiting;               // (g) all threads are to end, or have
+    int group_status;           // (g) with this wait status; the first thread's if it just ends
+    enum stop_state stop;       // (g)
+    int stop_signal;            // (g)
+    unsigned nstopped;          // (g) threads that sleep in the stop
+    bool continued;             // (g) a complete stop ended, and the parent does not know
+    struct waitq stop_wait;
+    struct usage dead_usage;    // (g) of its threads that ended
+};
+
+extern struct mutex proc_tree_lock;
+extern struct process *init_process;    // (T) pid 1; constant once it runs
+
+void process_init(void);
+
+// ---- finding; the references are the caller's to drop ----
+
+struct process *process_current(void);          // no reference
+struct process *process_find(int pid);          // NULL: none; zombies included
+struct process *process_find_locked(int pid);   // tree lock held; no reference
+struct process *process_next(int pid);          // the lowest pid above
+struct process *process_after(struct process *p);   // next in the table; tree lock held; no reference
+void process_ref(struct process *p);
+void process_unref(struct process *p);
+unsigned process_count(void);
+int process_last_id(void);                      // handed out most recently
+
+// Calls fn for each process of the group (pgid), or each that the caller may signal but init and
+// itself (pgid -1); returns how many. The tree lock is taken.
+unsigned process_for_group(int pgid, void (*fn)(struct process *p, void *arg), void *arg);
+
+// ---- making ----
+
+// An empty process, not yet in the table; NULL: no memory.
+struct process *process_alloc(void);
+// Gives it an id and puts it into the table and the family (parent NULL: init). EAGAIN: no ids
+// left. Tree lock held.
+int process_enter(struct process *p, struct process *parent);
+void process_remove(struct process *p);         // out of both; tree lock held
+// Undoes process_alloc of a process that was never entered, with whatever resources it got.
+void process_discard(struct process *p);
+// Gives back space, files, directories; nobody else uses them any more.
+void process_release_resources(struct process *p);
+int process_new_id(void);                       // for a further thread; 0: none left
+
+// The current directory, referenced.
+struct vnode *process_cwd(struct process *p);
+void process_set_cwd(struct process *p, struct vnode *v);   // takes the reference over
+
+// Starts init: a process that runs path. Called once, from a kernel thread.
+int process_start_init(const char *path);
+
+// ---- fork.c ----
+
+struct clone_args {
+    uint64_t flags;             // Linux's CLONE_* and the exit signal in the low byte
+    vaddr_t stack_va;           // 0: as the parent's
+    vaddr_t parent_tid_va, child_tid_va, tls;
+};
+// 0 with the child's id; Linux's errors.
+int process_clone(const struct clone_args *args, int *child_id);
+
+// ---- exit.c ----
+
+// Ends the running thread; the last one ends the process. No locks held. Never needs memory.
+_Noreturn void thread_exit(int status);
+// Ends the process with this wait status.
+_Noreturn void process_exit(int status);
+// Makes the running thread the only one; EINTR if the process is being killed.
+int process_single_thread(void);
+void vfork_release(struct process *p);          // exec and exit: the parent may go on
+
+// Wait status words.
+#define W_EXITED(code)  (((code)&0xff) << 8)
+#define W_SIGNALED(sig) ((sig)&0x7f)
+#define W_STOPPED(sig)  ((sig) << 8 | 0x7f)
+#define W_CONTINUED     0xffff
+
+// ---- wait.c ----
+
+enum { WNOHANG = 1, WUNTRACED = 2, WEXITED = 4, WCONTINUED = 8, WNOWAIT = 0x01000000,
+       WNOTHREAD = 0x20000000, WALL = 0x40000000, WCLONE = (int)0x80000000 };
+enum { P_ALL, P_PID, P_PGID, P_PIDFD };
+
+struct wait_result {
+    int pid;                    // 0: WNOHANG and nothing to report
+    int status;
+    struct usage usage;
+};
+// Waits for a child: which by type and id; options WEXITED, WUNTRACED, WCONTINUED, WNOHANG, WNOWAIT.
+int process_wait(int type, int id, int options, struct wait_result *result);
+
+// p, a zombie, has ended: tells the parent; goes at once if that does not care. Tree lock held.
+void process_report_end(struct process *p);
+// Tells p's parent that p stopped, continued or ended; tree lock held.
+void process_notify_parent(struct process *p, int code, int status);
+
+void process_usage(struct process *p, struct usage *u);     // of all its threads so far
+void thread_usage(const struct thread *t, struct usage *u);
+
+void faults_init(void);                         // faults.c: registers the traps' hooks
+
+// ---- session.c ----
+
+int process_setpgid(int pid, int pgid);
+int process_setsid(int *sid);
+void session_init(void);                        // registers the terminal's hooks
+// Nobody in the group has a parent outside of it in its session: nobody can continue it. `but_for' does not
+// count. Tree lock held.
+bool process_group_orphaned(int pgid, const struct process *but_for);
+// p is ending: groups that this orphans and that have stopped processes get SIGHUP and SIGCONT. Tree
+// lock held.
+void session_process_ends(struct process *p);

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The scheduler: run queues, the switch, waiting and waking. See sched.h for the rules.
+//
+// No wake-up is lost: a thread checks wake_pending and its work, and becomes BLOCKED, under its
+// queue's lock, which is held until it is off the CPU; a waker takes the same lock. So it finds
+// the thread BLOCKED with its registers saved, or not blocked yet: then it leaves wake_pending.
+#include "proc/sched.h"
+
+#include "amd64/cpu.h"
+#include "amd64/intr.h"
+#include "amd64/pmap.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "proc/timer.h"
+#include "sync/irq.h"
+#include "sync/spinlock.h"
+#include "sync/waitq.h"
+#include "vm/vm_space.h"
+
+#define SLICE_TICKS 2
+
+struct runq {
+    struct spinlock lock;           // guards the rest, and the threads of this queue
+    struct list ready;              // struct thread.run_link
+    unsigned nready;                // on `ready'; read by others without the lock
+    struct thread *current;
+    struct thread *previous;        // switched away from last; valid until the switch is over
+    struct thread idle;
+    struct pmap *loaded;            // user page tables in the CPU, or NULL; this CPU's own
+    bool unload;                    // (a) `loaded' is to be given up when idle
+    uint64_t switches;
+};
+
+#define RUNQ_INIT {.lock = SPINLOCK_INIT("run queue", LOCK_SCHED, LOCK_NESTED)}
+static struct runq runqs[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = RUNQ_INIT};
+static uint64_t idle_cpus;          // (a) bit per CPU that halts or is about to
+
+static inline struct runq *this_runq(void)
+{
+    return &runqs[this_cpu()->id];
+}
+
+// ---- queues ----
+
+// Locks the queue that guards t.
+static struct runq *lock_thread(struct thread *t)
+{
+    for (;;) {
+        unsigned cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE);
+        struct runq *rq = &runqs[cpu];
+        spin_lock(&rq->lock);
+        if (t->cpu == cpu)
+            return rq;
+        spin_unlock(&rq->lock);
+    }
+}
+
+// rq is locked; t belongs to it.
+static void enqueue(struct runq *rq, struct thread *t)
+{
+    t->state = THREAD_READY;
+    list_push_back(&rq->ready, &t->run_link);
+    __atomic_store_n(&rq->nready, rq->nready + 1, __ATOMIC_RELAXED);
+}
+
+static struct thread *dequeue(struct runq *rq)
+{
+    struct thread *t = list_pop(&rq->ready, struct thread, run_link);
+
+    if (t)
+        __atomic_store_n(&rq->nready, rq->nready - 1, __ATOMIC_RELAXED);
+    return t;
+}
+
+// A thread was put on this CPU's queue: if that CPU halts, wakes it, else one that can steal. The
+// fence orders the queue before the look at idle_cpus; sched_idle does it the other way round.
+static void kick(unsigned cpu)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_RELAXED);
+
+    if (!idle)
+        return;
+    if (!(idle >> cpu & 1))
+        cpu = (unsigned)__builtin_ctzl(idle);
+    if (cpu != this_cpu()->id)
+        ipi_send(cpu, IPI_RESCHEDULE);
+}
+
+// Puts t, which is not on a queue, on one: its own if that CPU is idle, else an idle CPU's. t's
+// queue is locked.
+static void make_ready(struct runq *rq, struct thread *t)
+{
+    uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_RELAXED);
+    unsigned target = t->cpu;
+
+    if (idle && !(idle >> target & 1))
+        target = (unsigned)__builtin_ctzl(idle);
+    struct runq *other = &runqs[target];
+    if (other == rq || !spin_trylock(&other->lock)) {
+        enqueue(rq, t);
+        kick(t->cpu);
+        return;
+    }
+    __atomic_store_n(&t->cpu, target, __ATOMIC_RELEASE);
+    enqueue(other, t);
+    spin_unlock(&other->lock);
+    kick(target);
+}
+
+// Takes a thread from the longest queue. rq, the caller's, is locked and empty.
+static struct thread *steal(struct runq *rq)
+{
+    struct runq *victim = NULL;
+    unsigned most = 0;
+
+    for (unsigned i = 0; i < ncpus; i++) {
+        unsigned n = __atomic_load_n(&runqs[i].nready, __ATOMIC_RELAXED);
+        if (n > most) {
+            most = n;
+            victim = &runqs[i];
+        }
+    }
+    if (!victim || victim == rq || !spin_trylock(&victim->lock))
+        return NULL;
+    struct thread *t = dequeue(victim);
+    if (t)
+        __atomic_store_n(&t->cpu, (unsigned)(rq - runqs), __ATOMIC_RELEASE);
+    spin_unlock(&victim->lock);
+    return t;
+}
+
+// ---- the switch ----
+
+// Page tables: a kernel thread runs on whatever is loaded.
+static void load_space(struct runq *rq, struct thread *t)
+{
+    struct pmap *pm = t->proc && t->proc->space ? t->proc->space->pmap : NULL;
+
+    if (pm && pm != rq->loaded) {
+        pmap_activate(pm);
+        rq->loaded = pm;
+    }
+}
+
+static void account(struct runq *rq, struct thread *from, struct thread *to)
+{
+    uint64_t now = clock_ns();
+
+    from->run_ns += now - from->run_since_ns;
+    to->run_since_ns = now;
+    rq->switches++;
+}
+
+// What is left to do after a switch, in the thread switched to: the queue of the CPU that it
+// runs on now is locked since before.
+static void finish_switch(void)
+{
+    struct runq *rq = this_runq();
+    struct thread *previous = rq->previous;
+
+    if (previous->state == THREAD_DEAD)
+        thread_bury(previous);
+    spin_unlock(&rq->lock);
+    if (rq->current != &rq->idle)
+        timer_start_ticks();
+}
+
+void sched_first_run(void)
+{
+    finish_switch();
+}
+
+// Runs another thread if there is one; rq is this CPU's and locked, the running thread is READY (on a
+// queue), BLOCKED or DEAD. Returns, with nothing locked, when the caller runs again.
+static __attribute__((noinline)) void reschedule(struct runq *rq)
+{
+    struct thread *self = rq->current;
+    struct thread *next = dequeue(rq);
+
+    if (!next && !(next = steal(rq)))
+        next = &rq->idle;
+    next->state = THREAD_RUNNING;
+    if (next == self) {
+        spin_unlock(&rq->lock);
+        return;
+    }
+    KASSERT(this_cpu()->irq_off_depth == 1 && this_cpu()->irq_was_on,
+            "thread %d (%s) switches with interrupts off: depth %u", self->tid, self->comm,
+            this_cpu()->irq_off_depth);
+    account(rq, self, next);
+    next->ticks_left = SLICE_TICKS;
+    rq->previous = self;
+    rq->current = next;
+    load_space(rq, next);
+    // The lock goes over to the next thread.
+    lock_note_release(&self->kctx, &rq->lock.lock);
+    rq->lock.lock.owner = &next->kctx;
+    this_cpu()->kctx = &next->kctx;
+    lock_note_acquired(&next->kctx, &rq->lock.lock);
+    context_switch(&self->context, &next->context);
+    finish_switch();
+}
+
+// ---- waiting and waking ----
+
+static bool wait_admits(unsigned flags, uint32_t work)
+{
+    if (flags & WAIT_NOINTR)
+        return false;
+    return work & (flags & WAIT_INTR ? WORK_KILL | WORK_SIGNAL | WORK_STOP : WORK_KILL);
+}
+
+// Ends t's wait, if it is in one. t's queue is locked.
+static void end_wait(struct runq *rq, struct thread *t, int result)
+{
+    t->wait_result = result;
+    make_ready(rq, t);
+}
+
+static void sleep_timeout(struct timer *timer)
+{
+    struct thread *t = container_of(timer, struct thread, sleep_timer);
+    struct runq *rq = lock_thread(t);
+
+    if (t->state == THREAD_BLOCKED)
+        end_wait(rq, t, ETIMEDOUT);
+    else
+        t->timed_out = true;
+    spin_unlock(&rq->lock);
+}
+
+static int block_until_woken(struct thread *t, unsigned flags)
+{
+    struct runq *rq = this_runq();
+    int result;
+
+    spin_lock(&rq->lock);
+    if (t->wake_pending)
+        result = 0;
+    else if (wait_admits(flags, __atomic_load_n(&t->work, __ATOMIC_ACQUIRE)))
+        result = EINTR;
+    else if (t->timed_out)
+        result = ETIMEDOUT;
+    else {
+        t->state = THREAD_BLOCKED;
+        t->wait_flags = flags;
+        reschedule(rq);
+        return t->wait_result;
+    }
+    t->wake_pending = false;
+    spin_unlock(&rq->lock);
+    return result;
+}
+
+static int sched_block(unsigned flags, uint64_t deadline_ns)
+{
+    struct thread *t = thread_current();
+
+    if (deadline_ns == WAIT_FOREVER) {
+        t->timed_out = false;
+        return block_until_woken(t, flags);
+    }
+    t->timed_out = false;
+    timer_init(&t->sleep_timer, sleep_timeout);
+    timer_set(&t->sleep_timer, deadline_ns);
+    int result = block_until_woken(t, flags);
+    timer_cancel(&t->sleep_timer);
+    return result;
+}
+
+static void sched_wake(struct kctx *who)
+{
+    struct thread *t = thread_of(who);
+    struct runq *rq = lock_thread(t);
+
+    if (t->state == THREAD_BLOCKED)
+        end_wait(rq, t, 0);
+    else
+        t->wake_pending = true;
+    spin_unlock(&rq->lock);
+}
+
+void sched_interrupt(struct thread *t, bool fatal)
+{
+    struct runq *rq = lock_thread(t);
+
+    if (t->state == THREAD_BLOCKED) {
+        if (wait_admits(t->wait_flags, fatal ? WORK_KILL : WORK_SIGNAL))
+            end_wait(rq, t, EINTR);
+    } else if (t->state == THREAD_RUNNING && t->cpu != this_cpu()->id) {
+        percpu_of[t->cpu]->need_resched = true;
+        ipi_send(t->cpu, IPI_RESCHEDULE);
+    }
+    spin_unlock(&rq->lock);
+}
+
+void sched_start(struct thread *t)
+{
+    irq_push();
+    t->cpu = this_cpu()->id;
+    struct runq *rq = &runqs[t->cpu];
+    spin_lock(&rq->lock);
+    make_ready(rq, t);
+    spin_unlock(&rq->lock);
+    irq_pop();
+}
+
+void sched_yield(void)
+{
+    struct runq *rq = this_runq();
+
+    this_cpu()->need_resched = false;
+    if (__atomic_load_n(&rq->nready, __ATOMIC_RELAXED) == 0)
+        return;
+    spin_lock(&rq->lock);
+    enqueue(rq, rq->current);
+    reschedule(rq);
+}
+
+void sched_exit(void)
+{
+    struct runq *rq = this_runq();
+
+    spin_lock(&rq->lock);
+    rq->current->state = THREAD_DEAD;
+    reschedule(rq);
+    panic("a dead thread runs");
+}
+
+bool sched_tick(void)
+{
+    struct runq *rq = this_runq();
+    struct thread *t = rq->current;
+
+    if (t == &rq->idle)
+        return false;
+    if (t->in_syscall || !t->proc)
+        t->sys_ticks++;
+    else
+        t->user_ticks++;
+    if (t->ticks_left > 1) {
+        t->ticks_left--;
+    } else {
+        t->ticks_left = SLICE_TICKS;
+        this_cpu()->need_resched = true;
+    }
+    return true;
+}
+
+// ---- address spaces ----
+
+void sched_load_space(struct pmap *pm)
+{
+    struct runq *rq = this_runq();
+
+    pmap_activate(pm);
+    __atomic_store_n(&rq->loaded, pm, __ATOMIC_RELEASE);
+}
+
+// A CPU that runs a user thread of this space proves that the space is not about to go.
+static bool idles_on(const struct runq *rq, const struct pmap *pm)
+{
+    const struct thread *t = __atomic_load_n(&rq->current, __ATOMIC_ACQUIRE);
+
+    return __atomic_load_n(&rq->loaded, __ATOMIC_ACQUIRE) == pm && !t->proc;
+}
+
+void sched_unload_space(struct pmap *pm)
+{
+    assert_may_sleep("sched_unload_space");
+    if (this_runq()->loaded == pm)
+        sched_load_space(NULL);
+    for (unsigned i = 0; i < ncpus; i++) {
+        while (i != this_cpu()->id && idles_on(&runqs[i], pm)) {
+            __atomic_store_n(&runqs[i].unload, true, __ATOMIC_RELEASE);
+            ipi_send(i, IPI_RESCHEDULE);
+            sched_yield();
+            cpu_relax();
+        }
+    }
+}
+
+// ---- idle CPUs ----
+
+static bool work_anywhere(void)
+{
+    for (unsigned i = 0; i < ncpus; i++) {
+        if (__atomic_load_n(&runqs[i].nready, __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
+}
+
+// Halts until an interrupt, unless there is work already.
+static void halt(struct runq *rq, uint64_t bit)
+{
+    if (__atomic_exchange_n(&rq->unload, false, __ATOMIC_ACQ_REL))
+        sched_load_space(NULL);
+    intr_off();
+    __atomic_or_fetch(&idle_cpus, bit, __ATOMIC_SEQ_CST);
+    if (!work_anywhere() && !__atomic_load_n(&rq->unload, __ATOMIC_ACQUIRE))
+        cpu_idle();
+    __atomic_and_fetch(&idle_cpus, ~bit, __ATOMIC_SEQ_CST);
+    intr_on();
+}
+
+void sched_idle(void)
+{
+    struct runq *rq = this_runq();
+    uint64_t bit = 1ul << this_cpu()->id;
+
+    thread_adopt_boot(&rq->idle, this_cpu()->id);
+    rq->current = &rq->idle;
+    rq->idle.run_since_ns = clock_ns();
+    intr_on();
+    for (;;) {
+        this_cpu()->need_resched = false;
+        if (work_anywhere()) {
+            spin_lock(&rq->lock);
+            reschedule(rq);
+        } else {
+            halt(rq, bit);
+        }
+    }
+}
+
+// ---- start-up, figures ----
+
+void sched_init(void)
+{
+    static const struct wait_ops ops = {
+        .block = sched_block, .wake = sched_wake, .yield = sched_yield};
+
+    for (unsigned i = 0; i < MAX_CPUS; i++)
+        list_init(&runqs[i].ready);
+    waitq_set_ops(&ops);
+}
+
+unsigned sched_nready(void)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < ncpus; i++)
+        n += runqs[i].nready + (runqs[i].current != &runqs[i].idle);
+    return n;
+}
+
+uint64_t sched_switches(void)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < ncpus; i++)
+        n += runqs[i].switches;
+    return n;
+}
+
+uint64_t sched_idle_ns(void)
+{
+    uint64_t ns = 0;
+
+    for (unsigned i = 0; i < ncpus; i++) {
+        const struct thread *idle = &runqs[i].idle;
+        ns += idle->run_ns;
+        if (runqs[i].current == idle)
+            ns += clock_ns() - idle->run_since_ns;
+    }
+    return ns;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Process groups and sessions, and what the terminal asks about them.
+#include "fs/tty.h"
+#include "lib/errno.h"
+#include "proc/process.h"
+#include "proc/sigdeliver.h"
+#include "proc/thread.h"
+
+// ---- groups; tree lock held ----
+
+static bool group_exists_in(int pgid, int sid)
+{
+    for (struct process *p = init_process; p; p = process_after(p)) {
+        if (p->pgid == pgid && p->sid == sid)
+            return true;
+    }
+    return false;
+}
+
+bool process_group_orphaned(int pgid, const struct process *but_for)
+{
+    for (struct process *p = init_process; p; p = process_after(p)) {
+        if (p->pgid != pgid || p == but_for || p->zombie || !p->parent)
+            continue;
+        if (p->parent != init_process && p->parent->pgid != pgid && p->parent->sid == p->sid)
+            return false;
+    }
+    return true;
+}
+
+// The group has no parent left that could continue its stopped processes.
+static void wake_orphans(int pgid)
+{
+    bool stopped = false;
+
+    for (struct process *p = init_process; p; p = process_after(p))
+        stopped |= p->pgid == pgid && !p->zombie && p->stop == STOP_DONE;
+    for (struct process *p = init_process; stopped && p; p = process_after(p)) {
+        if (p->pgid != pgid)
+            continue;
+        signal_process(p, SIGHUP, NULL);
+        signal_process(p, SIGCONT, NULL);
+    }
+}
+
+void session_process_ends(struct process *p)
+{
+    // Its own group may have depended on its parent's being there for it; its children's on it.
+    if (p->parent->pgid != p->pgid && process_group_orphaned(p->pgid, p))
+        wake_orphans(p->pgid);
+    list_for_each(c, &p->children, struct process, sibling) {
+        if (c->pgid == p->pgid || c->sid != p->sid)
+            continue;
+        struct process *parent = c->parent;
+        c->parent = init_process;
+        if (process_group_orphaned(c->pgid, NULL))
+            wake_orphans(c->pgid);
+        c->parent = parent;
+    }
+}
+
+int process_setpgid(int pid, int pgid)
+{
+    struct process *self = process_current();
+    int err = 0;
+
+    if (pgid < 0)
+        return EINVAL;
+    mutex_lock(&proc_tree_lock);
+    struct process *p = pid ? process_find_locked(pid) : self;
+    if (pgid == 0 && p)
+        pgid = p->pid;
+    if (!p || (p != self && p->parent != self))
+        err = ESRCH;
+    else if (p != self && p->execed)
+        err = EACCES;
+    else if (p->sid == p->pid || p->sid != self->sid)
+        err = EPERM;
+    else if (pgid != p->pid && !group_exists_in(pgid, p->sid))
+        err = EPERM;
+    else
+        __atomic_store_n(&p->pgid, pgid, __ATOMIC_RELAXED);
+    mutex_unlock(&proc_tree_lock);
+    return err;
+}
+
+int process_setsid(int *sid)
+{
+    struct process *self = process_current();
+    int err = 0;
+
+    mutex_lock(&proc_tree_lock);
+    for (struct process *p = init_process; p && !err; p = process_after(p)) {
+        if (p->pgid == self->pid)
+            err = EPERM;
+    }
+    if (!err)
+        self->pgid = self->sid = *sid = self->pid;
+    mutex_unlock(&proc_tree_lock);
+    return err;
+}
+
+// ---- the terminal's hooks ----
+
+static void signal_one(struct process *p, void *sig)
+{
+    signal_process(p, (int)(intptr_t)sig, NULL);
+}
+
+static void signal_group(int pgid, int sig)
+{
+    process_for_group(pgid, signal_one, (void *)(intptr_t)sig);
+}
+
+static int current_session(void)
+{
+    return process_current()->sid;
+}
+
+static int current_group(void)
+{
+    return process_current()->pgid;
+}
+
+static bool is_leader(void)
+{
+    return process_current()->sid == process_current()->pid;
+}
+
+static bool group_in_session(int pgid, int sid)
+{
+    mutex_lock(&proc_tree_lock);
+    bool found = group_exists_in(pgid, sid);
+    mutex_unlock(&proc_tree_lock);
+    return found;
+}
+
+static int background(int sig)
+{
+    struct process *self = process_current();
+
+    if (signal_ignored_or_blocked(sig))
+        return sig == SIGTTIN ? EIO : 0;
+    mutex_lock(&proc_tree_lock);
+    bool orphaned = process_group_orphaned(self->pgid, NULL);
+    mutex_unlock(&proc_tree_lock);
+    if (orphaned)
+        return EIO;
+    signal_group(self->pgid, sig);
+    return ERESTART;
+}
+
+void session_init(void)
+{
+    static const struct tty_ops ops = {
+        .signal_group = signal_group, .session = current_session, .group = current_group,
+        .is_leader = is_leader, .group_in_session = group_in_session, .background = background};
+
+    tty_init(&ops);
+}

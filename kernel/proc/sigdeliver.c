@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The receiving side of signals: masks, actions, waiting for a signal, and the work before a
+// return to user mode.
+#include "proc/sigdeliver.h"
+
+#include "amd64/trapframe.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "sync/waitq.h"
+
+#define UNBLOCKABLE      (sigbit(SIGKILL) | sigbit(SIGSTOP))
+#define SYSCALL_INSN_LEN 2
+
+bool signal_pending(void)
+{
+    return __atomic_load_n(&thread_current()->work, __ATOMIC_RELAXED) &
+           (WORK_SIGNAL | WORK_KILL | WORK_STOP);
+}
+
+// ---- masks and actions ----
+
+// Signals for the process that t now blocks go to threads that do not. sig_lock held.
+static void retarget(struct thread *t, sigset_t newly_blocked)
+{
+    struct process *p = t->proc;
+    sigset_t moved = p->pending.set & newly_blocked;
+
+    if (!moved || p->nthreads == 1)
+        return;
+    list_for_each(other, &p->threads, struct thread, link) {
+        if (other != t && (moved & ~other->blocked))
+            signal_give_work(other, WORK_SIGNAL);
+    }
+}
+
+void signal_set_mask(sigset_t mask)
+{
+    struct thread *t = thread_current();
+
+    spin_lock(&t->proc->sig_lock);
+    sigset_t old = t->blocked;
+    t->blocked = mask & ~UNBLOCKABLE;
+    retarget(t, t->blocked & ~old);
+    signal_recalc(t);
+    spin_unlock(&t->proc->sig_lock);
+}
+
+void signal_set_mask_for_call(sigset_t mask)
+{
+    struct thread *t = thread_current();
+
+    t->saved_mask = t->blocked;
+    __atomic_or_fetch(&t->work, WORK_MASK, __ATOMIC_RELAXED);
+    signal_set_mask(mask);
+}
+
+int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    struct process *p = process_current();
+
+    if (sig < 1 || sig > NSIG || (act && (UNBLOCKABLE & sigbit(sig))))
+        return EINVAL;
+    spin_lock(&p->sig_lock);
+    if (old)
+        *old = p->actions[sig - 1];
+    if (act) {
+        p->actions[sig - 1] = *act;
+        p->actions[sig - 1].mask &= ~UNBLOCKABLE;
+        if (signal_is_ignored(p, sig)) {
+            sigpending_flush(&p->pending, sigbit(sig));
+            list_for_each(t, &p->threads, struct thread, link)
+                sigpending_flush(&t->pending, sigbit(sig));
+        }
+    }
+    spin_unlock(&p->sig_lock);
+    return 0;
+}
+
+void signal_exec(struct process *p)
+{
+    spin_lock(&p->sig_lock);
+    for (unsigned i = 0; i < NSIG; i++) {
+        bool ignored = p->actions[i].handler == SIG_IGN;
+        p->actions[i] = (struct sigaction){.handler = ignored ? SIG_IGN : SIG_DFL};
+    }
+    spin_unlock(&p->sig_lock);
+    thread_current()->altstack = (struct sigaltstack){.flags = SS_DISABLE};
+}
+
+bool signal_ignored_or_blocked(int sig)
+{
+    struct thread *t = thread_current();
+
+    return (t->blocked & sigbit(sig)) || t->proc->actions[sig - 1].handler == SIG_IGN;
+}
+
+// ---- waiting ----
+
+// sig_lock held.
+static int take(struct thread *t, sigset_t which, struct siginfo *info)
+{
+    int sig = sigpending_take(&t->pending, which, info);
+
+    return sig ? sig : sigpending_take(&t->proc->pending, which, info);
+}
+
+int signal_timedwait(sigset_t set, uint64_t deadline_ns, struct siginfo *info)
+{
+    struct thread *t = thread_current();
+    struct process *p = t->proc;
+    int err = 0, sig;
+
+    set &= ~UNBLOCKABLE;
+    spin_lock(&p->sig_lock);
+    t->waited = set;
+    while (!(sig = take(t, set, info)) && !err) {
+        spin_unlock(&p->sig_lock);
+        err = waitq_block(WAIT_INTR, deadline_ns);
+        spin_lock(&p->sig_lock);
+    }
+    t->waited = 0;
+    signal_recalc(t);
+    spin_unlock(&p->sig_lock);
+    if (sig)
+        return 0;
+    return err == ETIMEDOUT ? EAGAIN : EINTR;
+}
+
+uint64_t signal_deadline(uint64_t computed_ns)
+{
+    struct thread *t = thread_current();
+    uint64_t earlier = t->restart_deadline_ns;
+
+    t->restart_deadline_ns = 0;
+    return earlier ? earlier : computed_ns;
+}
+
+long signal_restart_at(uint64_t deadline_ns)
+{
+    thread_current()->restart_deadline_ns = deadline_ns;
+    return -ERESTART_NOHAND;
+}
+
+// ---- before a return to user mode ----
+
+static bool wants_restart(const struct trapframe *tf)
+{
+    long result = (long)tf->rax;
+
+    return tf->vector == VECTOR_SYSCALL && (result == -ERESTART || result == -ERESTART_NOHAND);
+}
+
+static void restart_call(struct trapframe *tf)
+{
+    tf->rip -= SYSCALL_INSN_LEN;
+    tf->rax = tf->error;
+}
+
+// The frame cannot be written: as on Linux, SIGSEGV, which ends the process if that is the one.
+static void frame_failed(struct thread *t, int sig)
+{
+    if (sig == SIGSEGV) {
+        spin_lock(&t->proc->sig_lock);
+        t->proc->actions[SIGSEGV - 1].handler = SIG_DFL;
+        spin_unlock(&t->proc->sig_lock);
+    }
+    signal_fault(SIGSEGV, SI_KERNEL, 0);
+}
+
+static void enter_handler(struct thread *t, struct trapframe *tf, const struct sigaction *act,
+                          const struct siginfo *info)
+{
+    int sig = info->signo;
+
+    if (wants_restart(tf)) {
+        if ((long)tf->rax == -ERESTART && (act->flags & SA_RESTART))
+            restart_call(tf);
+        else
+            tf->rax = (uint64_t)-EINTR;
+    }
+    t->restart_deadline_ns = 0;
+    sigset_t old = t->work & WORK_MASK ? t->saved_mask : t->blocked;
+    if (sigframe_push(t, tf, act, info, old) != 0) {
+        frame_failed(t, sig);
+        return;
+    }
+    __atomic_and_fetch(&t->work, ~(uint32_t)WORK_MASK, __ATOMIC_RELAXED);
+    signal_set_mask(t->blocked | act->mask | (act->flags & SA_NODEFER ? 0 : sigbit(sig)));
+}
+
+// The default action of a signal that ends or stops the process.
+static void default_action(struct process *p, int sig)
+{
+    if (signal_default(sig) == DEFAULT_END) {
+        signal_kill_group(p, W_SIGNALED(sig));
+        return;
+    }
+    if (sig != SIGSTOP) {
+        mutex_lock(&proc_tree_lock);
+        bool orphaned = process_group_orphaned(p->pgid, NULL);
+        mutex_unlock(&proc_tree_lock);
+        if (orphaned)
+            return;
+    }
+    spin_lock(&p->sig_lock);
+    signal_job_stop(p, sig);
+    spin_unlock(&p->sig_lock);
+}
+
+// Takes one signal and does what its action says; WORK_SIGNAL is up to date afterwards.
+static void deliver(struct thread *t, struct trapframe *tf)
+{
+    struct process *p = t->proc;
+    struct siginfo info;
+
+    spin_lock(&p->sig_lock);
+    int sig = take(t, ~t->blocked, &info);
+    struct sigaction act = {0};
+    bool ignored = true;
+    if (sig) {
+        ignored = signal_is_ignored(p, sig);
+        act = p->actions[sig - 1];
+        if (act.handler > SIG_IGN && (act.flags & SA_RESETHAND))
+            p->actions[sig - 1].handler = SIG_DFL;
+    }
+    signal_recalc(t);
+    spin_unlock(&p->sig_lock);
+    if (ignored)
+        return;
+    if (act.handler == SIG_DFL)
+        default_action(p, sig);
+    else
+        enter_handler(t, tf, &act, &info);
+}
+
+void signal_user_return(struct thread *t, struct trapframe *tf)
+{
+    uint32_t work;
+
+    while ((work = __atomic_load_n(&t->work, __ATOMIC_ACQUIRE))) {
+        if (work & WORK_KILL)
+            thread_exit(t->proc->group_status);
+        if (work & WORK_STOP) {
+            signal_job_wait(t);
+        } else if (work & WORK_SIGNAL) {
+            deliver(t, tf);
+        } else {
+            __atomic_and_fetch(&t->work, ~(uint32_t)WORK_MASK, __ATOMIC_RELAXED);
+            signal_set_mask(t->saved_mask);
+        }
+    }
+    if (wants_restart(tf))
+        restart_call(tf);
+}

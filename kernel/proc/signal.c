@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Sending signals, and the pending sets. What a thread does about them is in sigdeliver.c.
+//
+// A thread's WORK bits are set by anybody, after which sched_interrupt ends its wait, and cleared
+// by the thread itself only, under sig_lock.
+#include "proc/signal.h"
+
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mem/pool.h"
+#include "proc/process.h"
+#include "proc/sigdeliver.h"
+#include "proc/thread.h"
+
+struct siginfo_item {
+    struct list link;
+    struct siginfo info;
+};
+
+static struct pool item_pool;
+
+void signal_init(void)
+{
+    pool_init(&item_pool, "siginfo", sizeof(struct siginfo_item), 0, NULL);
+}
+
+// ---- pending sets; sig_lock held ----
+
+void sigpending_init(struct sigpending *p)
+{
+    p->set = 0;
+    list_init(&p->infos);
+}
+
+void sigpending_flush(struct sigpending *p, sigset_t which)
+{
+    if (!(p->set & which))
+        return;
+    p->set &= ~which;
+    list_for_each_safe(item, &p->infos, struct siginfo_item, link) {
+        if (which & sigbit(item->info.signo)) {
+            list_remove(&item->link);
+            pool_put(&item_pool, item);
+        }
+    }
+}
+
+// A signal below SIGRTMIN is pending once at most. Without memory the signal comes, its details
+// do not.
+static void sigpending_add(struct sigpending *p, int sig, const struct siginfo *info)
+{
+    if (sig < SIGRTMIN && (p->set & sigbit(sig)))
+        return;
+    p->set |= sigbit(sig);
+    struct siginfo_item *item = pool_get(&item_pool, PR_NOWAIT);
+    if (!item)
+        return;
+    if (info)
+        item->info = *info;
+    else
+        item->info = (struct siginfo){.code = SI_KERNEL};
+    item->info.signo = sig;
+    list_push_back(&p->infos, &item->link);
+}
+
+int sigpending_take(struct sigpending *p, sigset_t which, struct siginfo *info)
+{
+    const sigset_t faults = sigbit(SIGSEGV) | sigbit(SIGBUS) | sigbit(SIGILL) | sigbit(SIGTRAP) |
+                            sigbit(SIGFPE) | sigbit(SIGSYS);
+    sigset_t ready = p->set & which;
+
+    if (!ready)
+        return 0;
+    int sig = __builtin_ctzl(ready & faults ? ready & faults : ready) + 1;
+    struct siginfo_item *found = NULL;
+    unsigned same = 0;
+    list_for_each(item, &p->infos, struct siginfo_item, link) {
+        if (item->info.signo != sig)
+            continue;
+        if (same++ == 0)
+            found = item;
+    }
+    if (same <= 1)
+        p->set &= ~sigbit(sig);
+    if (found) {
+        *info = found->info;
+        list_remove(&found->link);
+        pool_put(&item_pool, found);
+    } else {
+        *info = (struct siginfo){.signo = sig, .code = SI_USER};
+    }
+    return sig;
+}
+
+// ---- what a signal does ----
+
+enum sig_default signal_default(int sig)
+{
+    switch (sig) {
+    case SIGCHLD: case SIGURG: case SIGWINCH:
+        return DEFAULT_IGNORE;
+    case SIGCONT:
+        return DEFAULT_CONTINUE;
+    case SIGSTOP: case SIGTSTP: case SIGTTIN: case SIGTTOU:
+        return DEFAULT_STOP;
+    default:
+        return DEFAULT_END;
+    }
+}
+
+bool signal_is_ignored(const struct process *p, int sig)
+{
+    vaddr_t handler = p->actions[sig - 1].handler;
+
+    if (handler == SIG_IGN)
+        return true;
+    if (handler != SIG_DFL)
+        return false;
+    enum sig_default dfl = signal_default(sig);
+    // init dies of nothing that it has not asked for.
+    if (p->pid == INIT_PID && (dfl == DEFAULT_END || dfl == DEFAULT_STOP))
+        return true;
+    return dfl == DEFAULT_IGNORE || dfl == DEFAULT_CONTINUE;
+}
+
+void signal_give_work(struct thread *t, uint32_t work)
+{
+    __atomic_or_fetch(&t->work, work, __ATOMIC_SEQ_CST);
+    sched_interrupt(t, work & WORK_KILL);
+}
+
+void signal_recalc(struct thread *t)
+{
+    if ((t->pending.set | t->proc->pending.set) & ~t->blocked)
+        __atomic_or_fetch(&t->work, WORK_SIGNAL, __ATOMIC_RELAXED);
+    else
+        __atomic_and_fetch(&t->work, ~(uint32_t)WORK_SIGNAL, __ATOMIC_RELAXED);
+}
+
+void signal_kill_group_locked(struct process *p, int status)
+{
+    if (p->exiting)
+        return;
+    p->exiting = true;
+    p->group_status = status;
+    list_for_each(t, &p->threads, struct thread, link)
+        signal_give_work(t, WORK_KILL);
+}
+
+void signal_kill_group(struct process *p, int status)
+{
+    spin_lock(&p->sig_lock);
+    signal_kill_group_locked(p, status);
+    spin_unlock(&p->sig_lock);
+}
+
+// ---- sending ----
+
+static bool takes(const struct thread *t, int sig)
+{
+    return !(t->blocked & sigbit(sig)) || (t->waited & sigbit(sig));
+}
+
+// A thread of p that takes sig: the running one if it can, else the oldest; NULL: all block it.
+static struct thread *choose(struct process *p, int sig)
+{
+    struct thread *self = this_cpu()->in_interrupt ? NULL : thread_current();
+
+    if (self && self->proc == p && takes(self, sig))
+        return self;
+    list_for_each(t, &p->threads, struct thread, link) {
+        if (takes(t, sig))
+            return t;
+    }
+    return NULL;
+}
+
+// The effects that SIGCONT and the stop signals have when they are sent, blocked or not.
+static void job_control(struct process *p, int sig)
+{
+    const sigset_t stops =
+        sigbit(SIGSTOP) | sigbit(SIGTSTP) | sigbit(SIGTTIN) | sigbit(SIGTTOU);
+    sigset_t cancelled = sig == SIGCONT ? stops : sigbit(sig) & stops ? sigbit(SIGCONT) : 0;
+
+    if (!cancelled)
+        return;
+    sigpending_flush(&p->pending, cancelled);
+    list_for_each(t, &p->threads, struct thread, link)
+        sigpending_flush(&t->pending, cancelled);
+    if (sig == SIGCONT)
+        signal_job_continue(p);
+}
+
+// sig_lock held; target NULL: any thread of p.
+static void send(struct process *p, struct thread *target, int sig, const struct siginfo *info)
+{
+    if (p->exiting || list_empty(&p->threads))
+        return;
+    job_control(p, sig);
+    struct thread *t = target && takes(target, sig) ? target : NULL;
+    if (!target)
+        t = choose(p, sig);
+    bool waited = t && (t->waited & sigbit(sig));
+    struct thread *first = target ? target : list_first(&p->threads, struct thread, link);
+    if (signal_is_ignored(p, sig) && !waited && !(first->blocked & sigbit(sig)))
+        return;
+    sigpending_add(target ? &target->pending : &p->pending, sig, info);
+    if (!t)
+        return;
+    if (waited && (t->blocked & sigbit(sig))) {
+        waitq_ops()->wake(&t->kctx);
+        return;
+    }
+    if (p->actions[sig - 1].handler == SIG_DFL && signal_default(sig) == DEFAULT_END)
+        signal_kill_group_locked(p, W_SIGNALED(sig));
+    else
+        signal_give_work(t, WORK_SIGNAL);
+}
+
+void signal_process(struct process *p, int sig, const struct siginfo *info)
+{
+    spin_lock(&p->sig_lock);
+    send(p, NULL, sig, info);
+    spin_unlock(&p->sig_lock);
+}
+
+void signal_thread(struct thread *t, int sig, const struct siginfo *info)
+{
+    spin_lock(&t->proc->sig_lock);
+    signal_thread_locked(t, sig, info);
+    spin_unlock(&t->proc->sig_lock);
+}
+
+void signal_thread_locked(struct thread *t, int sig, const struct siginfo *info)
+{
+    send(t->proc, t, sig, info);
+}
+
+void signal_fault(int sig, int code, vaddr_t addr)
+{
+    struct thread *t = thread_current();
+    struct process *p = t->proc;
+    struct siginfo info = {.code = code, .addr = addr};
+
+    spin_lock(&p->sig_lock);
+    struct sigaction *act = &p->actions[sig - 1];
+    if (act->handler == SIG_IGN || (t->blocked & sigbit(sig)) ||
+        (act->handler == SIG_DFL && p->pid == INIT_PID)) {
+        act->handler = SIG_DFL;
+        t->blocked &= ~sigbit(sig);
+        signal_kill_group_locked(p, W_SIGNALED(sig));
+    }
+    send(p, t, sig, &info);
+    spin_unlock(&p->sig_lock);
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Making and burying threads. Stacks come from kernel_map, with a guard page below; a few are
+// kept with their struct thread, because kernel memory is slower to get than a cached page.
+//
+// Locks: `buried' is a lock-free stack (pushed with spinlocks held, taken as a whole); `cached' has
+// a spinlock.
+#include "proc/thread.h"
+
+#include "amd64/cpu.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mem/pool.h"
+#include "proc/process.h"
+#include "sync/irq.h"
+#include "vm/kmem.h"
+
+#define MAX_CACHED 8            // stacks kept for reuse
+
+static struct pool thread_pool;
+static struct thread *buried;   // (a) linked by next_buried
+static unsigned nthreads;       // (a)
+static int last_kernel_tid;     // (a) counts down: kernel threads have ids below zero
+
+static struct spinlock cache_lock = SPINLOCK_INIT("stack cache", LOCK_POOL_BACKEND, 0);
+static char *cached[MAX_CACHED];    // (cache_lock)
+static unsigned ncached;            // (cache_lock)
+
+void thread_init(void)
+{
+    pool_init(&thread_pool, "thread", sizeof(struct thread), _Alignof(struct thread), NULL);
+}
+
+unsigned thread_count(void)
+{
+    return __atomic_load_n(&nthreads, __ATOMIC_RELAXED);
+}
+
+// ---- stacks ----
+
+static char *stack_get(void)
+{
+    char *stack = NULL;
+
+    spin_lock(&cache_lock);
+    if (ncached > 0)
+        stack = cached[--ncached];
+    spin_unlock(&cache_lock);
+    return stack ? stack : kmem_alloc(kernel_map, KSTACK_SIZE, 0, KM_WAITOK | KM_GUARD);
+}
+
+static void stack_put(char *stack, bool keep)
+{
+    spin_lock(&cache_lock);
+    bool kept = keep && ncached < MAX_CACHED;
+    if (kept)
+        cached[ncached++] = stack;
+    spin_unlock(&cache_lock);
+    if (!kept)
+        kmem_free(kernel_map, stack, KSTACK_SIZE);
+}
+
+static void drop_cached_stacks(void)
+{
+    for (;;) {
+        spin_lock(&cache_lock);
+        char *stack = ncached > 0 ? cached[--ncached] : NULL;
+        spin_unlock(&cache_lock);
+        if (!stack)
+            return;
+        kmem_free(kernel_map, stack, KSTACK_SIZE);
+    }
+}
+
+// ---- making ----
+
+// Where every new thread begins. A user thread goes to its program when this returns.
+static void thread_main(void *arg)
+{
+    struct thread *t = arg;
+
+    sched_first_run();
+    if (t->main)
+        t->main(t->main_arg);
+    if (!t->proc)
+        sched_exit();
+}
+
+static void lay_out_context(struct thread *t)
+{
+    vaddr_t top = (vaddr_t)t->stack + KSTACK_SIZE;
+
+    if (!t->proc)
+        context_init_kernel(&t->context, top, thread_main, t);
+    else if (t->main)
+        context_init_user(&t->context, top, thread_main, t);
+    else
+        context_init_fork(&t->context, &thread_current()->context, top, thread_main, t);
+}
+
+void thread_set_name(struct thread *t, const char *name)
+{
+    strlcpy(t->comm, name, sizeof(t->comm));
+    t->kctx.name = t->comm;
+}
+
+struct thread *thread_create(struct process *proc, const char *name, void (*fn)(void *), void *arg)
+{
+    thread_reap(false);
+    struct thread *t = pool_get(&thread_pool, PR_WAITOK | PR_ZERO);
+
+    if (!t)
+        return NULL;
+    t->stack = stack_get();
+    if (!t->stack) {
+        pool_put(&thread_pool, t);
+        return NULL;
+    }
+    t->main = fn;
+    t->main_arg = arg;
+    t->proc = proc;
+    thread_set_name(t, name);
+    list_init(&t->run_link);
+    list_init(&t->link);
+    sigpending_init(&t->pending);
+    t->altstack.flags = SS_DISABLE;
+    lay_out_context(t);
+    if (proc)
+        process_ref(proc);
+    __atomic_add_fetch(&nthreads, 1, __ATOMIC_RELAXED);
+    return t;
+}
+
+static void thread_free(struct thread *t, bool keep_stack)
+{
+    sigpending_flush(&t->pending, ~0ul);
+    if (t->proc)
+        process_unref(t->proc);
+    stack_put(t->stack, keep_stack);
+    pool_put(&thread_pool, t);
+    __atomic_sub_fetch(&nthreads, 1, __ATOMIC_RELAXED);
+}
+
+void thread_discard(struct thread *t)
+{
+    KASSERT(t->state == THREAD_NEW, "thread %d (%s) has been started", t->tid, t->comm);
+    thread_free(t, true);
+}
+
+void thread_join_process(struct thread *t)
+{
+    struct process *p = t->proc;
+
+    spin_lock(&p->sig_lock);
+    list_push_back(&p->threads, &t->link);
+    p->nthreads++;
+    spin_unlock(&p->sig_lock);
+}
+
+int kthread_create(const char *name, void (*fn)(void *), void *arg, struct thread **out)
+{
+    struct thread *t = thread_create(NULL, name, fn, arg);
+
+    if (!t)
+        return ENOMEM;
+    t->tid = t->kctx.id = __atomic_sub_fetch(&last_kernel_tid, 1, __ATOMIC_RELAXED);
+    if (out)
+        *out = t;
+    sched_start(t);
+    return 0;
+}
+
+void thread_adopt_boot(struct thread *t, unsigned cpu)
+{
+    thread_set_name(t, "idle");
+    t->kctx.nosleep = 1;
+    t->cpu = cpu;
+    t->state = THREAD_RUNNING;
+    list_init(&t->run_link);
+    context_adopt(&t->context);
+    irq_push();
+    this_cpu()->kctx = &t->kctx;
+    irq_pop();
+}
+
+// ---- ending ----
+
+void thread_bury(struct thread *t)
+{
+    t->next_buried = __atomic_load_n(&buried, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&buried, &t->next_buried, t, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+        ;
+}
+
+void thread_reap(bool all)
+{
+    struct thread *t = NULL;
+
+    if (__atomic_load_n(&buried, __ATOMIC_RELAXED))
+        t = __atomic_exchange_n(&buried, NULL, __ATOMIC_ACQUIRE);
+    while (t) {
+        struct thread *next = t->next_buried;
+        thread_free(t, !all);
+        t = next;
+    }
+    if (all)
+        drop_cached_stacks();
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Timers: a tree by deadline for each CPU. The CPU's clock event is set for the first deadline or
+// the next tick, whichever comes first; it is never set later than needed, but may come in vain.
+#include "proc/timer.h"
+
+#include "lib/panic.h"
+#include "proc/sched.h"
+#include "sync/irq.h"
+#include "sync/spinlock.h"
+
+struct timer_queue {
+    struct spinlock lock;           // guards all of this
+    struct rb_tree tree;
+    struct timer *volatile running; // its function is being called
+    uint64_t event_ns;              // what the clock is set to; CLOCK_NEVER: nothing
+    uint64_t next_tick_ns;          // CLOCK_NEVER: the CPU is idle
+};
+
+#define QUEUE_INIT                                                                                 \
+    {.lock = SPINLOCK_INIT("timers", LOCK_TIMER, 0), .event_ns = CLOCK_NEVER,                      \
+     .next_tick_ns = CLOCK_NEVER}
+static struct timer_queue queues[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = QUEUE_INIT};
+
+static inline struct timer *first_timer(struct timer_queue *q)
+{
+    struct rb_node *n = rb_first(&q->tree);
+
+    return n ? rb_entry(n, struct timer, node) : NULL;
+}
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t))
+{
+    t->fn = fn;
+    t->cpu = -1;
+}
+
+static void insert(struct timer_queue *q, struct timer *t)
+{
+    struct rb_node *parent = NULL, *n = q->tree.root;
+    int side = 0;
+
+    while (n) {
+        parent = n;
+        side = t->deadline_ns >= rb_entry(n, struct timer, node)->deadline_ns;
+        n = n->child[side];
+    }
+    rb_insert(&q->tree, &t->node, parent, side);
+}
+
+static void program(struct timer_queue *q, uint64_t when_ns)
+{
+    if (when_ns >= q->event_ns)
+        return;
+    q->event_ns = when_ns;
+    clock_set_event(when_ns);
+}
+
+void timer_set(struct timer *t, uint64_t deadline_ns)
+{
+    irq_push();
+    struct timer_queue *q = &queues[this_cpu()->id];
+
+    spin_lock(&q->lock);
+    KASSERT(t->cpu < 0, "timer %p is already on the queue of CPU %d", (void *)t, t->cpu);
+    t->deadline_ns = deadline_ns;
+    insert(q, t);
+    __atomic_store_n(&t->cpu, (int)this_cpu()->id, __ATOMIC_RELEASE);
+    program(q, deadline_ns);
+    spin_unlock(&q->lock);
+    irq_pop();
+}
+
+// Waits until fn of t is not running on any CPU.
+static void wait_not_running(struct timer *t)
+{
+    for (unsigned i = 0; i < ncpus; i++) {
+        while (__atomic_load_n(&queues[i].running, __ATOMIC_ACQUIRE) == t) {
+            cpu_relax();
+            spin_poll();
+        }
+    }
+}
+
+bool timer_cancel(struct timer *t)
+{
+    int cpu;
+
+    while ((cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE)) >= 0) {
+        struct timer_queue *q = &queues[cpu];
+        spin_lock(&q->lock);
+        bool here = t->cpu == cpu;
+        if (here) {
+            rb_remove(&q->tree, &t->node);
+            t->cpu = -1;
+        }
+        spin_unlock(&q->lock);
+        if (here)
+            return true;
+    }
+    wait_not_running(t);
+    return false;
+}
+
+// Calls what is due. The queue is locked, but not during the calls.
+static void run_due(struct timer_queue *q, uint64_t now)
+{
+    struct timer *t;
+
+    while ((t = first_timer(q)) && t->deadline_ns <= now) {
+        rb_remove(&q->tree, &t->node);
+        q->running = t;
+        __atomic_store_n(&t->cpu, -1, __ATOMIC_RELEASE);
+        spin_unlock(&q->lock);
+        t->fn(t);
+        spin_lock(&q->lock);
+        __atomic_store_n(&q->running, NULL, __ATOMIC_RELEASE);
+    }
+}
+
+void timer_interrupt(void)
+{
+    struct timer_queue *q = &queues[this_cpu()->id];
+    uint64_t now = clock_ns();
+    bool tick = now >= q->next_tick_ns;
+
+    spin_lock(&q->lock);
+    q->event_ns = CLOCK_NEVER;
+    run_due(q, now);
+    if (tick)
+        q->next_tick_ns = sched_tick() ? now + TICK_NS : CLOCK_NEVER;
+    struct timer *t = first_timer(q);
+    uint64_t next = min(t ? t->deadline_ns : CLOCK_NEVER, q->next_tick_ns);
+    if (next != CLOCK_NEVER)
+        program(q, next);
+    spin_unlock(&q->lock);
+}
+
+void timer_start_ticks(void)
+{
+    struct timer_queue *q = &queues[this_cpu()->id];
+
+    if (q->next_tick_ns != CLOCK_NEVER)
+        return;
+    spin_lock(&q->lock);
+    q->next_tick_ns = clock_ns() + TICK_NS;
+    program(q, q->next_tick_ns);
+    spin_unlock(&q->lock);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Timers: functions to call at a time of the monotonic clock, in the timer interrupt. Each CPU
+// has a queue, ordered by time, and programs its clock for the first; a busy CPU also gets a tick
+// every TICK_NS, an idle one none.
+//
+// Locks: the queue's spinlock (LOCK_TIMER), not held while a function runs. timer_set and
+// timer_cancel may be called in any context with locks before LOCK_TIMER held.
+#pragma once
+
+#include "amd64/clock.h"
+#include "lib/rbtree.h"
+#include "lib/types.h"
+
+
+#define TICK_NS    10000000ul       // the scheduler's tick, and Linux's USER_HZ
+
+struct timer {
+    struct rb_node node;            // (queue) in its CPU's tree, by deadline
+    uint64_t deadline_ns;           // (queue) monotonic
+    void (*fn)(struct timer *t);    // constant; in the interrupt: spinlocks only, does not sleep
+    int cpu;                        // (queue) whose queue it is on, or -1; read anywhere
+};
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t));
+
+// Starts t, which is not running, on this CPU's queue.
+void timer_set(struct timer *t, uint64_t deadline_ns);
+
+// Stops t. When it returns, t's function does not run and will not. Not from the function itself,
+// nor with a lock held that the function takes. True if t had not run yet.
+bool timer_cancel(struct timer *t);
+
+// Runs what is due on this CPU and programs the next event; the tick hook of the machine.
+void timer_interrupt(void);
+
+// This CPU has work again after it was idle: its ticks start.
+void timer_start_ticks(void);
