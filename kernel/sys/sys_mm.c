@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Calls on memory: the mmap family.
+#include "amd64/usercopy.h"
+#include "fs/file.h"
+#include "lib/errno.h"
+#include "proc/process.h"
+#include "sys/calls.h"
+#include "sys/syscall.h"
+#include "vm/vm_space.h"
+
+static struct vm_space *space(void)
+{
+    return process_current()->space;
+}
+
+// What a mapping of f may be allowed: a shared one cannot be more than the file's mode.
+static int file_max_prot(const struct file *f, unsigned flags, vm_prot_t prot, vm_prot_t *max_prot)
+{
+    unsigned mode = f->flags & O_ACCMODE;
+    bool shared = (flags & LINUX_MAP_TYPE) != LINUX_MAP_PRIVATE;
+
+    if (!vnode_can_map(f->vnode))
+        return ENODEV;
+    if (mode == O_WRONLY || (f->flags & O_PATH))
+        return EACCES;
+    *max_prot = shared && mode != O_RDWR ? PROT_ALL & ~PROT_WRITE : PROT_ALL;
+    return prot & ~*max_prot ? EACCES : 0;
+}
+
+static long map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
+{
+    struct file *f = fd_file(fd);
+    vm_prot_t max_prot;
+
+    if (!f)
+        return -EBADF;
+    int err = file_max_prot(f, flags, prot, &max_prot);
+    if (!err) {
+        struct vm_object *o = &f->vnode->object;
+        vm_object_ref(o);
+        err = vm_mmap(space(), &va, len, prot, max_prot, flags, o, offset);
+        if (err)
+            vm_object_unref(o);
+    }
+    file_unref(f);
+    return err ? -err : (long)va;
+}
+
+long sys_mmap(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
+{
+    unsigned type = flags & LINUX_MAP_TYPE;
+
+    if (offset & PAGE_MASK)
+        return -EINVAL;
+    if (type != LINUX_MAP_SHARED && type != LINUX_MAP_PRIVATE && type != LINUX_MAP_SHARED_VALIDATE)
+        return -EINVAL;
+    if (len == 0)
+        return -EINVAL;
+    prot &= PROT_ALL;
+    if (!(flags & LINUX_MAP_ANONYMOUS))
+        return map_file(va, len, prot, flags, fd, offset);
+    int err = vm_mmap(space(), &va, len, prot, PROT_ALL, flags, NULL, 0);
+    return err ? -err : (long)va;
+}
+
+long sys_munmap(vaddr_t va, size_t len)
+{
+    return -vm_munmap(space(), va, len);
+}
+
+long sys_mprotect(vaddr_t va, size_t len, unsigned prot)
+{
+    if (prot & ~(unsigned)PROT_ALL)
+        return -EINVAL;
+    return -vm_mprotect(space(), va, len, prot);
+}
+
+long sys_mremap(vaddr_t va, size_t old_len, size_t new_len, unsigned flags, vaddr_t new_va)
+{
+    int err = vm_mremap(space(), va, old_len, new_len, flags, &new_va);
+
+    return err ? -err : (long)new_va;
+}
+
+long sys_msync(vaddr_t va, size_t len, unsigned flags)
+{
+    return -vm_msync(space(), va, len, flags);
+}
+
+long sys_madvise(vaddr_t va, size_t len, int advice)
+{
+    return -vm_madvise(space(), va, len, advice);
+}
+
+long sys_mincore(vaddr_t va, size_t len, vaddr_t vec_va)
+{
+    uint8_t vec[256];
+
+    if (!page_aligned(va))
+        return -EINVAL;
+    if (len > (size_t)1 << 47)
+        return -ENOMEM;
+    size_t npages = page_round(len) >> PAGE_SHIFT;
+    for (size_t done = 0; done < npages;) {
+        size_t n = min(npages - done, sizeof(vec));
+        int err = vm_mincore(space(), va + (done << PAGE_SHIFT), n, vec);
+        if (!err)
+            err = copyout(vec_va + done, vec, n);
+        if (err)
+            return -err;
+        done += n;
+    }
+    return 0;
+}
+
+long sys_mlock(vaddr_t va, size_t len)
+{
+    return -vm_mlock(space(), va, len, true);
+}
+
+long sys_munlock(vaddr_t va, size_t len)
+{
+    return -vm_mlock(space(), va, len, false);
+}
+
+long sys_brk(vaddr_t new_end)
+{
+    return (long)vm_brk(space(), new_end);
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// select and poll in all their forms. Each round asks every file for its state and, the first
+// time, puts this thread on the files' wait queues; then it sleeps until one of them wakes it.
+#include "amd64/clock.h"
+#include "amd64/usercopy.h"
+#include "fs/file.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "proc/process.h"
+#include "proc/signal.h"
+#include "sync/waitq.h"
+#include "sys/calls.h"
+#include "sys/syscall.h"
+#include "vm/slab.h"
+
+#define WAITERS_PER_FILE 2
+#define FAST_FDS         8
+
+struct pollfd {
+    int32_t fd;
+    uint16_t events, revents;
+};
+
+// A poll under way: the descriptors and what they need, in one block if they are many.
+struct poll {
+    struct pollfd *fds;
+    struct file **files;        // referenced; NULL: none behind that descriptor
+    struct pollset set;
+    unsigned n;
+    void *block;
+    struct pollfd fast_fds[FAST_FDS];
+    struct file *fast_files[FAST_FDS];
+    struct waiter fast_waiters[FAST_FDS * WAITERS_PER_FILE];
+};
+
+static int poll_alloc(struct poll *p, unsigned n)
+{
+    const size_t each = sizeof(struct file *) + WAITERS_PER_FILE * sizeof(struct waiter) +
+                        sizeof(struct pollfd);
+
+    *p = (struct poll){.n = n, .fds = p->fast_fds, .files = p->fast_files};
+    p->set = (struct pollset){.waiters = p->fast_waiters, .max = FAST_FDS * WAITERS_PER_FILE};
+    if (n <= FAST_FDS)
+        return 0;
+    p->block = slab_alloc(n * each, 0);
+    if (!p->block)
+        return ENOMEM;
+    p->files = p->block;
+    p->set.waiters = (struct waiter *)(p->files + n);
+    p->set.max = n * WAITERS_PER_FILE;
+    p->fds = (struct pollfd *)(p->set.waiters + p->set.max);
+    return 0;
+}
+
+static void poll_free(struct poll *p)
+{
+    slab_free(p->block);
+}
+
+static void poll_open(struct poll *p)
+{
+    for (unsigned i = 0; i < p->n; i++)
+        p->files[i] = p->fds[i].fd < 0 ? NULL : fd_file(p->fds[i].fd);
+}
+
+static void poll_close(struct poll *p)
+{
+    for (unsigned i = 0; i < p->set.n; i++)
+        waitq_remove(&p->set.waiters[i]);
+    for (unsigned i = 0; i < p->n; i++) {
+        if (p->files[i])
+            file_unref(p->files[i]);
+    }
+}
+
+// Fills revents; the number of descriptors that have any.
+static unsigned poll_look(struct poll *p, struct pollset *set)
+{
+    unsigned ready = 0;
+
+    for (unsigned i = 0; i < p->n; i++) {
+        struct pollfd *f = &p->fds[i];
+        f->revents = 0;
+        if (f->fd < 0)
+            continue;
+        if (p->files[i])
+            f->revents = file_poll(p->files[i], set) & (f->events | POLLERR | POLLHUP);
+        else
+            f->revents = POLLNVAL;
+        ready += f->revents != 0;
+    }
+    return ready;
+}
+
+// deadline 1: look once. The number ready; 0: time is up; -EINTR.
+static long poll_run(struct poll *p, uint64_t deadline_ns)
+{
+    bool once = deadline_ns != WAIT_FOREVER && deadline_ns <= clock_ns();
+    struct pollset *set = once ? NULL : &p->set;
+    long result;
+
+    poll_open(p);
+    for (;;) {
+        result = poll_look(p, set);
+        if (result || once)
+            break;
+        // Woken waiters are off their queues: back on for the next round.
+        int err = waitq_block(WAIT_INTR, deadline_ns);
+        for (unsigned i = 0; i < p->set.n; i++)
+            waitq_remove(&p->set.waiters[i]);
+        p->set.n = 0;
+        if (err == EINTR) {
+            result = -EINTR;
+            break;
+        }
+        once = err == ETIMEDOUT;
+    }
+    poll_close(p);
+    return result;
+}
+
+// ---- poll ----
+
+static long do_poll(vaddr_t fds_va, unsigned n, uint64_t deadline_ns)
+{
+    struct poll p;
+
+    if (n > process_current()->limits[RLIMIT_NOFILE].cur)
+        return -EINVAL;
+    int err = poll_alloc(&p, n);
+    if (err)
+        return -err;
+    long result = -copyin(p.fds, fds_va, n * sizeof(*p.fds));
+    if (result == 0)
+        result = poll_run(&p, deadline_ns);
+    if (result >= 0 && copyout(fds_va, p.fds, n * sizeof(*p.fds)) != 0)
+        result = -EFAULT;
+    poll_free(&p);
+    return result == -EINTR ? signal_restart_at(deadline_ns) : result;
+}
+
+long sys_poll(vaddr_t fds_va, unsigned n, int timeout_ms)
+{
+    uint64_t deadline = WAIT_FOREVER;
+
+    if (timeout_ms >= 0)
+        deadline = timeout_ms ? deadline_after((uint64_t)timeout_ms * 1000000) : 1;
+    return do_poll(fds_va, n, signal_deadline(deadline));
+}
+
+// The timeout and mask of ppoll and pselect.
+static int timeout_and_mask(vaddr_t ts_va, vaddr_t mask_va, size_t size, uint64_t *deadline)
+{
+    uint64_t ns;
+    sigset_t mask;
+
+    *deadline = WAIT_FOREVER;
+    if (ts_va) {
+        int err = timespec_in(ts_va, &ns);
+        if (err)
+            return err;
+        *deadline = ns ? deadline_after(ns) : 1;
+    }
+    if (mask_va) {
+        if (size != sizeof(mask))
+            return EINVAL;
+        if (copyin(&mask, mask_va, sizeof(mask)) != 0)
+            return EFAULT;
+        signal_set_mask_for_call(mask);
+    }
+    *deadline = signal_deadline(*deadline);
+    return 0;
+}
+
+long sys_ppoll(vaddr_t fds_va, unsigned n, vaddr_t ts_va, vaddr_t mask_va, size_t size)
+{
+    uint64_t deadline;
+    int err = timeout_and_mask(ts_va, mask_va, size, &deadline);
+
+    return err ? -err : do_poll(fds_va, n, deadline);
+}
+
+// ---- select ----
+
+#define FD_WORDS (OPEN_MAX / 64)
+
+// The three sets of select; NULL addresses are left out.
+struct select_sets {
+    vaddr_t va[3];
+    uint64_t bits[3][FD_WORDS];
+    size_t bytes;
+};
+
+static const uint16_t select_events[3] = {POLLIN, POLLOUT, POLLPRI};
+
+static int sets_in(struct select_sets *s, unsigned nfds)
+{
+    s->bytes = (nfds + 63) / 64 * 8;
+    memset(s->bits, 0, sizeof(s->bits));
+    for (unsigned i = 0; i < 3; i++) {
+        if (s->va[i] && copyin(s->bits[i], s->va[i], s->bytes) != 0)
+            return EFAULT;
+    }
+    return 0;
+}
+
+static uint16_t wanted(const struct select_sets *s, unsigned fd)
+{
+    uint16_t events = 0;
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (s->bits[i][fd / 64] >> (fd % 64) & 1)
+            events |= select_events[i];
+    }
+    return events;
+}
+
+// Turns the answer into sets: errors count as readable and writable.
+static long sets_out(struct select_sets *s, const struct poll *p)
+{
+    long n = 0;
+
+    memset(s->bits, 0, sizeof(s->bits));
+    for (unsigned i = 0; i < p->n; i++) {
+        const struct pollfd *f = &p->fds[i];
+        uint16_t got = f->revents;
+        if (got & POLLNVAL)
+            return -EBADF;
+        if (got & POLLHUP)
+            got |= POLLIN;
+        if (got & POLLERR)
+            got |= POLLIN | POLLOUT;
+        for (unsigned j = 0; j < 3; j++) {
+            if (got & f->events & select_events[j]) {
+                s->bits[j][f->fd / 64] |= 1ul << (f->fd % 64);
+                n++;
+            }
+        }
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        if (s->va[i] && copyout(s->va[i], s->bits[i], s->bytes) != 0)
+            return -EFAULT;
+    }
+    return n;
+}
+
+static long run_select(struct select_sets *s, unsigned nfds, uint64_t deadline_ns)
+{
+    unsigned n = 0;
+    struct poll p;
+
+    for (unsigned fd = 0; fd < nfds; fd++)
+        n += wanted(s, fd) != 0;
+    int err = poll_alloc(&p, n);
+    if (err)
+        return -err;
+    n = 0;
+    for (unsigned fd = 0; fd < nfds; fd++) {
+        uint16_t events = wanted(s, fd);
+        if (events)
+            p.fds[n++] = (struct pollfd){.fd = (int)fd, .events = events};
+    }
+    long result = poll_run(&p, deadline_ns);
+    if (result >= 0)
+        result = sets_out(s, &p);
+    poll_free(&p);
+    return result;
+}
+
+static long do_select(int nfds, const vaddr_t va[3], uint64_t deadline_ns)
+{
+    if (nfds < 0)
+        return -EINVAL;
+    nfds = min(nfds, OPEN_MAX);
+    struct select_sets *s = slab_alloc(sizeof(*s), 0);
+    if (!s)
+        return -ENOMEM;
+    memcpy(s->va, va, sizeof(s->va));
+    int err = sets_in(s, (unsigned)nfds);
+    long result = err ? -err : run_select(s, (unsigned)nfds, deadline_ns);
+    slab_free(s);
+    return result == -EINTR ? signal_restart_at(deadline_ns) : result;
+}
+
+// Linux writes the time left back to select's and pselect's timeout.
+static void time_left(vaddr_t va, uint64_t deadline_ns, int (*out)(vaddr_t va, uint64_t ns))
+{
+    uint64_t now = clock_ns();
+
+    if (va && deadline_ns != WAIT_FOREVER)
+        (void)out(va, deadline_ns > now ? deadline_ns - now : 0);
+}
+
+long sys_select(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t tv_va)
+{
+    const vaddr_t va[3] = {rd_va, wr_va, ex_va};
+    uint64_t ns, deadline = WAIT_FOREVER;
+
+    if (tv_va) {
+        int err = timeval_in(tv_va, &ns);
+        if (err)
+            return -err;
+        deadline = ns ? deadline_after(ns) : 1;
+    }
+    deadline = signal_deadline(deadline);
+    long result = do_select(nfds, va, deadline);
+    time_left(tv_va, deadline, timeval_out);
+    return result;
+}
+
+long sys_pselect6(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t ts_va,
+                  vaddr_t mask_arg_va)
+{
+    const vaddr_t va[3] = {rd_va, wr_va, ex_va};
+    uint64_t mask_arg[2] = {0, 0};      // the mask's address and size
+    uint64_t deadline;
+
+    if (mask_arg_va && copyin(mask_arg, mask_arg_va, sizeof(mask_arg)) != 0)
+        return -EFAULT;
+    int err = timeout_and_mask(ts_va, mask_arg[0], mask_arg[1], &deadline);
+    if (err)
+        return -err;
+    long result = do_select(nfds, va, deadline);
+    time_left(ts_va, deadline, timespec_out);
+    return result;
+}

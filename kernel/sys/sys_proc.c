@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Calls on processes and threads.
+#include "amd64/cpu.h"
+#include "amd64/usercopy.h"
+#include "fs/file.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mem/memlayout.h"
+#include "proc/exec.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "sys/calls.h"
+#include "sys/syscall.h"
+
+#define CLONE_VM    0x100u
+#define CLONE_VFORK 0x4000u
+
+// ---- identity ----
+
+long sys_getpid(void)
+{
+    return process_current()->pid;
+}
+
+long sys_getppid(void)
+{
+    return __atomic_load_n(&process_current()->ppid, __ATOMIC_RELAXED);
+}
+
+long sys_gettid(void)
+{
+    return thread_current()->tid;
+}
+
+long sys_getuid(void)
+{
+    return 0;
+}
+
+long sys_getresuid(vaddr_t real_va, vaddr_t effective_va, vaddr_t saved_va)
+{
+    const uint32_t root = 0;
+
+    if (copyout(real_va, &root, sizeof(root)) || copyout(effective_va, &root, sizeof(root)) ||
+        copyout(saved_va, &root, sizeof(root)))
+        return -EFAULT;
+    return 0;
+}
+
+// There is one user: others cannot be become.
+long sys_setuid(uint32_t id)
+{
+    return id == 0 ? 0 : -EPERM;
+}
+
+long sys_setreuid(uint32_t real, uint32_t effective)
+{
+    return (real == 0 || real == ~0u) && (effective == 0 || effective == ~0u) ? 0 : -EPERM;
+}
+
+long sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved)
+{
+    return sys_setreuid(real, effective) == 0 && (saved == 0 || saved == ~0u) ? 0 : -EPERM;
+}
+
+long sys_getgroups(int size, vaddr_t list_va)
+{
+    (void)list_va;
+    return size < 0 ? -EINVAL : 0;
+}
+
+long sys_setgroups(int size, vaddr_t list_va)
+{
+    (void)list_va;
+    return size < 0 || size > 65536 ? -EINVAL : size == 0 ? 0 : -EPERM;
+}
+
+// ---- groups and sessions ----
+
+long sys_setpgid(int pid, int pgid)
+{
+    return -process_setpgid(pid, pgid);
+}
+
+static long group_or_session(int pid, bool session)
+{
+    if (pid == 0)
+        pid = process_current()->pid;
+    struct process *p = process_find(pid);
+    if (!p)
+        return -ESRCH;
+    long id = session ? p->sid : p->pgid;
+    process_unref(p);
+    return id;
+}
+
+long sys_getpgid(int pid)
+{
+    return group_or_session(pid, false);
+}
+
+long sys_getpgrp(void)
+{
+    return process_current()->pgid;
+}
+
+long sys_getsid(int pid)
+{
+    return group_or_session(pid, true);
+}
+
+long sys_setsid(void)
+{
+    int sid;
+    int err = process_setsid(&sid);
+
+    return err ? -err : sid;
+}
+
+// ---- making and ending ----
+
+static long clone(const struct clone_args *args)
+{
+    int id;
+    int err = process_clone(args, &id);
+
+    return err ? -err : id;
+}
+
+long sys_fork(void)
+{
+    const struct clone_args args = {.flags = SIGCHLD};
+
+    return clone(&args);
+}
+
+long sys_vfork(void)
+{
+    const struct clone_args args = {.flags = CLONE_VM | CLONE_VFORK | SIGCHLD};
+
+    return clone(&args);
+}
+
+long sys_clone(uint64_t flags, vaddr_t stack_va, vaddr_t parent_tid_va, vaddr_t child_tid_va,
+               vaddr_t tls)
+{
+    const struct clone_args args = {.flags = flags, .stack_va = stack_va,
+                                    .parent_tid_va = parent_tid_va, .child_tid_va = child_tid_va,
+                                    .tls = tls};
+
+    return clone(&args);
+}
+
+static long exec_at(int dirfd, vaddr_t path_va, vaddr_t argv_va, vaddr_t envp_va)
+{
+    struct upath path;
+    struct vnode *dir;
+    int err = upath_get(&path, path_va);
+
+    if (err)
+        return -err;
+    err = at_dir(dirfd, path.str, &dir);
+    if (!err) {
+        err = exec_user(dir, path.str, argv_va, envp_va);
+        vnode_unref(dir);
+    }
+    upath_put(&path);
+    return -err;
+}
+
+long sys_execve(vaddr_t path_va, vaddr_t argv_va, vaddr_t envp_va)
+{
+    return exec_at(AT_FDCWD, path_va, argv_va, envp_va);
+}
+
+long sys_execveat(int dirfd, vaddr_t path_va, vaddr_t argv_va, vaddr_t envp_va, unsigned flags)
+{
+    return flags ? -EINVAL : exec_at(dirfd, path_va, argv_va, envp_va);
+}
+
+long sys_exit(int code)
+{
+    thread_exit(W_EXITED(code));
+}
+
+long sys_exit_group(int code)
+{
+    process_exit(W_EXITED(code));
+}
+
+// ---- waiting ----
+
+struct rusage {
+    uint64_t utime[2], stime[2];
+    uint64_t rest[14];
+};
+
+static void to_timeval(uint64_t ns, uint64_t tv[2])
+{
+    tv[0] = ns / NS_PER_SEC;
+    tv[1] = ns % NS_PER_SEC / 1000;
+}
+
+static int rusage_out(vaddr_t va, const struct usage *u)
+{
+    struct rusage r = {0};
+
+    to_timeval(u->user_ns, r.utime);
+    to_timeval(u->sys_ns, r.stime);
+    return copyout(va, &r, sizeof(r));
+}
+
+long sys_wait4(int pid, vaddr_t status_va, int options, vaddr_t rusage_va)
+{
+    struct wait_result r;
+
+    if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE))
+        return -EINVAL;
+    if (pid == INT32_MIN)
+        return -ESRCH;
+    int type = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
+    int err = process_wait(type, pid > 0 ? pid : -pid, options | WEXITED, &r);
+    if (err)
+        return -err;
+    if (r.pid && status_va && copyout(status_va, &r.status, sizeof(r.status)) != 0)
+        return -EFAULT;
+    if (r.pid && rusage_va && rusage_out(rusage_va, &r.usage) != 0)
+        return -EFAULT;
+    return r.pid;
+}
+
+static void wait_siginfo(const struct wait_result *r, struct siginfo *info)
+{
+    *info = (struct siginfo){0};
+    if (!r->pid)
+        return;
+    info->signo = SIGCHLD;
+    info->pid = r->pid;
+    if (r->status == W_CONTINUED) {
+        info->code = CLD_CONTINUED;
+        info->status = SIGCONT;
+    } else if ((r->status & 0xff) == 0x7f) {
+        info->code = CLD_STOPPED;
+        info->status = r->status >> 8;
+    } else if (r->status & 0x7f) {
+        info->code = CLD_KILLED;
+        info->status = r->status & 0x7f;
+    } else {
+        info->code = CLD_EXITED;
+        info->status = r->status >> 8;
+    }
+}
+
+long sys_waitid(int type, int id, vaddr_t info_va, int options, vaddr_t rusage_va)
+{
+    const int what = WEXITED | WUNTRACED | WCONTINUED;
+    struct wait_result r;
+    struct siginfo info;
+
+    if ((options & ~(what | WNOHANG | WNOWAIT | WNOTHREAD | WALL | WCLONE)) || !(options & what))
+        return -EINVAL;
+    if (type < P_ALL || type > P_PGID || (type == P_PID && id <= 0) || (type == P_PGID && id < 0))
+        return -EINVAL;
+    int err = process_wait(type, id, options, &r);
+    if (err)
+        return -err;
+    wait_siginfo(&r, &info);
+    if (info_va && copyout(info_va, &info, sizeof(info)) != 0)
+        return -EFAULT;
+    if (r.pid && rusage_va && rusage_out(rusage_va, &r.usage) != 0)
+        return -EFAULT;
+    return 0;
+}
+
+enum { RUSAGE_SELF = 0, RUSAGE_CHILDREN = -1, RUSAGE_THREAD = 1 };
+
+static int get_usage(int who, struct usage *u)
+{
+    struct process *p = process_current();
+
+    switch (who) {
+    case RUSAGE_SELF:
+        process_usage(p, u);
+        return 0;
+    case RUSAGE_CHILDREN:
+        mutex_lock(&proc_tree_lock);
+        *u = p->children_usage;
+        mutex_unlock(&proc_tree_lock);
+        return 0;
+    case RUSAGE_THREAD:
+        thread_usage(thread_current(), u);
+        return 0;
+    default:
+        return EINVAL;
+    }
+}
+
+long sys_getrusage(int who, vaddr_t rusage_va)
+{
+    struct usage u;
+    int err = get_usage(who, &u);
+
+    return err ? -err : -rusage_out(rusage_va, &u);
+}
+
+long sys_times(vaddr_t times_va)
+{
+    struct usage self, children;
+
+    get_usage(RUSAGE_SELF, &self);
+    get_usage(RUSAGE_CHILDREN, &children);
+    const uint64_t t[4] = {self.user_ns / TICK_NS, self.sys_ns / TICK_NS,
+                           children.user_ns / TICK_NS, children.sys_ns / TICK_NS};
+    if (times_va && copyout(times_va, t, sizeof(t)) != 0)
+        return -EFAULT;
+    return (long)(clock_ns() / TICK_NS);
+}
+
+// ---- threads ----
+
+long sys_set_tid_address(vaddr_t va)
+{
+    thread_current()->clear_tid_va = va;
+    return thread_current()->tid;
+}
+
+long sys_set_robust_list(vaddr_t list_va, size_t len)
+{
+    if (len != 3 * sizeof(uint64_t))
+        return -EINVAL;
+    thread_current()->robust_list_va = list_va;
+    return 0;
+}
+
+enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };
+
+long sys_arch_prctl(int code, vaddr_t addr)
+{
+    struct cpu_context *c = &thread_current()->context;
+
+    switch (code) {
+    case ARCH_SET_FS:
+    case ARCH_SET_GS:
+        if (addr >= USER_MAX)
+            return -EPERM;
+        if (code == ARCH_SET_FS)
+            context_set_fs_base(c, addr);
+        else
+            context_set_gs_base(c, addr);
+        return 0;
+    case ARCH_GET_FS:
+        return -copyout(addr, &c->fs_base, sizeof(c->fs_base));
+    case ARCH_GET_GS:
+        return -copyout(addr, &c->gs_base, sizeof(c->gs_base));
+    default:
+        return -EINVAL;
+    }
+}
+
+enum { PR_SET_PDEATHSIG = 1, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, PR_GET_NAME = 16,
+       PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39 };
+
+static long set_name(vaddr_t name_va)
+{
+    struct thread *t = thread_current();
+    char name[COMM_LEN] = "";
+    int err = copyinstr(name, name_va, sizeof(name), NULL);
+
+    if (err == EFAULT)
+        return -EFAULT;
+    name[sizeof(name) - 1] = '\0';
+    thread_set_name(t, name);
+    if (t->tid == t->proc->pid)
+        memcpy(t->proc->comm, name, sizeof(name));
+    return 0;
+}
+
+long sys_prctl(int option, uint64_t arg)
+{
+    switch (option) {
+    case PR_SET_NAME:
+        return set_name(arg);
+    case PR_GET_NAME:
+        return -copyout(arg, thread_current()->comm, COMM_LEN);
+    case PR_GET_DUMPABLE:
+        return 1;
+    case PR_SET_DUMPABLE:
+        return arg <= 1 ? 0 : -EINVAL;
+    case PR_SET_NO_NEW_PRIVS:
+        return arg == 1 ? 0 : -EINVAL;
+    case PR_GET_NO_NEW_PRIVS:
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+// ---- scheduling: one policy, all CPUs ----
+
+long sys_sched_yield(void)
+{
+    sched_yield();
+    return 0;
+}
+
+static long check_pid(int pid)
+{
+    if (pid == 0 || pid == thread_current()->tid)
+        return 0;
+    struct process *p = pid > 0 ? process_find(pid) : NULL;
+    if (!p)
+        return pid < 0 ? -EINVAL : -ESRCH;
+    process_unref(p);
+    return 0;
+}
+
+long sys_sched_getaffinity(int pid, unsigned len, vaddr_t mask_va)
+{
+    const uint64_t mask = (1ul << ncpus) - 1;
+    long result = check_pid(pid);
+
+    if (result)
+        return result;
+    if (len < sizeof(mask) || len % sizeof(mask))
+        return -EINVAL;
+    return copyout(mask_va, &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
+}
+
+long sys_sched_setaffinity(int pid, unsigned len, vaddr_t mask_va)
+{
+    uint64_t mask = 0;
+    long result = check_pid(pid);
+
+    if (result)
+        return result;
+    if (copyin(&mask, mask_va, min(len, sizeof(mask))) != 0)
+        return -EFAULT;
+    return mask & ((1ul << ncpus) - 1) ? 0 : -EINVAL;
+}
+
+long sys_getpriority(int which, int who)
+{
+    (void)who;
+    return which < 0 || which > 2 ? -EINVAL : 20;   // 20 - nice
+}
+
+long sys_setpriority(int which, int who, int nice)
+{
+    (void)who;
+    (void)nice;
+    return which < 0 || which > 2 ? -EINVAL : 0;
+}
+
+// ---- limits ----
+
+long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t old_va)
+{
+    struct process *p = pid ? process_find(pid) : process_current();
+    struct rlimit new, old;
+    int err = 0;
+
+    if (!p)
+        return -ESRCH;
+    if (resource >= RLIMITS)
+        err = EINVAL;
+    else if (new_va && copyin(&new, new_va, sizeof(new)) != 0)
+        err = EFAULT;
+    else if (new_va && new.cur > new.max)
+        err = EINVAL;
+    else if (new_va && resource == RLIMIT_NOFILE && new.max > OPEN_MAX)
+        err = EPERM;
+    if (!err) {
+        mutex_lock(&p->lock);
+        old = p->limits[resource];
+        if (new_va)
+            p->limits[resource] = new;
+        mutex_unlock(&p->lock);
+        if (old_va)
+            err = copyout(old_va, &old, sizeof(old));
+    }
+    if (pid)
+        process_unref(p);
+    return -err;
+}
+
+long sys_getrlimit(unsigned resource, vaddr_t va)
+{
+    return sys_prlimit64(0, resource, 0, va);
+}
+
+long sys_setrlimit(unsigned resource, vaddr_t va)
+{
+    return va ? sys_prlimit64(0, resource, va, 0) : -EFAULT;
+}
