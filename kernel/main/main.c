@@ -15,13 +15,26 @@
 #include "dev/random.h"
 #include "dev/record.h"
 #include "dev/uart.h"
+#include "fs/bdev_disk.h"
+#include "fs/tty.h"
+#include "fs/vfs_mounts.h"
+#include "fs/vnode.h"
 #include "lib/ktest.h"
+#include "lib/panic.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "main/cmdline.h"
 #include "main/disks.h"
+#include "main/sys_files.h"
 #include "mem/vm_page.h"
+#include "proc/futex.h"
+#include "proc/proc_files.h"
+#include "proc/process.h"
+#include "proc/sched.h"
+#include "proc/thread.h"
 #include "sync/jitter.h"
+#include "sys/syscall.h"
+#include "vm/pageout.h"
 #include "vm/vm_init.h"
 
 #define DEFAULT_SEED 1
@@ -81,12 +94,16 @@ static void start_memory(void)
     vm_init(KVA_BASE, kva, min(kmem, kva / 2));
 }
 
+// The other CPUs wait here until there are threads for them.
+static volatile bool scheduling;
+
 static void ap_start(unsigned id)
 {
     (void)id;
     pmap_activate(NULL);
-    for (;;)
+    while (!scheduling)
         cpu_idle();
+    sched_idle();
 }
 
 static void print_banner(void)
@@ -103,6 +120,48 @@ static void report_test(const char *text)
 {
     record_printf("%s", text);
     kprintf("%s\n", text);
+}
+
+// Everything that may sleep: file systems, the kernel's threads, the first process.
+static void start_system(void *unused)
+{
+    static char init[128] = "/bin/init";
+    int err;
+
+    (void)unused;
+    err = kthread_create("pageout", pageout_daemon, NULL, NULL);
+    if (!err)
+        err = kthread_create("tty", tty_daemon, NULL, NULL);
+    if (err)
+        panic("no memory for the kernel's threads");
+    err = vfs_mount_root();
+    if (err)
+        panic("cannot mount the root file system: error %d", err);
+    swap_disk_init();
+    cmdline_get("init", init, sizeof(init));
+    err = process_start_init(init);
+    if (err)
+        panic("cannot make the first process: error %d", err);
+}
+
+static void start_threads(void)
+{
+    sched_init();
+    thread_init();
+    process_init();
+    signal_init();
+    futex_init();
+    faults_init();
+    syscall_init();
+    vfs_init();
+    file_init();
+    fdtable_init();
+    pipe_init();
+    session_init();
+    proc_files_init();
+    sys_files_init();
+    if (kthread_create("start", start_system, NULL, NULL) != 0)
+        panic("no memory for the first thread");
 }
 
 // Called by boot.S on the boot CPU's static stack, interrupts off.
@@ -124,5 +183,11 @@ void kernel_main(paddr_t start_info_pa)
         intr_on();
         ktest_run(pattern, report_test);
     }
-    power_off();
+    if (cmdline_has("test"))
+        power_off();
+    start_threads();
+    scheduling = true;
+    for (unsigned i = 1; i < ncpus; i++)
+        ipi_send(i, IPI_RESCHEDULE);
+    sched_idle();
 }
