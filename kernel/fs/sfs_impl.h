@@ -18,6 +18,7 @@ struct sfs {
     struct sfs_layout layout;   // constant
     struct buf_cache cache;
     struct journal journal;
+    unsigned reports;           // damages reported; atomic
 
     struct mutex alloc_lock;    // LOCK_FS_ALLOC; guards the bitmaps in buffers, and:
     uint64_t *busy;             // bit set: block in use, or freed but still in the journal

@@ -10,15 +10,22 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 
+// A program that meets the same damage again and again must not flood the console.
+#define DAMAGE_REPORTS 20u
+
 int sfs_damaged(struct sfs *fs, const char *fmt, ...)
 {
     char text[128];
     va_list ap;
 
+    unsigned n = __atomic_add_fetch(&fs->reports, 1, __ATOMIC_RELAXED);
+    if (n > DAMAGE_REPORTS)
+        return EIO;
     va_start(ap, fmt);
     kvsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    kprintf("sfs: %s: damaged: %s\n", fs->dev->name, text);
+    kprintf("sfs: %s: damaged: %s%s\n", fs->dev->name, text,
+            n == DAMAGE_REPORTS ? "; no more reports until the next mount" : "");
     return EIO;
 }
 
