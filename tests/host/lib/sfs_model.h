@@ -70,8 +70,8 @@ extern long model_allocated;            // allocations not freed
 // Formats dev and mounts it.
 void model_start(struct model *m, struct memdev *dev, uint64_t seed);
 
-// One random operation. Returns 0 if the real result is the model's or ENOSPC (then nothing must
-// have changed), else EIO or EROFS, after which only model_check_crash makes sense.
+// One random operation. Returns 0 if the real result is the model's, or ENOSPC or ENOMEM (then
+// nothing must have changed); else EIO or EROFS, after which only model_check_crash makes sense.
 int model_step(struct model *m);
 int model_sync(struct model *m);
 int model_remount(struct model *m);             // close all, unmount, mount

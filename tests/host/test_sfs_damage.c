@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Damaged images: random bytes of the metadata are changed, then the file system is mounted and
+// used, and fsck run. Errors are expected, but no panic, no hang, no report of a sanitizer. And
+// known damages, each of which fsck must name.
+//
+// link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
+// link: kernel/sync/[!i]*.c kernel/lib/bitmap.c
+// link: tests/host/lib/sfs_model.c tests/host/lib/sfs_model_names.c
+// link: tests/host/lib/sfs_model_check.c tests/host/lib/memdev.c
+// link: kernel/fs/bdev.c kernel/fs/buf.c kernel/fs/journal.c kernel/fs/journal_recover.c
+// link: kernel/fs/sfs_[abcdimort]*.c
+// link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
+// cflags: -fno-strict-aliasing
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "lib/sfs_model.h"
+#include "lib/errno.h"
+#include "lib/shim.h"
+#include "mkfs/check.h"
+
+#define BLOCKS 700u
+#define ROUNDS 1500u
+
+static struct model m;
+static struct memdev saved, dev;
+static struct sfs_layout layout;
+static struct rng rng;
+
+static void make_base(void)
+{
+    memdev_init(&saved, BLOCKS);
+    memdev_init(&dev, BLOCKS);
+    m = (struct model){.nbufs = 96, .max_file_blocks = 0};
+    model_start(&m, &saved, shim_seed);
+    for (unsigned i = 0; i < 500; i++)
+        CHECK(model_step(&m) == 0, "step %u", i);
+    model_stop(&m);
+    layout = ((struct sfs_super *)saved.data)->layout;
+    rng = (struct rng){shim_seed};
+}
+
+// ---- Use without expectations ----
+
+#define TOUCHED 64
+
+struct use {
+    struct sfs *fs;
+    uint32_t ino[TOUCHED]; // found by listing
+    char name[TOUCHED][256];
+    size_t len[TOUCHED];
+    unsigned n;
+};
+
+static bool note(void *arg, uint32_t ino, unsigned type, const char *name, size_t len, uint64_t pos)
+{
+    struct use *u = arg;
+
+    (void)type, (void)pos;
+    if (u->n == TOUCHED)
+        return false;
+    u->ino[u->n] = ino;
+    memcpy(u->name[u->n], name, len);
+    u->len[u->n++] = len;
+    return true;
+}
+
+static void use_file(struct sfs_inode *ip)
+{
+    static uint8_t page[SFS_BLOCK];
+    void *pages[] = {page};
+    struct sfs_map map;
+    char target[300];
+    size_t len;
+    uint64_t fblk = rng_below(&rng, 3) ? rng_below(&rng, 30) : rng_below(&rng, 1100000);
+
+    switch (rng_below(&rng, 4)) {
+    case 0:
+        sfs_truncate(ip, rng_below(&rng, 2) ? 0 : fblk * SFS_BLOCK);
+        break;
+    case 1:
+        sfs_readlink(ip, target, sizeof(target), &len);
+        break;
+    default:
+        if (sfs_bmap(ip, fblk, 8, rng_below(&rng, 2), &map) == 0 && map.block) {
+            bdev_read(sfs_bdev(ip->fs), map.block, pages, 1);
+            sfs_written(ip, fblk, map.count);
+        }
+    }
+}
+
+static void use_name(struct use *u, struct sfs_inode *dir, unsigned i, struct sfs_inode *ip)
+{
+    struct sfs_name from = {dir, u->name[i], u->len[i]}, to = {dir, "moved", 5};
+    struct sfs_new init = {.mode = (rng_below(&rng, 2) ? SFS_IFREG : SFS_IFDIR) | 0644};
+    struct sfs_inode *new;
+
+    switch (rng_below(&rng, 6)) {
+    case 0:
+        sfs_unlink(dir, u->name[i], u->len[i], ip);
+        break;
+    case 1:
+        sfs_rmdir(dir, u->name[i], u->len[i], ip);
+        break;
+    case 2:
+        sfs_rename(&from, ip, &to, NULL);
+        break;
+    case 3:
+        sfs_link(dir, "linked", 6, ip);
+        break;
+    default:
+        if (sfs_create(dir, "new", 3, &init, &new) == 0)
+            sfs_iput(new);
+    }
+}
+
+static void use_dir(struct use *u, uint32_t ino, unsigned depth)
+{
+    struct sfs_inode *dir, *ip;
+    uint64_t pos = 0;
+    unsigned first = u->n;
+
+    if (depth > 6 || sfs_iget(u->fs, ino, &dir) != 0)
+        return;
+    sfs_readdir(dir, &pos, note, u);
+    for (unsigned i = first; i < u->n && i < TOUCHED; i++) {
+        if (sfs_iget(u->fs, u->ino[i], &ip) != 0)
+            continue;
+        use_file(ip);
+        use_name(u, dir, i, ip);
+        bool sub = (ip->d.mode & SFS_IFMT) == SFS_IFDIR && ip != dir;
+        sfs_iput(ip);
+        if (sub)
+            use_dir(u, u->ino[i], depth + 1);
+    }
+    sfs_iput(dir);
+}
+
+// ---- Random damage ----
+
+static void damage(void)
+{
+    unsigned n = 1 + rng_below(&rng, 8);
+
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t block, off = rng_below(&rng, SFS_BLOCK);
+        switch (rng_below(&rng, 4)) {
+        case 0:
+            block = layout.inode_table + rng_below(&rng, 3);
+            break;
+        case 1:
+            block = rng_below(&rng, layout.journal + 3);
+            break;
+        default:
+            block = layout.data + rng_below(&rng, BLOCKS - layout.data);
+        }
+        uint8_t *p = dev.data + block * SFS_BLOCK + off;
+        // Small numbers and single bits do more harm than noise.
+        *p = rng_below(&rng, 2) ? rng_next(&rng) : *p ^ 1u << rng_below(&rng, 8);
+    }
+}
+
+static void test_random_damage(void)
+{
+    unsigned mounted = 0, found = 0;
+
+    make_base();
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        static struct use u;
+        struct check c;
+        memdev_copy(&dev, &saved);
+        damage();
+        if (sfs_mount(&dev.dev, &model_env, 96, &u.fs) == 0) {
+            mounted++;
+            u.n = 0;
+            use_dir(&u, SFS_ROOT_INO, 0);
+            sfs_unmount(u.fs);
+        }
+        CHECK(model_allocated == 0, "%ld allocations are left", model_allocated);
+        found += check_image(&c, dev.data, BLOCKS * SFS_BLOCK, NULL) > 0;
+    }
+    fprintf(stderr, "%u mounted, %u found bad by fsck\n", mounted, found);
+    CHECK(mounted > ROUNDS / 4 && found > ROUNDS / 4, "%u mounted, %u found", mounted, found);
+}
+
+// ---- Damages that fsck must name ----
+
+static struct sfs_dinode *inode(uint32_t ino)
+{
+    return (struct sfs_dinode *)(dev.data + (uint64_t)layout.inode_table * SFS_BLOCK) + ino;
+}
+
+static uint8_t *block(uint32_t b)
+{
+    return dev.data + (uint64_t)b * SFS_BLOCK;
+}
+
+// Makes a plain image: /d/f with two blocks, /g a link to it.
+static void make_plain(void)
+{
+    struct sfs_new file = {.mode = SFS_IFREG | 0644}, folder = {.mode = SFS_IFDIR | 0755};
+    struct sfs_inode *root, *d, *f;
+    struct sfs_map map;
+
+    memdev_init(&saved, BLOCKS);
+    memdev_init(&dev, BLOCKS);
+    m = (struct model){.nbufs = 96};
+    model_start(&m, &saved, shim_seed);
+    layout = ((struct sfs_super *)saved.data)->layout;
+    CHECK(sfs_iget(m.fs, SFS_ROOT_INO, &root) == 0, "root");
+    CHECK(sfs_create(root, "d", 1, &folder, &d) == 0, "d");
+    CHECK(sfs_create(d, "f", 1, &file, &f) == 0, "f");
+    CHECK(sfs_link(root, "g", 1, f) == 0, "g");
+    CHECK(sfs_bmap(f, 0, 2, true, &map) == 0 && map.count == 2, "bmap");
+    CHECK(sfs_written(f, 0, 2) == 0, "written");
+    sfs_grow(f, 5000);
+    CHECK(d->ino == 2 && f->ino == 3, "inodes %u %u", d->ino, f->ino);
+    sfs_iput(f);
+    sfs_iput(d);
+    sfs_iput(root);
+    model_stop(&m);
+}
+
+static void expect(const char *text)
+{
+    char *said = NULL;
+    size_t len;
+    FILE *f = open_memstream(&said, &len);
+    struct check c;
+
+    unsigned n = check_image(&c, dev.data, BLOCKS * SFS_BLOCK, f);
+    fclose(f);
+    CHECK(n > 0 && strstr(said, text), "fsck said `%s', not `%s'", said, text);
+    free(said);
+    memdev_copy(&dev, &saved);
+}
+
+static void test_fsck_names_damage(void)
+{
+    make_plain();
+    memdev_copy(&dev, &saved);
+    model_fsck(&dev);
+    block(0)[100] ^= 1;
+    expect("superblock: wrong checksum");
+    block(0)[0] ^= 1;
+    expect("not an sfs");
+    block(layout.journal)[8] ^= 1;
+    expect("journal: the header is damaged");
+    block(layout.state)[0] ^= 1;
+    expect("state block: magic");
+    ((struct sfs_state *)block(layout.state))->orphan_head = 9;
+    expect("orphans: inode 9 is free");
+    inode(3)->nlink = 3;
+    expect("inode 3: link count 3, found 2");
+    inode(3)->nlink = 0;
+    expect("inode 3: no links, and not among the orphans");
+    inode(3)->mode = 0;
+    expect("`f' means inode 3, which is free");
+    inode(3)->ptr[1] = inode(3)->ptr[0];
+    expect("owned by inode 3 and inode 3");
+    inode(3)->ptr[1] = BLOCKS;
+    expect("inode 3: block 700 is outside of");
+    inode(3)->nblocks = 7;
+    expect("inode 3: block count 7, found 2");
+    inode(2)->size = 100;
+    expect("with size 100");
+    inode(2)->ptr[0] = 0;
+    expect("directory 2: block 0 of 1 is missing");
+    block(layout.block_map)[inode(3)->ptr[0] / 8] ^= 1 << inode(3)->ptr[0] % 8;
+    expect("in use, but free in the bitmap");
+    block(layout.block_map)[80] ^= 1;
+    expect("used by nothing, but taken in the bitmap");
+    block(layout.inode_map)[2] ^= 1;
+    expect("inode 16: not in use, but taken in the bitmap");
+    ((struct sfs_dirent *)block(inode(2)->ptr[0]))->reclen = 7;
+    expect("directory 2: bad record at 0");
+    ((struct sfs_dirent *)block(inode(2)->ptr[0]))->ino = 3;
+    expect("`.' means inode 3, not 2");
+    ((struct sfs_dirent *)(block(inode(2)->ptr[0]) + 12))->ino = 2;
+    expect("`..' means inode 2, not 1");
+    memcpy(block(inode(2)->ptr[0]) + 24 + sizeof(struct sfs_dirent), "/", 1);
+    expect("is no name");
+    ((struct sfs_dirent *)(block(inode(1)->ptr[0]) + 24))->ino = 3;
+    expect("not reached from the root");
+}
+
+int main(int argc, char **argv)
+{
+    shim_main(argc, argv);
+    RUN(test_random_damage);
+    memdev_destroy(&saved);
+    memdev_destroy(&dev);
+    RUN(test_fsck_names_damage);
+    memdev_destroy(&saved);
+    memdev_destroy(&dev);
+    return shim_done();
+}
