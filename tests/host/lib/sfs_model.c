@@ -251,7 +251,8 @@ int model_step(struct model *m)
     if (got == EIO || got == EROFS)
         return got;
     if (got != want) {
-        CHECK(got == -1 || got == ENOSPC || got == ENOMEM, "operation %u: got %d, want %d", which, got, want);
+        CHECK(got == -1 || got == ENOSPC || got == ENOMEM, "operation %u: got %d, want %d", which,
+              got, want);
         m->t = before;
         if (got == -1)
             m->nstates = nstates;
