@@ -59,6 +59,7 @@ def parse(needs_command: bool = False) -> argparse.Namespace:
     parser.add_argument("--jitter", default=env("JITTER"))
     parser.add_argument("--limit", default=env("LIMIT") or "300")
     parser.add_argument("--icount", default=env("ICOUNT"))
+    parser.add_argument("--tcg", default=env("TCG") or "auto")
     parser.add_argument("--persist", default=env("PERSIST"))
     parser.add_argument("--append", default=env("APPEND") or "", help="more kernel words")
     parser.add_argument("--verbose", default=env("V"))
@@ -70,6 +71,8 @@ def parse(needs_command: bool = False) -> argparse.Namespace:
     opts.jitter = optional_number("JITTER", opts.jitter)
     opts.limit = number("LIMIT", opts.limit, 0, 1 << 20)
     opts.icount = flag("ICOUNT", opts.icount)
+    if opts.tcg not in ("auto", "multi", "single"):
+        raise SystemExit(f"strata: TCG={opts.tcg}: must be auto, multi or single")
     opts.persist = flag("PERSIST", opts.persist)
     opts.verbose = flag("V", opts.verbose)
     if needs_command and not opts.command:
@@ -93,6 +96,7 @@ def machine(opts: argparse.Namespace) -> qemu.Machine:
         seed=opts.seed,
         jitter=opts.jitter,
         icount=opts.icount,
+        tcg=opts.tcg,
         persist=opts.persist,
     )
 

@@ -49,7 +49,10 @@ class Machine:
     seed: int | None = None
     jitter: int | None = None
     icount: bool = False
-    """Count instructions: one CPU thread, a virtual clock, every run alike."""
+    """Count instructions: one host thread, a virtual clock, every run alike, also with many CPUs."""
+    tcg: str = "auto"
+    """How CPUs run: `multi`, a host thread each; `single`, in turns; `auto`: multi if the host has
+    as many. More CPUs than the host's make spinlocks crawl, as a holder may be off the host's CPU."""
     persist: bool = False
     """Write to the disk image itself, not to an overlay that is thrown away."""
     write_log: Path | None = None
@@ -73,13 +76,18 @@ class Machine:
         if self.icount:
             args += ["-icount", "shift=0,sleep=off", "-accel", "tcg,thread=single"]
         else:
-            args += ["-accel", "tcg"]
+            args += ["-accel", f"tcg,thread={self._threads()}"]
         if self.seed is not None:
             args += ["-seed", str(self.seed)]
         args += ["-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1"]
         args += ["-device", f"isa-debugcon,iobase={RECORD_PORT:#x},chardev=records"]
         args += self._disk_arguments()
         return args + ["-kernel", str(self.kernel), "-append", self.command_line(), *self.extra]
+
+    def _threads(self) -> str:
+        if self.tcg != "auto":
+            return self.tcg
+        return "multi" if self.cpus <= host_cpus() else "single"
 
     def _disk_arguments(self) -> list[str]:
         if self.disk is None:
@@ -100,6 +108,13 @@ class Machine:
 
 def _blockdev(node: str, driver: str, **options: str) -> list[str]:
     return ["-blockdev", json.dumps({"driver": driver, "node-name": node, **options})]
+
+
+def host_cpus() -> int:
+    """The host's processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run_word(command: str) -> str:

@@ -7,6 +7,7 @@ SEED ?=
 JITTER ?=
 LIMIT ?=
 ICOUNT ?=
+TCG ?=
 PERSIST ?=
 APPEND ?=
 CMD ?=
@@ -82,9 +83,9 @@ endif
 
 # Values of the machine are looked at before anything is built.
 ifneq ($(filter qemu run gdb check bench,$(goals)),)
-  ifneq ($(CPUS) $(MEM) $(SEED)$(JITTER)$(LIMIT),1 128M )
+  ifneq ($(CPUS) $(MEM) $(SEED)$(JITTER)$(LIMIT)$(TCG),1 128M )
     complaint := $(shell CPUS='$(CPUS)' MEM='$(MEM)' SEED='$(SEED)' JITTER='$(JITTER)' \
-	LIMIT='$(LIMIT)' $(PYTHON) -m grade.options 2>&1)
+	LIMIT='$(LIMIT)' TCG='$(TCG)' $(PYTHON) -m grade.options 2>&1)
     ifneq ($(complaint),)
       $(error $(complaint))
     endif
@@ -98,6 +99,6 @@ endif
 
 # A command may hold dollar signs of the guest's shell: it is passed on as it was written.
 STRATA_CMD := $(value CMD)
-EXPORTED := CPUS MEM SEED JITTER LIMIT ICOUNT PERSIST APPEND V LLVM UBSAN STRATA_CMD \
+EXPORTED := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST APPEND V LLVM UBSAN STRATA_CMD \
 	NM ADDR2LINE O
 export $(EXPORTED)

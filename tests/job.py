@@ -47,6 +47,8 @@ class Config:
     mem: str
     seed: int
     jitter: int | None
+    icount: bool = False
+    tcg: str = "auto"
     pattern: str = ""
     """The tests asked for; empty for all. Only suites whose jobs hold many tests need look."""
     make_words: list[str] = field(default_factory=list)
@@ -69,6 +71,8 @@ class Config:
             "mem": self.mem,
             "seed": self.seed,
             "jitter": self.jitter,
+            "icount": self.icount,
+            "tcg": self.tcg,
         }
         values.update(changes)
         return qemu.Machine(**values)  # type: ignore[arg-type]
@@ -91,7 +95,7 @@ class Config:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment without what an outer make put there, for calling make anew."""
-    ours = "CPUS MEM SEED JITTER LIMIT ICOUNT PERSIST APPEND V LLVM UBSAN STRATA_CMD O".split()
+    ours = "CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST APPEND V LLVM UBSAN STRATA_CMD O".split()
     env = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("MAKE")}
     return {**env, **more}
 

@@ -134,6 +134,8 @@ def configure(args: argparse.Namespace) -> Config:
         mem=mem,
         seed=options.optional_number("SEED", env("SEED")) or 1,
         jitter=options.optional_number("JITTER", env("JITTER")),
+        icount=options.flag("ICOUNT", env("ICOUNT")),
+        tcg=env("TCG") or "auto",
         pattern=args.test,
         make_words=words,
     )
