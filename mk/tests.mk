@@ -18,7 +18,7 @@ $(O)/tests/guests/%.elf: tests/guests/guest.S tests/guests/guest.ld
 # Sources that several tests share are in tests/host/lib/. A test gets a seed as its argument.
 HOST_TESTS := $(patsubst tests/host/%.c,$(O)/tests/host/%,$(wildcard tests/host/*.c))
 HOST_CFLAGS := -std=gnu17 -g -O1 $(WARNINGS) -fsanitize=address,undefined \
-	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -Ikernel -Itests/host -I.
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -iquote kernel -iquote tests/host -iquote .
 host-words = $(shell sed -n 's|^// $(1): *||p' $(2))
 
 # What a linked source includes is not in the compiler's list of dependencies.

@@ -55,6 +55,11 @@ class Config:
     """Variables that select this build, for commands that reproduce a failure."""
 
     @property
+    def runs_programs(self) -> bool:
+        """Whether there is a disk to boot from, and a kernel with system calls to do it."""
+        return self.disk.exists() and (ROOT / "kernel" / "sys").is_dir()
+
+    @property
     def kernel(self) -> Path:
         return self.out / "kernel.elf"
 
