@@ -48,21 +48,29 @@ int copyout(vaddr_t user_dst, const void *src, size_t n)
     return usercopy_bytes((void *)user_dst, src, n).err;
 }
 
-static int copy_nofault(void *dst, const void *src, size_t n, size_t *done)
+// A word across the end of the last page that is there fails as a whole: what of it lies before the
+// end is copied apart, so that a caller that goes on byte by byte gets on.
+static int copy_nofault(void *dst, const void *src, size_t n, vaddr_t user_va, size_t *done)
 {
     struct kctx *ctx = kctx_current();
     ctx->nofault++;
     struct copy_result r = usercopy_bytes(dst, src, n);
+    size_t copied = r.reached - (vaddr_t)dst;
+    size_t rest = PAGE_SIZE - ((user_va + copied) & PAGE_MASK);
+    if (r.err && rest < sizeof(uint64_t) && rest <= n - copied) {
+        r.reached = usercopy_bytes((char *)dst + copied, (const char *)src + copied, rest).reached;
+        copied = r.reached - (vaddr_t)dst;
+    }
     ctx->nofault--;
     if (done)
-        *done = r.reached - (vaddr_t)dst;
+        *done = copied;
     return r.err;
 }
 
 int copyin_nofault(void *dst, vaddr_t user_src, size_t n, size_t *done)
 {
     if (in_user_space(user_src, n))
-        return copy_nofault(dst, (const void *)user_src, n, done);
+        return copy_nofault(dst, (const void *)user_src, n, user_src, done);
     if (done)
         *done = 0;
     return EFAULT;
@@ -71,7 +79,7 @@ int copyin_nofault(void *dst, vaddr_t user_src, size_t n, size_t *done)
 int copyout_nofault(vaddr_t user_dst, const void *src, size_t n, size_t *done)
 {
     if (in_user_space(user_dst, n))
-        return copy_nofault((void *)user_dst, src, n, done);
+        return copy_nofault((void *)user_dst, src, n, user_dst, done);
     if (done)
         *done = 0;
     return EFAULT;

@@ -91,16 +91,18 @@ static int touch(vaddr_t va, bool for_writing)
 int uio_fault_in(struct uio *uio, size_t n)
 {
     struct uio_vec *vec = uio->vec;
-    int err = 0;
+    bool some = false;
 
     if (!uio->user)
         return 0;
-    for (unsigned i = 0; !err && i < uio->nvec && n > 0; i++) {
+    for (unsigned i = 0; i < uio->nvec && n > 0; i++) {
         size_t len = min(n, vec[i].len);
-        for (vaddr_t va = vec[i].base; !err && va < vec[i].base + len;
-             va = page_trunc(va) + PAGE_SIZE)
-            err = touch(va, !uio->write);
+        for (vaddr_t va = vec[i].base; va < vec[i].base + len; va = page_trunc(va) + PAGE_SIZE) {
+            if (touch(va, !uio->write) != 0)
+                return some ? 0 : EFAULT;
+            some = true;
+        }
         n -= len;
     }
-    return err;
+    return 0;
 }

@@ -18,5 +18,5 @@ int uio_move(struct uio *uio, void *kbuf, size_t n);
 int uio_move_nofault(struct uio *uio, void *kbuf, size_t n, size_t *moved);
 
 // Faults in the memory at the front of the uio, up to n bytes of it, so that a nofault move can
-// get on: 0, or EFAULT for a bad address.
+// get on: 0, or EFAULT if not even its first byte can be had.
 int uio_fault_in(struct uio *uio, size_t n);

@@ -146,6 +146,22 @@ static int clear_last_page(struct vnode *v)
     return err;
 }
 
+// Clears the rest of the page in which the file now ends, if it is in memory: mappings show it. One
+// that is not reads as zeroes there when it comes in.
+static void clear_tail(struct vm_object *o, uint64_t size)
+{
+    struct vm_page *pg;
+
+    if ((size & PAGE_MASK) == 0)
+        return;
+    while ((pg = vm_object_lookup(o, size >> PAGE_SHIFT)) && (pg->flags & PG_BUSY)) {
+        vm_page_busy_wait(pg, &o->lock);
+        mutex_lock(&o->lock);
+    }
+    if (pg)
+        memset((char *)page_to_dmap(pg) + (size & PAGE_MASK), 0, PAGE_SIZE - (size & PAGE_MASK));
+}
+
 int vnode_write(struct vnode *v, struct uio *uio, unsigned flags)
 {
     size_t start = uio->resid;
@@ -187,8 +203,10 @@ int vnode_truncate(struct vnode *v, uint64_t size)
         mutex_lock(&o->lock);
         bool shrinks = size < v->size;
         v->size = size; // from now on faults beyond it fail
-        if (shrinks)
+        if (shrinks) {
             o->ops->put(o, page_round(size) >> PAGE_SHIFT, ~0ul, PUT_FREE | PUT_DISCARD);
+            clear_tail(o, size);
+        }
         mutex_unlock(&o->lock);
         err = v->ops->backing->truncate(v, size);
     }
