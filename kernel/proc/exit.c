@@ -38,11 +38,11 @@ static bool leave_process(struct thread *t, int status)
     p->nthreads--;
     p->dead_usage.user_ns += u.user_ns;
     p->dead_usage.sys_ns += u.sys_ns;
-    if (t->tid == p->pid && !p->exiting)
-        p->group_status = status;
     bool last = p->nthreads == 0;
-    if (last)
+    if (last && !p->exiting) {
         p->exiting = true;
+        p->group_status = status;
+    }
     // Signals that this thread was to take are for others now.
     list_for_each(other, &p->threads, struct thread, link) {
         if (p->pending.set & ~other->blocked)

@@ -86,6 +86,7 @@ void signal_job_wait(struct thread *t)
     if (p->nstopped > 0)
         p->nstopped--;
     __atomic_and_fetch(&t->work, ~(uint32_t)WORK_STOP, __ATOMIC_RELAXED);
+    signal_recalc(t);
     bool tell = p->continued;
     spin_unlock(&p->sig_lock);
     if (tell)

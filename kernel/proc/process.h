@@ -88,7 +88,7 @@ struct process {
     struct sigaction actions[NSIG]; // (g)
     struct sigpending pending;  // (g)
     bool exiting;               // (g) all threads are to end, or have
-    int group_status;           // (g) with this wait status; the first thread's if it just ends
+    int group_status;           // (g) with this wait status; the last thread's if they just end
     enum stop_state stop;       // (g)
     int stop_signal;            // (g)
     unsigned nstopped;          // (g) threads that sleep in the stop

@@ -157,8 +157,11 @@ void signal_kill_group(struct process *p, int status)
 
 // ---- sending ----
 
+// A stopped process looks at nothing but SIGKILL until it goes on.
 static bool takes(const struct thread *t, int sig)
 {
+    if (t->proc->stop == STOP_DONE && sig != SIGKILL)
+        return false;
     return !(t->blocked & sigbit(sig)) || (t->waited & sigbit(sig));
 }
 

@@ -88,6 +88,8 @@ int at_vnode(int dirfd, vaddr_t path_va, unsigned at_flags, struct vnode **v)
         return err;
     if (path.str[0] == '\0' && (at_flags & AT_EMPTY_PATH)) {
         err = fd_vnode(dirfd, v);
+    } else if (path.str[0] == '\0') {
+        err = ENOENT;
     } else {
         err = at_dir(dirfd, path.str, &dir);
         if (!err) {
@@ -106,7 +108,7 @@ int at_path_get(struct at_path *p, int dirfd, vaddr_t path_va)
 
     if (err)
         return err;
-    err = at_dir(dirfd, p->path.str, &p->at);
+    err = p->path.str[0] ? at_dir(dirfd, p->path.str, &p->at) : ENOENT;
     if (err)
         upath_put(&p->path);
     return err;

@@ -147,7 +147,7 @@ long sys_openat(int dirfd, vaddr_t path_va, unsigned flags, uint32_t mode)
 
     if (err)
         return -err;
-    err = at_dir(dirfd, path.str, &dir);
+    err = path.str[0] ? at_dir(dirfd, path.str, &dir) : ENOENT;
     if (!err) {
         err = file_open(dir, path.str, flags, mode & 07777 & ~process_current()->umask, &f);
         vnode_unref(dir);
@@ -360,7 +360,9 @@ static long sync_file(int fd, bool data_only)
 
     if (!f)
         return -EBADF;
-    int err = vnode_fsync(f->vnode, data_only);
+    const struct vnode *v = f->vnode;
+    bool can = v->ops->fsync || v->type == VREG || v->type == VDIR || v->type == VBLK;
+    int err = can ? vnode_fsync(f->vnode, data_only) : EINVAL;
     file_unref(f);
     return -err;
 }

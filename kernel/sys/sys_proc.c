@@ -160,7 +160,7 @@ static long exec_at(int dirfd, vaddr_t path_va, vaddr_t argv_va, vaddr_t envp_va
 
     if (err)
         return -err;
-    err = at_dir(dirfd, path.str, &dir);
+    err = path.str[0] ? at_dir(dirfd, path.str, &dir) : ENOENT;
     if (!err) {
         err = exec_user(dir, path.str, argv_va, envp_va);
         vnode_unref(dir);
