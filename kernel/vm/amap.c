@@ -2,7 +2,7 @@
 //
 // Amaps in their first form: which anons a mapping's private pages are. An amap belongs to one map
 // entry, or to the pieces that an entry was split into; only inheritance by sharing lets entries
-// overlap. Fork copies every page. Slots are kept in chunks, so a sparse amap stays small.
+// overlap. Slots are kept in chunks, so a sparse amap stays small. amap_copy.c has what copies.
 //
 // Locking: amap.h; amaps_lock guards the list of all amaps, for the check.
 
@@ -18,31 +18,30 @@
 #include "vm/kmem.h"
 #include "vm/slab.h"
 #include "vm/stat.h"
-#include "vm/vm_map.h"
 
 #define CHUNK_SLOTS 32
 
 struct amap_chunk {
     struct rb_node node;
-    pgno_t first;               // slot of anons[0], a multiple of CHUNK_SLOTS
-    unsigned nused;             // anons that are there; > 0
+    pgno_t first;   // slot of anons[0], a multiple of CHUNK_SLOTS
+    unsigned nused; // anons that are there; > 0
     struct vm_anon *anons[CHUNK_SLOTS];
 };
 
 struct vm_amap {
-    struct mutex lock;          // guards all but all_link
-    unsigned nrefs;             // map entries that refer to it
-    pgno_t nslots;              // slots that entries cover, or have covered
+    struct mutex lock; // guards all but all_link
+    unsigned nrefs;    // map entries that refer to it
+    pgno_t nslots;     // slots that entries cover, or have covered
     pgno_t nused;
-    struct rb_tree chunks;      // by first slot
-    uint16_t *cover;            // entries that cover each slot; NULL: entries do not overlap
-    struct list all_link;       // (amaps_lock)
+    struct rb_tree chunks; // by first slot
+    uint16_t *cover;       // entries that cover each slot; NULL: entries do not overlap
+    struct list all_link;  // (amaps_lock)
 };
 
 static struct pool amap_pool, chunk_pool;
 static struct spinlock amaps_lock = SPINLOCK_INIT("amaps", LOCK_VM_LISTS, 0);
 static struct list amaps = LIST_INIT(amaps);
-static struct amap_stats stats;
+struct amap_stats amap_stats;
 
 void amap_init(void)
 {
@@ -50,24 +49,19 @@ void amap_init(void)
     pool_init(&chunk_pool, "amap_chunk", sizeof(struct amap_chunk), 0, NULL);
 }
 
-static struct vm_amap *amap_create(pgno_t nslots, unsigned pool_flags)
+struct vm_amap *amap_alloc(pgno_t npages)
 {
-    struct vm_amap *am = pool_get(&amap_pool, pool_flags);
+    struct vm_amap *am = pool_get(&amap_pool, PR_NOWAIT);
 
     if (!am)
         return NULL;
-    *am = (struct vm_amap){.nrefs = 1, .nslots = nslots};
+    *am = (struct vm_amap){.nrefs = 1, .nslots = npages};
     mutex_init(&am->lock, "amap", LOCK_AMAP, 0);
     spin_lock(&amaps_lock);
     list_push_back(&amaps, &am->all_link);
-    stats.amaps++;
+    amap_stats.amaps++;
     spin_unlock(&amaps_lock);
     return am;
-}
-
-struct vm_amap *amap_alloc(pgno_t npages)
-{
-    return amap_create(npages, PR_WAITOK);
 }
 
 static void amap_free(struct vm_amap *am)
@@ -76,10 +70,10 @@ static void amap_free(struct vm_amap *am)
             am->nrefs, am->nused);
     spin_lock(&amaps_lock);
     list_remove(&am->all_link);
-    stats.amaps--;
+    amap_stats.amaps--;
     spin_unlock(&amaps_lock);
     if (am->cover) {
-        stat_dec(stats.ppref_tables);
+        stat_dec(amap_stats.ppref_tables);
         slab_free(am->cover);
     }
     pool_put(&amap_pool, am);
@@ -133,6 +127,22 @@ struct vm_anon *amap_lookup(struct vm_amap *am, pgno_t slot)
     return an ? *an : NULL;
 }
 
+struct vm_anon *amap_next(struct vm_amap *am, pgno_t *slot, pgno_t end)
+{
+    struct amap_chunk *c;
+
+    KASSERT(amap_held(am), "amap %p", am);
+    while ((c = chunk_at_or_after(am, *slot))) {
+        for (*slot = max(*slot, c->first); *slot < c->first + CHUNK_SLOTS; ++*slot) {
+            if (*slot >= end)
+                return NULL;
+            if (c->anons[*slot - c->first])
+                return c->anons[*slot - c->first];
+        }
+    }
+    return NULL;
+}
+
 static struct amap_chunk *chunk_create(struct vm_amap *am, pgno_t first)
 {
     struct amap_chunk *c = pool_get(&chunk_pool, PR_NOWAIT | PR_ZERO);
@@ -164,7 +174,7 @@ int amap_add(struct vm_amap *am, pgno_t slot, struct vm_anon *an)
     c->anons[slot - c->first] = an;
     c->nused++;
     am->nused++;
-    stat_inc(stats.slots_used);
+    stat_inc(amap_stats.slots_used);
     return 0;
 }
 
@@ -191,7 +201,7 @@ static void chunk_wipe(struct vm_amap *am, struct amap_chunk *c, pgno_t slot, pg
         *place = NULL;
         c->nused--;
         am->nused--;
-        stat_dec(stats.slots_used);
+        stat_dec(amap_stats.slots_used);
         anon_unref_unlock(an);
     }
     if (!c->nused) {
@@ -234,7 +244,7 @@ static int cover_create(struct vm_amap *am)
         for (pgno_t s = 0; s < am->nslots; s++)
             cover[s] = 1;
         am->cover = cover;
-        stat_inc(stats.ppref_tables);
+        stat_inc(amap_stats.ppref_tables);
     }
     amap_unlock(am);
     if (!used)
@@ -302,125 +312,6 @@ unsigned amap_nrefs(struct vm_amap *am)
     return __atomic_load_n(&am->nrefs, __ATOMIC_RELAXED);
 }
 
-// ---- copying ----
-
-static pgno_t entry_npages(const struct vm_map_entry *e)
-{
-    return (e->end_va - e->start_va) >> PAGE_SHIFT;
-}
-
-int amap_copy(struct vm_map *map, struct vm_map_entry *e, vaddr_t va)
-{
-    (void)va;
-    KASSERT(rw_held_write(&map->lock), "map %p", map);
-    if (e->amap)
-        return 0;
-    e->amap = amap_create(entry_npages(e), PR_NOWAIT);
-    e->amap_slot = 0;
-    return e->amap ? 0 : ENOMEM;
-}
-
-// The first anon in slots [*slot, end), and its slot; NULL: none.
-static struct vm_anon *next_anon(struct vm_amap *am, pgno_t *slot, pgno_t end)
-{
-    struct amap_chunk *c;
-
-    while ((c = chunk_at_or_after(am, *slot))) {
-        for (*slot = max(*slot, c->first); *slot < c->first + CHUNK_SLOTS; ++*slot) {
-            if (*slot >= end)
-                return NULL;
-            if (c->anons[*slot - c->first])
-                return c->anons[*slot - c->first];
-        }
-    }
-    return NULL;
-}
-
-// Puts a copy of a resident, locked anon in slot to_slot of a new amap that nobody else knows (so
-// its lock is free, and the order does not matter). 0 or ENOMEM. Unlocks an.
-static int copy_anon(struct vm_anon *an, struct vm_amap *to, pgno_t to_slot)
-{
-    struct vm_anon *copy = anon_alloc_page(an->page);
-
-    mutex_unlock(&an->lock);
-    if (!copy)
-        return ENOMEM;
-    bool mine = mutex_trylock(&to->lock);
-    KASSERT(mine, "new amap %p is locked", to);
-    int error = amap_add(to, to_slot, copy);
-    amap_unlock(to);
-    if (error) {
-        anon_unref_unlock(copy);
-        return error;
-    }
-    vm_page_activate(copy->page);
-    mutex_unlock(&copy->lock);
-    stat_inc(stats.eager_pages);
-    return 0;
-}
-
-// Copies the anons of slots [slot, slot+npages) to the same places from slot 0 on in `to'.
-static int copy_all(struct vm_amap *from, pgno_t slot, pgno_t npages, struct vm_amap *to)
-{
-    pgno_t at = slot;
-    int error = 0;
-
-    while (!error) {
-        amap_lock(from);
-        struct vm_anon *an = next_anon(from, &at, slot + npages);
-        if (!an) {
-            amap_unlock(from);
-            break;
-        }
-        mutex_lock(&an->lock);
-        if (anon_resident(an)) {
-            error = copy_anon(an, to, at - slot);
-            at += !error;
-            amap_unlock(from);
-        } else {
-            amap_unlock(from);
-            error = anon_fetch_unlock(an);
-        }
-        if (error == ENOMEM)
-            error = vm_page_wait();
-    }
-    return error;
-}
-
-int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
-                 struct vm_map_entry *ce)
-{
-    pgno_t npages = entry_npages(pe);
-
-    KASSERT(rw_held_write(&parent->lock) && rw_held_write(&child->lock), "maps %p, %p", parent,
-            child);
-    ce->amap = NULL;
-    if (pe->inherit == INHERIT_SHARE) {
-        int error = pe->flags & ME_COW ? amap_copy(parent, pe, pe->start_va) : 0;
-        if (!error && pe->amap)
-            error = amap_ref(pe->amap, pe->amap_slot, npages);
-        if (!error) {
-            ce->amap = pe->amap;
-            ce->amap_slot = pe->amap_slot;
-        }
-        return error;
-    }
-    if (!pe->amap || !pe->amap->nused)
-        return 0;
-    struct vm_amap *copy = amap_create(npages, PR_WAITOK);
-    if (!copy)
-        return ENOMEM;
-    int error = copy_all(pe->amap, pe->amap_slot, npages, copy);
-    if (error) {
-        amap_unref(copy, 0, npages);
-        return error;
-    }
-    stat_inc(stats.copies);
-    ce->amap = copy;
-    ce->amap_slot = 0;
-    return 0;
-}
-
 // ---- checks ----
 
 static unsigned chunk_check(struct vm_amap *am, struct amap_chunk *c, struct strbuf *out)
@@ -436,8 +327,8 @@ static unsigned chunk_check(struct vm_amap *am, struct amap_chunk *c, struct str
         bool covered = slot < am->nslots && (!am->cover || am->cover[slot]);
         if (an->nrefs != 1 || !covered || (!an->page && !an->swap_slot) ||
             (an->page && an->page->anon != an)) {
-            strbuf_printf(out, "amap %p slot %lu of %lu%s: anon %p, %u refs, page %p, swap %u\n", am,
-                          slot, am->nslots, covered ? "" : " (not covered)", an, an->nrefs,
+            strbuf_printf(out, "amap %p slot %lu of %lu%s: anon %p, %u refs, page %p, swap %u\n",
+                          am, slot, am->nslots, covered ? "" : " (not covered)", an, an->nrefs,
                           an->page, an->swap_slot);
             faults++;
         }
@@ -473,7 +364,7 @@ unsigned amap_check(struct strbuf *out)
     unsigned faults = 0;
 
     spin_lock(&amaps_lock);
-    list_for_each(am, &amaps, struct vm_amap, all_link) {
+    list_for_each (am, &amaps, struct vm_amap, all_link) {
         if (!mutex_trylock(&am->lock))
             continue;
         faults += amap_check_one(am, out);
@@ -485,6 +376,6 @@ unsigned amap_check(struct strbuf *out)
 
 void amap_get_stats(struct amap_stats *st)
 {
-    *st = stats;
+    *st = amap_stats;
     st->anons = anon_count();
 }

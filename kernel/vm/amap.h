@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Amaps: the private pages of a mapping, an array of anons that map entries refer to. Lab 4 owns its
-// implementation. After UVM (Cranor 1998). First form: an amap is referred to by one entry, or by
-// several only where memory is inherited shared; fork copies every page.
+// Amaps: the private pages of a mapping, an array of anons that map entries refer to. Lab 4 owns
+// its implementation (amap.c, amap_copy.c). After UVM (Cranor 1998). First form: an amap is
+// referred to by one entry, or by several only where memory is inherited shared; fork copies every
+// page.
 //
 // Invariants: slots[] and bckptr[] are inverse of each other over nused; nused <= nslot <= maxslot;
 // nrefs = map entries that refer to it; ppref[s] = entries that cover slot s; a slot whose cover
@@ -23,7 +24,7 @@ struct vm_map_entry;
 
 void amap_init(void);
 
-// An amap of npages empty slots, one reference; NULL: no memory. May sleep.
+// An amap of npages empty slots, one reference; NULL: no memory. Never sleeps.
 struct vm_amap *amap_alloc(pgno_t npages);
 void amap_lock(struct vm_amap *am);
 void amap_unlock(struct vm_amap *am);
@@ -47,7 +48,10 @@ unsigned amap_nrefs(struct vm_amap *am);
 
 // The anon there, not locked, or NULL.
 struct vm_anon *amap_lookup(struct vm_amap *am, pgno_t slot);
-// Fills an empty slot and takes the reference over; 0, or ENOMEM with nothing changed. Never sleeps.
+// The first anon in slots [*slot, end), and its slot; NULL: none. Not locked.
+struct vm_anon *amap_next(struct vm_amap *am, pgno_t *slot, pgno_t end);
+// Fills an empty slot and takes the reference over; 0, or ENOMEM with nothing changed. Never
+// sleeps.
 int amap_add(struct vm_amap *am, pgno_t slot, struct vm_anon *an);
 // Returns the old anon, not locked, with its reference.
 struct vm_anon *amap_replace(struct vm_amap *am, pgno_t slot, struct vm_anon *an);
@@ -65,12 +69,14 @@ int amap_copy(struct vm_map *map, struct vm_map_entry *e, vaddr_t va);
 // fork: gives the child's entry its view of the parent's (both maps locked for writing, parent
 // first); the child's entry is a copy of the parent's fields that holds no amap and is in no map
 // yet. SHARE: both refer to it. COPY: the first form copies every anon now; the final form defers.
-// May wait for memory and for swap. 0, or ENOMEM, EINTR or EIO with no amap held by the child's entry.
+// May wait for memory and for swap. 0, or ENOMEM, EINTR or EIO with no amap held by the child's
+// entry.
 int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
                  struct vm_map_entry *ce);
 
 struct amap_stats {
     uint64_t amaps, slots_used, anons, copies, eager_pages, ppref_tables;
 };
+extern struct amap_stats amap_stats;    // counted with stat_inc by the files of this module
 void amap_get_stats(struct amap_stats *st);
 unsigned amap_check(struct strbuf *out);        // all amaps; as page_check

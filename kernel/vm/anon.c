@@ -30,7 +30,7 @@ struct vm_anon *anon_alloc(void)
     if (!an)
         return NULL;
     mutex_init(&an->lock, "anon", LOCK_ANON, 0);
-    bool mine = mutex_trylock(&an->lock);   // nobody else knows it; the order does not matter
+    bool mine = mutex_trylock(&an->lock); // nobody else knows it; the order does not matter
     KASSERT(mine, "new anon %p is locked", an);
     an->nrefs = 1;
     an->page = NULL;

@@ -13,7 +13,7 @@
 
 struct anon_object {
     struct vm_object object;
-    pgno_t npages;              // (!) beyond them is nothing
+    pgno_t npages; // (!) beyond them is nothing
 };
 
 static struct pool anon_object_pool;

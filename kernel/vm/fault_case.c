@@ -9,7 +9,6 @@
 
 #include "vm/vm_fault.h"
 
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "vm/amap.h"
@@ -17,8 +16,6 @@
 #include "vm/stat.h"
 #include "vm/vm_map.h"
 #include "vm/vm_object.h"
-
-#define AROUND_PAGES 16     // neighbours looked at on a read fault, a power of two
 
 static pgno_t entry_page(const struct vm_map_entry *e, vaddr_t va)
 {
@@ -102,34 +99,8 @@ static int fault_page_in(struct fault *f, pgno_t pgno, struct vm_page **pg)
     return EAGAIN;
 }
 
-// Maps what is resident round f->va for reading, so that it need not fault one by one.
-static void fault_around(struct fault *f, struct vm_object *o)
-{
-    struct vm_map_entry *e = f->entry;
-    vaddr_t va = max(f->va & ~(AROUND_PAGES * PAGE_SIZE - 1), e->start_va);
-    vaddr_t end_va = min((f->va | (AROUND_PAGES * PAGE_SIZE - 1)) + 1, e->end_va);
-    pgno_t base = (e->offset >> PAGE_SHIFT) - (e->start_va >> PAGE_SHIFT);
-    pgno_t end = base + (end_va >> PAGE_SHIFT);
-    struct vm_page *pg = vm_object_next(o, base + (va >> PAGE_SHIFT));
-    paddr_t pa;
-    vm_prot_t prot;
-
-    while (pg && pg->pgno < end) {
-        vaddr_t at = (pg->pgno - base) << PAGE_SHIFT;
-        if (at != f->va && !(pg->flags & PG_BUSY) &&
-            !(e->amap && amap_lookup(e->amap, e->amap_slot + entry_page(e, at))) &&
-            !pmap_extract(f->map->pmap, at, &pa, &prot)) {
-            if (pmap_enter(f->map->pmap, at, pg, f->enter_prot & ~PROT_WRITE, 0))
-                return;
-            stat_inc(vm_fault_stats.around_maps);
-        }
-        struct rb_node *next = rb_next(&pg->node);
-        pg = next ? rb_entry(next, struct vm_page, node) : NULL;
-    }
-}
-
 // Case 2A: maps the object's own page. It may be written only while it is marked dirty.
-static int fault_map_object(struct fault *f, struct vm_object *o, struct vm_page *pg)
+static int fault_map_object(struct fault *f, struct vm_page *pg)
 {
     bool shared = !(f->entry->flags & ME_COW);
     vm_prot_t prot = f->enter_prot;
@@ -138,12 +109,8 @@ static int fault_map_object(struct fault *f, struct vm_object *o, struct vm_page
         pg->flags |= PG_DIRTY;
     if (!shared || !(pg->flags & PG_DIRTY))
         prot &= ~PROT_WRITE;
-    int error = fault_enter(f, pg, prot);
-    if (!error && !(f->access & PROT_WRITE) && f->entry->advice != ADVICE_RANDOM &&
-        !f->entry->wired)
-        fault_around(f, o);
     stat_inc(vm_fault_stats.object_maps);
-    return error;
+    return fault_enter(f, pg, prot);
 }
 
 int fault_object(struct fault *f)
@@ -168,7 +135,7 @@ int fault_object(struct fault *f)
         if (error)
             return error;
     }
-    error = write && private ? fault_promote(f, pg) : fault_map_object(f, o, pg);
+    error = write && private ? fault_promote(f, pg) : fault_map_object(f, pg);
     if (!ready)
         vm_page_unbusy(pg);
     mutex_unlock(&o->lock);

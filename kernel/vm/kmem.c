@@ -17,10 +17,10 @@
 #include "vm/map_entry.h"
 #include "vm/vm_map.h"
 
-#define KVA_POOL_PAGE (4 * PAGE_SIZE)   // large enough that items of a page or so waste little
+#define KVA_POOL_PAGE (4 * PAGE_SIZE) // large enough that items of a page or so waste little
 
 struct pending {
-    struct list link;           // (pending_lock)
+    struct list link; // (pending_lock)
     struct vm_map *map;
     size_t size;
 };

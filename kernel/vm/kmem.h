@@ -4,9 +4,9 @@
 // large tables. Pages belong to no object: the mapping finds them. Everything is a quantum: free
 // what was allocated, whole.
 //
-// Locks: kernel_map's rwlock. Allocation may sleep unless KM_NOWAIT. Freeing never sleeps, allocates
-// or fails, so it may be done with the "may not sleep" depth raised: if the map is locked by someone
-// else, the block waits on a list for the next who allocates, frees, or drains.
+// Locks: kernel_map's rwlock. Allocation may sleep unless KM_NOWAIT. Freeing never sleeps,
+// allocates or fails, so it may be done with the "may not sleep" depth raised: if the map is locked
+// by someone else, the block waits on a list for the next who allocates, frees, or drains.
 #pragma once
 
 #include "lib/types.h"
@@ -33,7 +33,8 @@ void kmem_init(vaddr_t kva_start, size_t kva_size, size_t kmem_size);
 // Frees what waits on the list, as far as the maps are not locked now. Never sleeps.
 void kmem_drain(void);
 
-// `size' bytes (rounded to pages) aligned to `align' (0: a page); NULL if there is no memory or address space.
+// `size' bytes (rounded to pages) aligned to `align' (0: a page); NULL if there is no memory or
+// address space.
 void *kmem_alloc(struct vm_map *map, size_t size, size_t align, unsigned flags);
 // The size that was asked for; whether there is a guard is remembered. Pages that the caller put
 // behind a KM_VAONLY block are its own: it removes them first, and may sleep.

@@ -227,7 +227,7 @@ unsigned map_entry_check(struct vm_map *map, struct strbuf *out)
 {
     unsigned faults = 0, nquanta = 0, nentries = 0;
 
-    list_for_each(e, &map->entries, struct vm_map_entry, link) {
+    list_for_each (e, &map->entries, struct vm_map_entry, link) {
         if (e->quanta != !!(e->flags & ME_QUANTUM)) {
             strbuf_printf(out, "map %p: [%#lx, %#lx) holds %u quanta, flags %#x\n", map,
                           e->start_va, e->end_va, e->quanta, e->flags);

@@ -3,7 +3,8 @@
 // Map entries: where they come from, how they are split and merged, and the reserve that lets an
 // unmap split without allocating. Lab 2 owns its implementation. First form: kernel entries never
 // merge, so unmapping a quantum never splits (NetBSD's uvm_map.c 1.153). Final form: quantum
-// entries merge, what a merge frees feeds the map's reserve, and only unmaps of quanta draw from it.
+// entries merge, what a merge frees feeds the map's reserve, and only unmaps of quanta draw from
+// it.
 //
 // Law: in a kernel map, quantum entries + reserve == live quanta (each unmap clips its quantum out
 // and gives the clipped piece back).

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Finding free space in its first form: walk from entry to entry and take the first gap that is
-// large enough. It takes time in proportion to the entries passed, and keeps nothing in them. An
+// large enough. It takes time in proportion to the entries passed, and keeps nothing in them; only
+// the first gap below the last search's end is remembered (Mach's first_free, upside down). An
 // alignment is served by asking for the length plus the alignment, so a tighter fit is missed.
 //
 // Locking: map_space.h.
@@ -10,6 +11,7 @@
 
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "lib/printf.h"
 
 void map_space_init(struct vm_map *map)
 {
@@ -61,14 +63,19 @@ int map_space_find(struct vm_map *map, vaddr_t start_va, size_t len, size_t alig
 int map_space_find_down(struct vm_map *map, vaddr_t end_va, size_t len, size_t align, vaddr_t *va)
 {
     size_t want = padded(len, align);
-    vaddr_t limit = min(end_va, map->max_va);
+    vaddr_t top = min(end_va, map->max_va), limit = map->full_to == top ? map->full_from : top;
     struct vm_map_entry *e;
 
     if (!want || limit <= map->min_va)
         return ENOMEM;
     vm_map_lookup(map, limit - 1, &e);
-    for (;;) {
+    for (bool full = true;;) {
         vaddr_t at = e ? e->end_va : map->min_va;
+        if (full && at < limit) {
+            full = false;
+            map->full_from = limit;
+            map->full_to = top;
+        }
         if (at <= limit && limit - at >= want) {
             *va = align_down(limit - len, align);
             return 0;
@@ -91,15 +98,26 @@ bool map_space_is_free(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
     return !e || e->start_va >= end_va;
 }
 
+// A gap that opens inside the full range ends it there.
 void map_space_update(struct vm_map *map, struct vm_map_entry *e)
 {
-    (void)map;
-    (void)e;
+    struct vm_map_entry *next = e ? vm_map_next(map, e) : vm_map_first(map);
+    vaddr_t at = e ? e->end_va : map->min_va, limit = next ? next->start_va : map->max_va;
+
+    if (at < limit && limit > map->full_from)
+        map->full_from = min(limit, map->full_to);
 }
 
 unsigned map_space_check(struct vm_map *map, struct strbuf *out)
 {
-    (void)map;
-    (void)out;
-    return 0;
+    vaddr_t at = map->full_from;
+    struct vm_map_entry *e;
+
+    while (at < map->full_to && vm_map_lookup(map, at, &e))
+        at = e->end_va;
+    if (at >= map->full_to)
+        return 0;
+    strbuf_printf(out, "map %p: nothing is mapped at %#lx, in the full [%#lx, %#lx)\n", map, at,
+                  map->full_from, map->full_to);
+    return 1;
 }

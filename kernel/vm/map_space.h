@@ -2,7 +2,8 @@
 //
 // Finding free space in a map. Lab 3 owns its implementation. First form: a walk from entry to
 // entry, first fit, that serves an alignment by looking for length + alignment. Final form: the
-// lowest aligned fit, found in the tree by the largest gap (DragonFly 2003; augmented tree as NetBSD 2007).
+// lowest aligned fit, found in the tree by the largest gap (DragonFly 2003; augmented tree as
+// NetBSD 2007).
 //
 // Locks: the map is locked. Never sleeps, never allocates.
 #pragma once
@@ -12,12 +13,14 @@
 // The map is new: sets how its tree is kept (map->tree.update).
 void map_space_init(struct vm_map *map);
 
-// The lowest address >= start with [addr, addr+len) free and inside the map, a multiple of align
-// (0 or 1: any page; a power of two: by mask; else by division). 0 and *va, or ENOMEM. Checks for wrap
-// after rounding and after adding the length. The first form may pass over a fit that is tighter than len + align - page.
+// The lowest address >= start with [addr, addr+len) free and inside the map, a multiple of align (0
+// or 1: any page; a power of two: by mask; else by division). 0 and *va, or ENOMEM. Checks for wrap
+// after rounding and after adding the length. The first form may pass over a fit that is tighter
+// than len + align - page.
 int map_space_find(struct vm_map *map, vaddr_t start_va, size_t len, size_t align, vaddr_t *va);
 
-// The highest such address that ends at or below `end': how mmap without a hint places user mappings.
+// The highest such address that ends at or below `end': how mmap without a hint places user
+// mappings.
 int map_space_find_down(struct vm_map *map, vaddr_t end_va, size_t len, size_t align, vaddr_t *va);
 
 // True if nothing is mapped in [start, end).
@@ -27,5 +30,5 @@ bool map_space_is_free(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 // first entry. Called by map_entry.c.
 void map_space_update(struct vm_map *map, struct vm_map_entry *e);
 
-// The gaps against the entries; as page_check. The first form keeps none.
+// What the module keeps against the entries; as page_check.
 unsigned map_space_check(struct vm_map *map, struct strbuf *out);

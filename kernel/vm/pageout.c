@@ -91,7 +91,7 @@ static uint64_t evict_object_page(struct vm_page *pg)
     pgno_t pgno = pg->pgno;
     int error = 0;
 
-    pmap_page_protect(pg, PROT_NONE);   // from here on nobody can modify it unseen
+    pmap_page_protect(pg, PROT_NONE); // from here on nobody can modify it unseen
     if (pg->flags & PG_DIRTY || pmap_is_modified(pg)) {
         error = o->ops->put(o, pgno, pgno + 1, PUT_CLEAN | PUT_FREE | PUT_DAEMON);
         stat_inc(*(error ? &stats.write_errors : &stats.written));

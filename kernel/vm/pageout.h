@@ -2,12 +2,14 @@
 //
 // The page daemon: keeps free pages above vm_page_free_min by ageing pages with the reference bits
 // that the reverse map finds, cleaning dirty ones and freeing clean ones. Lab 6 owns its
-// implementation. First form: synchronous, one page at a time. Final form: BUSY|PAGEOUT while the write is under way, clusters, completion by callback.
+// implementation. First form: synchronous, one page at a time. Final form: BUSY|PAGEOUT while the
+// write is under way, clusters, completion by callback.
 //
-// A page under PAGEOUT: success: RELEASED, then freed; failure that may pass: PAGEOUT withdrawn, the page dirty and active;
-// either way the object's npaging falls.
+// A page under PAGEOUT: success: RELEASED, then freed; failure that may pass: PAGEOUT withdrawn,
+// the page dirty and active; either way the object's npaging falls.
 //
-// Locks: page queues to choose; then the owner's lock by try-lock. Holds no lock while it writes. Never needs the map.
+// Locks: page queues to choose; then the owner's lock by try-lock. Holds no lock while it writes.
+// Never needs the map.
 #pragma once
 
 #include "lib/types.h"

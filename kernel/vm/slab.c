@@ -27,13 +27,13 @@
 static const uint16_t slot_sizes[] = {16,  32,  48,  64,  96,   128,  192,
                                       256, 384, 512, 768, 1024, 1536, 2048};
 #define CLASSES array_len(slot_sizes)
-#define LARGE   CLASSES             // the class of blocks that are zones
+#define LARGE   CLASSES // the class of blocks that are zones
 
 struct zone {
-    struct rb_node node;            // in the tree of zones, by address
-    struct list link;               // on its class's list
-    uint8_t *base;                  // constant, as the next three
-    size_t size;                    // bytes of kernel memory
+    struct rb_node node; // in the tree of zones, by address
+    struct list link;    // on its class's list
+    uint8_t *base;       // constant, as the next three
+    size_t size;         // bytes of kernel memory
     size_t slot_size;
     unsigned class, nslots;
     unsigned nused;
@@ -43,8 +43,8 @@ struct zone {
 static struct pool zone_pool;
 static struct mutex slab_lock;
 static struct rb_tree zones;
-static struct list partial[CLASSES];    // zones with free slots
-static struct list full[CLASSES + 1];   // zones without; large ones are always full
+static struct list partial[CLASSES];  // zones with free slots
+static struct list full[CLASSES + 1]; // zones without; large ones are always full
 static struct slab_stats stats;
 
 void slab_init(void)
@@ -143,8 +143,8 @@ static void *zone_take_slot(struct zone *z)
 {
     size_t slot = bitmap_find_clear(z->used, z->nslots, 0);
 
-    KASSERT(slot < z->nslots, "zone %p has %u of %u slots in use, and none free", z->base,
-            z->nused, z->nslots);
+    KASSERT(slot < z->nslots, "zone %p has %u of %u slots in use, and none free", z->base, z->nused,
+            z->nslots);
     bitmap_set(z->used, slot);
     if (++z->nused == z->nslots && z->class != LARGE) {
         list_remove(&z->link);
@@ -254,7 +254,7 @@ unsigned slab_check(struct strbuf *out)
     for (unsigned c = 0; c <= LARGE; c++) {
         for (int has_room = 0; has_room <= (c < LARGE); has_room++) {
             struct list *head = has_room ? &partial[c] : &full[c];
-            list_for_each(z, head, struct zone, link) {
+            list_for_each (z, head, struct zone, link) {
                 faults += zone_check(z, head, has_room, out);
                 nzones++;
                 nobjects += z->nused;
@@ -265,8 +265,9 @@ unsigned slab_check(struct strbuf *out)
         in_tree++;
     if (nzones != stats.zones || nzones != in_tree || nobjects != stats.objects ||
         !rb_valid(&zones)) {
-        strbuf_printf(out, "slab: %lu zones on lists, %lu in the tree, %lu counted; %lu objects of %lu\n",
-                      nzones, in_tree, stats.zones, nobjects, stats.objects);
+        strbuf_printf(
+            out, "slab: %lu zones on lists, %lu in the tree, %lu counted; %lu objects of %lu\n",
+            nzones, in_tree, stats.zones, nobjects, stats.objects);
         faults++;
     }
     mutex_unlock(&slab_lock);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Memory of any size for the kernel. Small sizes come from zones, large ones are kernel memory
-// of their own. Lab 3 owns its implementation. First form: a zone's header is found by a lookup in a tree.
-// Final form: zones are aligned to their size, so that truncating a pointer finds the header
+// Memory of any size for the kernel. Small sizes come from zones, large ones are kernel memory of
+// their own. Lab 3 owns its implementation. First form: a zone's header is found by a lookup in a
+// tree. Final form: zones are aligned to their size, so that truncating a pointer finds the header
 // (DragonFly 2003); larger blocks are told apart by a per-page record, never by truncation.
 //
 // Locks: LOCK_SLAB, a mutex. May sleep unless KM_NOWAIT; NOWAIT fails if the lock is taken.

@@ -15,11 +15,11 @@
 #include "vm/slab.h"
 #include "vm/stat.h"
 
-static struct mutex swap_lock;          // guards the next three
-static uint64_t *used;                  // a bit per slot; slot 0 is always set
-static size_t next_slot;                // where the next search begins
+static struct mutex swap_lock; // guards the next three
+static uint64_t *used;         // a bit per slot; slot 0 is always set
+static size_t next_slot;       // where the next search begins
 static struct swap_stats stats;
-static const struct swap_dev *device;   // NULL: no swap; constant once set
+static const struct swap_dev *device; // NULL: no swap; constant once set
 
 void swap_init(const struct swap_dev *dev)
 {

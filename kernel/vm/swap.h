@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Swap slots: a page each on the second disk, if there is one. Slot 0 is never handed out. A slot under I/O is never
-// released: who frees it waits for the I/O by the owner's BUSY page. Lab 6 owns its implementation (swap and
-// pageout together). First form: one page a transfer, synchronous.
+// Swap slots: a page each on the second disk, if there is one. Slot 0 is never handed out. A slot
+// under I/O is never released: who frees it waits for the I/O by the owner's BUSY page. Lab 6 owns
+// its implementation (swap and pageout together). First form: one page a transfer, synchronous.
 //
 // Locks: LOCK_SWAP for the slot map, not held during I/O.
 #pragma once

@@ -93,8 +93,7 @@ static bool fault_share_tables(struct fault *f)
     vaddr_t slot_va = f->va & ~(PTSHARE_SPAN - 1);
 
     if (!e->object || e->flags & ME_COW || e->wired || slot_va < e->start_va ||
-        e->end_va - slot_va < PTSHARE_SPAN ||
-        (e->offset - e->start_va) % PTSHARE_SPAN != 0)
+        e->end_va - slot_va < PTSHARE_SPAN || (e->offset - e->start_va) % PTSHARE_SPAN != 0)
         return false;
     struct ptshare_key key = {
         .object = e->object,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Page faults, the story that ties the VM together:
-//   trap > vm_fault > vm_map lookup > amap and anon, or the object's pager > vm_page > pmap_enter > pv_enter.
-// vm_fault looks the address up and holds the map for reading while fault_case.c does the work.
-// ENOMEM inside drops every lock, waits for memory and starts over. After UVM's fault routine.
+// Page faults, the story that ties the VM together:   trap > vm_fault > vm_map lookup > amap and
+// anon, or the object's pager > vm_page > pmap_enter > pv_enter. vm_fault looks the address up and
+// holds the map for reading while fault_case.c does the work. ENOMEM inside drops every lock, waits
+// for memory and starts over. After UVM's fault routine.
 //
 // I/O happens with nothing held but the BUSY page: fault_case.c unlocks amap and map, calls the
-// pager, and locks again if the map has not changed meanwhile. A thread may hold a busy page while it
-// waits for a map; so nobody waits for a busy page of an object with a map locked.
+// pager, and locks again if the map has not changed meanwhile. A thread may hold a busy page while
+// it waits for a map; so nobody waits for a busy page of an object with a map locked.
 #pragma once
 
 #include "lib/types.h"
@@ -24,8 +24,8 @@ struct vm_page;
 // be had (kill the process); EINTR: being killed.
 int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access);
 
-// A shared mapping of an object's page gets write permission only by a write fault: the pager's get with
-// PROT_WRITE is what makes room on the device (PG_BACKED).
+// A shared mapping of an object's page gets write permission only by a write fault: the pager's get
+// with PROT_WRITE is what makes room on the device (PG_BACKED).
 
 // One fault on its way. All of it belongs to the faulting thread.
 struct fault {
@@ -47,8 +47,8 @@ bool fault_relock_map(struct fault *f);
 int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot);
 
 // fault_case.c (lab 4). Called with the map locked for reading and the amap, if the entry has one,
-// locked; an entry without object, or a write to a private one, has one. On return all is unlocked but the
-// map, and that may be (f->locked says). 0, or errors as vm_fault, or EAGAIN: start over.
+// locked; an entry without object, or a write to a private one, has one. On return all is unlocked
+// but the map, and that may be (f->locked says). 0, or errors as vm_fault, or EAGAIN: start over.
 int fault_anon(struct fault *f, struct vm_anon *an);    // case 1: the amap has the page (1A map it, 1B copy it)
 int fault_object(struct fault *f);                      // case 2: it has not (2A map the object's, 2B promote)
 
@@ -60,7 +60,7 @@ void vm_fault_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_v
 
 struct vm_fault_stats {
     uint64_t faults, anon_hits, anon_copies, object_maps, promotes, zero_fills;
-    uint64_t around_maps, restarts, waits, failures;
+    uint64_t restarts, waits, failures;
 };
 extern struct vm_fault_stats vm_fault_stats;    // counted with stat_inc, here and in fault_case.c
 void vm_fault_get_stats(struct vm_fault_stats *st);

@@ -44,7 +44,7 @@ void vm_map_destroy(struct vm_map *map)
     vm_map_check_remove(map);
     list_init(&dead);
     rw_lock_write(&map->lock);
-    list_for_each(e, &map->entries, struct vm_map_entry, link) {
+    list_for_each (e, &map->entries, struct vm_map_entry, link) {
         if (e->wired)
             vm_fault_unwire(map, e, e->start_va, e->end_va);
     }
@@ -55,7 +55,8 @@ void vm_map_destroy(struct vm_map *map)
     map_entry_unlink_range(map, map->min_va, map->max_va, NULL, &dead);
     rw_unlock_write(&map->lock);
     vm_map_drop(map, &dead);
-    KASSERT(map->nentries == 0 && map->size == 0, "%u entries, %zu bytes", map->nentries, map->size);
+    KASSERT(map->nentries == 0 && map->size == 0, "%u entries, %zu bytes", map->nentries,
+            map->size);
 }
 
 // ---- lookup ----
@@ -129,8 +130,7 @@ static int map_place(struct vm_map *map, struct vm_map_req *req)
         return 0;
     }
     if (req->va && map_holds(map, req->va, req->len) &&
-        (req->align <= 1 || req->va % req->align == 0) &&
-        map_space_is_free(map, req->va, end_va))
+        (req->align <= 1 || req->va % req->align == 0) && map_space_is_free(map, req->va, end_va))
         return 0;
     if (req->below)
         return map_space_find_down(map, req->below, req->len, req->align, &req->va);
@@ -222,7 +222,7 @@ void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct l
     map_entry_unlink_range(map, start_va, end_va, spare, &here);
     map->generation++;
     if (!map->kernel) {
-        list_for_each(e, &here, struct vm_map_entry, link) {
+        list_for_each (e, &here, struct vm_map_entry, link) {
             if (e->wired)
                 vm_fault_unwire(map, e, e->start_va, e->end_va);
             vm_map_pmap_remove(map, e->start_va, e->end_va);
@@ -233,7 +233,7 @@ void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct l
 
 void vm_map_drop(struct vm_map *map, struct list *dead)
 {
-    list_for_each(e, dead, struct vm_map_entry, link) {
+    list_for_each (e, dead, struct vm_map_entry, link) {
         if (e->amap)
             amap_unref(e->amap, e->amap_slot, (e->end_va - e->start_va) >> PAGE_SHIFT);
         if (e->object)

@@ -59,6 +59,7 @@ struct vm_map {
     unsigned nentries;          // (m)
     size_t size;                // (m) bytes mapped
     struct vm_map_entry *hint;  // (a) where the last lookup ended; a hint only: validated under the lock
+    vaddr_t full_from, full_to; // (m) no gap in [from, to): where the last search from `to' down began
     bool kernel;                // (!) kernel_map or a submap of it
     uint64_t generation;        // (m) counts changes: who unlocked looks again
     struct list reserve;        // (m) entries that merging freed, kept for unmap's splits (lab 2)

@@ -15,8 +15,8 @@
 #include "vm/map_entry.h"
 #include "vm/vm_fault.h"
 
-#define STACK_STEP (128ul << 10)    // a stack grows by this much at a time...
-#define STACK_GAP  (1ul << 20)      // ...and keeps this distance from what lies below it
+#define STACK_STEP (128ul << 10) // a stack grows by this much at a time...
+#define STACK_GAP  (1ul << 20)   // ...and keeps this distance from what lies below it
 
 // What to do with each entry; called with the map locked for writing.
 typedef int (*entry_change_fn)(struct vm_map *map, struct vm_map_entry *e, unsigned value);

@@ -67,10 +67,11 @@ unsigned vm_map_check(struct vm_map *map, struct strbuf *out)
     vaddr_t end_va = map->min_va;
     struct rb_node *n = rb_first(&map->tree);
 
-    list_for_each(e, &map->entries, struct vm_map_entry, link) {
+    list_for_each (e, &map->entries, struct vm_map_entry, link) {
         faults += entry_check(map, e, out);
         if (e->start_va < end_va || n != &e->node) {
-            strbuf_printf(out, "map %p: [%#lx, %#lx) after %#lx: out of order, or not in the tree\n",
+            strbuf_printf(out,
+                          "map %p: [%#lx, %#lx) after %#lx: out of order, or not in the tree\n",
                           map, e->start_va, e->end_va, end_va);
             faults++;
         }
@@ -93,7 +94,7 @@ unsigned map_check(struct strbuf *out)
     unsigned faults = 0;
 
     spin_lock(&maps_lock);
-    list_for_each(map, &maps, struct vm_map, all_link) {
+    list_for_each (map, &maps, struct vm_map, all_link) {
         if (!rw_trylock_read(&map->lock))
             continue;
         faults += vm_map_check(map, out);

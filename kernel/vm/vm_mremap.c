@@ -95,7 +95,7 @@ static void link_growth(struct vm_map *map, const struct vm_map_entry *e, vaddr_
 struct move {
     vaddr_t old_va, new_va;
     size_t old_len, new_len;
-    bool in_place;              // if there is room behind the old range
+    bool in_place; // if there is room behind the old range
     bool may_move, fixed;
 };
 
@@ -105,9 +105,9 @@ static int find_place(struct vm_space *vs, struct move *m, const struct vm_map_e
 
     if (m->fixed)
         return 0;
-    m->in_place = m->new_len == m->old_len ||
-                  (last->end_va == old_end && user_range(m->old_va, m->new_len) &&
-                   map_space_is_free(&vs->map, old_end, m->old_va + m->new_len));
+    m->in_place =
+        m->new_len == m->old_len || (last->end_va == old_end && user_range(m->old_va, m->new_len) &&
+                                     map_space_is_free(&vs->map, old_end, m->old_va + m->new_len));
     if (m->in_place)
         return 0;
     if (!m->may_move)
@@ -137,8 +137,7 @@ static void move_entries(struct vm_map *map, const struct move *m, struct list *
     }
 }
 
-static int mremap_locked(struct vm_space *vs, struct move *m, struct list *spare,
-                         struct list *dead)
+static int mremap_locked(struct vm_space *vs, struct move *m, struct list *spare, struct list *dead)
 {
     struct vm_map *map = &vs->map;
     vaddr_t old_end = m->old_va + m->old_len;
@@ -167,9 +166,9 @@ static int mremap_check(const struct move *m, unsigned flags)
     if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED) || (m->fixed && !m->may_move) ||
         !page_aligned(m->old_va) || !m->new_len || !m->old_len)
         return EINVAL;
-    if (m->fixed && (!page_aligned(m->new_va) || !user_range(m->new_va, m->new_len) ||
-                     m->new_va < USER_MIN || (m->old_va < m->new_va + m->new_len &&
-                                              m->new_va < m->old_va + m->old_len)))
+    if (m->fixed &&
+        (!page_aligned(m->new_va) || !user_range(m->new_va, m->new_len) || m->new_va < USER_MIN ||
+         (m->old_va < m->new_va + m->new_len && m->new_va < m->old_va + m->old_len)))
         return EINVAL;
     return user_range(m->old_va, m->old_len) ? 0 : EFAULT;
 }

@@ -4,8 +4,8 @@
 // embeds one: its pages are the file's page cache. Shared anonymous memory is one whose pager
 // gives zeroes. After SunOS's and UVM's objects.
 //
-// Locks: (o) the object's mutex; (!) constant. A page that I/O works on is BUSY and the object unlocked
-// meanwhile. Order: object, then page queues, pmap.
+// Locks: (o) the object's mutex; (!) constant. A page that I/O works on is BUSY and the object
+// unlocked meanwhile. Order: object, then page queues, pmap.
 //
 // Dirty pages. A page is mapped writable in a shared mapping only while PG_DIRTY is set; the first
 // write asks the pager for it with access PROT_WRITE and sets the flag. Who cleans a page makes it
@@ -20,11 +20,12 @@
 struct vm_object;
 struct vm_page;
 
-// Every operation is called with the object locked, may release it to sleep, and returns with it locked.
+// Every operation is called with the object locked, may release it to sleep, and returns with it
+// locked.
 struct vm_pager_ops {
-    // A valid page, BUSY by the caller, on a page queue or wired. `access' PROT_WRITE: the page will
-    // be modified, so its backing store must exist afterwards (a hole gets blocks now, not at put).
-    // `overwrite': the caller will fill all of it, so its contents need not be read. 0; ENXIO
+    // A valid page, BUSY by the caller, on a page queue or wired. `access' PROT_WRITE: the page
+    // will be modified, so its backing store must exist afterwards (a hole gets blocks now, not at
+    // put). `overwrite': the caller will fill all of it, so its contents need not be read. 0; ENXIO
     // beyond the end (SIGBUS); EIO; ENOSPC; ENOMEM (the caller, with no locks, waits for memory and
     // retries); EINTR.
     int (*get)(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
@@ -67,11 +68,12 @@ void vm_object_remove(struct vm_object *o, struct vm_page *pg);
 // o locked, pg not busy or busy by the caller (which ends): unmaps, unwires, removes and frees it.
 void vm_object_free_page(struct vm_object *o, struct vm_page *pg);
 
-// o locked: frees all pages in [start, end), dirty or not; waits for busy ones (releasing the lock).
+// o locked: frees all pages in [start, end), dirty or not; waits for busy ones (releasing the
+// lock).
 void vm_object_discard(struct vm_object *o, pgno_t start, pgno_t end);
 
-// o locked: a new page at pgno, BUSY and FAKE (the pager clears FAKE once it is valid), on no queue;
-// or NULL (no memory). Never sleeps.
+// o locked: a new page at pgno, BUSY and FAKE (the pager clears FAKE once it is valid), on no
+// queue; or NULL (no memory). Never sleeps.
 struct vm_page *vm_object_new_page(struct vm_object *o, pgno_t pgno, unsigned alloc_flags);
 
 static inline void vm_object_ref(struct vm_object *o)

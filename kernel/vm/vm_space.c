@@ -16,8 +16,8 @@
 #include "vm/map_entry.h"
 #include "vm/vm_object.h"
 
-#define STACK_INITIAL (128ul << 10)     // mapped at once; the rest as it is touched
-#define MMAP_GAP      (128ul << 20)     // between the stack's top and the mappings, at least
+#define STACK_INITIAL (128ul << 10) // mapped at once; the rest as it is touched
+#define MMAP_GAP      (128ul << 20) // between the stack's top and the mappings, at least
 
 static struct pool space_pool;
 
@@ -129,7 +129,7 @@ int vm_space_fork(struct vm_space *parent, struct vm_space **out)
         return error;
     }
     rw_lock_write(&child->map.lock);
-    list_for_each(pe, &parent->map.entries, struct vm_map_entry, link) {
+    list_for_each (pe, &parent->map.entries, struct vm_map_entry, link) {
         if (pe->inherit != INHERIT_NONE && !error)
             error = fork_entry(&parent->map, pe, &child->map, &spare);
     }
@@ -202,7 +202,7 @@ void vm_space_for_each(struct vm_space *vs, void (*fn)(const struct vm_map_entry
                        void *arg)
 {
     rw_lock_read(&vs->map.lock);
-    list_for_each(e, &vs->map.entries, struct vm_map_entry, link)
+    list_for_each (e, &vs->map.entries, struct vm_map_entry, link)
         fn(e, arg);
     rw_unlock_read(&vs->map.lock);
 }

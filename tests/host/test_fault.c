@@ -26,9 +26,9 @@
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
 
-#define BASE   0x10000000ul
-#define ANON   (LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED)
-#define NFILE  40
+#define BASE  0x10000000ul
+#define ANON  (LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED)
+#define NFILE 40
 
 static struct vm_space *vs;
 static struct test_file *file;
@@ -113,13 +113,13 @@ static void test_file_cases(void)
 
     CHECK(load(shared) == file_word(0), "%#lx", load(shared));
     CHECK(load(private + 5 * PAGE_SIZE) == file_word(5), "page 5");
-    store(private + 5 * PAGE_SIZE, 55);         // 2B
+    store(private + 5 * PAGE_SIZE, 55); // 2B
     CHECK(load(shared + 5 * PAGE_SIZE) == file_word(5), "a private write is seen");
-    store(shared + 6 * PAGE_SIZE, 66);          // 2A
+    store(shared + 6 * PAGE_SIZE, 66); // 2A
     CHECK(load(private + 6 * PAGE_SIZE) == 66, "a shared write is not seen");
     CHECK(vm_msync(vs, shared, 20 * PAGE_SIZE, 4) == 0, "msync");
     CHECK(*file_disk(file, 6) == 66 && *file_disk(file, 5) == file_word(5), "on disk");
-    store(shared + 6 * PAGE_SIZE, 67);          // write-protected by the put: noticed again
+    store(shared + 6 * PAGE_SIZE, 67); // write-protected by the put: noticed again
     CHECK(vm_msync(vs, shared, 20 * PAGE_SIZE, 4) == 0, "msync");
     CHECK(*file_disk(file, 6) == 67, "%lu on disk", *file_disk(file, 6));
 
@@ -149,7 +149,7 @@ static void unmap_it(void)
 static void write_it(void)
 {
     file->in_get = NULL;
-    store(BASE + 2 * PAGE_SIZE, 99);    // of another page: the entry gets its amap
+    store(BASE + 2 * PAGE_SIZE, 99); // of another page: the entry gets its amap
 }
 
 static void remap_it(void)
@@ -401,7 +401,7 @@ int main(int argc, char **argv)
 {
     shim_main(argc, argv);
     machine_start(1500);
-    slab_free(slab_alloc(16, KM_WAITOK));   // its zone stays: not a leak
+    slab_free(slab_alloc(16, KM_WAITOK)); // its zone stays: not a leak
     RUN(test_anonymous);
     RUN(test_file_cases);
     RUN(test_changes_during_io);

@@ -22,27 +22,27 @@
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
 
-#define BASE   0x10000000ul
-#define WINDOW 48           // pages
-#define SPACES 3
-#define NFILE  20
-#define ROUNDS 20000
+#define BASE        0x10000000ul
+#define WINDOW      48 // pages
+#define SPACES      3
+#define NFILE       20
+#define ROUNDS      20000
 #define CHECK_EVERY 50
 
 // ---- the model ----
 
-struct thing {              // what shared memory shows: a file or a shared anonymous object
-    unsigned nrefs;         // pages of spaces that show it
+struct thing {      // what shared memory shows: a file or a shared anonymous object
+    unsigned nrefs; // pages of spaces that show it
     pgno_t npages;
     uint64_t words[WINDOW > NFILE ? WINDOW : NFILE];
 };
 
 struct page {
-    bool mapped, cow, own, nofork;  // own: has a private value, else shows thing or zero
+    bool mapped, cow, own, nofork; // own: has a private value, else shows thing or zero
     vm_prot_t prot;
-    struct thing *thing;            // NULL: anonymous and private
-    pgno_t pgno;                    // in thing
-    uint64_t word;                  // if own
+    struct thing *thing; // NULL: anonymous and private
+    pgno_t pgno;         // in thing
+    uint64_t word;       // if own
 };
 
 struct space {
@@ -341,8 +341,8 @@ static void check_all(void)
 
 static void do_something(struct space *s)
 {
-    static void (*const ops[])(struct space *) = {do_mmap, do_munmap,  do_mprotect,
-                                                  do_mremap, do_madvise};
+    static void (*const ops[])(struct space *) = {do_mmap, do_munmap, do_mprotect, do_mremap,
+                                                  do_madvise};
     unsigned dice = below(100);
 
     if (dice < 30)
@@ -456,7 +456,8 @@ static void test_brk(void)
     CHECK(vm_brk(vs, BASE + 3 * PAGE_SIZE) == BASE + 3 * PAGE_SIZE, "grow");
     CHECK(user_load(vs, BASE + 2 * PAGE_SIZE, &word) == 0 && word == 0, "old contents");
     CHECK(try_mmap(vs, BASE + 4 * PAGE_SIZE, 1, PROT_READ,
-                   LINUX_MAP_FIXED | LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS, 0) == 0, "mmap");
+                   LINUX_MAP_FIXED | LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS, 0) == 0,
+          "mmap");
     CHECK(vm_brk(vs, BASE + 5 * PAGE_SIZE) == BASE + 3 * PAGE_SIZE, "in the way");
     vm_space_unref(vs);
     machine_check();

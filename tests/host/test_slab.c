@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Unit tests of the slab allocator and of kernel memory: random sizes against a model of live blocks,
-// whose contents nobody else may touch; failures at every allocation; blocks that are freed
+// Unit tests of the slab allocator and of kernel memory: random sizes against a model of live
+// blocks, whose contents nobody else may touch; failures at every allocation; blocks that are freed
 // while the map is locked; misuse.
 //
 // cflags: -DDMAP_BASE=0x200000000000ul
@@ -27,7 +27,7 @@ struct block {
     size_t size;
     uint8_t fill;
     bool slab;
-    struct vm_map *map;     // if not slab
+    struct vm_map *map; // if not slab
 };
 
 static struct block blocks[BLOCKS];

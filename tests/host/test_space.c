@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Unit tests of finding space, against a model with a bit per page. A form of the module may pass
-// over a tight fit for an aligned request (map_space.h); without alignment it must find the lowest, or
-// the highest, fit.
+// over a tight fit for an aligned request (map_space.h); without alignment it must find the lowest,
+// or the highest, fit.
 //
 // cflags: -DDMAP_BASE=0x200000000000ul
 // link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c

@@ -13,7 +13,7 @@
 #include "tests/host/lib/vm_machine.h"
 
 struct mapping {
-    struct mapping *next;       // of the pmap
+    struct mapping *next; // of the pmap
     struct mapping *next_of_page;
     struct pmap *pm;
     vaddr_t va;
@@ -22,7 +22,7 @@ struct mapping {
     bool wired, referenced, modified;
 };
 
-#define BUCKETS  4096
+#define BUCKETS   4096
 #define KVA_PAGES (KVA_SIZE / PAGE_SIZE)
 
 struct pmap kernel_pmap;
@@ -30,7 +30,7 @@ uint64_t fake_pmap_enter_fails;
 static struct spinlock fake_lock = SPINLOCK_INIT("fake pmap", LOCK_PMAP, 0);
 static struct mapping *buckets[BUCKETS];
 static uint64_t nmappings;
-static paddr_t kva_frames[KVA_PAGES];   // + 1; 0: none
+static paddr_t kva_frames[KVA_PAGES]; // + 1; 0: none
 
 uint64_t fake_pmap_mappings(void)
 {
@@ -104,8 +104,8 @@ int pmap_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot, 
             return ENOMEM;
         }
         m = calloc(1, sizeof(*m));
-        *m = (struct mapping){.next = *bucket(pm, va), .next_of_page = *page_head(pg), .pm = pm,
-                              .va = va, .pg = pg};
+        *m = (struct mapping){
+            .next = *bucket(pm, va), .next_of_page = *page_head(pg), .pm = pm, .va = va, .pg = pg};
         *bucket(pm, va) = *page_head(pg) = m;
         pm->resident++;
         nmappings++;
@@ -238,7 +238,8 @@ static paddr_t *kva_frame(vaddr_t va)
 
 void pmap_kenter_pa(vaddr_t va, paddr_t pa, vm_prot_t prot)
 {
-    CHECK(prot == PROT_RW && !*kva_frame(va), "%#lx: prot %u, frame %#lx", va, prot, *kva_frame(va));
+    CHECK(prot == PROT_RW && !*kva_frame(va), "%#lx: prot %u, frame %#lx", va, prot,
+          *kva_frame(va));
     *kva_frame(va) = pa + 1;
     memcpy((void *)va, phys_to_dmap(pa), PAGE_SIZE);
 }

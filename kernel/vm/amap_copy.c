@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Private memory at a first write and at fork, in its first form: an entry gets an amap when it
+// needs one, and fork copies every page then and there, so that nothing is ever shared by halves.
+//
+// Locking: amap.h.
+
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "vm/amap.h"
+#include "vm/anon.h"
+#include "vm/stat.h"
+#include "vm/vm_map.h"
+
+static pgno_t entry_npages(const struct vm_map_entry *e)
+{
+    return (e->end_va - e->start_va) >> PAGE_SHIFT;
+}
+
+int amap_copy(struct vm_map *map, struct vm_map_entry *e, vaddr_t va)
+{
+    (void)va;
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
+    if (e->amap)
+        return 0;
+    e->amap = amap_alloc(entry_npages(e));
+    e->amap_slot = 0;
+    return e->amap ? 0 : ENOMEM;
+}
+
+// Puts a copy of an anon in slot to_slot. an is locked, and unlocked here. 0, ENOMEM, or what
+// bringing it in gives: then, and if *again is set, it must be looked up again.
+static int copy_anon(struct vm_anon *an, struct vm_amap *to, pgno_t to_slot, bool *again)
+{
+    *again = !anon_resident(an);
+    if (*again)
+        return anon_fetch_unlock(an);
+    struct vm_anon *copy = anon_alloc_page(an->page);
+    mutex_unlock(&an->lock);
+    if (!copy)
+        return ENOMEM;
+    vm_page_activate(copy->page);
+    mutex_unlock(&copy->lock);
+    amap_lock(to);
+    int error = amap_add(to, to_slot, copy);
+    amap_unlock(to);
+    if (error) {
+        mutex_lock(&copy->lock);
+        anon_unref_unlock(copy);
+    }
+    return error;
+}
+
+// Copies the anons of slots [slot, slot+npages) to the same places from slot 0 on in `to'.
+static int copy_all(struct vm_amap *from, pgno_t slot, pgno_t npages, struct vm_amap *to)
+{
+    pgno_t at = slot;
+    int error = 0;
+    bool again;
+
+    while (!error) {
+        amap_lock(from);
+        struct vm_anon *an = amap_next(from, &at, slot + npages);
+        if (an)
+            mutex_lock(&an->lock);
+        amap_unlock(from);
+        if (!an)
+            break;
+        error = copy_anon(an, to, at - slot, &again);
+        if (!error && !again) {
+            stat_inc(amap_stats.eager_pages);
+            at++;
+        } else if (error == ENOMEM) {
+            error = vm_page_wait();
+        }
+    }
+    return error;
+}
+
+// Both entries refer to one amap, which the parent's must therefore have.
+static int inherit_shared(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map_entry *ce)
+{
+    int error = pe->flags & ME_COW ? amap_copy(parent, pe, pe->start_va) : 0;
+
+    if (!error && pe->amap)
+        error = amap_ref(pe->amap, pe->amap_slot, entry_npages(pe));
+    if (error)
+        return error;
+    ce->amap = pe->amap;
+    ce->amap_slot = pe->amap_slot;
+    return 0;
+}
+
+int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
+                 struct vm_map_entry *ce)
+{
+    pgno_t npages = entry_npages(pe);
+
+    KASSERT(rw_held_write(&parent->lock) && rw_held_write(&child->lock), "maps %p, %p", parent,
+            child);
+    ce->amap = NULL;
+    if (pe->inherit == INHERIT_SHARE)
+        return inherit_shared(parent, pe, ce);
+    if (!pe->amap)
+        return 0;
+    struct vm_amap *copy = amap_alloc(npages);
+    if (!copy)
+        return ENOMEM;
+    int error = copy_all(pe->amap, pe->amap_slot, npages, copy);
+    if (error) {
+        amap_unref(copy, 0, npages);
+        return error;
+    }
+    stat_inc(amap_stats.copies);
+    ce->amap = copy;
+    ce->amap_slot = 0;
+    return 0;
+}
