@@ -12,6 +12,11 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 
 include mk/toolchain.mk
 
+# As many jobs as processors, unless a number is given.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(HOST_CPUS)
+endif
+
 ifeq ($(V),1)
 Q :=
 say = @:

@@ -84,7 +84,10 @@ class PageTable(KernelCommand):
             pmap = gdb.parse_and_eval("kernel_pmap")
         else:
             pmap = processes.space_of(words[0])["pmap"].dereference()
-        va = int(gdb.parse_and_eval(words[1])) & (1 << 64) - 1
+        where = gdb.parse_and_eval(words[1])
+        if where.type.code == gdb.TYPE_CODE_FUNC:
+            where = where.address
+        va = int(where) & (1 << 64) - 1
         table = int(pmap["pml4_pa"])
         for level, name in enumerate(LEVELS):
             shift = PAGE_BITS + INDEX_BITS * (len(LEVELS) - 1 - level)

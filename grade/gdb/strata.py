@@ -16,7 +16,7 @@ import memory  # noqa: E402,F401
 import processes  # noqa: E402,F401
 from command import COMMANDS, KernelCommand  # noqa: E402
 
-ENTRY = "kmain"
+ENTRY = "kernel_main"
 
 
 class Strata(KernelCommand):
