@@ -26,6 +26,7 @@
 #include "main/cmdline.h"
 #include "main/disks.h"
 #include "main/sys_files.h"
+#include "main/vm_files.h"
 #include "mem/vm_page.h"
 #include "proc/futex.h"
 #include "proc/proc_files.h"
@@ -160,6 +161,7 @@ static void start_threads(void)
     session_init();
     proc_files_init();
     sys_files_init();
+    vm_files_init();
     if (kthread_create("start", start_system, NULL, NULL) != 0)
         panic("no memory for the first thread");
 }
