@@ -138,7 +138,6 @@ static int show_fault(int pid, struct strbuf *out)
     FIGURE(object_maps);
     FIGURE(promotes);
     FIGURE(zero_fills);
-    FIGURE(around_maps);
     FIGURE(restarts);
     FIGURE(waits);
     FIGURE(failures);
