@@ -2,7 +2,7 @@
 # Host tools for the file system: mkfs runs the kernel's code, fsck has its own reading of the
 # format.
 
-MKFS_CFLAGS := -std=gnu17 -O2 -g -fno-strict-aliasing -Ikernel -Imkfs \
+MKFS_CFLAGS := -std=gnu17 -O2 -g -fno-strict-aliasing -iquote kernel -iquote mkfs \
 	$(or $(WARNINGS),-Wall -Wextra)
 SFS_SRCS := $(addprefix kernel/fs/,bdev.c buf.c journal.c journal_recover.c sfs_alloc.c sfs_attr.c \
 	sfs_bmap.c sfs_create.c sfs_dir.c sfs_inode.c sfs_mount.c sfs_orphan.c sfs_remove.c \
