@@ -12,6 +12,7 @@
 #include "sync/mutex.h"
 
 const char *program_name = "tool";
+bool host_quiet;
 
 void die(const char *fmt, ...)
 {
@@ -41,6 +42,8 @@ void kprintf(const char *fmt, ...)
 {
     va_list ap;
 
+    if (host_quiet)
+        return;
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);

@@ -24,3 +24,4 @@ void image_close(struct image *img);
 // Prints "PROGRAM: text" and exits with 1.
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 extern const char *program_name;
+extern bool host_quiet; // kprintf prints nothing
