@@ -22,7 +22,7 @@ from pathlib import Path
 from grade import options
 from tests.job import Config, Job, Result, wanted
 
-SUITES = ["harness", "source", "layers", "host", "kernel", "programs", "matrix", "variants"]
+SUITES = ["harness", "source", "layers", "host", "kernel", "programs", "crash", "matrix", "variants"]
 MAX_DETAIL = 12000
 
 
