@@ -61,7 +61,7 @@ struct vnode_ops {
     int (*rename)(struct vnode *from, const char *fname, size_t flen, struct vnode *v,
                   struct vnode *to, const char *tname, size_t tlen, struct vnode *over);    // W both [EPERM]; over: replaced, or NULL
     int (*readdir)(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg);             // R [ENOTDIR]
-    int (*readlink)(struct vnode *v, char *buf, size_t size, size_t *len);                  // R [EINVAL]
+    int (*readlink)(struct vnode *v, char *buf, size_t size, size_t *len);                  // - [EINVAL]
     int (*follow)(struct vnode *v, struct vnode **target);                                  // - [read the link] /proc's links to vnodes
     int (*parent)(struct vnode *v, struct vnode **dir);                                     // - [ENOENT] where a file was last found
     int (*getattr)(struct vnode *v, struct vattr *va);                                      // R

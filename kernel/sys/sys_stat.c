@@ -324,11 +324,8 @@ long sys_readlinkat(int dirfd, vaddr_t path_va, vaddr_t buf_va, int size)
         err = ENOMEM;
     else if (v->type != VLNK || !v->ops->readlink)
         err = EINVAL;
-    if (!err) {
-        rw_lock_read(&v->lock);
+    if (!err)
         err = v->ops->readlink(v, target, PATH_MAX, &len);
-        rw_unlock_read(&v->lock);
-    }
     len = min(len, (size_t)size);
     if (!err)
         err = copyout(buf_va, target, len);
