@@ -146,7 +146,9 @@ int sfs_map_find(struct sfs_inode *ip, uint64_t fblk, uint32_t want, struct sfs_
         int error = walk(NULL, ip, &p, &leaf);
         if (error)
             return error;
-        error = describe(ip, &leaf, max(want, RUN_AHEAD), &ip->run.map);
+        // The blocks after a hole are of no use to one who is about to fill it.
+        bool hole = !leaf.ptr || *leaf.ptr == 0;
+        error = describe(ip, &leaf, hole ? want : max(want, RUN_AHEAD), &ip->run.map);
         put_leaf(&leaf);
         ip->run.first = fblk;
         off = 0;

@@ -38,6 +38,11 @@ static int get_block(struct sfs_inode *dir, uint32_t index, struct buf **b)
     return buf_get(&dir->fs->cache, map.block, b);
 }
 
+static int bad_record(struct sfs_inode *dir, const struct buf *b, unsigned off)
+{
+    return sfs_damaged(dir->fs, "directory %u: record at %u of block %lu", dir->ino, off, b->block);
+}
+
 // The record at an offset of a block, or NULL if there is no valid one.
 static struct sfs_dirent *record(struct sfs_inode *dir, const struct buf *b, unsigned off)
 {
@@ -47,26 +52,31 @@ static struct sfs_dirent *record(struct sfs_inode *dir, const struct buf *b, uns
         e->reclen <= SFS_BLOCK - off && e->ino < dir->fs->layout.ninodes &&
         (e->ino == 0 || (e->namelen > 0 && SFS_DIRENT_SIZE(e->namelen) <= e->reclen)))
         return e;
-    sfs_damaged(dir->fs, "directory %u: record at %u of block %lu", dir->ino, off, b->block);
+    bad_record(dir, b, off);
     return NULL;
 }
 
-// Looks for a name in one block; ENOENT, EIO.
+// Looks for a name in one block; ENOENT, EIO. Most of a lookup's time is spent here: a record is
+// checked only as far as the loop needs it, names are first compared in length and last byte.
 static int find_in_block(struct sfs_inode *dir, const char *name, size_t len, struct sfs_slot *slot)
 {
     slot->prev = 0;
     for (unsigned off = 0; off < SFS_BLOCK;) {
-        struct sfs_dirent *e = record(dir, slot->b, off);
-        if (!e)
-            return EIO;
-        if (e->namelen == len && e->ino && memcmp(e->name, name, len) == 0) {
+        struct sfs_dirent *e = (struct sfs_dirent *)(slot->b->data + off);
+        unsigned reclen = e->reclen;
+        if (reclen < sizeof(*e) || reclen % 4 != 0 || reclen > SFS_BLOCK - off)
+            return bad_record(dir, slot->b, off);
+        if (e->namelen == len && e->ino && sizeof(*e) + len <= reclen &&
+            e->name[len - 1] == name[len - 1] && memcmp(e->name, name, len) == 0) {
+            if (!record(dir, slot->b, off))
+                return EIO;
             slot->off = off;
             slot->ino = e->ino;
             slot->type = e->type;
             return 0;
         }
         slot->prev = off;
-        off += e->reclen;
+        off += reclen;
     }
     return ENOENT;
 }
