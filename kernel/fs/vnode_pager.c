@@ -91,7 +91,9 @@ static int fill(struct vnode *v, struct vm_page *pg, vm_prot_t access, bool over
 
     run_add(&r, pg);
     mutex_unlock(&o->lock);
-    int err = b->map(v, pg->pgno, CLUSTER, access & PROT_WRITE, &block, &count, &fresh);
+    int err = b->map(v, pg->pgno, CLUSTER, false, &block, &count, &fresh);
+    if (!err && block == 0 && (access & PROT_WRITE))
+        err = b->map(v, pg->pgno, 1, true, &block, &count, &fresh);
     mutex_lock(&o->lock);
     if (err || block == 0 || fresh || overwrite) {
         if (!err && !overwrite)
