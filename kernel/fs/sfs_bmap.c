@@ -70,40 +70,49 @@ static uint32_t hole_below(const struct path *p, unsigned level)
     return span - at;
 }
 
+// Gives a leaf's pointer a new indirect block, pinned in *b.
+static int add_indirect(struct sfs_op *op, struct sfs_inode *ip, struct leaf *leaf, struct buf **b)
+{
+    uint32_t block, n;
+    int error = sfs_alloc_run(op, leaf->b ? leaf->b->block + 1 : 0, 1, &block, &n);
+
+    if (!error)
+        error = buf_get_new(&ip->fs->cache, block, b);
+    if (error)
+        return error;
+    journal_dirty(&op->h, *b);
+    *leaf->ptr = block;
+    ip->d.nblocks++;
+    if (leaf->b)
+        journal_dirty(&op->h, leaf->b);
+    return 0;
+}
+
 // Walks to the leaf. With op, makes what is missing; else a missing indirect block gives leaf->ptr
-// NULL and leaf->left the size of the hole.
+// NULL and leaf->left the size of the hole. Does not wait for one buffer with another pinned.
 static int walk(struct sfs_op *op, struct sfs_inode *ip, const struct path *p, struct leaf *leaf)
 {
     struct sfs *fs = ip->fs;
     struct buf *b;
-    uint32_t n;
     int error = 0;
 
     *leaf = (struct leaf){.ptr = ip->d.ptr};
     set_leaf(leaf, p, 0);
     for (unsigned level = 0; level < p->depth && !error; level++) {
         uint32_t ptr = *leaf->ptr;
-        if (ptr && !sfs_data_block(fs, ptr)) {
-            error = sfs_damaged(fs, "inode %u: indirect block %u", ip->ino, ptr);
-        } else if (ptr) {
-            error = buf_get(&fs->cache, ptr, &b);
-        } else if (!op) {
+        if (ptr == 0 && op) {
+            error = add_indirect(op, ip, leaf, &b);
             put_leaf(leaf);
-            *leaf = (struct leaf){.left = hole_below(p, level)};
-            return 0;
         } else {
-            error = sfs_alloc_run(op, leaf->b ? leaf->b->block + 1 : 0, 1, &ptr, &n);
-            if (!error)
-                error = buf_get_new(&fs->cache, ptr, &b);
-            if (!error) {
-                journal_dirty(&op->h, b);
-                *leaf->ptr = ptr;
-                ip->d.nblocks++;
-                if (leaf->b)
-                    journal_dirty(&op->h, leaf->b);
+            put_leaf(leaf);
+            if (ptr == 0) {
+                *leaf = (struct leaf){.left = hole_below(p, level)};
+                return 0;
             }
+            error = sfs_data_block(fs, ptr)
+                        ? buf_get(&fs->cache, ptr, &b)
+                        : sfs_damaged(fs, "inode %u: indirect block %u", ip->ino, ptr);
         }
-        put_leaf(leaf);
         if (!error) {
             *leaf = (struct leaf){.ptr = (uint32_t *)b->data, .b = b};
             set_leaf(leaf, p, level + 1);
