@@ -1,56 +1,104 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The user land: a libc, the programs in $(O)/user/bin, the test programs in $(O)/user/tests; and
-# the same program sources built for the host, in $(O)/user/host. Included by the Makefile, and
-# usable alone: make -f user/user.mk user
+# The user land: a libc, the programs in $(O)/user/bin, the tests in $(O)/user/tests, and the same
+# program sources built for the host in $(O)/user/host. Included by the Makefile; usable alone too:
+#   make -f user/user.mk user host-user-test
 
-O       ?= build/user-only
-CC      ?= gcc
-LD      ?= ld
-HOSTCC  ?= gcc
-MUSLCC  ?= musl-gcc
-Q       := $(if $(V),,@)
+O        ?= build/user-only
+HOSTCC   ?= gcc
+MUSLCC   ?= $(shell command -v musl-gcc)
+WARNINGS ?= -Wall -Wextra
+ifeq ($(origin CC),default)
+  CC := gcc
+  LD := ld
+endif
+ifndef say
+  Q := @
+  say = @printf '  %-7s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))'
+  cc-has = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
+endif
 
-USER_WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes
-USER_CFLAGS := -std=gnu17 -O2 -g $(USER_WARN) -ffreestanding -nostdinc -fno-pic -fno-pie \
-               -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
-               -fno-common -ffunction-sections -fdata-sections -fcf-protection=none -m64 \
-               -march=x86-64 -Iuser/include -isystem $(shell $(CC) -print-file-name=include)
-USER_LDFLAGS := -static -nostdlib --gc-sections -z noexecstack -z max-page-size=4096 \
-                --build-id=none -T user/user.ld
-
-# The flag in $(1) if the compiler knows it.
-cc-has = $(shell $(CC) -Werror $(1) -E -x c /dev/null >/dev/null 2>&1 && echo $(1))
-
-USER_TOOLS := $(patsubst user/bin/%.c,%,$(wildcard user/bin/*.c))
-USER_SH    := $(wildcard user/bin/sh/*.c)
-USER_COMMON := $(patsubst user/%,$(O)/user/obj/%.o,$(wildcard user/bin/common/*.c))
-USER_TESTS := $(patsubst user/tests/%.c,%,$(wildcard user/tests/*.c))
-USER_LIB   := $(patsubst user/%,$(O)/user/obj/%.o,$(wildcard user/lib/*.c user/lib/*.S))
+USER_TOOLS  := $(patsubst user/bin/%.c,%,$(wildcard user/bin/*.c))
+USER_SH     := $(wildcard user/bin/sh/*.c)
+USER_COMMON := $(wildcard user/bin/common/*.c)
+USER_TESTS  := $(patsubst user/tests/%.c,%,$(wildcard user/tests/*.c))
+USER_LIB    := $(wildcard user/lib/*.c user/lib/*.S)
 
 USER_PROGRAMS := $(USER_TOOLS:%=$(O)/user/bin/%) $(O)/user/bin/sh $(USER_TESTS:%=$(O)/user/tests/%)
 
 .SECONDARY:
-.PHONY: user
+.PHONY: user host-user host-user-test
 user: $(USER_PROGRAMS)
 
-# The compiler must not see the loops of memcpy and strlen as calls of memcpy and strlen.
-$(O)/user/obj/lib/%: USER_CFLAGS += -fno-builtin $(call cc-has,-fno-tree-loop-distribute-patterns)
+# For Strata: freestanding, static, at the place that user.ld says, without anything of the host's.
+USER_CFLAGS := -std=gnu17 -m64 -march=x86-64 -O2 -g $(WARNINGS) -Wshadow -Wstrict-prototypes \
+	-ffreestanding -nostdinc -Iuser/include -isystem $(shell $(CC) -print-file-name=include) \
+	-fno-pic -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-fno-omit-frame-pointer -fcf-protection=none -ffunction-sections -fdata-sections
+USER_LDFLAGS := -static -nostdlib --gc-sections -z noexecstack -z max-page-size=4096 \
+	--build-id=none -T user/user.ld
+user-objects = $(patsubst user/%,$(O)/user/obj/%.o,$(1))
+
+# The loops of memcpy and strlen must not become calls of memcpy and strlen.
+$(O)/user/obj/lib/%: USER_CFLAGS += $(call cc-has,-fno-tree-loop-distribute-patterns)
 
 $(O)/user/obj/%.o: user/%
+	$(call say,USER,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c -o $@ $<
 
-define user_link
-@mkdir -p $(@D)
-$(Q)$(LD) $(USER_LDFLAGS) -o $@ $(filter %.o,$^)
+define user-link
+	@mkdir -p $(@D)
+	$(Q)$(LD) $(USER_LDFLAGS) -o $@ $(filter %.o,$^)
 endef
 
-$(USER_PROGRAMS): $(USER_LIB) user/user.ld
-$(O)/user/bin/%: $(O)/user/obj/bin/%.c.o $(USER_COMMON)
-	$(user_link)
+$(USER_PROGRAMS): $(call user-objects,$(USER_LIB)) user/user.ld
+$(O)/user/bin/%: $(O)/user/obj/bin/%.c.o $(call user-objects,$(USER_COMMON))
+	$(user-link)
+$(O)/user/bin/sh: $(call user-objects,$(USER_SH) $(USER_COMMON))
+	$(user-link)
 $(O)/user/tests/%: $(O)/user/obj/tests/%.c.o
-	$(user_link)
-$(O)/user/bin/sh: $(USER_SH:user/%=$(O)/user/obj/%.o) $(USER_COMMON)
-	$(user_link)
+	$(user-link)
 
 -include $(shell find $(O)/user/obj -name '*.d' 2>/dev/null)
+
+# musl programs, which Strata must run as they are; one of them also as a static-pie. (musl-gcc knows
+# no -static-pie: the start file for it is named by hand.)
+MUSL_SOURCES  := $(wildcard user/tests/musl/*.c)
+MUSL_RCRT1    := $(firstword $(wildcard $(addsuffix /rcrt1.o,/usr/lib/x86_64-linux-musl \
+	/usr/lib/musl/lib /usr/local/musl/lib)))
+MUSL_PROGRAMS := $(if $(MUSLCC),$(patsubst user/%.c,$(O)/user/%,$(MUSL_SOURCES)) \
+	$(if $(MUSL_RCRT1),$(O)/user/tests/musl/hello-pie))
+$(O)/user/tests/musl/%: user/tests/musl/%.c
+	$(call say,MUSL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(MUSLCC) -static -O2 -g $(WARNINGS) -o $@ $<
+$(O)/user/tests/musl/hello-pie: user/tests/musl/hello.c
+	$(call say,MUSL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(MUSLCC) -static -fPIE -Wl,-pie,--no-dynamic-linker -nostartfiles -O2 -g $(WARNINGS) \
+		-o $@ $(MUSL_RCRT1) $<
+user: $(MUSL_PROGRAMS)
+
+# For the host: its own libc and headers, and the sanitizers. What only means something on Strata
+# (init, poweroff) is built, too.
+HOST_USER := $(USER_TOOLS:%=$(O)/user/host/bin/%) $(O)/user/host/bin/sh
+HOST_USER_CFLAGS := -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARNINGS) -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined
+host-user: $(HOST_USER)
+check: host-user
+
+define host-link
+	$(call say,HOST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(HOST_USER_CFLAGS) -o $@ $(filter %.c,$^)
+endef
+
+$(HOST_USER): $(USER_COMMON) $(wildcard user/bin/common/*.h user/bin/sh/*.h)
+$(O)/user/host/bin/%: user/bin/%.c
+	$(host-link)
+$(O)/user/host/bin/sh: $(USER_SH)
+	$(host-link)
+
+# The scripts in user/tests/sh, under our shell and under dash: they must print the same.
+host-user-test: host-user
+	$(Q)sh user/tests/sh/compare $(O)/user/host/bin

@@ -166,14 +166,22 @@ static bool set_option(char letter, bool on)
     return false;
 }
 
-/* The parameters may be words of the command at hand: they are copied to last. */
+void params_free(struct params *p)
+{
+    for (char **s = p->own; s && *s; s++)
+        free(*s);
+    free(p->own);
+}
+
+/* The words are the command's own and go with it: they are copied. */
 static void set_params(int n, char **words)
 {
-    char **params = xmalloc(((size_t)n + 1) * sizeof *params);
+    char **own = xmalloc(((size_t)n + 1) * sizeof *own);
     for (int i = 0; i < n; i++)
-        params[i] = xstrdup(words[i]);
-    sh.params = params;
-    sh.nparam = n;
+        own[i] = xstrdup(words[i]);
+    own[n] = NULL;
+    params_free(&sh.params);
+    sh.params = (struct params){.n = n, .v = own, .own = own};
 }
 
 int set_options(int argc, char **argv)
@@ -209,12 +217,12 @@ static int do_set(int argc, char **argv)
 static int do_shift(int argc, char **argv)
 {
     int n = argc > 1 ? atoi(argv[1]) : 1;
-    if (n < 0 || n > sh.nparam) {
+    if (n < 0 || n > sh.params.n) {
         warnx("shift: cannot shift that many");
         return 2;
     }
-    sh.params += n;
-    sh.nparam -= n;
+    sh.params.v += n;
+    sh.params.n -= n;
     return 0;
 }
 

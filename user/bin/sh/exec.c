@@ -88,7 +88,7 @@ static int run_async(const struct node *n)
 static int run_subshell(const struct node *n, int flags)
 {
     if (!(flags & EXEC_LAST) || traps_set())
-        return run_job(n);
+        return run_job(n->a);
     return execute(n->a, flags);
 }
 
@@ -121,12 +121,22 @@ static int run_while(const struct node *n)
     return status;
 }
 
+static char **copy_params(void)
+{
+    char **copy = mem_alloc(((size_t)sh.params.n + 1) * sizeof *copy);
+    for (int i = 0; i < sh.params.n; i++)
+        copy[i] = mem_dup(sh.params.v[i], strlen(sh.params.v[i]));
+    return copy;
+}
+
 static int run_for(const struct node *n)
 {
-    int count = sh.nparam, status = 0;
-    char **values = sh.params;
+    int count = sh.params.n, status = 0;
+    char **values;
     if (n->words_given)
         values = expand_words(n->words, &count);
+    else
+        values = copy_params(); /* the body may shift or set them */
     sh.loop_depth++;
     for (int i = 0; i < count; i++) {
         var_set(n->name, values[i]);
@@ -227,7 +237,7 @@ int execute(const struct node *n, int flags)
     struct mark mark = mem_mark();
     if (!n)
         return sh.status;
-    bool wraps = n->redirs && n->kind != NODE_SIMPLE && n->kind != NODE_SUBSHELL;
+    bool wraps = n->redirs && n->kind != NODE_SIMPLE;
     sh.status = wraps ? run_redirected(n, flags) : run_node(n, flags);
     traps_run();
     if (sh.errexit && sh.status != 0 && sh.tested == 0 && failure_counts(n))

@@ -125,8 +125,7 @@ int main(int argc, char **argv, char **envp)
     sh.interactive |= !command && i == argc && isatty(0) && isatty(2);
     if (i < argc)
         sh.name = argv[i++];
-    sh.params = argv + i;
-    sh.nparam = argc - i;
+    sh.params = (struct params){.n = argc - i, .v = argv + i};
     signals_init();
     if (sh.interactive)
         jobs_init();

@@ -36,6 +36,14 @@ char *xstrdup(const char *s)
     return memcpy(xmalloc(n), s, n);
 }
 
+struct arena *mem_new_arena(void)
+{
+    struct arena *a = xmalloc(sizeof *a);
+    *a = (struct arena){.next = main_arena.next};
+    main_arena.next = a;
+    return a;
+}
+
 struct arena *mem_switch(struct arena *to)
 {
     struct arena *old = arena;

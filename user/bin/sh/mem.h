@@ -12,6 +12,7 @@ struct chunk;
 
 struct arena {
     struct chunk *top;
+    struct arena *next; /* of those that live as long as the shell */
 };
 
 struct mark {
@@ -20,8 +21,9 @@ struct mark {
     size_t used;
 };
 
-/* The arena in use is replaced for the tree of a function, which outlives its command. */
-struct arena *mem_switch(struct arena *to);
+/* The tree of a function outlives its command: it goes into an arena of its own. */
+struct arena *mem_new_arena(void);
+struct arena *mem_switch(struct arena *to); /* returns the one that was in use */
 struct arena *mem_current(void);
 
 void *mem_alloc(size_t n); /* zeroed, from the arena in use */

@@ -16,7 +16,7 @@ static const char *value_of(const char *name)
         int i = atoi(name);
         if (i == 0)
             return sh.name;
-        return i <= sh.nparam ? sh.params[i - 1] : NULL;
+        return i <= sh.params.n ? sh.params.v[i - 1] : NULL;
     }
     switch (name[0]) {
     case '?':
@@ -26,7 +26,7 @@ static const char *value_of(const char *name)
     case '!':
         return sh.last_async ? mem_printf("%d", (int)sh.last_async) : NULL;
     case '#':
-        return mem_printf("%d", sh.nparam);
+        return mem_printf("%d", sh.params.n);
     case '-':
         return mem_printf("%s%s%s%s%s", sh.errexit ? "e" : "", sh.noglob ? "f" : "",
                           sh.interactive ? "i" : "", sh.nounset ? "u" : "", sh.xtrace ? "x" : "");
@@ -43,12 +43,12 @@ static void all_params(struct expander *x, const struct part *p)
     bool separate = x->split && !(p->quoted && p->text[0] == '*');
     if (!x->split && p->text[0] == '@')
         joint[0] = ' ';
-    for (int i = 0; i < sh.nparam; i++) {
+    for (int i = 0; i < sh.params.n; i++) {
         if (i > 0 && separate)
             expand_field_end(x);
         else if (i > 0)
             expand_text(x, joint, p->quoted);
-        expand_value(x, sh.params[i], p->quoted);
+        expand_value(x, sh.params.v[i], p->quoted);
     }
 }
 
@@ -92,7 +92,7 @@ static _Noreturn void unset_error(const struct part *p)
 void expand_param(struct expander *x, const struct part *p)
 {
     bool all = p->text[0] == '@' || p->text[0] == '*';
-    const char *value = all ? (sh.nparam > 0 ? sh.params[0] : NULL) : value_of(p->text);
+    const char *value = all ? (sh.params.n > 0 ? sh.params.v[0] : NULL) : value_of(p->text);
     bool set = value && !(p->colon && value[0] == '\0');
     bool needs_set = p->op == OP_NONE || p->op == OP_LENGTH || p->op >= OP_PREFIX;
     if (!set && needs_set && sh.nounset && !all)
@@ -102,7 +102,7 @@ void expand_param(struct expander *x, const struct part *p)
         put_value(x, p, value);
         break;
     case OP_LENGTH:
-        value = all ? mem_printf("%d", sh.nparam) : mem_printf("%zu", value ? strlen(value) : 0);
+        value = all ? mem_printf("%d", sh.params.n) : mem_printf("%zu", value ? strlen(value) : 0);
         expand_value(x, value, p->quoted);
         break;
     case OP_DEFAULT:

@@ -162,9 +162,7 @@ static struct assign *as_assignment(struct word *w)
 
 static struct node *parse_function(struct lexer *l, const char *name)
 {
-    struct arena *own = xmalloc(sizeof *own);
-    *own = (struct arena){0};
-    struct arena *outer = mem_switch(own); /* the body outlives the command */
+    struct arena *outer = mem_switch(mem_new_arena());
     struct node *n = new_node(l, NODE_FUNCTION, NULL, NULL);
     n->name = mem_dup(name, strlen(name));
     skip_newlines(l);
@@ -207,11 +205,18 @@ static struct node *parse_simple(struct lexer *l)
     }
 }
 
-static struct node *parse_condition(struct lexer *l, const char *end)
+/* A list that may not be empty. */
+static struct node *parse_commands(struct lexer *l)
 {
     struct node *n = parse_list(l, true);
     if (!n)
         unexpected(l);
+    return n;
+}
+
+static struct node *parse_condition(struct lexer *l, const char *end)
+{
+    struct node *n = parse_commands(l);
     expect_word(l, end);
     return n;
 }
@@ -219,13 +224,13 @@ static struct node *parse_condition(struct lexer *l, const char *end)
 static struct node *parse_if(struct lexer *l)
 {
     struct node *condition = parse_condition(l, "then");
-    struct node *n = new_node(l, NODE_IF, condition, parse_list(l, true));
+    struct node *n = new_node(l, NODE_IF, condition, parse_commands(l));
     if (accept_word(l, "elif")) {
         n->c = parse_if(l);
         return n; /* the inner one took the fi */
     }
     if (accept_word(l, "else"))
-        n->c = parse_list(l, true);
+        n->c = parse_commands(l);
     expect_word(l, "fi");
     return n;
 }
@@ -297,7 +302,7 @@ static struct node *parse_compound(struct lexer *l)
 {
     struct node *n;
     if (accept(l, TOK_LPAREN)) {
-        n = new_node(l, NODE_SUBSHELL, parse_list(l, true), NULL);
+        n = new_node(l, NODE_SUBSHELL, parse_commands(l), NULL);
         expect(l, TOK_RPAREN);
     } else if (accept_word(l, "{")) {
         n = new_node(l, NODE_GROUP, parse_condition(l, "}"), NULL);

@@ -55,17 +55,16 @@ void function_define(const struct node *n)
 
 static int call_function(const struct node *body, int argc, char **argv)
 {
-    int nparam = sh.nparam, loop_depth = sh.loop_depth;
-    char **params = sh.params;
-    sh.nparam = argc - 1;
-    sh.params = argv + 1;
+    struct params outer = sh.params;
+    int loop_depth = sh.loop_depth;
+    sh.params = (struct params){.n = argc - 1, .v = argv + 1};
     sh.loop_depth = 0;
     sh.call_depth++;
     int status = execute(body, 0);
     sh.call_depth--;
     sh.loop_depth = loop_depth;
-    sh.params = params;
-    sh.nparam = nparam;
+    params_free(&sh.params);
+    sh.params = outer;
     if (sh.unwind == UNWIND_RETURN) {
         sh.unwind = UNWIND_NONE;
         status = sh.status;
@@ -104,8 +103,7 @@ void exec_program(char **argv)
         while (argv[n])
             n++;
         sh.name = path;
-        sh.params = argv + 1;
-        sh.nparam = n - 1;
+        sh.params = (struct params){.n = n - 1, .v = argv + 1};
         if (run_file(path) >= 0)
             shell_exit(sh.status);
     }
@@ -166,13 +164,14 @@ static int run_inside(const struct node *n, const struct node *body, int argc, c
 {
     struct saved_fd *saved = NULL;
     bool keep = strcmp(argv[0], "exec") == 0; /* its redirections are what it is for */
-    int scope = var_scope_begin();
+    int scope = body || n->assigns ? var_scope_begin() : 0; /* local needs the function's */
     assign(n->assigns, true);
     int status = 1;
     if (redirect(n->redirs, keep ? NULL : &saved))
         status = body ? call_function(body, argc, argv) : run_command(argv, argc, 0);
     redirect_undo(saved);
-    var_scope_end(scope);
+    if (scope)
+        var_scope_end(scope);
     return status;
 }
 

@@ -13,14 +13,19 @@
 
 enum unwind { UNWIND_NONE, UNWIND_BREAK, UNWIND_CONTINUE, UNWIND_RETURN };
 
+struct params { /* $1.. */
+    int n;
+    char **v;
+    char **own; /* what set allocated, or NULL; v moves on in it by shift */
+};
+
 struct shell {
     const char *name;        /* $0 */
     int status;              /* $? */
     int subst_status;        /* of the last $( ) in the command at hand */
     pid_t pid;               /* $$ */
     pid_t last_async;        /* $! */
-    int nparam;              /* $# */
-    char **params;           /* $1.. */
+    struct params params;
     bool interactive;
     bool job_control;
     bool errexit, nounset, xtrace, noglob; /* set -e -u -x -f */
@@ -121,6 +126,7 @@ int builtin_trap(int argc, char **argv);
 /* builtin.c */
 typedef int builtin_fn(int argc, char **argv);
 builtin_fn *builtin_find(const char *name);
+void params_free(struct params *p);
 int set_options(int argc, char **argv); /* index of the first operand; -1: a bad option */
 /* test.c */
 int builtin_test(int argc, char **argv);
