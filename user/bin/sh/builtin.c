@@ -156,7 +156,9 @@ static bool set_option(char letter, bool on)
         char letter;
         bool *flag;
     } options[] = {
-        {'e', &sh.errexit}, {'u', &sh.nounset}, {'x', &sh.xtrace}, {'f', &sh.noglob}};
+        {'e', &sh.errexit}, {'u', &sh.nounset}, {'x', &sh.xtrace},
+        {'f', &sh.noglob},  {'i', &sh.interactive},
+    };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         if (options[i].letter == letter) {
             *options[i].flag = on;
@@ -184,7 +186,7 @@ static void set_params(int n, char **words)
     sh.params = (struct params){.n = n, .v = own, .own = own};
 }
 
-int set_options(int argc, char **argv)
+int set_options(int argc, char **argv, bool *command)
 {
     int i = 1;
     for (; i < argc && (argv[i][0] == '-' || argv[i][0] == '+') && argv[i][1]; i++) {
@@ -193,7 +195,9 @@ int set_options(int argc, char **argv)
             return argc;
         }
         for (const char *c = argv[i] + 1; *c; c++) {
-            if (!set_option(*c, argv[i][0] == '-')) {
+            if (command && *c == 'c') {
+                *command = true;
+            } else if (!set_option(*c, argv[i][0] == '-')) {
                 warnx("%s: unknown option", argv[i]);
                 return -1;
             }
@@ -206,7 +210,7 @@ static int do_set(int argc, char **argv)
 {
     if (argc == 1)
         var_print(false);
-    int i = set_options(argc, argv);
+    int i = set_options(argc, argv, NULL);
     if (i < 0)
         return 2;
     if (i < argc)

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ void shell_exit(int status)
     sh.status = status & 0xff;
     trap_exit();
     fflush(stdout);
-    exit(sh.status);
+    exit(status & 0xff);
 }
 
 /* A script ends at an error of the shell; a person gets a new prompt. */
@@ -108,20 +109,23 @@ static void run_input(void)
     source_close(&src);
 }
 
+static void set_pwd(void)
+{
+    char path[PATH_MAX];
+    if (getcwd(path, sizeof path))
+        var_set("PWD", path);
+}
+
 int main(int argc, char **argv, char **envp)
 {
-    const char *command = NULL;
+    bool command = false;
     sh = (struct shell){.name = argv[0], .pid = getpid()};
     var_import(envp);
-    int i = 1;
-    for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
-        if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
-            command = argv[++i];
-        else if (strcmp(argv[i], "-i") == 0)
-            sh.interactive = true;
-        else if (set_options(2, argv + i - 1) < 0)
-            return 2;
-    }
+    set_pwd();
+    int i = set_options(argc, argv, &command);
+    if (i < 0 || (command && i == argc))
+        return 2;
+    const char *text = command ? argv[i++] : NULL;
     sh.interactive |= !command && i == argc && isatty(0) && isatty(2);
     if (i < argc)
         sh.name = argv[i++];
@@ -130,7 +134,7 @@ int main(int argc, char **argv, char **envp)
     if (sh.interactive)
         jobs_init();
     if (command) {
-        struct source src = {.text = command, .len = strlen(command), .fd = -1, .line = 1};
+        struct source src = {.text = text, .len = strlen(text), .fd = -1, .line = 1};
         run_lines(&src, EXEC_LAST);
     } else if (sh.name != argv[0]) {
         if (run_file(sh.name) < 0)

@@ -127,7 +127,8 @@ int builtin_trap(int argc, char **argv);
 typedef int builtin_fn(int argc, char **argv);
 builtin_fn *builtin_find(const char *name);
 void params_free(struct params *p);
-int set_options(int argc, char **argv); /* index of the first operand; -1: a bad option */
+/* The index of the first operand, or -1 for a bad option. -c is known if command is not NULL. */
+int set_options(int argc, char **argv, bool *command);
 /* test.c */
 int builtin_test(int argc, char **argv);
 /* read.c */
