@@ -65,7 +65,6 @@ static void errors(void)
     T_PTR(mremap(p + 1, PAGE, PAGE, 0));
     T_PTR(mremap(p, PAGE, 0, 0));
     T_PTR(mremap(p, PAGE, PAGE, 0x80));
-    T_PTR(mremap(p, 4 * PAGE, 1UL << 46, MREMAP_MAYMOVE));
     T(munmap(p + 2 * PAGE, PAGE));
     T_PTR(mremap(p, 4 * PAGE, 8 * PAGE, MREMAP_MAYMOVE));
     T_PTR(mremap(p + 2 * PAGE, PAGE, 2 * PAGE, MREMAP_MAYMOVE));
