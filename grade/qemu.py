@@ -49,10 +49,10 @@ class Machine:
     seed: int | None = None
     jitter: int | None = None
     icount: bool = False
-    """Count instructions: one host thread, a virtual clock, every run alike, also with many CPUs."""
+    """Count instructions: one host thread, a virtual clock, every run alike, on many CPUs too."""
     tcg: str = "auto"
-    """How CPUs run: `multi`, a host thread each; `single`, in turns; `auto`: multi if the host has
-    as many. More CPUs than the host's make spinlocks crawl, as a holder may be off the host's CPU."""
+    """How CPUs run: `multi`, a host thread each; `single`, in turns; `auto`: multi if the host
+    has as many. With more CPUs than the host's, spinlocks crawl: a holder may wait for the host."""
     persist: bool = False
     """Write to the disk image itself, not to an overlay that is thrown away."""
     write_log: Path | None = None

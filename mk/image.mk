@@ -17,7 +17,7 @@ endif
 image: $(if $(wildcard mkfs/mkfs.mk),$(O)/disk.img)
 
 IMAGE_SCRIPTS := $(wildcard user/tests/sh/*.sh tests/busybox/*.sh user/etc/*)
-IMAGE_FILES := $(USER_PROGRAMS) $(MUSL_PROGRAMS) $(BENCH) $(IMAGE_SCRIPTS) $(BUSYBOX)
+IMAGE_FILES := $(USER_PROGRAMS) $(MUSL_PROGRAMS) $(BENCH) $(STRESS) $(IMAGE_SCRIPTS) $(BUSYBOX)
 
 $(O)/disk.img: $(O)/mkfs $(IMAGE_FILES) $(EXTRA) $(wildcard $(O)/extra) mk/stage.sh mk/image.mk
 	$(call say,IMAGE,$@)

@@ -32,6 +32,7 @@ for folder in bin dev etc proc tests tmp root; do
 done
 strip_into bin "$O"/user/bin/*
 strip_into tests "$O"/user/tests/* "$O"/tests/bench
+strip_into tests/stress "$O"/tests/stress/*
 strip_into tests/musl "$O"/user/tests/musl/*
 copy_into tests/sh user/tests/sh/*.sh
 copy_into tests/busybox tests/busybox/*.sh

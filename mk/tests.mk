@@ -51,5 +51,12 @@ $(O)/tests/bench: $(wildcard tests/bench/*.c tests/bench/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(MUSLCC) -static -O2 -g $(WARNINGS) -o $@ $(filter %.c,$^)
 
+# Stress programs, plain Linux programs too.
+STRESS := $(if $(MUSLCC),$(patsubst tests/stress/%.c,$(O)/tests/stress/%,$(wildcard tests/stress/*.c)))
+$(O)/tests/stress/%: tests/stress/%.c tests/stress/stress.h
+	$(call say,MUSL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(MUSLCC) -static -O2 -g $(WARNINGS) -o $@ $<
+
 bench: all
 	@$(call finally,$(PYTHON) -m tests.bench.run $(BOOT))

@@ -22,7 +22,7 @@ from pathlib import Path
 from grade import options
 from tests.job import Config, Job, Result, wanted
 
-SUITES = ["harness", "source", "layers", "host", "kernel", "programs", "crash", "matrix", "variants"]
+SUITES = "harness source layers host kernel programs matrix stress crash variants".split()
 MAX_DETAIL = 12000
 
 

@@ -228,6 +228,7 @@ int main(int argc, char **argv)
     pid_t child[64];
 
     EXPECT_TRUE(workers <= 64);
+    lead_group();
     for (worker = 0; worker < workers; worker++) {
         child[worker] = fork();
         EXPECT_TRUE(child[worker] >= 0);

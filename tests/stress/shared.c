@@ -80,29 +80,47 @@ static void exhaust(void)
     }
 }
 
-// The processes go step by step together: each reads a byte per step.
-static void child_main(unsigned self, int steps, int done)
+// The processes go step by step together: one says that it is done, and goes on when the parent
+// has closed the step's pipe.
+static int go[2][2], done[2];
+
+static void next_step(int step)
 {
     char byte = 0;
+
+    EXPECT(write(done[1], &byte, 1), 1);
+    EXPECT(read(go[step][0], &byte, 1), 0);
+}
+
+static void child_main(unsigned self)
+{
     int fd = open(FILE_NAME, O_RDWR);
     EXPECT_TRUE(fd >= 0);
+    close(go[0][1]), close(go[1][1]);
     char *p = mmap(NULL, npages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     EXPECT_TRUE(p != MAP_FAILED);
     touch_all((volatile uint64_t *)p, self);
-    EXPECT(write(done, &byte, 1), 1);
-    EXPECT(read(steps, &byte, 1), 1);
+    next_step(0);
     touch_truncated((volatile uint64_t *)p, self);
     fork_and_unmap(p, self);
-    EXPECT(write(done, &byte, 1), 1);
-    EXPECT(read(steps, &byte, 1), 1);
+    next_step(1);
     exhaust();
 }
 
-static void all_done(int done, unsigned processes)
+static void all_done(unsigned processes)
 {
     char byte;
     for (unsigned i = 0; i < processes; i++)
-        EXPECT(read(done, &byte, 1), 1);
+        EXPECT(read(done[0], &byte, 1), 1);
+}
+
+// Either end of a process is good: memory was refused, or it was killed for it.
+static void reap_exhausted(pid_t child)
+{
+    int status;
+    EXPECT(waitpid(child, &status, 0), child);
+    if (status != 0)
+        EXPECT(WIFSIGNALED(status) ? WTERMSIG(status) : 0, SIGKILL);
 }
 
 int main(int argc, char **argv)
@@ -110,34 +128,28 @@ int main(int argc, char **argv)
     rng_start(argc > 1 ? strtoull(argv[1], NULL, 10) : 1);
     npages = (argc > 2 ? (size_t)atoi(argv[2]) : 256) << 8;
     unsigned processes = argc > 3 ? (unsigned)atoi(argv[3]) : 8;
-    int steps[2], done[2], fd;
     pid_t child[64];
+    int fd;
 
     EXPECT_TRUE(processes <= 64);
+    lead_group();
     fd = open(FILE_NAME, O_RDWR | O_CREAT | O_TRUNC, 0600);
     EXPECT_TRUE(fd >= 0);
     EXPECT(ftruncate(fd, (off_t)(npages * PAGE)), 0);
-    EXPECT(pipe(steps), 0);
-    EXPECT(pipe(done), 0);
+    EXPECT(pipe(go[0]) + pipe(go[1]) + pipe(done), 0);
     for (unsigned i = 0; i < processes; i++) {
         child[i] = fork();
         EXPECT_TRUE(child[i] >= 0);
         if (child[i] == 0)
-            child_main(i, steps[0], done[1]);
+            child_main(i);
     }
-    all_done(done[0], processes);
+    all_done(processes);
     EXPECT(ftruncate(fd, (off_t)(npages / 2 * PAGE)), 0);
-    EXPECT(write(steps[1], "........................................................", processes),
-           processes);
-    all_done(done[0], processes);
-    EXPECT(write(steps[1], "........................................................", processes),
-           processes);
-    for (unsigned i = 0; i < processes; i++) {
-        int status;
-        EXPECT(waitpid(child[i], &status, 0), child[i]);
-        if (status != 0)
-            EXPECT(WIFSIGNALED(status) ? WTERMSIG(status) : 0, SIGKILL);
-    }
+    close(go[0][1]);
+    all_done(processes);
+    close(go[1][1]);
+    for (unsigned i = 0; i < processes; i++)
+        reap_exhausted(child[i]);
     EXPECT(close(fd), 0);
     EXPECT(unlink(FILE_NAME), 0);
     puts("ok");

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,10 +38,21 @@ static inline uint64_t rng_below(uint64_t n)
     return rng() % n;
 }
 
+static int own_group;
+
+// The program's processes are a group of their own: a failure ends them all.
+static inline void lead_group(void)
+{
+    if (setpgid(0, 0) == 0)
+        own_group = 1;
+}
+
 _Noreturn static inline void fail(const char *what, long got, long expected)
 {
     dprintf(1, "FAIL seed %llu: %s: got %ld, expected %ld (errno %d)\n", (unsigned long long)seed,
             what, got, expected, errno);
+    if (own_group)
+        kill(0, SIGKILL);
     _exit(1);
 }
 
