@@ -162,8 +162,8 @@ static int pipe_read(struct vnode *v, struct uio *uio, unsigned flags)
     return err == EINTR ? ERESTART : err;
 }
 
-// Enlarges the ring; the lock is held, and released while memory is allocated. False if it could
-// not.
+// Enlarges the ring; the lock is held, and released while memory is allocated, so the caller must
+// look at the pipe again. False if it could not.
 static bool grow(struct pipe *p)
 {
     size_t old_size = p->size, size = old_size * 4;
@@ -194,6 +194,7 @@ static int pipe_write(struct vnode *v, struct uio *uio, unsigned flags)
 {
     struct pipe *p = pipe_of(v);
     size_t start = uio->resid;
+    bool may_grow = true;
     int err = 0;
 
     mutex_lock(&p->lock);
@@ -207,8 +208,8 @@ static int pipe_write(struct vnode *v, struct uio *uio, unsigned flags)
             waitq_wake_all(&p->can_read);
             if (err == EAGAIN)
                 err = 0;
-        } else if (grow(p)) {
-            continue;
+        } else if (may_grow) {
+            may_grow = grow(p);
         } else if (flags & O_NONBLOCK) {
             err = EAGAIN;
         } else {
