@@ -2,21 +2,71 @@
 //
 // What the traps mean for processes: page faults are resolved, exceptions become signals, and
 // before each return to user mode pending work is done. These are the machine layer's hooks.
+#include "amd64/clock.h"
 #include "amd64/context.h"
 #include "amd64/trap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
+#include "proc/proc_files.h"
 #include "proc/process.h"
 #include "proc/thread.h"
+#include "sync/waitq.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_space.h"
 
-// No memory can be had for a page that p needs to go on.
+#define OOM_WAIT_NS 10000000ul  // for a victim to give its memory back
+
 static void kill_for_memory(struct process *p)
 {
     kprintf("out of memory: process %d (%s) is killed\n", p->pid, p->comm);
     signal_kill_group(p, W_SIGNALED(SIGKILL));
+}
+
+// The process with the most memory, init apart; referenced, or NULL. One that is ending already is
+// left in peace: *ending.
+static struct process *biggest_process(bool *ending)
+{
+    struct process *biggest = NULL, *p;
+    uint64_t most = 0;
+
+    *ending = false;
+    for (int pid = INIT_PID; (p = process_next(pid)); process_unref(p)) {
+        pid = p->pid;
+        struct vm_space *vs = proc_space(p);
+        uint64_t resident = vs ? vm_space_resident(vs) : 0;
+        if (vs)
+            vm_space_unref(vs);
+        *ending |= p->exiting && resident > 0;
+        if (resident > most) {
+            most = resident;
+            process_ref(p);
+            if (biggest)
+                process_unref(biggest);
+            biggest = p;
+        }
+    }
+    return biggest;
+}
+
+// No memory can be had for a page that p needs to go on. Who asked dies, but for init, without
+// which nothing goes on: it waits until the biggest process has gone. True: try again.
+static bool out_of_memory(struct process *p)
+{
+    bool ending;
+
+    if (p->pid != INIT_PID) {
+        kill_for_memory(p);
+        return false;
+    }
+    struct process *victim = biggest_process(&ending);
+    if (!victim)
+        return false;
+    if (!ending)
+        kill_for_memory(victim);
+    process_unref(victim);
+    waitq_block(WAIT_NOINTR, clock_ns() + OOM_WAIT_NS);
+    return true;
 }
 
 static int page_fault(struct trapframe *tf, vaddr_t va, unsigned error)
@@ -28,9 +78,7 @@ static int page_fault(struct trapframe *tf, vaddr_t va, unsigned error)
     if (!p || !p->space)
         return EFAULT;
     int err = vm_fault(&p->space->map, va, access);
-    if (err == ENOMEM)
-        kill_for_memory(p);
-    return err;
+    return err == ENOMEM && out_of_memory(p) ? 0 : err;
 }
 
 static void page_fault_signal(vaddr_t va, int err)
