@@ -152,6 +152,9 @@ void sfs_grow(struct sfs_inode *ip, uint64_t size);
 // comes half-way the size is set, and the remaining blocks are freed at the next mount.
 int sfs_truncate(struct sfs_inode *ip, uint64_t size);
 
+// Frees blocks beyond the size, which an allocation ahead has left.
+int sfs_trim(struct sfs_inode *ip);
+
 // ---- Names ----
 // A name is len bytes without '/' or NUL, 1 to SFS_NAME_MAX of them (else ENAMETOOLONG, EINVAL).
 // dir must be a directory (else ENOTDIR); a removed one has no entries, and gets none (ENOENT).

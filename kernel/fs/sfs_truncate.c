@@ -133,20 +133,21 @@ int sfs_shrink(struct sfs_op *op, struct sfs_inode *ip, uint64_t first, bool *do
     return *done ? error : 0;
 }
 
-int sfs_truncate(struct sfs_inode *ip, uint64_t size)
+// Frees the blocks beyond the size, which becomes *size unless that is NULL.
+static int cut(struct sfs_inode *ip, const uint64_t *size)
 {
     struct sfs_op op;
     bool done = false;
 
-    if (size > SFS_FILE_MAX)
-        return EFBIG;
     int error = sfs_op_begin(ip->fs, &op, SFS_RES_SHRINK, 0);
     if (error)
         return error;
     mutex_lock(&ip->lock);
-    ip->d.size = size;
-    ip->d.mtime = ip->d.ctime = ip->fs->env->now();
-    error = sfs_shrink(&op, ip, (size + SFS_BLOCK - 1) / SFS_BLOCK, &done);
+    if (size) {
+        ip->d.size = *size;
+        ip->d.mtime = ip->d.ctime = ip->fs->env->now();
+    }
+    error = sfs_shrink(&op, ip, (ip->d.size + SFS_BLOCK - 1) / SFS_BLOCK, &done);
     if (!error && !done)
         error = sfs_orphan_add(&op, ip);
     else if (!error && ip->d.nlink > 0)
@@ -156,4 +157,14 @@ int sfs_truncate(struct sfs_inode *ip, uint64_t size)
     mutex_unlock(&ip->lock);
     error = sfs_op_end(&op, error);
     return error || done ? error : sfs_orphan_truncate(ip);
+}
+
+int sfs_truncate(struct sfs_inode *ip, uint64_t size)
+{
+    return size > SFS_FILE_MAX ? EFBIG : cut(ip, &size);
+}
+
+int sfs_trim(struct sfs_inode *ip)
+{
+    return cut(ip, NULL);
 }
