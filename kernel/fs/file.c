@@ -6,8 +6,11 @@
 
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "lib/string.h"
 #include "mem/pool.h"
 #include "sync/waitq.h"
+#include "vm/kmem.h"
+#include "vm/slab.h"
 
 #define TRANSFER_MAX 0x7ffff000ul // the most bytes one call moves, as on Linux
 
@@ -35,6 +38,13 @@ void file_ref(struct file *f)
     __atomic_fetch_add(&f->nrefs, 1, __ATOMIC_RELAXED);
 }
 
+// The other end of open_vnode's counting of writers.
+static void end_writing(struct vnode *v)
+{
+    if (__atomic_sub_fetch(&v->nwriters, 1, __ATOMIC_ACQ_REL) == 0 && v->ops->backing)
+        vnode_trim(v);
+}
+
 void file_unref(struct file *f)
 {
     KASSERT(f->nrefs > 0, "file %p", (void *)f);
@@ -43,7 +53,7 @@ void file_unref(struct file *f)
     struct vnode *v = f->vnode;
     if (!(f->flags & O_PATH)) {
         if (v->type == VREG && (f->flags & O_ACCMODE) != O_RDONLY)
-            __atomic_fetch_sub(&v->nwriters, 1, __ATOMIC_RELAXED);
+            end_writing(v);
         if (v->ops->close)
             v->ops->close(v, f->flags);
     }
@@ -51,87 +61,156 @@ void file_unref(struct file *f)
     vnode_unref(v);
 }
 
-// Opens the vnode for a new file; takes v's reference over, also on error.
-static int open_vnode(struct vnode *v, unsigned flags, struct file **out)
+// What open(2) says of the vnode it is to open.
+static int check_open(const struct vnode *v, unsigned flags)
 {
-    bool writer = v->type == VREG && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH);
-    int err = 0;
+    if (v->type == VDIR && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH))
+        return EISDIR;
+    if (v->type != VDIR && (flags & O_DIRECTORY))
+        return ENOTDIR;
+    return v->type == VLNK && !(flags & O_PATH) ? ELOOP : 0;
+}
 
-    if (v->type == VDIR && (flags & O_ACCMODE) != O_RDONLY)
-        err = EISDIR;
-    else if (v->type != VDIR && (flags & O_DIRECTORY))
-        err = ENOTDIR;
-    else if (v->type == VLNK && !(flags & O_PATH))
-        err = ELOOP;
-    if (!err && writer) {
-        __atomic_fetch_add(&v->nwriters, 1, __ATOMIC_RELAXED);
-        if (flags & O_TRUNC)
-            err = vnode_truncate(v, 0);
+// Opens the vnode for a new file; takes v's reference over, also on error.
+static int open_vnode(struct vnode *v, unsigned flags, bool created, struct file **out)
+{
+    bool real = !(flags & O_PATH), writer = v->type == VREG && (flags & O_ACCMODE) && real;
+    int err = check_open(v, flags);
+
+    if (err) {
+        vnode_unref(v);
+        return err;
     }
-    if (!err && v->ops->open && !(flags & O_PATH))
+    if (writer)
+        __atomic_fetch_add(&v->nwriters, 1, __ATOMIC_RELAXED);
+    if (v->ops->open && real)
         err = v->ops->open(v, flags);
     if (!err) {
-        *out = file_alloc(v, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC));
+        if (v->type == VREG && (flags & O_TRUNC) && real && !created)
+            err = vnode_truncate(v, 0);
+        *out = err ? NULL
+                   : file_alloc(v, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC));
         if (*out)
             return 0;
-        err = ENOMEM;
-        if (v->ops->close && !(flags & O_PATH))
+        err = err ? err : ENOMEM;
+        if (v->ops->close && real)
             v->ops->close(v, flags);
     }
     if (writer)
-        __atomic_fetch_sub(&v->nwriters, 1, __ATOMIC_RELAXED);
+        end_writing(v);
     vnode_unref(v);
     return err;
 }
 
-// The vnode that O_CREAT names, made if it is not there; *out referenced.
-static int create_vnode(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode,
-                        struct vnode **out)
+// ---- O_CREAT ----
+
+#define LINKS_MAX 40
+
+// The vnode that path names already. A path that ends in a slash is left to `make'.
+static int find(struct vnode *at, const char *path, unsigned flags, struct vnode **out)
+{
+    size_t len = strlen(path);
+
+    if (len > 0 && path[len - 1] == '/')
+        return ENOENT;
+    int err = namei(at, path, flags & (O_NOFOLLOW | O_EXCL) ? 0 : NAMEI_FOLLOW, out, NULL);
+    if (!err && ((flags & O_EXCL) || (*out)->type == VDIR)) {
+        vnode_unref(*out);
+        err = flags & O_EXCL ? EEXIST : EISDIR;
+    }
+    return err;
+}
+
+// Makes the file, or takes what another one made meanwhile. EAGAIN: the name is that of a link that
+// leads nowhere; *out is the link and *dir its directory, both referenced.
+static int make(struct vnode *at, const char *path, unsigned flags, uint32_t mode,
+                struct vnode **dir, struct vnode **out, bool *created)
 {
     struct namei_last last;
-    struct vnode *dir;
-    int err = namei(cwd, path, NAMEI_PARENT, &dir, &last);
+    int err = namei(at, path, NAMEI_PARENT, dir, &last);
 
     if (err)
         return err;
     if (last.must_be_dir || last.len == 0) {
-        vnode_unref(dir);
-        return EISDIR;
+        vnode_unref(*dir);
+        return last.len == 0 && (flags & O_EXCL) ? EEXIST : EISDIR;
     }
-    rw_lock_write(&dir->lock);
-    err = dir->ops->lookup ? dir->ops->lookup(dir, last.name, last.len, out) : ENOTDIR;
-    bool found = !err;
-    if (err == ENOENT)
-        err = dir->ops->create ? dir->ops->create(dir, last.name, last.len, mode, out) : EACCES;
-    rw_unlock_write(&dir->lock);
-    vnode_unref(dir);
-    if (!err && found) {
-        if (flags & O_EXCL)
-            err = EEXIST;
+    const struct vnode_ops *ops = (*dir)->ops;
+    rw_lock_write(&(*dir)->lock);
+    err = ops->lookup(*dir, last.name, last.len, out);
+    *created = err == ENOENT;
+    if (*created)
+        err = ops->create ? ops->create(*dir, last.name, last.len, mode, out) : EACCES;
+    rw_unlock_write(&(*dir)->lock);
+    if (!err && (*out)->type == VLNK && !(flags & (O_NOFOLLOW | O_EXCL)))
+        return EAGAIN;
+    vnode_unref(*dir);
+    if (!err && !*created && (flags & O_EXCL)) {
         vnode_unref(*out);
-        if (!err) // walk again: the last component may be a link or a mount point
-            err = namei(cwd, path, flags & O_NOFOLLOW ? 0 : NAMEI_FOLLOW, out, NULL);
-        if (!err && (*out)->type == VDIR) {
-            vnode_unref(*out);
-            err = EISDIR;
-        }
+        err = EEXIST;
     }
+    return err;
+}
+
+// The text of a link, in *buf, which is allocated the first time.
+static int link_text(struct vnode *link, char **buf)
+{
+    size_t len;
+
+    if (!*buf)
+        *buf = slab_alloc(PATH_MAX, KM_WAITOK);
+    if (!*buf)
+        return ENOMEM;
+    int err = link->ops->readlink(link, *buf, PATH_MAX - 1, &len);
+    if (!err)
+        (*buf)[len] = '\0';
+    return err;
+}
+
+// The vnode that O_CREAT names, made if it is not there, if need be where a link says; *out
+// referenced.
+static int create_vnode(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode,
+                        struct vnode **out, bool *created)
+{
+    struct vnode *at = cwd, *dir;
+    char *buf = NULL;
+    int err = EAGAIN;
+
+    vnode_ref(at);
+    for (unsigned n = 0; err == EAGAIN; n++) {
+        err = find(at, path, flags, out);
+        if (err == ENOENT)
+            err = make(at, path, flags, mode, &dir, out, created);
+        if (err != EAGAIN)
+            break;
+        err = n < LINKS_MAX ? link_text(*out, &buf) : ELOOP;
+        vnode_unref(*out);
+        vnode_unref(at);
+        at = dir;
+        path = buf;
+        err = err ? err : EAGAIN;
+    }
+    vnode_unref(at);
+    slab_free(buf);
     return err;
 }
 
 int file_open(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode, struct file **out)
 {
+    bool created = false;
     struct vnode *v;
     int err;
 
     if ((flags & O_ACCMODE) == O_ACCMODE)
         return EINVAL;
     if ((flags & O_CREAT) && !(flags & O_PATH))
-        err = flags & O_DIRECTORY ? EINVAL : create_vnode(cwd, path, flags, mode, &v);
+        err = flags & O_DIRECTORY ? EINVAL : create_vnode(cwd, path, flags, mode, &v, &created);
     else
         err = namei(cwd, path, flags & O_NOFOLLOW ? 0 : NAMEI_FOLLOW, &v, NULL);
-    return err ? err : open_vnode(v, flags, out);
+    return err ? err : open_vnode(v, flags, created, out);
 }
+
+// ---- reading and writing ----
 
 // The total of the vectors, capped; EINVAL if it overflows a ssize_t.
 static int total_length(const struct uio_vec *vec, unsigned nvec, size_t *total)
@@ -151,6 +230,12 @@ static bool has_position(const struct vnode *v)
     return v->type == VREG || v->type == VDIR || v->type == VBLK;
 }
 
+// Pipes and terminals: what can be waited for.
+static bool is_stream(const struct vnode *v)
+{
+    return v->ops->poll;
+}
+
 // Reads or writes: the common way of both.
 static int transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos,
                     bool write, size_t *moved)
@@ -167,7 +252,7 @@ static int transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const of
         return EISDIR;
     int err = total_length(vec, nvec, &uio.resid);
     if (!err && pos)
-        err = v->type == VFIFO ? ESPIPE : *pos < 0 ? EINVAL : 0;
+        err = is_stream(v) ? ESPIPE : *pos < 0 ? EINVAL : 0;
     if (!err && !op)
         err = EINVAL;
     if (err || nvec == 0)
@@ -176,10 +261,11 @@ static int transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const of
     if (shared_pos)
         mutex_lock(&f->pos_lock);
     uio.offset = pos ? *pos : f->offset;
-    err = op(v, &uio, pos ? f->flags & ~O_APPEND : f->flags);
+    err = op(v, &uio, f->flags);
     *moved = total - uio.resid;
     if (shared_pos) {
-        f->offset = uio.offset;
+        if (*moved > 0)
+            f->offset = uio.offset;
         mutex_unlock(&f->pos_lock);
     }
     return *moved > 0 ? 0 : err;
@@ -204,7 +290,7 @@ int file_seek(struct file *f, off_t offset, int whence, off_t *result)
 
     if (f->flags & O_PATH)
         return EBADF;
-    if (f->vnode->type == VFIFO)
+    if (is_stream(f->vnode))
         return ESPIPE;
     if (!has_position(f->vnode)) {
         *result = 0;

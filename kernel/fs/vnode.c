@@ -28,7 +28,8 @@ void vnode_init(struct vnode *v, enum vnode_type type, const struct vnode_ops *o
     v->nrefs = 1;
     v->nwriters = 0;
     v->covered_by = NULL;
-    v->parent_ino = 0;
+    v->shrinks = 0;
+    v->ahead = false;
     list_init(&v->link);
 }
 

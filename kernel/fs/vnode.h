@@ -89,17 +89,19 @@ struct vnode {
     uint32_t nrefs;             // (r)
     uint32_t nwriters;          // (r) open for writing; exec refuses (ETXTBSY) while > 0
     struct vnode *covered_by;   // root of the file system mounted here, or NULL; constant after start-up
-    uint64_t parent_ino;        // (a) the directory in which it was last found: a hint for vnode_path
+    uint32_t shrinks;           // (object's lock) truncations so far: block maps from before one are stale
+    bool ahead;                 // (object's lock) blocks may have been allocated beyond the end of the file
     struct list link;           // for the file system: its list of unused vnodes
 };
 
 void vnode_ref(struct vnode *v);
-void vnode_unref(struct vnode *v);              // may sleep; no vnode lock held
+void vnode_unref(struct vnode *v);              // may sleep, and free the whole file: best with no vnode locked
 
 // Regular files through the page cache: what a file system's read and write of VREG come to. Take the vnode's lock.
 int vnode_read(struct vnode *v, struct uio *uio, unsigned flags);
 int vnode_write(struct vnode *v, struct uio *uio, unsigned flags);      // O_APPEND honoured; ENOSPC, EFBIG
 int vnode_truncate(struct vnode *v, uint64_t size);
+void vnode_trim(struct vnode *v);   // frees what was allocated beyond the end; for who closes the file after writing
 int vnode_getattr(struct vnode *v, struct vattr *va);
 int vnode_fsync(struct vnode *v, bool data_only);
 

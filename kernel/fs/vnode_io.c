@@ -98,26 +98,24 @@ static int write_page(struct vnode *v, struct uio *uio, size_t n)
     pgno_t pgno = (uint64_t)uio->offset >> PAGE_SHIFT;
     size_t at = (size_t)uio->offset & PAGE_MASK, moved;
     bool beyond = pgno << PAGE_SHIFT >= v->size;
+    bool whole = beyond && at == 0 && n == PAGE_SIZE; // need not be read, nor cleared
     struct vm_page *pg;
 
     int err = beyond ? uio_fault_in(uio, n) : 0;
     if (err)
         return err;
     mutex_lock(&o->lock);
-    // Past the end there is nothing to keep: the page is not read, and cleared only where it is
-    // not written.
-    err = get_page(v, pgno, PROT_WRITE, beyond && at == 0 && n == PAGE_SIZE, &pg);
-    if (err) {
-        mutex_unlock(&o->lock);
-        return err;
-    }
+    err = get_page(v, pgno, PROT_WRITE, whole, &pg);
     mutex_unlock(&o->lock);
+    if (err)
+        return err;
     char *data = page_to_dmap(pg);
     err = uio_move_nofault(uio, data + at, n, &moved);
-    if (err && beyond && at == 0 && n == PAGE_SIZE)
+    if (err && whole)
         memset(data + moved, 0, PAGE_SIZE - moved);
     mutex_lock(&o->lock);
-    v->size = max(v->size, (uint64_t)uio->offset);
+    if (moved > 0)
+        v->size = max(v->size, (uint64_t)uio->offset);
     pg->flags |= PG_DIRTY;
     __atomic_fetch_or(&pg->attrs, PGA_REFERENCED, __ATOMIC_RELAXED);
     vm_page_unbusy(pg);
@@ -126,7 +124,7 @@ static int write_page(struct vnode *v, struct uio *uio, size_t n)
 }
 
 // Clears the rest of the last page before the file grows over it: a program may have written
-// there through a mapping.
+// there through a mapping, and the device's bytes there are undefined. A hole has nothing to clear.
 static int clear_last_page(struct vnode *v)
 {
     struct vm_object *o = &v->object;
@@ -136,10 +134,12 @@ static int clear_last_page(struct vnode *v)
     if (used == 0)
         return 0;
     mutex_lock(&o->lock);
-    int err = get_page(v, v->size >> PAGE_SHIFT, PROT_WRITE, false, &pg);
+    int err = get_page(v, v->size >> PAGE_SHIFT, PROT_READ, false, &pg);
     if (!err) {
-        memset((char *)page_to_dmap(pg) + used, 0, PAGE_SIZE - used);
-        pg->flags |= PG_DIRTY;
+        if (pg->flags & PG_BACKED) {
+            memset((char *)page_to_dmap(pg) + used, 0, PAGE_SIZE - used);
+            pg->flags |= PG_DIRTY;
+        }
         vm_page_unbusy(pg);
     }
     mutex_unlock(&o->lock);
@@ -162,6 +162,13 @@ static void clear_tail(struct vm_object *o, uint64_t size)
         memset((char *)page_to_dmap(pg) + (size & PAGE_MASK), 0, PAGE_SIZE - (size & PAGE_MASK));
 }
 
+// Throws the pages beyond the end of the file away. The object is locked.
+static void discard_beyond(struct vnode *v)
+{
+    struct vm_object *o = &v->object;
+    o->ops->put(o, page_round(v->size) >> PAGE_SHIFT, ~0ul, PUT_FREE | PUT_DISCARD);
+}
+
 int vnode_write(struct vnode *v, struct uio *uio, unsigned flags)
 {
     size_t start = uio->resid;
@@ -181,14 +188,47 @@ int vnode_write(struct vnode *v, struct uio *uio, unsigned flags)
         v->ops->backing->grow(v, v->size);
     else if (uio->resid < start)
         v->ops->backing->touch(v, true);
+    if (err) { // a page may have been made beyond the end and not been written
+        mutex_lock(&v->object.lock);
+        discard_beyond(v);
+        v->ahead = true;
+        mutex_unlock(&v->object.lock);
+    }
     rw_unlock_write(&v->lock);
+    return err;
+}
+
+// Makes the file shorter. Faults beyond the new end fail from the moment that the size is set, so
+// the blocks are freed when nothing shows them any more.
+static int shrink(struct vnode *v, uint64_t size)
+{
+    struct vm_object *o = &v->object;
+
+    mutex_lock(&o->lock);
+    v->size = size;
+    v->shrinks++;
+    discard_beyond(v);
+    clear_tail(o, size);
+    mutex_unlock(&o->lock);
+    return v->ops->backing->truncate(v, size);
+}
+
+static int lengthen(struct vnode *v, uint64_t size)
+{
+    int err = clear_last_page(v);
+
+    if (!err)
+        err = v->ops->backing->truncate(v, size);
+    if (!err) {
+        mutex_lock(&v->object.lock);
+        v->size = size;
+        mutex_unlock(&v->object.lock);
+    }
     return err;
 }
 
 int vnode_truncate(struct vnode *v, uint64_t size)
 {
-    int err = 0;
-
     if (v->type != VREG)
         return v->type == VDIR ? EISDIR : EINVAL;
     if (!v->ops->backing)
@@ -196,20 +236,25 @@ int vnode_truncate(struct vnode *v, uint64_t size)
     if (size > FILE_SIZE_MAX)
         return EFBIG;
     rw_lock_write(&v->lock);
-    if (size > v->size)
-        err = clear_last_page(v);
-    if (!err) {
-        struct vm_object *o = &v->object;
-        mutex_lock(&o->lock);
-        bool shrinks = size < v->size;
-        v->size = size; // from now on faults beyond it fail
-        if (shrinks) {
-            o->ops->put(o, page_round(size) >> PAGE_SHIFT, ~0ul, PUT_FREE | PUT_DISCARD);
-            clear_tail(o, size);
-        }
-        mutex_unlock(&o->lock);
-        err = v->ops->backing->truncate(v, size);
-    }
+    int err = size > v->size ? lengthen(v, size) : shrink(v, size);
     rw_unlock_write(&v->lock);
     return err;
+}
+
+void vnode_trim(struct vnode *v)
+{
+    if (!__atomic_load_n(&v->ahead, __ATOMIC_RELAXED))
+        return;
+    rw_lock_write(&v->lock);
+    mutex_lock(&v->object.lock);
+    v->ahead = false;
+    v->shrinks++;
+    discard_beyond(v);
+    mutex_unlock(&v->object.lock);
+    if (v->ops->backing->trim(v) != 0) {
+        mutex_lock(&v->object.lock);
+        v->ahead = true; // the next to close it tries again
+        mutex_unlock(&v->object.lock);
+    }
+    rw_unlock_write(&v->lock);
 }

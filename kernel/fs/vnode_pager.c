@@ -79,22 +79,32 @@ static void finish_read(struct vm_object *o, struct run *r, int err)
     }
 }
 
+// How many blocks to allocate for a page that is written: one, but a few for what will follow if
+// the file is appended to, the more the longer it is.
+static uint32_t blocks_wanted(struct vnode *v, pgno_t pgno)
+{
+    if (pgno != page_round(v->size) >> PAGE_SHIFT)
+        return 1;
+    return (uint32_t)max(min(pgno / 4, (pgno_t)CLUSTER), 1ul);
+}
+
 // Fills the new busy page pg; the object is locked, and released meanwhile. On error pg is freed.
 static int fill(struct vnode *v, struct vm_page *pg, vm_prot_t access, bool overwrite)
 {
     const struct vnode_backing *b = v->ops->backing;
     struct vm_object *o = &v->object;
     struct run r = {.n = 0};
-    uint64_t size = v->size, block;
-    uint32_t count;
+    uint32_t count, want = blocks_wanted(v, pg->pgno), shrinks = v->shrinks;
+    uint64_t size, block;
     bool fresh;
 
     run_add(&r, pg);
     mutex_unlock(&o->lock);
     int err = b->map(v, pg->pgno, CLUSTER, false, &block, &count, &fresh);
     if (!err && block == 0 && (access & PROT_WRITE))
-        err = b->map(v, pg->pgno, 1, true, &block, &count, &fresh);
+        err = b->map(v, pg->pgno, want, true, &block, &count, &fresh);
     mutex_lock(&o->lock);
+    v->ahead |= !err && fresh && want > 1;
     if (err || block == 0 || fresh || overwrite) {
         if (!err && !overwrite)
             memset(page_to_dmap(pg), 0, PAGE_SIZE);
@@ -105,7 +115,9 @@ static int fill(struct vnode *v, struct vm_page *pg, vm_prot_t access, bool over
         finish_read(o, &r, err);
         return err;
     }
-    add_read_ahead(o, &r, min(count, CLUSTER), size);
+    size = v->size;
+    if (v->shrinks == shrinks) // pg has been busy, the others' blocks may be gone
+        add_read_ahead(o, &r, min(count, CLUSTER), size);
     mutex_unlock(&o->lock);
     err = b->read(v, block, r.data, r.n);
     for (unsigned i = 0; !err && i < r.n; i++)

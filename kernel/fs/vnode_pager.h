@@ -31,5 +31,6 @@ struct vnode_backing {
     int (*written)(struct vnode *v, pgno_t pgno, uint32_t count);   // fresh blocks have their data now
     void (*grow)(struct vnode *v, uint64_t size);       // the file was written up to here; lazily
     int (*truncate)(struct vnode *v, uint64_t size);    // sets the size, frees blocks beyond
+    int (*trim)(struct vnode *v);                       // frees blocks beyond the size
     void (*touch)(struct vnode *v, bool written);       // access or modification time, lazily
 };

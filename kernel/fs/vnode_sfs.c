@@ -19,7 +19,14 @@ static struct pool vnode_pool;
 struct sfs_vnode {
     struct vnode v;
     struct list all; // (table_lock)
+    struct sfs_inode
+        *parent; // (table_lock) directory in which it was last found, with a reference, or NULL
 };
+
+static struct sfs_vnode *sfs_vnode_of(struct vnode *v)
+{
+    return container_of(v, struct sfs_vnode, v);
+}
 
 static enum vnode_type type_of(uint32_t mode)
 {
@@ -41,67 +48,120 @@ static enum vnode_type type_of(uint32_t mode)
 
 // ---- inodes to vnodes ----
 
-// Makes the vnode of an inode that has none. table_lock held.
-static struct vnode *make_vnode(struct mount *m, struct sfs_inode *ip)
+// Makes sv the vnode of an inode that has none. table_lock held.
+static struct vnode *enter(struct sfs_vnode *sv, struct mount *m, struct sfs_inode *ip)
 {
-    struct sfs_vnode *sv = pool_get(&vnode_pool, PR_WAITOK);
     struct sfs_attr a;
 
-    if (!sv)
-        return NULL;
     sfs_getattr(ip, &a);
     enum vnode_type type = type_of(a.mode);
     vnode_init(&sv->v, type, sfs_vops(type), m, ip, ip->ino);
     sv->v.size = a.size;
-    list_push_back(&all_vnodes, &sv->all);
+    sv->parent = NULL;
+    list_push_front(&all_vnodes, &sv->all); // sync, on its way through the list, need not meet it
     stats.vnodes++;
     ip->vnode = &sv->v;
     return &sv->v;
 }
 
-// The vnode of an inode, referenced; takes the inode's reference over.
+// Another reference to a vnode that is in the table. table_lock held.
+static void take(struct vnode *v)
+{
+    vnode_ref(v);
+    if (!list_empty(&v->link)) {
+        list_remove(&v->link);
+        stats.unused--;
+    }
+}
+
 int sfs_vnode_get(struct mount *m, struct sfs_inode *ip, struct vnode **out)
 {
+    struct sfs_vnode *new = NULL;
+
     mutex_lock(&table_lock);
+    if (!ip->vnode) { // memory may have to be waited for: not with the lock, which its freeing
+                      // needs
+        mutex_unlock(&table_lock);
+        new = pool_get(&vnode_pool, PR_WAITOK);
+        mutex_lock(&table_lock);
+    }
     struct vnode *v = ip->vnode;
     bool known = v;
-    if (!v) {
-        v = make_vnode(m, ip);
-    } else {
-        if (!list_empty(&v->link)) {
-            list_remove(&v->link);
-            stats.unused--;
-        }
-        vnode_ref(v);
+    if (known) {
+        take(v);
+    } else if (new) {
+        v = enter(new, m, ip);
+        new = NULL;
     }
     mutex_unlock(&table_lock);
+    if (new)
+        pool_put(&vnode_pool, new);
     if (known || !v)
         sfs_iput(ip); // a vnode holds one reference to its inode
     *out = v;
     return v ? 0 : ENOMEM;
 }
 
-// Parts vnode and inode: nobody finds the vnode any more. table_lock held, no references.
-static void detach(struct vnode *v)
+void sfs_vnode_found_in(struct vnode *v, struct sfs_inode *dir)
 {
-    sfs_inode_of(v)->vnode = NULL;
-    list_remove(&container_of(v, struct sfs_vnode, v)->all);
-    stats.vnodes--;
+    struct sfs_inode **parent = &sfs_vnode_of(v)->parent;
+
+    if (v->type == VDIR || __atomic_load_n(parent, __ATOMIC_RELAXED) == dir)
+        return; // directories have ".."
+    sfs_iref(dir);
+    mutex_lock(&table_lock);
+    struct sfs_inode *old = *parent;
+    __atomic_store_n(parent, dir, __ATOMIC_RELAXED);
+    mutex_unlock(&table_lock);
+    if (old)
+        sfs_iput(old);
 }
 
-static void destroy(struct vnode *v)
+int sfs_vop_parent(struct vnode *v, struct vnode **dir)
 {
-    struct sfs_inode *ip = sfs_inode_of(v);
-
-    vnode_fini(v);
-    pool_put(&vnode_pool, container_of(v, struct sfs_vnode, v));
-    sfs_iput(ip);
+    mutex_lock(&table_lock);
+    struct sfs_inode *ip = sfs_vnode_of(v)->parent;
+    if (ip)
+        sfs_iref(ip);
+    mutex_unlock(&table_lock);
+    return ip ? sfs_vnode_get(v->mount, ip, dir) : ENOENT;
 }
+
+// ---- the end of vnodes ----
 
 static void keep_unused(struct vnode *v)
 {
     list_push_front(&unused, &v->link);
     stats.unused++;
+}
+
+// Decides about a vnode whose last reference has gone: true if it is out of the table, so that
+// nobody finds it any more, and is to be destroyed. Else it stays, unused: because that is wanted,
+// or because pages could not be written. table_lock held.
+static bool leaves(struct vnode *v, bool keep)
+{
+    struct sfs_attr a;
+
+    sfs_getattr(sfs_inode_of(v), &a);
+    if (a.nlink > 0 && (keep || v->object.npages > 0)) {
+        keep_unused(v);
+        return false;
+    }
+    sfs_inode_of(v)->vnode = NULL;
+    list_remove(&sfs_vnode_of(v)->all);
+    stats.vnodes--;
+    return true;
+}
+
+static void destroy(struct vnode *v)
+{
+    struct sfs_inode *ip = sfs_inode_of(v), *parent = sfs_vnode_of(v)->parent;
+
+    vnode_fini(v);
+    pool_put(&vnode_pool, sfs_vnode_of(v));
+    sfs_iput(ip);
+    if (parent)
+        sfs_iput(parent);
 }
 
 // Cleans and ends an unused vnode; the caller holds the only reference, unless another one comes.
@@ -112,15 +172,8 @@ static void retire(struct vnode *v)
         v->object.ops->put(&v->object, 0, ~0ul, PUT_CLEAN | PUT_FREE);
     mutex_unlock(&v->object.lock);
     mutex_lock(&table_lock);
-    bool gone = vnode_drop_last(v);
-    if (gone && v->object.npages > 0) { // could not be written: keep it
-        keep_unused(v);
-        gone = false;
-    }
-    if (gone) {
-        detach(v);
-        stats.retired++;
-    }
+    bool gone = vnode_drop_last(v) && leaves(v, false);
+    stats.retired += gone;
     mutex_unlock(&table_lock);
     if (gone)
         destroy(v);
@@ -129,28 +182,16 @@ static void retire(struct vnode *v)
 void sfs_vnode_inactive(struct vnode *v)
 {
     struct vnode *victim = NULL;
-    struct sfs_attr a;
 
     mutex_lock(&table_lock);
-    if (!vnode_drop_last(v)) {
-        mutex_unlock(&table_lock);
-        return;
-    }
-    sfs_getattr(sfs_inode_of(v), &a);
-    if (a.nlink == 0) {
-        detach(v);
-        mutex_unlock(&table_lock);
-        destroy(v);
-        return;
-    }
-    keep_unused(v);
+    bool gone = vnode_drop_last(v) && leaves(v, true);
     if (stats.unused > unused_max) {
         victim = list_last(&unused, struct vnode, link);
-        list_remove(&victim->link);
-        stats.unused--;
-        vnode_ref(victim);
+        take(victim);
     }
     mutex_unlock(&table_lock);
+    if (gone)
+        destroy(v);
     if (victim)
         retire(victim);
 }
@@ -182,11 +223,7 @@ static int sfs_mount_sync(struct mount *m)
     list_for_each (sv, &all_vnodes, struct sfs_vnode, all) {
         if (sv->v.type != VREG || sv->v.object.npages == 0)
             continue;
-        vnode_ref(&sv->v); // keeps it on the list while the lock is released
-        if (!list_empty(&sv->v.link)) {
-            list_remove(&sv->v.link);
-            stats.unused--;
-        }
+        take(&sv->v); // keeps it on the list while the lock is released
         mutex_unlock(&table_lock);
         if (held)
             vnode_unref(held);

@@ -28,5 +28,7 @@ static inline struct sfs_inode *sfs_inode_of(const struct vnode *v)
 const struct vnode_ops *sfs_vops(enum vnode_type type);
 // The vnode of an inode, referenced; takes the inode's reference over, also on error (ENOMEM).
 int sfs_vnode_get(struct mount *m, struct sfs_inode *ip, struct vnode **out);
+void sfs_vnode_found_in(struct vnode *v, struct sfs_inode *dir);     // notes where v's name is
+int sfs_vop_parent(struct vnode *v, struct vnode **dir);
 void sfs_vnode_inactive(struct vnode *v);
 int sfs_vnode_clean(struct vnode *v);       // writes the dirty pages; no lock held

@@ -62,7 +62,7 @@ static int sfs_vop_lookup(struct vnode *dir, const char *name, size_t len, struc
     if (!err)
         err = sfs_vnode_get(dir->mount, ip, out);
     if (!err)
-        __atomic_store_n(&(*out)->parent_ino, dir->ino, __ATOMIC_RELAXED);
+        sfs_vnode_found_in(*out, sfs_inode_of(dir));
     return err;
 }
 
@@ -76,7 +76,7 @@ static int make_inode(struct vnode *dir, const char *name, size_t len, uint32_t 
     if (!err)
         err = sfs_vnode_get(dir->mount, ip, out);
     if (!err)
-        (*out)->parent_ino = dir->ino;
+        sfs_vnode_found_in(*out, sfs_inode_of(dir));
     return err;
 }
 
@@ -148,7 +148,7 @@ static int sfs_vop_rename(struct vnode *from, const char *fname, size_t flen, st
         rw_unlock_write(&second->lock);
     rw_unlock_write(&first->lock);
     if (!err)
-        __atomic_store_n(&v->parent_ino, to->ino, __ATOMIC_RELAXED);
+        sfs_vnode_found_in(v, sfs_inode_of(to));
     return err;
 }
 
@@ -182,21 +182,6 @@ static int sfs_vop_readlink(struct vnode *v, char *buf, size_t size, size_t *len
     rw_lock_read(&v->lock);
     int err = sfs_readlink(sfs_inode_of(v), buf, size, len);
     rw_unlock_read(&v->lock);
-    return err;
-}
-
-static int sfs_vop_parent(struct vnode *v, struct vnode **dir)
-{
-    struct sfs_inode *ip;
-    uint64_t ino = __atomic_load_n(&v->parent_ino, __ATOMIC_RELAXED);
-    int err = sfs_iget(sfs_inode_of(v)->fs, (uint32_t)ino, &ip);
-
-    if (!err)
-        err = sfs_vnode_get(v->mount, ip, dir);
-    if (!err && (*dir)->type != VDIR) {
-        vnode_unref(*dir);
-        err = ENOENT;
-    }
     return err;
 }
 
@@ -241,6 +226,11 @@ static int backing_truncate(struct vnode *v, uint64_t size)
     return sfs_truncate(sfs_inode_of(v), size);
 }
 
+static int backing_trim(struct vnode *v)
+{
+    return sfs_trim(sfs_inode_of(v));
+}
+
 static void backing_touch(struct vnode *v, bool written)
 {
     sfs_touch(sfs_inode_of(v), written ? SFS_SET_MTIME : SFS_SET_ATIME);
@@ -253,6 +243,7 @@ static const struct vnode_backing backing = {
     .written = backing_written,
     .grow = backing_grow,
     .truncate = backing_truncate,
+    .trim = backing_trim,
     .touch = backing_touch,
 };
 
