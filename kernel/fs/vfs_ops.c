@@ -102,10 +102,10 @@ int vfs_link(struct vnode *from_at, const char *from, bool follow, struct vnode 
         err = EEXIST;
     else if (last.must_be_dir)
         err = ENOENT;
-    else if (v->type == VDIR)
-        err = EPERM;
     else if (v->mount != dir->mount)
         err = EXDEV;
+    else if (v->type == VDIR)
+        err = EPERM;
     else
         err = dir->ops->link ? dir->ops->link(dir, last.name, last.len, v) : EPERM;
     rw_unlock_write(&dir->lock);
@@ -117,7 +117,7 @@ int vfs_link(struct vnode *from_at, const char *from, bool follow, struct vnode 
 int vfs_unlink(struct vnode *at, const char *path)
 {
     struct namei_last last;
-    struct vnode *dir, *v;
+    struct vnode *dir, *v = NULL;
     int err = namei(at, path, NAMEI_PARENT, &dir, &last);
 
     if (err)
@@ -135,9 +135,10 @@ int vfs_unlink(struct vnode *at, const char *path)
             err = ENOTDIR;
         else
             err = dir->ops->unlink ? dir->ops->unlink(dir, last.name, last.len, v) : EPERM;
-        vnode_unref(v);
     }
     rw_unlock_write(&dir->lock);
+    if (v)
+        vnode_unref(v); // frees the file, perhaps: with the directory unlocked
     vnode_unref(dir);
     return err;
 }
@@ -167,130 +168,154 @@ int vfs_rmdir(struct vnode *at, const char *path)
             err = EBUSY;
         else
             err = dir->ops->rmdir ? dir->ops->rmdir(dir, last.name, last.len, v) : EPERM;
-        vnode_unref(v);
     }
     rw_unlock_write(&dir->lock);
+    if (v)
+        vnode_unref(v);
     vnode_unref(dir);
     return err;
 }
 
 // ---- rename ----
 
-// True if `above' is `dir' or contains it; the tree stands still. Errors count as true.
-static bool contains(struct vnode *above, struct vnode *dir)
-{
-    bool found = false;
-
-    vnode_ref(dir);
-    for (;;) {
-        struct vnode *parent;
-        found = dir == above;
-        if (found || (dir->mount && dir == dir->mount->root))
-            break;
-        rw_lock_read(&dir->lock);
-        int err = dir->ops->lookup(dir, "..", 2, &parent);
-        rw_unlock_read(&dir->lock);
-        if (err) {
-            found = true;
-            break;
-        }
-        vnode_unref(dir);
-        dir = parent;
-    }
-    vnode_unref(dir);
-    return found;
-}
-
-// Locks both directories: the outer one first, else by address.
-static void lock_two(struct vnode *a, struct vnode *b)
-{
-    if (a == b) {
-        rw_lock_write(&a->lock);
-        return;
-    }
-    bool a_first = contains(a, b) || (!contains(b, a) && a < b);
-    rw_lock_write(a_first ? &a->lock : &b->lock);
-    rw_lock_write(a_first ? &b->lock : &a->lock);
-}
-
-static void unlock_two(struct vnode *a, struct vnode *b)
-{
-    rw_unlock_write(&a->lock);
-    if (b != a)
-        rw_unlock_write(&b->lock);
-}
-
 struct rename {
     struct vnode *from_dir, *to_dir;
     struct namei_last from, to;
     bool noreplace;
+    // Referenced, or NULL:
+    struct vnode *between;  // the child of one directory that holds the other
+    struct vnode *v, *over; // what bears the names; over is replaced
 };
 
-// What must hold of source and target before the file system is asked; both directories are locked.
-static int check_rename(const struct rename *r, struct vnode *v, struct vnode *over)
+// *child: the one of `above' that is or contains `dir', referenced; NULL if `dir' is elsewhere. The
+// tree stands still.
+static int child_towards(struct vnode *above, struct vnode *dir, struct vnode **child)
 {
+    struct vnode *parent;
+    int err = 0;
+
+    *child = NULL;
+    if (above == dir)
+        return 0;
+    vnode_ref(dir);
+    while (dir != dir->mount->root) {
+        rw_lock_read(&dir->lock);
+        err = dir->ops->lookup(dir, "..", 2, &parent);
+        rw_unlock_read(&dir->lock);
+        if (err)
+            break;
+        if (parent == above)
+            *child = dir;
+        else
+            vnode_unref(dir);
+        if (*child) {
+            vnode_unref(parent);
+            return 0;
+        }
+        dir = parent;
+    }
+    vnode_unref(dir);
+    return err == ENOENT ? 0 : err; // a removed directory is nowhere
+}
+
+// Locks both directories: the outer one first, else by address.
+static int lock_two(struct rename *r)
+{
+    struct vnode *first = r->from_dir, *second = r->to_dir;
+    int err = child_towards(first, second, &r->between);
+
+    if (!err && !r->between) {
+        err = child_towards(second, first, &r->between);
+        if (r->between || second < first) {
+            first = r->to_dir;
+            second = r->from_dir;
+        }
+    }
+    if (err)
+        return err;
+    rw_lock_write(&first->lock);
+    if (second != first)
+        rw_lock_write(&second->lock);
+    return 0;
+}
+
+static void unlock_two(struct rename *r)
+{
+    rw_unlock_write(&r->from_dir->lock);
+    if (r->to_dir != r->from_dir)
+        rw_unlock_write(&r->to_dir->lock);
+}
+
+// What must hold of source and target before the file system is asked; both directories are locked.
+static int check_rename(const struct rename *r)
+{
+    const struct vnode *v = r->v, *over = r->over;
+
     if (over && r->noreplace)
         return EEXIST;
-    if (v->covered_by || (over && over->covered_by))
-        return EBUSY;
     if (v->type != VDIR && (r->from.must_be_dir || r->to.must_be_dir))
         return ENOTDIR;
+    if (v == r->between)
+        return EINVAL; // into itself
+    if (over && over == r->between)
+        return ENOTEMPTY;
     if (over && v->type == VDIR && over->type != VDIR)
         return ENOTDIR;
     if (over && v->type != VDIR && over->type == VDIR)
         return EISDIR;
+    if (v->covered_by || (over && over->covered_by))
+        return EBUSY;
     return r->from_dir->ops->rename ? 0 : EPERM;
 }
 
-// Renames with both directories locked and the loop check of the source done by `inside'.
-static int rename_locked(const struct rename *r)
+static int look_up(struct vnode *dir, const struct namei_last *last, struct vnode **v)
 {
-    struct vnode *v, *over = NULL;
-    int err = r->from_dir->ops->lookup(r->from_dir, r->from.name, r->from.len, &v);
+    int err = dir->ops->lookup(dir, last->name, last->len, v);
 
     if (err)
-        return err;
-    err = r->to_dir->ops->lookup(r->to_dir, r->to.name, r->to.len, &over);
-    if (err == ENOENT) {
-        over = NULL;
-        err = 0;
-    }
-    if (!err)
-        err = check_rename(r, v, over);
-    if (!err)
-        err = r->from_dir->ops->rename(r->from_dir, r->from.name, r->from.len, v, r->to_dir,
-                                       r->to.name, r->to.len, over);
-    if (over)
-        vnode_unref(over);
-    vnode_unref(v);
+        *v = NULL;
     return err;
 }
 
-// EINVAL if the source contains the target's directory, ENOTEMPTY the other way round. rename_lock
-// held.
-static int check_loop(const struct rename *r)
+static int rename_locked(struct rename *r)
 {
-    struct vnode *v;
-    int err = 0;
+    int err = look_up(r->from_dir, &r->from, &r->v);
 
-    rw_lock_read(&r->from_dir->lock);
-    int missing = r->from_dir->ops->lookup(r->from_dir, r->from.name, r->from.len, &v);
-    rw_unlock_read(&r->from_dir->lock);
-    if (!missing) {
-        if (v->type == VDIR && contains(v, r->to_dir))
-            err = EINVAL;
-        vnode_unref(v);
-    }
     if (err)
         return err;
-    rw_lock_read(&r->to_dir->lock);
-    missing = r->to_dir->ops->lookup(r->to_dir, r->to.name, r->to.len, &v);
-    rw_unlock_read(&r->to_dir->lock);
-    if (!missing) {
-        if (v->type == VDIR && contains(v, r->from_dir))
-            err = ENOTEMPTY;
-        vnode_unref(v);
+    err = look_up(r->to_dir, &r->to, &r->over);
+    if (!err || err == ENOENT)
+        err = check_rename(r);
+    if (err)
+        return err;
+    return r->from_dir->ops->rename(r->from_dir, r->from.name, r->from.len, r->v, r->to_dir,
+                                    r->to.name, r->to.len, r->over);
+}
+
+static void unref_all(struct rename *r)
+{
+    struct vnode *all[] = {r->between, r->v, r->over, r->to_dir, r->from_dir};
+
+    for (unsigned i = 0; i < array_len(all); i++)
+        if (all[i])
+            vnode_unref(all[i]);
+}
+
+static int rename_in(struct rename *r)
+{
+    if (r->from_dir->mount != r->to_dir->mount)
+        return EXDEV;
+    if (r->from.len == 0 || is_dots(&r->from))
+        return EBUSY;
+    if (r->to.len == 0 || is_dots(&r->to))
+        return r->noreplace ? EEXIST : EBUSY;
+    mutex_lock(&rename_lock);
+    int err = lock_two(r);
+    if (!err) {
+        err = rename_locked(r);
+        unlock_two(r);
     }
+    mutex_unlock(&rename_lock);
     return err;
 }
 
@@ -303,25 +328,10 @@ int vfs_rename(struct vnode *from_at, const char *from, struct vnode *to_at, con
     if (err)
         return err;
     err = namei(to_at, to, NAMEI_PARENT, &r.to_dir, &r.to);
-    if (err) {
-        vnode_unref(r.from_dir);
-        return err;
-    }
-    if (r.from_dir->mount != r.to_dir->mount) {
-        err = EXDEV;
-    } else if (r.from.len == 0 || r.to.len == 0 || is_dots(&r.from) || is_dots(&r.to)) {
-        err = EBUSY;
-    } else {
-        mutex_lock(&rename_lock);
-        err = check_loop(&r);
-        if (!err) {
-            lock_two(r.from_dir, r.to_dir);
-            err = rename_locked(&r);
-            unlock_two(r.from_dir, r.to_dir);
-        }
-        mutex_unlock(&rename_lock);
-    }
-    vnode_unref(r.to_dir);
-    vnode_unref(r.from_dir);
+    if (err)
+        r.to_dir = NULL;
+    else
+        err = rename_in(&r);
+    unref_all(&r);
     return err;
 }
