@@ -4,7 +4,8 @@
 // while writers are ahead; when memory is short it stays small, and they wait.
 //
 // Locks: the pipe's mutex guards all fields; user memory is copied under it without faulting, and
-// faulted in with it released.
+// faulted in with it released. A writer that is in the middle of bytes that must stay together
+// keeps the others out meanwhile (`parted').
 
 #include "fs/file.h"
 
@@ -30,6 +31,8 @@ struct pipe {
     size_t head;                 // bytes ever read
     size_t tail;                 // bytes ever written; tail - head <= size
     unsigned nreaders, nwriters; // open ends
+    bool parted;                 // a writer faults in memory amid an atomic write
+    bool full_grown;             // no larger ring can be had
     struct waitq can_read, can_write;
 };
 
@@ -87,16 +90,29 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr)
     return 0;
 }
 
+// Counts an open end in or out: how is 1 or -1.
+static void count_ends(struct pipe *p, unsigned flags, unsigned how)
+{
+    mutex_lock(&p->lock);
+    if ((flags & O_ACCMODE) != O_RDONLY)
+        p->nwriters += how;
+    if ((flags & O_ACCMODE) != O_WRONLY)
+        p->nreaders += how;
+    mutex_unlock(&p->lock);
+}
+
+// Only by way of /proc/<pid>/fd: pipe_create counts its own.
+static int pipe_open(struct vnode *v, unsigned flags)
+{
+    count_ends(pipe_of(v), flags, 1);
+    return 0;
+}
+
 static void pipe_close(struct vnode *v, unsigned flags)
 {
     struct pipe *p = pipe_of(v);
 
-    mutex_lock(&p->lock);
-    if ((flags & O_ACCMODE) == O_WRONLY)
-        p->nwriters--;
-    else
-        p->nreaders--;
-    mutex_unlock(&p->lock);
+    count_ends(p, flags, -1u);
     waitq_wake_all(&p->can_read);
     waitq_wake_all(&p->can_write);
 }
@@ -112,8 +128,8 @@ static void pipe_inactive(struct vnode *v)
     pool_put(&pipe_pool, p);
 }
 
-// Moves bytes between uio and the ring, as many as are there (or fit), at most resid. The lock is
-// held; if user memory must be faulted in, it is released meanwhile.
+// Moves bytes between uio and the ring, `limit' of them. The lock is held; if user memory must be
+// faulted in, it is released meanwhile, and what is left is for the next round.
 static int move_ring(struct pipe *p, struct uio *uio, size_t limit)
 {
     size_t *pos = uio->write ? &p->tail : &p->head;
@@ -128,7 +144,7 @@ static int move_ring(struct pipe *p, struct uio *uio, size_t limit)
             mutex_unlock(&p->lock);
             err = uio_fault_in(uio, min(uio->resid, PAGE_SIZE));
             mutex_lock(&p->lock);
-            return err ? err : EAGAIN;
+            return err;
         }
     }
     return 0;
@@ -148,8 +164,6 @@ static int pipe_read(struct vnode *v, struct uio *uio, unsigned flags)
         if (ready > 0) {
             err = move_ring(p, uio, min(ready, uio->resid));
             waitq_wake_all(&p->can_write);
-            if (err == EAGAIN)
-                err = 0;
         } else if (uio->resid < start || p->nwriters == 0) {
             break;
         } else if (flags & O_NONBLOCK) {
@@ -173,6 +187,7 @@ static bool grow(struct pipe *p)
     mutex_unlock(&p->lock);
     char *ring = kmem_alloc(kmem_map, size, 0, KM_NOWAIT);
     mutex_lock(&p->lock);
+    p->full_grown = !ring || size >= RING_MAX;
     if (!ring)
         return false;
     if (p->size != old_size) { // another writer was quicker
@@ -195,28 +210,32 @@ static int pipe_write(struct vnode *v, struct uio *uio, unsigned flags)
     struct pipe *p = pipe_of(v);
     size_t start = uio->resid;
     bool may_grow = true;
+    bool mine = false; // p->parted is this writer's
     int err = 0;
 
     mutex_lock(&p->lock);
     while (!err && uio->resid > 0) {
         size_t space = p->size - (p->tail - p->head);
-        bool atomic = start <= RING_MIN && uio->resid == start;
+        bool atomic = start <= RING_MIN;
         if (p->nreaders == 0) {
             err = EPIPE;
-        } else if (space > 0 && (!atomic || space >= start)) {
+        } else if (mine || (!p->parted && space > 0 && (!atomic || space >= start))) {
+            p->parted = mine = atomic;
             err = move_ring(p, uio, min(space, uio->resid));
             waitq_wake_all(&p->can_read);
-            if (err == EAGAIN)
-                err = 0;
-        } else if (may_grow) {
-            may_grow = grow(p);
+        } else if (may_grow && !p->parted) {
+            may_grow = grow(p); // which lets go of the pipe: look again
         } else if (flags & O_NONBLOCK) {
             err = EAGAIN;
         } else {
             err = waitq_wait_mutex(&p->can_write, &p->lock, WAIT_INTR, WAIT_FOREVER);
         }
     }
+    if (mine)
+        p->parted = false;
     mutex_unlock(&p->lock);
+    if (mine)
+        waitq_wake_all(&p->can_write);
     return err == EINTR ? ERESTART : err;
 }
 
@@ -230,7 +249,7 @@ static unsigned pipe_poll(struct vnode *v, struct pollset *ps)
     mutex_lock(&p->lock);
     if (p->tail != p->head)
         ready |= POLLIN;
-    if (p->size - (p->tail - p->head) >= RING_MIN || p->size < RING_MAX)
+    if (p->size - (p->tail - p->head) >= RING_MIN || !p->full_grown)
         ready |= POLLOUT;
     if (p->nwriters == 0)
         ready |= POLLHUP;
@@ -260,6 +279,7 @@ static int pipe_getattr(struct vnode *v, struct vattr *va)
 
 static const struct vnode_ops pipe_ops = {
     .getattr = pipe_getattr,
+    .open = pipe_open,
     .close = pipe_close,
     .read = pipe_read,
     .write = pipe_write,
