@@ -141,6 +141,7 @@ static int link_follow(struct vnode *v, struct vnode **target)
 static const struct vnode_ops link_ops = {
     .readlink = link_readlink,
     .follow = link_follow,
+    .parent = procfs_parent,
     .getattr = procfs_getattr,
     .inactive = procfs_inactive,
 };
@@ -209,6 +210,7 @@ static int file_vop_open(struct vnode *v, unsigned flags)
 }
 
 static const struct vnode_ops file_ops = {
+    .parent = procfs_parent,
     .getattr = procfs_getattr,
     .open = file_vop_open,
     .read = file_vop_read,

@@ -40,37 +40,67 @@ static size_t dir_len(const struct entry *e)
     return slash ? (size_t)(slash - e->name) : 0;
 }
 
-static int lookup_root(const char *name, size_t len, struct vnode **out)
-{
-    int pid = number(name, len);
+// One of a directory's fixed names.
+struct item {
+    const char *name; // NULL: none here
+    size_t len;
+    enum node_kind kind;
+    const struct entry *entry;
+    unsigned index; // tells it apart from those of its kind
+};
 
-    if (pid > 0)
-        return procfs_pids && procfs_pids->exists(pid)
-                   ? procfs_make_node(PID_DIR, pid, NULL, 0, out)
-                   : ENOENT;
-    if (same(name, len, "self"))
-        return procfs_make_node(SELF, 0, NULL, 0, out);
-    for (unsigned i = 0; i < procfs_nfiles; i++) {
-        const struct entry *e = &procfs_files[i];
-        if (same(name, len, e->name))
-            return procfs_make_node(FILE, 0, e, i, out);
-        if (dir_len(e) == len && memcmp(name, e->name, len) == 0)
-            return procfs_make_node(SUBDIR, 0, e, i, out);
-    }
-    return ENOENT;
+static struct item named(const char *name, enum node_kind kind, unsigned index)
+{
+    return (struct item){.name = name, .len = strlen(name), .kind = kind, .index = index};
 }
 
-static int lookup_subdir(const struct node *dir, const char *name, size_t len, struct vnode **out)
+static bool same_dir(const struct entry *a, const struct entry *b)
 {
-    size_t dlen = dir_len(dir->entry);
+    size_t len = dir_len(a);
+    return dir_len(b) == len && memcmp(a->name, b->name, len) == 0;
+}
 
-    for (unsigned i = 0; i < procfs_nfiles; i++) {
-        const struct entry *e = &procfs_files[i];
-        if (dir_len(e) == dlen && memcmp(e->name, dir->entry->name, dlen) == 0 &&
-            same(name, len, e->name + dlen + 1))
-            return procfs_make_node(FILE, 0, e, i, out);
+// The item of a registered file in the root or in a directory of global files. A directory is
+// itself an item of the root: at its first file.
+static struct item global_item(const struct node *dir, unsigned i)
+{
+    const struct entry *e = &procfs_files[i];
+    size_t dlen = dir_len(e);
+    struct item it = {.name = e->name, .len = dlen, .kind = SUBDIR, .entry = e, .index = i};
+
+    if (dlen == 0 || dir->kind == SUBDIR) {
+        size_t skip = dlen ? dlen + 1 : 0;
+        it.kind = FILE;
+        it.name = e->name + skip;
+        it.len = strlen(it.name);
+        if (dir->kind == SUBDIR && !same_dir(e, dir->entry))
+            it.name = NULL;
     }
-    return ENOENT;
+    for (unsigned j = 0; it.kind == SUBDIR && j < i; j++)
+        if (same_dir(&procfs_files[j], e))
+            it.name = NULL;
+    return it;
+}
+
+// A directory's i-th item; false behind the last.
+static bool fixed_item(const struct node *dir, unsigned i, struct item *it)
+{
+    const unsigned nlinks = array_len(pid_links);
+
+    if (dir->kind == ROOT || dir->kind == SUBDIR) {
+        *it = i < procfs_nfiles ? global_item(dir, i) : named("self", SELF, 0);
+        return i < procfs_nfiles + (dir->kind == ROOT);
+    }
+    if (dir->kind == FD_DIR)
+        return false;
+    if (i < procfs_npid_files) {
+        *it = named(procfs_pid_files[i].name, FILE, i);
+        it->entry = &procfs_pid_files[i];
+        return true;
+    }
+    i -= procfs_npid_files;
+    *it = i < nlinks ? named(pid_links[i], LINK, i) : named("fd", FD_DIR, 0);
+    return i <= nlinks;
 }
 
 static int make_link(int pid, const char *name, unsigned index, struct vnode **out)
@@ -81,94 +111,73 @@ static int make_link(int pid, const char *name, unsigned index, struct vnode **o
     return err;
 }
 
-static int lookup_pid(const struct node *dir, const char *name, size_t len, struct vnode **out)
+static unsigned fd_index(int fd)
 {
-    if (!procfs_pids->exists(dir->pid))
-        return ENOENT;
-    for (unsigned i = 0; i < array_len(pid_links); i++)
-        if (same(name, len, pid_links[i]))
-            return make_link(dir->pid, pid_links[i], i, out);
-    if (same(name, len, "fd"))
-        return procfs_make_node(FD_DIR, dir->pid, NULL, 0, out);
-    for (unsigned i = 0; i < procfs_npid_files; i++)
-        if (same(name, len, procfs_pid_files[i].name))
-            return procfs_make_node(FILE, dir->pid, &procfs_pid_files[i], i, out);
+    return array_len(pid_links) + (unsigned)fd;
+}
+
+static int lookup_fixed(const struct node *dir, const char *name, size_t len, struct vnode **out)
+{
+    struct item it;
+
+    for (unsigned i = 0; fixed_item(dir, i, &it); i++) {
+        if (!it.name || it.len != len || memcmp(it.name, name, len) != 0)
+            continue;
+        return it.kind == LINK ? make_link(dir->pid, it.name, it.index, out)
+                               : procfs_make_node(it.kind, dir->pid, it.entry, it.index, out);
+    }
     return ENOENT;
 }
 
-static int lookup_fd(const struct node *dir, const char *name, size_t len, struct vnode **out)
+static int lookup_fd(const struct node *dir, int fd, struct vnode **out)
 {
-    int fd = number(name, len);
     char link[16];
 
     if (fd < 0 || procfs_pids->next_fd(dir->pid, fd) != fd)
         return ENOENT;
     ksnprintf(link, sizeof(link), "fd/%d", fd);
-    return make_link(dir->pid, link, (unsigned)array_len(pid_links) + (unsigned)fd, out);
+    return make_link(dir->pid, link, fd_index(fd), out);
+}
+
+int procfs_parent(struct vnode *v, struct vnode **out)
+{
+    const struct node *n = node_of(v);
+    const struct node *root = node_of(v->mount->root);
+
+    if (n->kind != PID_DIR && n->pid)
+        return procfs_make_node(PID_DIR, n->pid, NULL, 0, out);
+    if (n->kind == FILE && dir_len(n->entry) > 0)
+        return lookup_fixed(root, n->entry->name, dir_len(n->entry), out);
+    *out = v->mount->root;
+    vnode_ref(*out);
+    return 0;
 }
 
 static int dir_lookup(struct vnode *v, const char *name, size_t len, struct vnode **out)
 {
     const struct node *dir = node_of(v);
+    int n = number(name, len);
 
+    if (dir->pid && !procfs_pids->exists(dir->pid))
+        return ENOENT;
     if (same(name, len, ".."))
-        return dir->kind == FD_DIR ? procfs_make_node(PID_DIR, dir->pid, NULL, 0, out)
-                                   : procfs_make_node(ROOT, 0, NULL, 0, out);
-    switch (dir->kind) {
-    case SUBDIR:
-        return lookup_subdir(dir, name, len, out);
-    case PID_DIR:
-        return lookup_pid(dir, name, len, out);
-    case FD_DIR:
-        return lookup_fd(dir, name, len, out);
-    default:
-        return lookup_root(name, len, out);
-    }
+        return procfs_parent(v, out);
+    if (dir->kind == FD_DIR)
+        return lookup_fd(dir, n, out);
+    if (dir->kind == ROOT && n > 0)
+        return procfs_pids && procfs_pids->exists(n) ? procfs_make_node(PID_DIR, n, NULL, 0, out)
+                                                     : ENOENT;
+    return lookup_fixed(dir, name, len, out);
 }
 
 // ---- listing: cookies number the fixed names first, then processes or descriptors ----
 
 #define DYNAMIC 1000 // cookies from here on: a process or descriptor number + DYNAMIC
+_Static_assert(PROCFS_MAX_FILES + 8 < DYNAMIC, "cookies of fixed names");
 
-// The i-th fixed name of a directory, or NULL; *type as d_type. A directory of global files is
-// listed once, at its first file.
-static const char *fixed_name(const struct node *dir, unsigned i, unsigned *type, char *buf,
-                              size_t size)
+static uint8_t type_of(enum node_kind kind)
 {
-    const char *name = NULL;
-    size_t dlen;
-
-    *type = DT_REG;
-    buf[0] = '\0';
-    if (dir->kind == PID_DIR) {
-        *type = i < procfs_npid_files                          ? DT_REG
-                : i - procfs_npid_files < array_len(pid_links) ? DT_LNK
-                                                               : DT_DIR;
-        return i < procfs_npid_files                           ? procfs_pid_files[i].name
-               : i - procfs_npid_files < array_len(pid_links)  ? pid_links[i - procfs_npid_files]
-               : i - procfs_npid_files == array_len(pid_links) ? "fd"
-                                                               : NULL;
-    }
-    if (dir->kind == FD_DIR || i > procfs_nfiles)
-        return NULL;
-    if (i == procfs_nfiles) {
-        *type = DT_LNK;
-        return dir->kind == ROOT ? "self" : NULL;
-    }
-    name = procfs_files[i].name;
-    dlen = dir_len(&procfs_files[i]);
-    if (dir->kind == SUBDIR) {
-        size_t mine = dir_len(dir->entry);
-        return dlen == mine && memcmp(name, dir->entry->name, mine) == 0 ? name + mine + 1 : buf;
-    }
-    if (dlen == 0)
-        return name;
-    for (unsigned j = 0; j < i; j++)
-        if (dir_len(&procfs_files[j]) == dlen && memcmp(procfs_files[j].name, name, dlen) == 0)
-            return buf;
-    *type = DT_DIR;
-    strlcpy(buf, name, min(size, dlen + 1));
-    return buf;
+    return kind == FILE ? DT_REG : kind == LINK || kind == SELF ? DT_LNK : DT_DIR;
 }
 
 // The next process or descriptor with a number >= from, or -1.
@@ -186,13 +195,26 @@ static int list_dynamic(const struct node *dir, off_t *cookie, readdir_fn fn, vo
     char name[16];
     int err = 0, n;
 
-    while (!err && (n = next_dynamic(dir, (int)(*cookie - DYNAMIC))) >= 0) {
-        bool pid = dir->kind == ROOT;
+    while (!err && *cookie < INT32_MAX && (n = next_dynamic(dir, (int)(*cookie - DYNAMIC))) >= 0) {
         size_t len = (size_t)ksnprintf(name, sizeof(name), "%d", n);
-        err = fn(arg, name, len, procfs_ino(pid ? PID_DIR : LINK, pid ? n : dir->pid, (unsigned)n),
-                 pid ? DT_DIR : DT_LNK, n + 1 + DYNAMIC);
+        uint64_t ino =
+            dir->kind == ROOT ? procfs_ino(PID_DIR, n, 0) : procfs_ino(LINK, dir->pid, fd_index(n));
+        err = fn(arg, name, len, ino, dir->kind == ROOT ? DT_DIR : DT_LNK, n + 1 + DYNAMIC);
         if (!err)
             *cookie = n + 1 + DYNAMIC;
+    }
+    return err;
+}
+
+static int list_dots(struct vnode *v, off_t *cookie, readdir_fn fn, void *arg)
+{
+    const struct node *dir = node_of(v);
+    uint64_t up = dir->kind == FD_DIR ? procfs_ino(PID_DIR, dir->pid, 0) : v->mount->root->ino;
+    int err = 0;
+
+    for (; !err && *cookie < 2; *cookie += !err) {
+        size_t len = (size_t)*cookie + 1;
+        err = fn(arg, "..", len, len == 1 ? v->ino : up, DT_DIR, *cookie + 1);
     }
     return err;
 }
@@ -200,20 +222,17 @@ static int list_dynamic(const struct node *dir, off_t *cookie, readdir_fn fn, vo
 static int dir_readdir(struct vnode *v, off_t *cookie, readdir_fn fn, void *arg)
 {
     const struct node *dir = node_of(v);
-    char buf[32];
-    int err = 0;
+    struct item it;
+    int err = *cookie < 0 ? EINVAL : list_dots(v, cookie, fn, arg);
 
     for (; !err && *cookie < DYNAMIC; *cookie += !err) {
-        unsigned i = (unsigned)*cookie, type = DT_DIR;
-        const char *name = i == 0   ? "."
-                           : i == 1 ? ".."
-                                    : fixed_name(dir, i - 2, &type, buf, sizeof(buf));
-        if (!name) {
+        if (!fixed_item(dir, (unsigned)*cookie - 2, &it)) {
             *cookie = DYNAMIC;
             break;
         }
-        if (*name)
-            err = fn(arg, name, strlen(name), procfs_ino(FILE, dir->pid, i), (uint8_t)type, i + 1);
+        if (it.name)
+            err = fn(arg, it.name, it.len, procfs_ino(it.kind, dir->pid, it.index),
+                     type_of(it.kind), *cookie + 1);
     }
     return err ? err : list_dynamic(dir, cookie, fn, arg);
 }

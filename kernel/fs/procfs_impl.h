@@ -45,5 +45,6 @@ int procfs_make_node(enum node_kind kind, int pid, const struct entry *entry, un
 // A number that is the same for the same file at every lookup.
 uint64_t procfs_ino(enum node_kind kind, int pid, unsigned index);
 
+int procfs_parent(struct vnode *v, struct vnode **dir);
 int procfs_getattr(struct vnode *v, struct vattr *va);
 void procfs_inactive(struct vnode *v);
