@@ -21,6 +21,8 @@
 #define DT_DIR   4
 #define ROOT_INO 1
 
+#define CONTROLLING_DEV 0x500 // /dev/tty: the session's terminal
+
 static const char zeroes[PAGE_SIZE];
 
 static int null_read(struct vnode *v, struct uio *uio, unsigned flags)
@@ -113,7 +115,7 @@ static struct device devices[] = {
     {.name = "record", .rdev = 0xa01, .ops = {.write = record_dev_write}},
     {.name = "console", .rdev = TTY_DEV},
     {.name = "ttyS0", .rdev = TTY_DEV},
-    {.name = "tty", .rdev = 0x500},
+    {.name = "tty", .rdev = CONTROLLING_DEV},
 };
 
 static int device_getattr(struct vnode *v, struct vattr *va)
@@ -177,8 +179,10 @@ void devfs_mount(struct mount *m)
 {
     for (unsigned i = 0; i < array_len(devices); i++) {
         struct device *d = &devices[i];
-        if (d->rdev == TTY_DEV || strcmp(d->name, "tty") == 0)
+        if (d->rdev == TTY_DEV || d->rdev == CONTROLLING_DEV)
             d->ops = tty_vnode_ops;
+        if (d->rdev == CONTROLLING_DEV)
+            d->ops.open = tty_open_controlling;
         d->ops.getattr = device_getattr;
         d->ops.parent = device_parent;
         vnode_init(&d->v, VCHR, &d->ops, m, d, ROOT_INO + 1 + i);

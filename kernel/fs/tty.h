@@ -30,3 +30,5 @@ int tty_controlling_dev(int sid);               // device number for /proc/<pid>
 #define TTY_DEV 0x0501                          // 5:1, the console
 
 extern const struct vnode_ops tty_vnode_ops;    // for /dev
+struct vnode;
+int tty_open_controlling(struct vnode *v, unsigned flags);  // of /dev/tty; ENXIO if the session has no terminal

@@ -169,13 +169,20 @@ void tty_line_flush(struct tty_line *l)
     l->head = l->tail = l->nlines = l->nedit = 0;
 }
 
-bool tty_line_ready(const struct tty_line *l)
+bool tty_line_ready(const struct tty_line *l, unsigned min)
 {
     unsigned waiting = l->tail - l->head;
 
-    if (l->t.lflag & ICANON)
-        return l->nlines > 0 || waiting == TTY_QUEUE;
-    return waiting >= max(l->t.cc[VMIN], 1u);
+    return l->t.lflag & ICANON ? l->nlines > 0 || waiting == TTY_QUEUE : waiting >= min;
+}
+
+// Takes the end of file that follows the characters of a line: it ended the line, not the file.
+static void take_end(struct tty_line *l)
+{
+    if (l->head != l->tail && l->queue[l->head % TTY_QUEUE] == TTY_END) {
+        l->head++;
+        l->nlines--;
+    }
 }
 
 size_t tty_line_take(struct tty_line *l, char *buf, size_t n)
@@ -192,7 +199,9 @@ size_t tty_line_take(struct tty_line *l, char *buf, size_t n)
         if (!end)
             buf[taken++] = (char)c;
         if (canonical && line_end)
-            break;
+            return taken;
     }
+    if (canonical && taken > 0)
+        take_end(l);
     return taken;
 }

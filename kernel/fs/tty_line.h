@@ -45,8 +45,9 @@ void tty_line_set(struct tty_line *l, const struct termios *t);
 // Forgets all input.
 void tty_line_flush(struct tty_line *l);
 
-// True if a read would not wait: a line in canonical mode, VMIN characters in raw mode.
-bool tty_line_ready(const struct tty_line *l);
+// True if there is enough for a read: a line in canonical mode, `min' characters in raw mode.
+bool tty_line_ready(const struct tty_line *l, unsigned min);
 
-// Takes up to n characters, in canonical mode up to the end of one line; the count, 0 at an end of file.
+// Takes up to n characters, in canonical mode up to the end of one line, which includes an end of
+// file right behind the last of them; the count, 0 at an end of file.
 size_t tty_line_take(struct tty_line *l, char *buf, size_t n);

@@ -43,7 +43,7 @@ static int type(const char *text)
 static void expect_read(const char *want)
 {
     char buf[TTY_QUEUE];
-    CHECK(tty_line_ready(&line), "a read would wait for \"%s\"", want);
+    CHECK(tty_line_ready(&line, 1), "a read would wait for \"%s\"", want);
     size_t n = tty_line_take(&line, buf, sizeof(buf) - 1);
     buf[n] = '\0';
     CHECK(strcmp(buf, want) == 0, "read \"%s\", not \"%s\"", buf, want);
@@ -53,11 +53,11 @@ static void test_lines(void)
 {
     reset();
     type("one");
-    CHECK(!tty_line_ready(&line), "half a line is readable");
+    CHECK(!tty_line_ready(&line, 1), "half a line is readable");
     type("\rtwo\n");
     expect_read("one\n");
     expect_read("two\n");
-    CHECK(!tty_line_ready(&line), "nothing is left");
+    CHECK(!tty_line_ready(&line, 1), "nothing is left");
     CHECK(strcmp(echoed, "one\ntwo\n") == 0, "echoed \"%s\"", echoed);
 }
 
@@ -67,9 +67,9 @@ static void test_partial_reads(void)
     reset();
     type("ab\n");
     CHECK(tty_line_take(&line, &c, 1) == 1 && c == 'a', "got %c", c);
-    CHECK(tty_line_ready(&line), "the rest of the line is readable");
+    CHECK(tty_line_ready(&line, 1), "the rest of the line is readable");
     expect_read("b\n");
-    CHECK(!tty_line_ready(&line), "nothing is left");
+    CHECK(!tty_line_ready(&line, 1), "nothing is left");
 }
 
 static void test_editing(void)
@@ -124,7 +124,7 @@ static void test_raw(void)
     tty_line_set(&line, &t);
     expect_read("typed");
     type("\x7f\x04");
-    CHECK(!tty_line_ready(&line), "two of three characters");
+    CHECK(!tty_line_ready(&line, 3), "two of three characters");
     type("x");
     expect_read("\x7f\x04x");
 }
@@ -154,7 +154,7 @@ static void test_random(void)
         }
         tty_line_input(&line, (uint8_t)rng_below(&rng, 256));
         char buf[64];
-        if (rng_below(&rng, 4) == 0 && tty_line_ready(&line))
+        if (rng_below(&rng, 4) == 0 && tty_line_ready(&line, 1))
             tty_line_take(&line, buf, 1 + rng_below(&rng, sizeof(buf)));
         CHECK(line.tail - line.head <= TTY_QUEUE && line.nlines <= line.tail - line.head,
               "%u waiting, %u lines", line.tail - line.head, line.nlines);
