@@ -144,7 +144,7 @@ void vm_page_dequeue(struct vm_page *pg);
 void vm_page_wire(struct vm_page *pg);          // nests; takes it off the queues
 void vm_page_unwire(struct vm_page *pg);        // the last one makes it active
 struct vm_page *vm_page_queue_first(enum page_queue q);     // the oldest, or NULL; queue lock held
-// To that queue's tail; queue lock held, so for a page just found there its owner need not be locked.
+// To that queue's tail, or (PQ_NONE) off the queues; queue lock held, so for a page just found there its owner need not be locked.
 void vm_page_requeue(struct vm_page *pg, enum page_queue q);
 
 // ---- figures ----

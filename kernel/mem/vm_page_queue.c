@@ -81,7 +81,7 @@ void vm_page_requeue(struct vm_page *pg, enum page_queue q)
 {
     KASSERT(spin_held(&vm_page_queue_lock), "page %p", (void *)pg);
     dequeue_locked(pg);
-    if (pg->wire_count > 0)
+    if (pg->wire_count > 0 || q == PQ_NONE)
         return;
     pg->on_queue = (uint8_t)q;
     if (q == PQ_ACTIVE) {

@@ -51,7 +51,7 @@ void amap_init(void)
 
 struct vm_amap *amap_alloc(pgno_t npages)
 {
-    struct vm_amap *am = pool_get(&amap_pool, PR_NOWAIT);
+    struct vm_amap *am = pool_get(&amap_pool, PR_NOWAIT | PR_RESERVE);
 
     if (!am)
         return NULL;
@@ -145,7 +145,7 @@ struct vm_anon *amap_next(struct vm_amap *am, pgno_t *slot, pgno_t end)
 
 static struct amap_chunk *chunk_create(struct vm_amap *am, pgno_t first)
 {
-    struct amap_chunk *c = pool_get(&chunk_pool, PR_NOWAIT | PR_ZERO);
+    struct amap_chunk *c = pool_get(&chunk_pool, PR_NOWAIT | PR_RESERVE | PR_ZERO);
     struct rb_node *parent = NULL;
     int side = 0;
 

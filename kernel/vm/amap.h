@@ -24,7 +24,8 @@ struct vm_map_entry;
 
 void amap_init(void);
 
-// An amap of npages empty slots, one reference; NULL: no memory. Never sleeps.
+// An amap of npages empty slots, one reference, from the reserve if need be; NULL: no memory.
+// Never sleeps.
 struct vm_amap *amap_alloc(pgno_t npages);
 void amap_lock(struct vm_amap *am);
 void amap_unlock(struct vm_amap *am);

@@ -23,9 +23,12 @@ void anon_init(void)
     pool_init(&anon_pool, "anon", sizeof(struct vm_anon), 0, NULL);
 }
 
+// Anons, amaps and their chunks may come from the reserve, and are taken after the page proper. So
+// a fault that has waited until there is one ordinary page succeeds; if it needed two, the first
+// could be taken and drained again and again while it waits for the second.
 struct vm_anon *anon_alloc(void)
 {
-    struct vm_anon *an = pool_get(&anon_pool, PR_NOWAIT);
+    struct vm_anon *an = pool_get(&anon_pool, PR_NOWAIT | PR_RESERVE);
 
     if (!an)
         return NULL;
@@ -41,13 +44,13 @@ struct vm_anon *anon_alloc(void)
 
 struct vm_anon *anon_alloc_page(const struct vm_page *from)
 {
-    struct vm_anon *an = anon_alloc();
-
-    if (!an)
-        return NULL;
     struct vm_page *pg = vm_page_alloc(PAGE_ANON, from ? 0 : PA_ZERO);
-    if (!pg) {
-        anon_unref_unlock(an);
+
+    if (!pg)
+        return NULL;
+    struct vm_anon *an = anon_alloc();
+    if (!an) {
+        vm_page_free(pg);
         return NULL;
     }
     if (from)

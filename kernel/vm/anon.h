@@ -21,7 +21,8 @@ struct vm_anon {
 };
 
 void anon_init(void);
-// A new locked anon with one reference and no page; NULL: no memory. Never sleeps.
+// A new locked anon with one reference and no page, from the reserve if need be; NULL: no memory.
+// Never sleeps.
 struct vm_anon *anon_alloc(void);
 // The same with a page, not busy and on no queue: a copy of `from' (its owner locked, or it is
 // busy), or zeroes if from is NULL.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Shared anonymous memory: an object whose pager gives zeroes and has nowhere to put pages, so
-// they are dirty from the start and stay until the last reference goes.
+// they are dirty from the start, on no queue, and stay until the last reference goes.
 //
 // Locking: vm_object.h.
 
@@ -38,7 +38,6 @@ static int anon_object_get(struct vm_object *o, pgno_t pgno, vm_prot_t access, b
         if (!pg)
             return ENOMEM;
         pg->flags = (pg->flags & ~PG_FAKE) | PG_DIRTY | PG_BACKED;
-        vm_page_activate(pg);
     }
     *out = pg;
     return 0;

@@ -31,6 +31,21 @@ void pageout_get_stats(struct pageout_stats *st)
     *st = stats;
 }
 
+// Where the page of an anon must stay, at least for now; the queue lock is held. Without a swap
+// device it is of no use to look at it ever again.
+static bool keep_anon(struct vm_page *pg)
+{
+    struct swap_stats ss;
+
+    if (!pg->anon)
+        return false;
+    swap_get_stats(&ss);
+    if (ss.nused < ss.nslots)
+        return false;
+    vm_page_requeue(pg, ss.nslots ? PQ_ACTIVE : PQ_NONE);
+    return true;
+}
+
 // Moves pages that were not referenced lately to the inactive queue, until that holds a third of
 // all, or what is wanted.
 static void age_active(uint64_t target)
@@ -42,12 +57,11 @@ static void age_active(uint64_t target)
     for (uint64_t n = ps.nactive; n > 0 && ps.ninactive < want; n--) {
         spin_lock(&vm_page_queue_lock);
         struct vm_page *pg = vm_page_queue_first(PQ_ACTIVE);
-        if (pg && pmap_clear_reference(pg)) {
-            vm_page_requeue(pg, PQ_ACTIVE);
-        } else if (pg) {
-            vm_page_requeue(pg, PQ_INACTIVE);
-            stat_inc(stats.deactivated);
-            ps.ninactive++;
+        if (pg && !keep_anon(pg)) {
+            bool referenced = pmap_clear_reference(pg);
+            vm_page_requeue(pg, referenced ? PQ_ACTIVE : PQ_INACTIVE);
+            stat_add(stats.deactivated, !referenced);
+            ps.ninactive += !referenced;
         }
         spin_unlock(&vm_page_queue_lock);
     }
@@ -67,10 +81,10 @@ static struct vm_page *take_oldest(bool even_referenced)
 
     spin_lock(&vm_page_queue_lock);
     struct vm_page *pg = vm_page_queue_first(PQ_INACTIVE);
-    if (pg && pmap_clear_reference(pg) && !even_referenced) {
+    if (pg && !keep_anon(pg) && pmap_clear_reference(pg) && !even_referenced) {
         vm_page_requeue(pg, PQ_ACTIVE);
         stat_inc(stats.reactivated);
-    } else if (pg) {
+    } else if (pg && pg->on_queue == PQ_INACTIVE) {
         struct mutex *lock = page_lock(pg);
         vm_page_requeue(pg, PQ_INACTIVE);
         if (mutex_trylock(lock)) {

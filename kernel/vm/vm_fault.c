@@ -16,6 +16,9 @@
 #include "vm/vm_map.h"
 #include "vm/vm_object.h"
 
+// A fault that found memory so often, and then too little of it, gives up: the process is killed.
+#define MAX_WAITS 200
+
 struct vm_fault_stats vm_fault_stats;
 
 void fault_unlock_map(struct fault *f)
@@ -147,6 +150,7 @@ static int fault_once(struct fault *f)
 
 int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access)
 {
+    unsigned waits = 0;
     int error;
 
     assert_may_sleep("vm_fault");
@@ -160,7 +164,7 @@ int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access)
             vm_object_unref(f.object);
         if (error == EAGAIN) {
             stat_inc(vm_fault_stats.restarts);
-        } else if (error == ENOMEM) {
+        } else if (error == ENOMEM && waits++ < MAX_WAITS) {
             stat_inc(vm_fault_stats.waits);
             error = vm_page_wait();
             error = error ? error : EAGAIN;

@@ -23,7 +23,7 @@ struct vm_page;
 // Every operation is called with the object locked, may release it to sleep, and returns with it
 // locked.
 struct vm_pager_ops {
-    // A valid page, BUSY by the caller, on a page queue or wired. `access' PROT_WRITE: the page
+    // A valid page, BUSY by the caller, on a page queue if it can ever be put away. `access' PROT_WRITE: the page
     // will be modified, so its backing store must exist afterwards (a hole gets blocks now, not at
     // put). `overwrite': the caller will fill all of it, so its contents need not be read. 0; ENXIO
     // beyond the end (SIGBUS); EIO; ENOSPC; ENOMEM (the caller, with no locks, waits for memory and
