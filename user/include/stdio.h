@@ -50,7 +50,7 @@ void perror(const char *what);
 int remove(const char *path);
 int rename(const char *from, const char *to);
 
-#define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
+#define PRINTF_LIKE(fmt, first) __attribute__((__format__(__printf__, fmt, first)))
 int printf(const char *restrict fmt, ...) PRINTF_LIKE(1, 2);
 int fprintf(FILE *restrict f, const char *restrict fmt, ...) PRINTF_LIKE(2, 3);
 int dprintf(int fd, const char *restrict fmt, ...) PRINTF_LIKE(2, 3);

@@ -59,7 +59,7 @@ static size_t item(char *s, size_t max, char c, const struct tm *tm)
     case 'Y':
         return (size_t)snprintf(s, max, "%d", tm->tm_year + 1900);
     case 'y':
-        return (size_t)snprintf(s, max, "%02d", tm->tm_year % 100);
+        return (size_t)snprintf(s, max, "%02d", (tm->tm_year % 100 + 100) % 100);
     case 'm':
         return (size_t)snprintf(s, max, "%02d", tm->tm_mon + 1);
     case 'd':

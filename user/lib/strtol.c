@@ -15,14 +15,19 @@ static int digit_of(char c)
     return isalpha(c) ? tolower(c) - 'a' + 10 : INT_MAX;
 }
 
-/* The magnitude, capped at limit with ERANGE; *negative tells the sign that was read. */
-static unsigned long magnitude(const char *s, char **end, int base, bool *negative,
-                               unsigned long limit, unsigned long neg_limit)
+struct number {
+    unsigned long magnitude;
+    bool negative, overflow;
+};
+
+static struct number read_number(const char *s, char **end, int base)
 {
+    struct number n = {0};
     const char *start = s;
+    bool any = false;
     while (isspace(*s))
         s++;
-    *negative = *s == '-';
+    n.negative = *s == '-';
     if (*s == '-' || *s == '+')
         s++;
     if ((base == 0 || base == 16) && s[0] == '0' && tolower(s[1]) == 'x' && isxdigit(s[2])) {
@@ -31,34 +36,33 @@ static unsigned long magnitude(const char *s, char **end, int base, bool *negati
     } else if (base == 0) {
         base = *s == '0' ? 8 : 10;
     }
-    if (*negative)
-        limit = neg_limit;
-    unsigned long v = 0;
-    bool any = false, overflow = false;
     for (; digit_of(*s) < base; s++, any = true)
-        overflow |= __builtin_mul_overflow(v, (unsigned long)base, &v) ||
-                    __builtin_add_overflow(v, (unsigned long)digit_of(*s), &v) || v > limit;
+        n.overflow |= __builtin_mul_overflow(n.magnitude, (unsigned long)base, &n.magnitude) ||
+                      __builtin_add_overflow(n.magnitude, (unsigned long)digit_of(*s),
+                                             &n.magnitude);
     if (end)
         *end = (char *)(any ? s : start);
-    if (overflow) {
-        errno = ERANGE;
-        return limit;
-    }
-    return v;
+    return n;
 }
 
 long strtol(const char *restrict s, char **restrict end, int base)
 {
-    bool negative;
-    unsigned long v = magnitude(s, end, base, &negative, LONG_MAX, LONG_MAX + 1UL);
-    return (long)(negative ? -v : v);
+    struct number n = read_number(s, end, base);
+    if (n.overflow || n.magnitude > (unsigned long)LONG_MAX + n.negative) {
+        errno = ERANGE;
+        return n.negative ? LONG_MIN : LONG_MAX;
+    }
+    return (long)(n.negative ? -n.magnitude : n.magnitude);
 }
 
 unsigned long strtoul(const char *restrict s, char **restrict end, int base)
 {
-    bool negative;
-    unsigned long v = magnitude(s, end, base, &negative, ULONG_MAX, ULONG_MAX);
-    return negative ? -v : v;
+    struct number n = read_number(s, end, base);
+    if (n.overflow) {
+        errno = ERANGE;
+        return ULONG_MAX;
+    }
+    return n.negative ? -n.magnitude : n.magnitude;
 }
 
 long long strtoll(const char *restrict s, char **restrict end, int base)

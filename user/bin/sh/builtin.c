@@ -232,12 +232,7 @@ static int do_shift(int argc, char **argv)
 
 static int do_eval(int argc, char **argv)
 {
-    struct buf b = {0};
-    for (int i = 1; i < argc; i++) {
-        buf_add(&b, argv[i], strlen(argv[i]));
-        buf_put(&b, ' ');
-    }
-    return run_string(buf_string(&b));
+    return argc > 1 ? run_string(join_words(argv + 1)) : 0;
 }
 
 static int do_source(int argc, char **argv)

@@ -171,9 +171,17 @@ void job_background(struct job *j)
         fprintf(stderr, "[%d] %d\n", j->id, (int)sh.last_async);
 }
 
+static const char *state_name(const struct job *j)
+{
+    static const char *const names[] = {"Running", "Stopped", "Done"};
+    enum proc_state state = job_state(j);
+    if (state == PROC_DONE && WIFSIGNALED(j->procs[j->nprocs - 1].status))
+        return strsignal(WTERMSIG(j->procs[j->nprocs - 1].status));
+    return names[state];
+}
+
 void jobs_report(bool all)
 {
-    static const char *const states[] = {"Running", "Stopped", "Done"};
     struct job *next;
     while (job_reap(WNOHANG))
         ;
@@ -181,7 +189,7 @@ void jobs_report(bool all)
         enum proc_state state = job_state(j);
         next = j->next;
         if (all || state == PROC_DONE)
-            fprintf(all ? stdout : stderr, "[%d] %s  %s\n", j->id, states[state], j->text);
+            fprintf(all ? stdout : stderr, "[%d] %s  %s\n", j->id, state_name(j), j->text);
         if (state == PROC_DONE)
             job_free(j);
     }

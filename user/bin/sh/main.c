@@ -49,7 +49,7 @@ static int run_lines(struct source *src, int last)
 {
     struct lexer l = {.src = src};
     struct mark mark = mem_mark();
-    for (struct node *n; sh.unwind == UNWIND_NONE && (n = parse_line(&l)); mem_release(mark))
+    for (struct node *n; sh.unwind == UNWIND_NONE && parse_line(&l, &n); mem_release(mark))
         execute(n, at_end(src) ? last : 0);
     return sh.status;
 }
@@ -84,13 +84,12 @@ static void run_interactive(struct source *src)
         src->pos = src->len;
     }
     sh.on_error = &on_error;
-    for (struct node *n;; execute(n, 0)) {
+    for (struct node *n = NULL;; execute(n, 0)) {
         mem_release(mark);
         sh.unwind = UNWIND_NONE;
         sh.loop_depth = sh.call_depth = sh.tested = 0;
         jobs_report(false);
-        n = parse_line(&l);
-        if (!n)
+        if (!parse_line(&l, &n))
             return;
     }
 }

@@ -377,15 +377,15 @@ static struct node *parse_list(struct lexer *l, bool newlines)
     }
 }
 
-struct node *parse_line(struct lexer *l)
+bool parse_line(struct lexer *l, struct node **n)
 {
-    do {
-        l->src->continued = false;
-    } while (accept(l, TOK_NEWLINE));
-    struct node *n = parse_list(l, false);
-    if (lex_peek(l) != TOK_EOF && !accept(l, TOK_NEWLINE))
+    l->src->continued = false;
+    *n = parse_list(l, false);
+    if (accept(l, TOK_NEWLINE))
+        return true;
+    if (lex_peek(l) != TOK_EOF)
         unexpected(l);
-    return n;
+    return *n != NULL;
 }
 
 struct node *parse_substitution(struct source *src, bool parenthesis)

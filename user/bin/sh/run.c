@@ -134,10 +134,21 @@ static void trace(char **argv)
     fputc('\n', stderr);
 }
 
+char *join_words(char **words)
+{
+    struct buf b = {0};
+    for (; *words; words++) {
+        buf_add(&b, *words, strlen(*words));
+        if (words[1])
+            buf_put(&b, ' ');
+    }
+    return buf_string(&b);
+}
+
 static int run_program(const struct node *n, char **argv, int flags)
 {
     if (!(flags & EXEC_LAST) || traps_set()) {
-        struct job *j = job_new(argv[0]);
+        struct job *j = job_new(join_words(argv));
         if (job_fork(j, FORK_FOREGROUND) != 0)
             return job_wait(j);
     }

@@ -45,8 +45,8 @@ int run_source(struct source *src);    /* reads and executes to the end */
 int run_string(const char *text);
 int run_file(const char *path);        /* -1 and errno if it cannot be read */
 
-/* parse.c: the next complete command, or NULL at the end of the text. */
-struct node *parse_line(struct lexer *l);
+/* parse.c: the commands of the next line (NULL: it is blank). False: the text has ended. */
+bool parse_line(struct lexer *l, struct node **n);
 /* parse.c: commands up to the closing parenthesis of $( ), or to the end of `...`'s text. */
 struct node *parse_substitution(struct source *src, bool parenthesis);
 
@@ -85,6 +85,7 @@ int run_simple(const struct node *n, int flags);
 void function_define(const struct node *n);
 int run_command(char **argv, int argc, int flags); /* a built-in or a program, no function */
 _Noreturn void exec_program(char **argv);
+char *join_words(char **words); /* with blanks between them */
 char *find_program(const char *name); /* its path, or NULL */
 
 /* redir.c */
