@@ -116,10 +116,13 @@ class Session:
                     return f"no end after {self.limit:g} s\n" + backtrace.of_all_cpus(vm)
                 if events:
                     quiet_since = now
-                elif now - quiet_since >= QUIET_SECONDS and backtrace.all_stopped(vm):
-                    where = backtrace.of_all_cpus(vm)
-                    return "every CPU is halted with interrupts off\n" + where
+                elif now - quiet_since >= QUIET_SECONDS and (why := self._stuck(vm)):
+                    return why + "\n" + backtrace.of_all_cpus(vm)
         return ""
+
+    def _stuck(self, vm: qemu.Qemu) -> str:
+        """Why a quiet machine will never go on, or nothing."""
+        return "every CPU is halted with interrupts off" if backtrace.all_stopped(vm) else ""
 
     def _take_console(self, data: bytes) -> None:
         self.console += data

@@ -11,6 +11,7 @@
 #include "amd64/intr.h"
 #include "amd64/pmap.h"
 #include "amd64/smp.h"
+#include "dev/judge.h"
 #include "dev/power.h"
 #include "dev/random.h"
 #include "dev/record.h"
@@ -25,6 +26,7 @@
 #include "lib/string.h"
 #include "main/cmdline.h"
 #include "main/disks.h"
+#include "main/judge_files.h"
 #include "main/sys_files.h"
 #include "main/vm_files.h"
 #include "mem/vm_page.h"
@@ -63,6 +65,8 @@ static void read_cmdline(void)
     uint64_t seed = cmdline_number("seed", DEFAULT_SEED);
     random_init(cmdline_has("seed"), seed);
     jitter_init(seed, cmdline_number("jitter", 0));
+    jitter_turns = cmdline_has("turns");
+    judge_deadline((unsigned)cmdline_number("judge", 0));
     bootinfo_limit(cmdline_size("maxmem", ~0ul));
 }
 
@@ -162,6 +166,7 @@ static void start_threads(void)
     proc_files_init();
     sys_files_init();
     vm_files_init();
+    judge_files_init();
     if (kthread_create("start", start_system, NULL, NULL) != 0)
         panic("no memory for the first thread");
 }

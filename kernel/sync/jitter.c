@@ -9,6 +9,7 @@
 #include "sync/waitq.h"
 
 unsigned jitter_one_in;
+bool jitter_turns;
 static struct rng generator[MAX_CPUS];
 
 void jitter_init(uint64_t seed, unsigned one_in)
@@ -32,9 +33,16 @@ static bool may_yield(void)
 void jitter_draw(void)
 {
     struct kctx *ctx = kctx_current();
+    bool yield = may_yield();
 
-    if (!may_yield() || rng_below(&generator[this_cpu()->id], jitter_one_in) != 0)
+    if (!yield && !jitter_turns)
         return;
+    if (rng_below(&generator[this_cpu()->id], jitter_one_in) != 0)
+        return;
+    if (!yield) {
+        cpu_relax();
+        return;
+    }
     ctx->no_jitter++;
     waitq_ops()->yield();
     ctx->no_jitter--;
