@@ -1,60 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The reverse map with an entry of 48 bytes for each mapping, on a list of its page and on a list
-// of its pmap. Entries come from a pool; without memory for one, pv_enter fails.
-// Locking: pv_lock guards the pages' lists. A pmap's list changes only with that pmap's lock held,
-// too, so whoever holds it may walk the list. Entries are got before pv_lock is taken.
+// The reverse map in chunks: each pmap has pages of its own, cut into a header and 168 entries of
+// 24 bytes. An entry need not name its pmap: truncating its address finds the chunk, which does.
+// When no page is to be had, the mappings of the least recently used chunk are destroyed and its
+// page is taken. After FreeBSD's amd64 pmap of 2006.
+//
+// Locking: pv_lock guards everything. A pmap's chunks change only with that pmap's lock held, too,
+// so whoever holds it may walk them. Pages are allocated before pv_lock is taken.
 
-#include "amd64/pv.h"
-#include "amd64/pmap.h"
+#include "amd64/pv_impl.h"
 #include "lib/errno.h"
-#include "lib/list.h"
 #include "lib/panic.h"
-#include "lib/printf.h"
-#include "mem/pool.h"
-#include "mem/vm_page.h"
-#include "sync/irq.h"
-
-struct pv_entry {
-    vaddr_t va;
-    struct pmap *pmap;
-    struct list page_link; // (v) on the page's list
-    struct list pmap_link; // (v) and the pmap's lock: on the pmap's list
-};
-
-// What the reverse map keeps in a vm_page and in a pmap.
-struct pv_page_part {
-    struct list entries; // (v) struct pv_entry.page_link
-    uint64_t count;      // (v)
-};
-struct pv_pmap_part {
-    struct list entries; // (v) and the pmap's lock: struct pv_entry.pmap_link, oldest first
-    uint64_t count;
-};
-_Static_assert(sizeof(struct pv_page_part) <= sizeof(((struct vm_page *)0)->pv), "fits the page");
-_Static_assert(sizeof(struct pv_pmap_part) <= sizeof(struct pv_pmap), "fits the pmap");
 
 struct spinlock pv_lock = SPINLOCK_INIT("pv", LOCK_PV, 0);
 
-static struct pool pv_pool;
-static uint64_t entry_allocs, entry_frees; // (v)
-
-static inline struct pv_page_part *page_part(const struct vm_page *pg)
-{
-    return (struct pv_page_part *)pg->pv;
-}
-
-static inline struct pv_pmap_part *pmap_part(struct pmap *pm)
-{
-    return (struct pv_pmap_part *)&pm->pv;
-}
+struct list pv_lru = LIST_INIT(pv_lru);
+static struct pv_stats stats; // (v); what can be derived is not kept
 
 // ---- start-up, pmaps ----
 
 void pv_init(void)
 {
-    pool_init(&pv_pool, "pv", sizeof(struct pv_entry), 0, NULL);
-    pv_pool.page_owner = PAGE_PV;
 }
 
 void pv_page_init(struct vm_page *pg)
@@ -65,7 +31,7 @@ void pv_page_init(struct vm_page *pg)
 
 void pv_pmap_init(struct pmap *pm)
 {
-    list_init(&pmap_part(pm)->entries);
+    list_init(&pmap_part(pm)->chunks);
     pmap_part(pm)->count = 0;
 }
 
@@ -79,7 +45,159 @@ void pv_pmap_destroy(struct pmap *pm)
 {
     KASSERT(pmap_part(pm)->count == 0, "pmap %p has %lu mappings", (void *)pm,
             pmap_part(pm)->count);
-    pool_reclaim(&pv_pool);
+    KASSERT(list_empty(&pmap_part(pm)->chunks), "pmap %p has an empty chunk", (void *)pm);
+}
+
+// ---- chunks; pv_lock and the pmap's lock held ----
+
+// Makes a page an empty chunk of pm.
+static void chunk_add(struct pmap *pm, struct pv_chunk *pc)
+{
+    pc->pmap = pm;
+    for (unsigned w = 0; w < CHUNK_WORDS - 1; w++)
+        pc->free[w] = ~0ul;
+    pc->free[CHUNK_WORDS - 1] = LAST_WORD_FREE;
+    list_push_front(&pmap_part(pm)->chunks, &pc->pmap_link);
+    list_push_back(&pv_lru, &pc->lru_link);
+    stats.pc_chunk_allocs++;
+}
+
+// Takes an empty chunk off its lists; its page is the caller's.
+static void chunk_take(struct pv_chunk *pc)
+{
+    KASSERT(chunk_empty(pc), "chunk %p is in use", (void *)pc);
+    list_remove(&pc->pmap_link);
+    list_remove(&pc->lru_link);
+    stats.pc_chunk_frees++;
+}
+
+// Takes the lowest free entry of pm's first chunk, or NULL if pm has no room.
+static struct pv_entry *entry_get(struct pmap *pm)
+{
+    struct pv_chunk *pc = list_first(&pmap_part(pm)->chunks, struct pv_chunk, pmap_link);
+    size_t i = pc ? bitmap_find_set(pc->free, CHUNK_ENTRIES, 0) : CHUNK_ENTRIES;
+
+    if (i == CHUNK_ENTRIES)
+        return NULL;
+    bitmap_clear(pc->free, i);
+    if (chunk_full(pc)) {
+        list_remove(&pc->pmap_link);
+        list_push_back(&pmap_part(pm)->chunks, &pc->pmap_link);
+    }
+    list_remove(&pc->lru_link);
+    list_push_back(&pv_lru, &pc->lru_link);
+    return &pc->entries[i];
+}
+
+// Takes an entry off its page's list and frees its slot; the chunk stays where it is.
+static void entry_unlink(struct pv_entry *pv, struct vm_page *pg)
+{
+    struct pv_chunk *pc = chunk_of(pv);
+
+    KASSERT(page_part(pg)->count > 0 && pmap_part(pc->pmap)->count > 0, "va %lx: counts %lu %lu",
+            pv->va, page_part(pg)->count, pmap_part(pc->pmap)->count);
+    list_remove(&pv->page_link);
+    page_part(pg)->count--;
+    pmap_part(pc->pmap)->count--;
+    stats.pv_entry_frees++;
+    bitmap_set(pc->free, (size_t)(pv - pc->entries));
+}
+
+// After entries of pc were freed: gives its page back if none is left, else puts it first.
+static void chunk_settle(struct pv_chunk *pc)
+{
+    if (chunk_empty(pc)) {
+        chunk_take(pc);
+        vm_page_free(dmap_to_page(pc));
+    } else {
+        list_remove(&pc->pmap_link);
+        list_push_front(&pmap_part(pc->pmap)->chunks, &pc->pmap_link);
+    }
+}
+
+// ---- reclaim ----
+
+// Destroys the mappings of pc that are not wired: first all PTEs, then one flush, and only then
+// the entries, so that no page is forgotten while a TLB still reaches it. Its pmap's lock held.
+static void chunk_steal(struct pv_chunk *pc)
+{
+    struct vm_page *stolen[CHUNK_ENTRIES];
+
+    for (size_t i = 0; i < CHUNK_ENTRIES; i++) {
+        stolen[i] = NULL;
+        if (bitmap_test(pc->free, i))
+            continue;
+        struct vm_page *pg = pmap_page_at(pc->pmap, pc->entries[i].va);
+        KASSERT(pg, "an entry at %lx, but no mapping", pc->entries[i].va);
+        if (pmap_steal(pc->pmap, pc->entries[i].va, pg) == 0)
+            stolen[i] = pg;
+    }
+    pmap_flush_all(pc->pmap);
+    for (size_t i = 0; i < CHUNK_ENTRIES; i++)
+        if (stolen[i])
+            entry_unlink(&pc->entries[i], stolen[i]);
+}
+
+// Steals from pc for pm. An empty chunk's page is taken and returned; what is left of another one
+// is put first in its pmap, whose room it is. *room: pm itself has room now. pv_lock and pm's lock
+// held.
+static struct pv_chunk *steal_for(struct pmap *pm, struct pv_chunk *pc, bool *room)
+{
+    struct pmap *victim = pc->pmap;
+
+    if (victim != pm && !spin_trylock(&victim->lock))
+        return NULL;
+    chunk_steal(pc);
+    bool empty = chunk_empty(pc);
+    if (empty) {
+        chunk_take(pc);
+    } else if (!chunk_full(pc)) {
+        chunk_settle(pc);
+        *room = victim == pm;
+    }
+    if (victim != pm)
+        spin_unlock(&victim->lock);
+    return empty ? pc : NULL;
+}
+
+// Finds memory where there is none: a chunk's page, or NULL with *room set if pm got room in a
+// chunk of its own, or NULL. It works by chunks because freeing entries here and there need not
+// empty a single page. pv_lock and pm's lock held.
+static struct pv_chunk *reclaim(struct pmap *pm, bool *room)
+{
+    struct pv_chunk *page = NULL;
+
+    *room = false;
+    list_for_each_safe (pc, &pv_lru, struct pv_chunk, lru_link) {
+        page = steal_for(pm, pc, room);
+        if (page || *room)
+            break;
+    }
+    if (page || *room)
+        stats.pv_reclaims++;
+    return page;
+}
+
+// Makes sure that pm has a free entry; ENOMEM. pm's lock held; returns with pv_lock held, too.
+static int make_room(struct pmap *pm)
+{
+    struct pv_chunk *head = list_first(&pmap_part(pm)->chunks, struct pv_chunk, pmap_link);
+    bool room = head && !chunk_full(head);
+    struct vm_page *pg = room ? NULL : vm_page_alloc(PAGE_PV, PA_RESERVE);
+
+    spin_lock(&pv_lock);
+    if (room)
+        return 0;
+    struct pv_chunk *pc;
+    if (pg) {
+        pc = page_to_dmap(pg);
+    } else {
+        stats.pc_chunk_tryfail++;
+        pc = reclaim(pm, &room);
+    }
+    if (pc)
+        chunk_add(pm, pc);
+    return pc || room ? 0 : ENOMEM;
 }
 
 // ---- one mapping ----
@@ -87,37 +205,23 @@ void pv_pmap_destroy(struct pmap *pm)
 int pv_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg)
 {
     KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
-    struct pv_entry *pv = pool_get(&pv_pool, PR_NOWAIT | PR_RESERVE);
-    if (!pv)
-        return ENOMEM;
-    pv->va = va;
-    pv->pmap = pm;
-    spin_lock(&pv_lock);
-    list_push_front(&page_part(pg)->entries, &pv->page_link);
-    page_part(pg)->count++;
-    list_push_back(&pmap_part(pm)->entries, &pv->pmap_link);
-    pmap_part(pm)->count++;
-    entry_allocs++;
+    int err = make_room(pm);
+    if (!err) {
+        struct pv_entry *pv = entry_get(pm);
+        pv->va = va;
+        list_push_front(&page_part(pg)->entries, &pv->page_link);
+        page_part(pg)->count++;
+        pmap_part(pm)->count++;
+        stats.pv_entry_allocs++;
+    }
     spin_unlock(&pv_lock);
-    return 0;
-}
-
-// Takes an entry off its lists; pv_lock and its pmap's lock held.
-static void unlink_entry(struct pv_entry *pv, struct vm_page *pg)
-{
-    KASSERT(page_part(pg)->count > 0 && pmap_part(pv->pmap)->count > 0, "va %lx: counts %lu %lu",
-            pv->va, page_part(pg)->count, pmap_part(pv->pmap)->count);
-    list_remove(&pv->page_link);
-    page_part(pg)->count--;
-    list_remove(&pv->pmap_link);
-    pmap_part(pv->pmap)->count--;
-    entry_frees++;
+    return err;
 }
 
 static struct pv_entry *find_entry(struct pmap *pm, vaddr_t va, struct vm_page *pg)
 {
     list_for_each (pv, &page_part(pg)->entries, struct pv_entry, page_link) {
-        if (pv->pmap == pm && pv->va == va)
+        if (pv->va == va && chunk_of(pv)->pmap == pm)
             return pv;
     }
     return NULL;
@@ -129,9 +233,9 @@ void pv_remove(struct pmap *pm, vaddr_t va, struct vm_page *pg)
     spin_lock(&pv_lock);
     struct pv_entry *pv = find_entry(pm, va, pg);
     KASSERT(pv, "no entry for page %p in pmap %p at %lx", (void *)pg, (void *)pm, va);
-    unlink_entry(pv, pg);
+    entry_unlink(pv, pg);
+    chunk_settle(chunk_of(pv));
     spin_unlock(&pv_lock);
-    pool_put(&pv_pool, pv);
 }
 
 void pv_remove_pmap(struct pmap *pm,
@@ -139,15 +243,20 @@ void pv_remove_pmap(struct pmap *pm,
                     void *arg)
 {
     KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
-    list_for_each_safe (pv, &pmap_part(pm)->entries, struct pv_entry, pmap_link) {
-        struct vm_page *pg = pmap_page_at(pm, pv->va);
-        KASSERT(pg, "an entry at %lx, but no mapping", pv->va);
-        if (!fn(pm, pv->va, pg, arg))
-            continue;
+    list_for_each_safe (pc, &pmap_part(pm)->chunks, struct pv_chunk, pmap_link) {
         spin_lock(&pv_lock);
-        unlink_entry(pv, pg);
+        for (size_t i = 0; i < CHUNK_ENTRIES; i++) {
+            struct pv_entry *pv = &pc->entries[i];
+            if (bitmap_test(pc->free, i))
+                continue;
+            struct vm_page *pg = pmap_page_at(pm, pv->va);
+            KASSERT(pg, "an entry at %lx, but no mapping", pv->va);
+            if (fn(pm, pv->va, pg, arg))
+                entry_unlink(pv, pg);
+        }
+        if (!chunk_full(pc))
+            chunk_settle(pc);
         spin_unlock(&pv_lock);
-        pool_put(&pv_pool, pv);
     }
 }
 
@@ -159,7 +268,7 @@ static bool report(struct vm_page *pg, struct list *link, struct pv_mapping *m)
     if (link == &page_part(pg)->entries)
         return false;
     struct pv_entry *pv = list_entry(link, struct pv_entry, page_link);
-    *m = (struct pv_mapping){.pmap = pv->pmap, .va = pv->va, .cookie = pv};
+    *m = (struct pv_mapping){.pmap = chunk_of(pv)->pmap, .va = pv->va, .cookie = pv};
     return true;
 }
 
@@ -185,90 +294,29 @@ bool pv_is_mapped(const struct vm_page *pg)
 
 void pv_remove_mapping(struct vm_page *pg, const struct pv_mapping *m)
 {
-    struct pv_entry *pv = m->cookie;
+    struct pv_chunk *pc = chunk_of(m->cookie);
 
-    KASSERT(spin_held(&pv_lock) && spin_held(&pv->pmap->lock), "va %lx", pv->va);
-    unlink_entry(pv, pg);
-    pool_put(&pv_pool, pv);
+    KASSERT(spin_held(&pv_lock) && spin_held(&pc->pmap->lock), "va %lx", m->va);
+    entry_unlink(m->cookie, pg);
+    chunk_settle(pc);
 }
 
-// ---- figures and checks ----
+// ---- figures ----
+
+struct pv_stats pv_count_up(void)
+{
+    struct pv_stats st = stats;
+
+    st.pc_chunk_count = st.pc_chunk_allocs - st.pc_chunk_frees;
+    st.pv_entry_count = st.pv_entry_allocs - st.pv_entry_frees;
+    st.pv_entry_spare = CHUNK_ENTRIES * st.pc_chunk_count - st.pv_entry_count;
+    st.pv_bytes = st.pc_chunk_count * PAGE_SIZE;
+    return st;
+}
 
 void pv_get_stats(struct pv_stats *st)
 {
     spin_lock(&pv_lock);
-    *st = (struct pv_stats){
-        .pv_entry_count = entry_allocs - entry_frees,
-        .pv_entry_allocs = entry_allocs,
-        .pv_entry_frees = entry_frees,
-    };
+    *st = pv_count_up();
     spin_unlock(&pv_lock);
-    spin_lock(&pv_pool.lock);
-    st->pv_entry_spare = pv_pool.nitems_free;
-    st->pv_bytes = pv_pool.npages * PAGE_SIZE;
-    spin_unlock(&pv_pool.lock);
-}
-
-#define FAULT(fmt, ...) (faults++, strbuf_printf(out, "pv_check: " fmt "\n", ##__VA_ARGS__))
-
-// An entry against its PTE. The pmap can be had only by try-lock: false if it is busy.
-static bool check_entry(struct vm_page *pg, struct pv_entry *pv, unsigned *nfaults,
-                        struct strbuf *out)
-{
-    unsigned faults = 0;
-
-    if (!spin_trylock(&pv->pmap->lock))
-        return false;
-    struct vm_page *mapped = pmap_page_at(pv->pmap, pv->va);
-    if (mapped != pg)
-        FAULT("page %p has an entry (pmap %p, va %lx), but page %p is mapped there", (void *)pg,
-              (void *)pv->pmap, pv->va, (void *)mapped);
-    list_for_each (other, &page_part(pg)->entries, struct pv_entry, page_link) {
-        if (other != pv && other->pmap == pv->pmap && other->va == pv->va)
-            FAULT("page %p: two entries (pmap %p, va %lx)", (void *)pg, (void *)pv->pmap, pv->va);
-    }
-    spin_unlock(&pv->pmap->lock);
-    *nfaults += faults;
-    return true;
-}
-
-// All entries of one page; false if a pmap was busy: nothing is counted then. pv_lock held.
-static bool check_page(struct vm_page *pg, unsigned *nfaults, struct strbuf *out)
-{
-    unsigned faults = 0;
-    uint64_t n = 0;
-
-    list_for_each (pv, &page_part(pg)->entries, struct pv_entry, page_link) {
-        if (!check_entry(pg, pv, &faults, out))
-            return false;
-        n++;
-    }
-    if (n != page_part(pg)->count)
-        FAULT("page %p has %lu entries, counted %lu", (void *)pg, n, page_part(pg)->count);
-    if (n && pg->owner == PAGE_FREE)
-        FAULT("page %p is free and mapped %lu times", (void *)pg, n);
-    *nfaults += faults;
-    return true;
-}
-
-unsigned pv_check(struct strbuf *out)
-{
-    unsigned faults = 0;
-
-    for (unsigned s = 0; s < vm_page_nsegs; s++) {
-        struct vm_page_seg *seg = &vm_page_segs[s];
-        uint64_t npages = (seg->end_pa - seg->start_pa) >> PAGE_SHIFT;
-        for (struct vm_page *pg = seg->pages; pg < seg->pages + npages;) {
-            if (!pv_is_mapped(pg)) {
-                pg++;
-                continue;
-            }
-            spin_lock(&pv_lock);
-            if (check_page(pg, &faults, out))
-                pg++;
-            spin_unlock(&pv_lock);
-            spin_poll();
-        }
-    }
-    return faults + pool_check(&pv_pool, out);
 }

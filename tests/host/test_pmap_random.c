@@ -5,7 +5,7 @@
 //
 // cflags: -DDMAP_BASE=0x200000000000ul
 // link: kernel/amd64/pmap.c kernel/amd64/pmap_[!t]*.c kernel/amd64/pmap_table.c
-// link: kernel/amd64/pv.c kernel/mem/pool.c kernel/mem/vm_page.c
+// link: kernel/amd64/pv.c kernel/amd64/pv_check.c kernel/lib/bitmap.c kernel/mem/pool.c kernel/mem/vm_page.c
 // link: kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c kernel/mem/page_check.c
 // link: tests/host/lib/ram.c tests/host/lib/mmu.c
 // link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
@@ -60,6 +60,20 @@ static void compare(void)
     }
 }
 
+// After a failed allocation mappings may be gone that were stolen instead; what was noted of their
+// pages stays, and wired ones do.
+static void forget_stolen(void)
+{
+    vm_prot_t prot;
+    paddr_t pa;
+
+    for (unsigned m = 0; m < PMAPS; m++)
+        for (unsigned s = 0; s < SLOTS; s++)
+            if (model[m][s].page >= 0 && !model[m][s].wired &&
+                !pmap_extract(pmaps[m], slot_va(s), &pa, &prot))
+                unmap_slot(m, s);
+}
+
 static void op_enter(struct rng *rng, unsigned m, unsigned s)
 {
     static const vm_prot_t prots[] = {PROT_READ, PROT_RW, PROT_READ | PROT_EXEC, PROT_ALL};
@@ -70,16 +84,21 @@ static void op_enter(struct rng *rng, unsigned m, unsigned s)
 
     if (rng_below(rng, 10) == 0)
         kctx_current()->fail_nth = 1 + rng_below(rng, 5);
+    bool failing = kctx_current()->fail_nth;
     int error = pmap_enter(pmaps[m], slot_va(s), pages[page], prot, flags);
+    failing &= kctx_current()->fail_nth == 0;
     kctx_current()->fail_nth = 0;
     if (error) {
         if (model[m][s].page != page)
             unmap_slot(m, s);
+        forget_stolen();
         return;
     }
     model[m][s] = (struct slot){page, prot, wired};
     if (write)
         modified[page] = referenced[page] = true;
+    if (failing)
+        forget_stolen();
 }
 
 static void op_touch(struct rng *rng, unsigned c, unsigned s)
