@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
-include mk/toolchain.mk
+include mk/toolchain.mk mk/labs.mk
 
 # As many jobs as processors, unless a number is given.
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
@@ -35,7 +35,7 @@ all:
 include $(wildcard kernel/kernel.mk user/user.mk mkfs/mkfs.mk)
 include mk/boot.mk mk/tests.mk mk/image.mk
 
-all: $(if $(wildcard kernel/kernel.mk),$(O)/kernel.elf) image
+all: $(if $(wildcard kernel/kernel.mk),$(KERNEL)) image
 
 help:
 	@cat mk/help.txt

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The kernel: every .c and .S below kernel/ is compiled and linked, so a new file joins by itself.
 #
+# A variant (mk/labs.mk) hides some of them and adds others, from wherever they lie; its own objects
+# and the linked kernel are below $(KERNEL_OUT), all other objects are the plain build's.
+#
 # It is linked twice. The first link gives final addresses; ksyms.py turns its debug information
 # into the table of functions and lines that panics print, which the second link puts behind the
 # other read-only data, where it moves no code.
 
 KERNEL_OBJ := $(O)/kernel
-KERNEL_SRCS := $(filter-out $(if $(UBSAN),,%/ubsan.c),$(wildcard kernel/*/*.c))
+KERNEL_LINK := $(KERNEL_OUT)/kernel
+KERNEL_SRCS := $(filter-out $(OVERLAY_HIDES) $(if $(UBSAN),,%/ubsan.c),$(wildcard kernel/*/*.c))
 KERNEL_ASM := $(wildcard kernel/*/*.S)
 KERNEL_OBJS := $(KERNEL_SRCS:kernel/%.c=$(KERNEL_OBJ)/%.o) \
-	$(KERNEL_ASM:kernel/%.S=$(KERNEL_OBJ)/%.S.o)
+	$(KERNEL_ASM:kernel/%.S=$(KERNEL_OBJ)/%.S.o) \
+	$(foreach pair,$(OVERLAY_OBJECTS) $(OVERLAY_TESTS),$(firstword $(subst =, ,$(pair))))
 
 # No vector registers: the kernel does not save its own. Frame pointers: for backtraces. DWARF 4:
 # all tools read it.
@@ -35,28 +40,42 @@ $(KERNEL_OBJ)/%.S.o: kernel/%.S
 	$(call say,AS,$@)
 	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# $(call kernel-from,object,source,prerequisites,flags): an object whose source lies elsewhere.
+define kernel-from
+$(1): $(2) $(3)
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$@)
+	$$(Q)$$(CC) $(4) $$(KERNEL_CFLAGS) -MMD -MP -c -o $$@ $$<
+endef
+object-of = $(firstword $(subst =, ,$(1)))
+source-of = $(lastword $(subst =, ,$(1)))
+$(foreach pair,$(OVERLAY_OBJECTS),$(eval $(call kernel-from,$(call object-of,$(pair)),\
+	$(call source-of,$(pair)),$(overlay),$(OVERLAY_CFLAGS))))
+$(foreach pair,$(OVERLAY_TESTS),$(eval $(call kernel-from,$(call object-of,$(pair)),\
+	$(call source-of,$(pair)))))
+
 # The list of objects changes when a file comes or goes: that must link anew.
-$(KERNEL_OBJ)/objects: FORCE
+$(KERNEL_LINK)/objects: FORCE
 	@mkdir -p $(@D)
 	@echo '$(KERNEL_OBJS)' | cmp -s - $@ || echo '$(KERNEL_OBJS)' > $@
 
-$(KERNEL_OBJ)/first.elf: $(KERNEL_OBJS) $(KERNEL_OBJ)/objects $(KERNEL_LDSCRIPT)
+$(KERNEL_LINK)/first.elf: $(KERNEL_OBJS) $(KERNEL_LINK)/objects $(KERNEL_LDSCRIPT)
 	$(call say,LD,$@)
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS)
 
-$(KERNEL_OBJ)/ksyms.s: $(KERNEL_OBJ)/first.elf kernel/amd64/ksyms.py kernel/amd64/dwarf_line.py
+$(KERNEL_LINK)/ksyms.s: $(KERNEL_LINK)/first.elf kernel/amd64/ksyms.py kernel/amd64/dwarf_line.py
 	$(call say,SYMS,$@)
 	$(Q)$(PYTHON) kernel/amd64/ksyms.py $< $@
 
-$(KERNEL_OBJ)/ksyms.o: $(KERNEL_OBJ)/ksyms.s
+$(KERNEL_LINK)/ksyms.o: $(KERNEL_LINK)/ksyms.s
 	$(Q)$(CC) -c -o $@ $<
 
-$(O)/kernel.elf: $(KERNEL_OBJ)/first.elf $(KERNEL_OBJ)/ksyms.o
+$(KERNEL): $(KERNEL_LINK)/first.elf $(KERNEL_LINK)/ksyms.o
 	$(call say,LD,$@)
-	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS) $(KERNEL_OBJ)/ksyms.o
+	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS) $(KERNEL_LINK)/ksyms.o
 
 .PHONY: FORCE kernel
 FORCE:
-kernel: $(O)/kernel.elf
+kernel: $(KERNEL)
 
 -include $(KERNEL_OBJS:.o=.d)

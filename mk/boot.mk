@@ -4,7 +4,7 @@
 # make itself ends with 2 for whatever a recipe ends with. A few lines of C that make loads let
 # these recipes take make's place, so that their exit status is what the caller sees. Where make
 # cannot load objects, or in a dry run, the recipe is an ordinary one.
-TAKING_OVER := qemu run gdb check bench
+TAKING_OVER := qemu run gdb check bench grade repro mutants
 ifneq ($(and $(filter load,$(.FEATURES)),$(filter $(TAKING_OVER),$(goals))),)
   BECOME := $(O)/mk/become.so
   loaded := $(shell mkdir -p $(O)/mk && { test $(BECOME) -nt mk/become.c || \
@@ -18,7 +18,7 @@ ifneq ($(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
 endif
 finally = $(if $(loaded),$(become $(1)),$(1))
 
-BOOT := --kernel $(O)/kernel.elf --disk $(O)/disk.img
+BOOT := --kernel $(KERNEL) --disk $(O)/disk.img
 
 qemu: all
 	@$(call finally,$(PYTHON) -m grade.console $(BOOT))

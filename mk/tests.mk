@@ -42,7 +42,8 @@ TEST ?=
 SUITE ?=
 
 check: all $(GUESTS) $(HOST_TESTS)
-	@$(call finally,$(PYTHON) -m tests.run --out $(O) --suite '$(SUITE)' --test '$(TEST)')
+	@$(call finally,$(PYTHON) -m tests.run --out $(O) --kernel $(KERNEL) \
+		--suite '$(SUITE)' --test '$(TEST)')
 
 # The benchmark: a musl program, so that the same binary runs on Linux.
 BENCH := $(if $(MUSLCC),$(O)/tests/bench)

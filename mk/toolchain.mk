@@ -67,9 +67,12 @@ HOSTCC := $(if $(filter gcc,$(found)),gcc,cc)
 MUSLCC := $(filter musl-gcc,$(found))
 O := build/$(TOOLCHAIN)$(if $(filter 1,$(UBSAN)),-ubsan)
 
+# Goals that boot.
+BOOTING := qemu run gdb check bench grade repro mutants
+
 # What a goal needs beyond the compiler.
 goals := $(or $(MAKECMDGOALS),all)
-ifneq ($(filter qemu run gdb check bench,$(goals)),)
+ifneq ($(filter $(BOOTING),$(goals)),)
   missing += $(if $(filter qemu-system-x86_64,$(found)),,qemu-system-x86)
   missing += $(if $(filter python3 dist-python,$(found)),,python3)
 endif
@@ -84,7 +87,7 @@ ifneq ($(filter-out help setup clean,$(goals)),)
 endif
 
 # Values of the machine are looked at before anything is built.
-ifneq ($(filter qemu run gdb check bench,$(goals)),)
+ifneq ($(filter $(BOOTING),$(goals)),)
   ifneq ($(CPUS) $(MEM) $(SEED)$(JITTER)$(LIMIT)$(TCG),1 128M )
     complaint := $(shell CPUS='$(CPUS)' MEM='$(MEM)' SEED='$(SEED)' JITTER='$(JITTER)' \
 	LIMIT='$(LIMIT)' TCG='$(TCG)' $(PYTHON) -m grade.options 2>&1)

@@ -51,6 +51,8 @@ class Config:
     tcg: str = "auto"
     pattern: str = ""
     """The tests asked for; empty for all. Only suites whose jobs hold many tests need look."""
+    variant: Path | None = None
+    """The kernel, if it is not the plain build's."""
     make_words: list[str] = field(default_factory=list)
     """Variables that select this build, for commands that reproduce a failure."""
 
@@ -61,7 +63,7 @@ class Config:
 
     @property
     def kernel(self) -> Path:
-        return self.out / "kernel.elf"
+        return self.variant or self.out / "kernel.elf"
 
     @property
     def disk(self) -> Path:
@@ -101,6 +103,7 @@ class Config:
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment without what an outer make put there, for calling make anew."""
     ours = "CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST APPEND V LLVM UBSAN STRATA_CMD O".split()
+    ours += "LAB IMPL BASE STAGE T GDB".split()
     env = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("MAKE")}
     return {**env, **more}
 

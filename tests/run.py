@@ -22,8 +22,10 @@ from pathlib import Path
 from grade import options
 from tests.job import Config, Job, Result, wanted
 
-SUITES = "harness source layers host kernel programs matrix stress crash variants".split()
+SUITES = "harness source layers host kernel programs matrix stress crash variants labs".split()
 MAX_DETAIL = 12000
+# Variables that select a build.
+VARIANT_WORDS = ["LLVM", "UBSAN", "LAB", "IMPL", "BASE", "STAGE"]
 
 
 class Report:
@@ -127,9 +129,10 @@ def configure(args: argparse.Namespace) -> Config:
     cpus = options.number("CPUS", env("CPUS") or "1", 1, options.MAX_CPUS)
     mem = env("MEM") or "128M"
     options.mem_bytes(mem)
-    words = [f"{name}={value}" for name in ("LLVM", "UBSAN") if (value := env(name))]
+    words = [f"{name}={value}" for name in VARIANT_WORDS if (value := env(name))]
     return Config(
         out=args.out,
+        variant=args.kernel if args.kernel != args.out / "kernel.elf" else None,
         cpus=cpus,
         mem=mem,
         seed=options.optional_number("SEED", env("SEED")) or 1,
@@ -144,6 +147,7 @@ def configure(args: argparse.Namespace) -> Config:
 def main() -> int:
     parser = argparse.ArgumentParser(description="runs Strata's tests")
     parser.add_argument("--out", type=Path, required=True, help="the build directory")
+    parser.add_argument("--kernel", type=Path, help="the kernel, if not the plain build's")
     parser.add_argument("--suite", default="", help="run this suite only")
     parser.add_argument("--test", default="", help="run tests of this name, prefix or glob only")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))

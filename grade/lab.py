@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The labs: what each folder labs/<number>-<name>/ declares in its lab.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_OWNED = 4
+
+
+@dataclass
+class Test:
+    """One graded test, as lab.toml declares it; labs/<n>-<name>/tests/judge.py judges it."""
+
+    name: str
+    points: int
+    title: str
+    kind: str
+    """functional: the starter passes it, too; cost or reliability: only the final form does."""
+    invariant: str = ""
+    """The rule of the handout that the test watches over."""
+    hint: str = ""
+    starter: bool = True
+    """Whether the starter gets the points."""
+
+
+@dataclass
+class Lab:
+    number: int
+    name: str
+    title: str
+    folder: Path
+    owned: list[str]
+    """Paths from the root of the files that a solution consists of."""
+    frozen: list[str]
+    limit: int
+    """Guest instructions that one boot may take."""
+    challenges: dict[str, str]
+    tests: list[Test] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        return sum(test.points for test in self.tests)
+
+    @property
+    def starter_score(self) -> int:
+        return sum(test.points for test in self.tests if test.starter)
+
+    def test(self, name: str) -> Test:
+        for test in self.tests:
+            if test.name == name:
+                return test
+        names = " ".join(test.name for test in self.tests)
+        raise SystemExit(f"strata: T={name}: the tests of lab {self.name} are {names}")
+
+    def mutants(self) -> list[str]:
+        return sorted(path.stem for path in (self.folder / "mutants").glob("*.patch"))
+
+    def starter(self, path: str) -> Path:
+        return self.folder / "starter" / path
+
+
+def read(folder: Path) -> Lab:
+    with open(folder / "lab.toml", "rb") as file:
+        data: dict[str, Any] = tomllib.load(file)
+    lab = Lab(
+        number=data["number"],
+        name=data["name"],
+        title=data["title"],
+        folder=folder,
+        owned=data["owned"],
+        frozen=data["frozen"],
+        limit=data["limit"],
+        challenges=data.get("challenges", {}),
+        tests=[Test(**test) for test in data["test"]],
+    )
+    if folder.name != f"{lab.number}-{lab.name}" or not 1 <= len(lab.owned) <= MAX_OWNED:
+        raise SystemExit(f"strata: {folder}/lab.toml: wrong number, name or count of owned files")
+    return lab
+
+
+def all_labs(root: Path = ROOT) -> list[Lab]:
+    """All labs, by number."""
+    folders = [path.parent for path in (root / "labs").glob("*/lab.toml")]
+    return sorted((read(folder) for folder in folders), key=lambda lab: lab.number)
+
+
+def find(name: str, root: Path = ROOT) -> Lab:
+    """The lab called `name`, or whose number it is."""
+    labs = all_labs(root)
+    for lab in labs:
+        if name in (lab.name, str(lab.number)):
+            return lab
+    names = " ".join(lab.name for lab in labs) or "(none)"
+    if not name:
+        raise SystemExit(f"strata: LAB is missing: LAB=pv; the labs are {names}")
+    raise SystemExit(f"strata: LAB={name}: the labs are {names}")

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The forms that a lab's owned files come in, and where the sources of each form are.
+
+starter and challenges lie below the lab's folder; mine is the work tree's; the reference is the
+file whose git blob id is sealed in the lab's reference.ids, found in the work tree or, once a
+learner has put something else there, in git's store. A mutant is the reference with a
+patch. A value with a slash in it is a folder of somebody's files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+from grade.lab import ROOT, Lab
+
+MUTANT = "mutant-"
+
+
+def blob_id(data: bytes) -> str:
+    """The name by which git knows these bytes."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def sealed_ids(lab: Lab) -> dict[str, str]:
+    """The blob id of the reference's files, by path."""
+    path = lab.folder / "reference.ids"
+    if not path.exists():
+        return {}
+    lines = (line.split() for line in path.read_text(encoding="ascii").splitlines())
+    return {words[1]: words[0] for words in lines if words and not words[0].startswith("#")}
+
+
+def reference_bytes(lab: Lab, path: str) -> bytes:
+    """One file of the reference. SystemExit if this tree does not have it."""
+    wanted = sealed_ids(lab).get(path)
+    mine = ROOT / path
+    if wanted and mine.exists() and blob_id(mine.read_bytes()) == wanted:
+        return mine.read_bytes()
+    if wanted:
+        found = subprocess.run(
+            ["git", "cat-file", "blob", wanted], cwd=ROOT, capture_output=True, check=False
+        )
+        if found.returncode == 0:
+            return found.stdout
+    raise SystemExit(f"strata: the reference of {path} (lab {lab.name}) is not in this tree")
+
+
+def form_names(lab: Lab) -> list[str]:
+    return ["mine", "starter", "reference", *lab.challenges, f"{MUTANT}NAME", "a/folder"]
+
+
+def sources(lab: Lab, form: str, scratch: Path) -> dict[str, Path]:
+    """The source of each owned file in this form; a file that the form does without is left out.
+
+    What is not a file of the tree is written below `scratch`, and only if it changed.
+    """
+    if form == "mine":
+        found = {path: ROOT / path for path in lab.owned}
+    elif form == "starter":
+        found = {path: lab.starter(path) for path in lab.owned}
+    elif form == "reference":
+        found = _reference(lab, scratch / "reference")
+    elif form in lab.challenges:
+        found = {path: lab.folder / "challenges" / form / path for path in lab.owned}
+    elif form.startswith(MUTANT):
+        found = _mutant(lab, form.removeprefix(MUTANT), scratch / form)
+    elif "/" in form:
+        found = _folder(lab, Path(form))
+    else:
+        names = " ".join(form_names(lab))
+        raise SystemExit(f"strata: IMPL={form}: the forms of lab {lab.name} are {names}")
+    found = {path: source for path, source in found.items() if source.exists()}
+    if not found:
+        raise SystemExit(f"strata: IMPL={form}: none of {' '.join(lab.owned)} is there")
+    return found
+
+
+def _reference(lab: Lab, scratch: Path) -> dict[str, Path]:
+    found = {}
+    for path in lab.owned:
+        data = reference_bytes(lab, path)
+        same = (ROOT / path).exists() and (ROOT / path).read_bytes() == data
+        found[path] = ROOT / path if same else write_changed(scratch / path, data)
+    return found
+
+
+def _mutant(lab: Lab, name: str, scratch: Path) -> dict[str, Path]:
+    patch = lab.folder / "mutants" / f"{name}.patch"
+    if not patch.exists():
+        names = " ".join(lab.mutants())
+        raise SystemExit(f"strata: IMPL={MUTANT}{name}: the mutants are {names}")
+    fresh = scratch.with_name(scratch.name + ".new")
+    for path in lab.owned:
+        write_changed(fresh / path, reference_bytes(lab, path))
+    command = ["patch", "-p1", "--batch", "-s", "-d", str(fresh), "-i", str(patch)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"strata: {patch} does not apply to the reference: {done.stdout}")
+    found = {}
+    for path in lab.owned:
+        if (fresh / path).read_bytes() != reference_bytes(lab, path):
+            found[path] = write_changed(scratch / path, (fresh / path).read_bytes())
+    return {**_reference(lab, scratch.with_name("reference")), **found}
+
+
+def _folder(lab: Lab, folder: Path) -> dict[str, Path]:
+    """A folder holds the files by their paths, or side by side."""
+    folder = folder if folder.is_absolute() else ROOT / folder
+    found = {}
+    for path in lab.owned:
+        deep, flat = folder / path, folder / Path(path).name
+        found[path] = deep if deep.exists() else flat
+    return found
+
+
+def write_changed(path: Path, data: bytes) -> Path:
+    """Writes the file unless it holds just that already, so that make sees no change."""
+    if not path.exists() or path.read_bytes() != data:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return path

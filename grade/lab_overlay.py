@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Says how a variant of the kernel differs from the work tree: for mk/labs.mk.
+
+Reads LAB, IMPL, BASE, STAGE and O from the environment; writes <variant>/overlay.mk and prints its
+path. The variant's directory gets the objects of the files that differ, and the linked kernel; all
+other objects are those of the plain build.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from grade import lab as labs
+from grade import lab_forms
+from grade.lab import ROOT, Lab
+
+BASES = ["reference", "starter", "mine"]
+
+
+def forms(lab: str, impl: str, base: str, stage: str) -> tuple[str, dict[str, str]]:
+    """The variant's name, and the form of every lab in it."""
+    known = labs.all_labs()
+    if stage:
+        if lab or impl or base:
+            raise SystemExit("strata: STAGE says every lab's form: no LAB, IMPL or BASE beside it")
+        if not stage.isdecimal() or int(stage) > len(known):
+            most = len(known)
+            raise SystemExit(f"strata: STAGE={stage}: must be a whole number from 0 to {most}")
+        return f"stage{stage}", {
+            each.name: "reference" if each.number <= int(stage) else "starter" for each in known
+        }
+    if base and base not in BASES:
+        raise SystemExit(f"strata: BASE={base}: must be reference, starter or mine")
+    if impl and not lab:
+        raise SystemExit(f"strata: IMPL={impl} needs a lab: LAB=pv")
+    chosen = {each.name: base or "reference" for each in known}
+    if not lab:
+        return f"base-{base}", chosen
+    name = labs.find(lab).name
+    chosen[name] = impl or "mine"
+    suffix = f"+{base}" if base and base != "reference" else ""
+    return f"{name}-{safe_name(impl or 'mine')}{suffix}", chosen
+
+
+def safe_name(form: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", form).strip("_.")
+
+
+def overlay(out: Path, variant: Path, lab: Lab | None, chosen: dict[str, str]) -> str:
+    """The make fragment: files that do not come from the work tree, and the lab's own tests."""
+    pairs, hidden, folders = [], [], []
+    for each in labs.all_labs():
+        found = lab_forms.sources(each, chosen[each.name], out / "labs" / "src" / each.name)
+        for path in each.owned:
+            source = found.get(path)
+            if source == ROOT / path:
+                continue
+            hidden.append(path)
+            if source and path.endswith(".c"):
+                pairs.append(f"{variant}/{path.removesuffix('.c')}.o={short(source)}")
+            if source and path.endswith(".h"):
+                # kernel/amd64/x.h is included as "amd64/x.h"; a flat folder is given that shape.
+                folders.append(short(header_root(source, path, variant)))
+        if any(path in hidden and path.endswith(".h") for path in each.owned):
+            # Who includes the header that differs differs, too.
+            for path in each.owned:
+                if path.endswith(".c") and path not in hidden and found.get(path):
+                    hidden.append(path)
+                    pairs.append(f"{variant}/{path.removesuffix('.c')}.o={path}")
+    tests = sorted((lab.folder / "tests").glob("*.c")) if lab else []
+    tested = [f"{out}/{short(path).removesuffix('.c')}.o={short(path)}" for path in tests]
+    return (
+        f"KERNEL_OUT := {variant}\n"
+        f"OVERLAY_HIDES := {' '.join(hidden)}\n"
+        f"OVERLAY_OBJECTS := {' '.join(pairs)}\n"
+        f"OVERLAY_TESTS := {' '.join(tested)}\n"
+        f"OVERLAY_CFLAGS := {' '.join(f'-I{folder}' for folder in dict.fromkeys(folders))}\n"
+    )
+
+
+def header_root(source: Path, path: str, variant: Path) -> Path:
+    below = path.removeprefix("kernel/")
+    if source.as_posix().endswith("/kernel/" + below):
+        return Path(source.as_posix().removesuffix("/" + below))
+    lab_forms.write_changed(variant / "include" / below, source.read_bytes())
+    return variant / "include"
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def main() -> int:
+    get = lambda name: os.environ.get(name, "").strip()
+    out = Path(get("O"))
+    name, chosen = forms(get("LAB"), get("IMPL"), get("BASE"), get("STAGE"))
+    variant = out / "labs" / name
+    lab = labs.find(get("LAB")) if get("LAB") else None
+    text = overlay(out, variant, lab, chosen)
+    print(lab_forms.write_changed(variant / "overlay.mk", text.encode()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Labs: kernels in which some modules come in another form, and the targets for learners.
+#
+# With LAB, IMPL, BASE or STAGE the kernel is built in $(KERNEL_OUT), from the objects of the plain
+# build and from sources that lie elsewhere. The work tree is only read.
+
+LAB ?=
+IMPL ?=
+BASE ?=
+STAGE ?=
+LABS := $(wildcard labs/*/lab.toml)
+
+KERNEL_OUT := $(O)
+OVERLAY_HIDES :=
+OVERLAY_OBJECTS :=
+OVERLAY_TESTS :=
+OVERLAY_CFLAGS :=
+
+ifneq ($(and $(strip $(LAB)$(IMPL)$(BASE)$(STAGE)),\
+	$(filter all kernel image qemu run gdb check bench,$(goals))),)
+  ifeq ($(LABS),)
+    $(error strata: there are no labs in this tree)
+  endif
+  overlay := $(shell O='$(O)' LAB='$(LAB)' IMPL='$(IMPL)' BASE='$(BASE)' STAGE='$(STAGE)' \
+	$(PYTHON) -m grade.lab_overlay 2>&1)
+  ifneq ($(words $(overlay)),1)
+    $(error $(overlay))
+  endif
+  include $(overlay)
+endif
+KERNEL := $(KERNEL_OUT)/kernel.elf
+
+# These build variants themselves, by calling make.
+T ?=
+GDB ?=
+EXPORTED += LAB IMPL BASE STAGE T GDB
+export LAB IMPL BASE STAGE T GDB
+
+.PHONY: grade repro mutants start lab-status lab-seal diff
+grade:
+	@$(call finally,$(PYTHON) -m grade.lab_grade)
+
+repro:
+	@$(call finally,$(PYTHON) -m grade.lab_repro)
+
+mutants:
+	@$(call finally,$(PYTHON) -m grade.lab_mutants)
+
+start:
+	@$(PYTHON) -m grade.lab_tree start '$(LAB)'
+
+lab-status:
+	@$(PYTHON) -m grade.lab_tree status '$(LAB)'
+
+lab-seal:
+	@$(PYTHON) -m grade.lab_tree seal '$(LAB)'
+
+diff:
+	@$(PYTHON) -m grade.lab_tree diff '$(LAB)'
