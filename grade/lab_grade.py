@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`make grade LAB=pv`: builds a kernel with one form of the lab's files, and tests it.
+
+What every test found is written to results.json in the variant's directory after each test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import ModuleType
+
+from grade import lab as labs
+from grade import lab_overlay, options, qemu
+from grade.lab import ROOT, Lab, Test
+from grade.lab_judge import Boot, Finding, Plan, Run
+from grade.lab_report import Report, TestResult
+from grade.lab_session import LabSession
+from grade.oracle import Oracle
+from grade.session import End
+
+WALL_SECONDS = 240.0
+REAL_SECONDS = 30
+LAB_WORDS = ("LAB", "IMPL", "BASE", "STAGE", "T", "O")
+
+
+def judge_of(lab: Lab) -> ModuleType:
+    """The lab's own judge, tests/judge.py, which may import what lies beside it."""
+    path = lab.folder / "tests" / "judge.py"
+    sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(f"judge_{lab.name}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def make_kernel(lab: Lab, impl: str, base: str, make_words: list[str]) -> tuple[Path, str]:
+    """Builds the variant. Its directory, and make's words if it could not be built."""
+    out = Path(os.environ.get("O") or "build/gcc")
+    name, _ = lab_overlay.forms(lab.name, impl, base, "")
+    ours = [f"LAB={lab.name}", f"IMPL={impl}", *([f"BASE={base}"] if base else [])]
+    env = {k: v for k, v in os.environ.items() if k not in LAB_WORDS and not k.startswith("MAKE")}
+    done = subprocess.run(
+        ["make", "-s", "kernel", "image", *ours, *make_words],
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return out / "labs" / name, done.stdout if done.returncode else ""
+
+
+def boot_limit(lab: Lab, boot: Boot) -> int:
+    """Seconds of the machine's time between two points: under -icount, 10^9 instructions each."""
+    return lab.limit // 10**9 if boot.icount else REAL_SECONDS
+
+
+class Grader:
+    """Runs the tests of one variant."""
+
+    def __init__(self, lab: Lab, variant: Path, seed: int, report: Report) -> None:
+        self.lab = lab
+        self.variant = variant
+        self.out = variant.parent.parent
+        self.seed = seed
+        self.report = report
+        self.judge = judge_of(lab)
+
+    def grade(self, tests: list[Test], workers: int) -> None:
+        waiting: queue.SimpleQueue[Test] = queue.SimpleQueue()
+        for test in tests:
+            waiting.put(test)
+
+        def work() -> None:
+            while True:
+                try:
+                    test = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                self.report.add(self.run_test(test))
+
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def run_test(self, test: Test) -> TestResult:
+        """All boots of a test, until one finds something."""
+        plan: Plan = self.judge.PLANS[test.name]
+        result = TestResult(test)
+        started = time.monotonic()
+        for boot in plan.boots:
+            run = self.run_boot(test, plan, boot)
+            result.notes += run.notes
+            if run.findings:
+                result.fail(run)
+                break
+        result.seconds = time.monotonic() - started
+        return result
+
+    def run_boot(self, test: Test, plan: Plan, boot: Boot) -> Run:
+        run = Run(boot, self.seed + boot.seed_step)
+        machine = qemu.Machine(
+            kernel=self.variant / "kernel.elf",
+            disk=self.out / "disk.img" if boot.command else None,
+            cpus=boot.cpus,
+            mem=boot.mem,
+            seed=run.seed,
+            jitter=boot.jitter,
+            icount=boot.icount,
+            words=[*boot.words, f"judge={boot_limit(self.lab, boot)}"],
+        )
+        if boot.command:
+            machine.words += [qemu.run_word(boot.command), "quiet"]
+        else:
+            machine.words.append(f"test={boot.ktest}")
+
+        def at_point(name: str, oracle: Oracle) -> None:
+            run.states.append(self.judge.look(name, oracle, run))
+
+        session = LabSession(machine, WALL_SECONDS, self.out, at_point, bool(boot.command))
+        try:
+            run.outcome = session.run()
+        except Exception as error:  # the judge tripped over what the guest's memory held
+            run.wrong("the guest's memory", "structures of the kernel", repr(error))
+            return run
+        self.judge_run(plan, run, session.trouble)
+        return run
+
+    def judge_run(self, plan: Plan, run: Run, trouble: str) -> None:
+        """How it ended, which points it reached, and what the test's own judge thinks."""
+        end = run.outcome
+        if trouble:
+            broken = Finding("the guest's memory", "structures of the kernel", trouble)
+            run.findings.insert(0, broken)
+        if end.end is not End.EXIT or (run.boot.command and end.status):
+            run.findings.insert(0, Finding("the end of the run", "power-off", end.describe()))
+        if run.boot.ktest:
+            for words in run.records("test"):
+                if words[1] != "ok":
+                    run.wrong(f"{words[0]} in the guest", "ok", " ".join(words[2:]))
+            if not run.records("test") and end.end is End.EXIT:
+                run.wrong("the end of the test", "a record that it ran", "none")
+        reached = [state.name for state in run.states]
+        if plan.points is not None and reached != plan.points:
+            wanted = " ".join(plan.points) or "none"
+            run.wrong("points reached", wanted, " ".join(reached) or "none")
+        if plan.judge:
+            plan.judge(run)
+
+
+def main() -> int:
+    env = os.environ.get
+    parser = argparse.ArgumentParser(description="grades one form of a lab's files")
+    parser.add_argument("--lab", default=env("LAB") or "")
+    parser.add_argument("--impl", default=env("IMPL") or "mine")
+    parser.add_argument("--base", default=env("BASE") or "")
+    parser.add_argument("--test", default=env("T") or "", help="this test only")
+    parser.add_argument("--seed", default=env("SEED"))
+    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    args = parser.parse_args()
+    lab = labs.find(args.lab)
+    tests = [lab.test(args.test)] if args.test else lab.tests
+    seed = options.optional_number("SEED", args.seed) or 1
+    words = [f"{name}={value}" for name in ("LLVM", "UBSAN", "V") if (value := env(name))]
+    qemu.end_on_signals()
+    variant, trouble = make_kernel(lab, args.impl, args.base, words)
+    report = Report(lab, args.impl, seed, variant / "results.json", sys.stdout)
+    if trouble:
+        report.not_built(trouble)
+        return 1
+    Grader(lab, variant, seed, report).grade(tests, args.workers)
+    report.finish(bool(args.test))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a lab's judge is told, and what it says: the grader's words with labs/*/tests/judge.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from grade.session import End, Outcome
+
+
+@dataclass
+class Finding:
+    """One thing that is wrong."""
+
+    what: str
+    """What was looked at."""
+    expected: str = ""
+    got: str = ""
+    invariant: str = ""
+    """The rule that it breaks, by its name in the handout."""
+    hint: str = ""
+
+
+@dataclass
+class Boot:
+    """One boot of a test: which in-kernel test (or command) on which machine."""
+
+    ktest: str = ""
+    command: str = ""
+    """A shell command instead of an in-kernel test."""
+    cpus: int = 1
+    mem: str = "128M"
+    icount: bool = True
+    jitter: int | None = None
+    seed_step: int = 0
+    """Added to the run's seed: several boots of one test differ in it."""
+    words: tuple[str, ...] = ()
+
+
+@dataclass
+class Run:
+    """What one boot gave."""
+
+    boot: Boot
+    seed: int
+    states: list[Any] = field(default_factory=list)
+    """What the judge saw at each point."""
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """Figures worth saying, right or wrong."""
+    outcome: Outcome = field(default_factory=lambda: Outcome(End.QEMU))
+
+    def records(self, word: str) -> list[list[str]]:
+        """The words of every record that begins with `word`."""
+        lines = (payload.decode(errors="replace").split() for payload in self.outcome.records)
+        return [words[1:] for words in lines if words and words[0] == word]
+
+    def named(self, name: str) -> list[Any]:
+        return [state for state in self.states if state.name == name]
+
+    def wrong(self, what: str, expected: object, got: object, **more: str) -> None:
+        self.findings.append(Finding(what, str(expected), str(got), **more))
+
+    def expect(self, what: str, expected: object, got: object, **more: str) -> bool:
+        if expected != got:
+            self.wrong(what, expected, got, **more)
+        return expected == got
+
+
+@dataclass
+class Plan:
+    """How a test is run and judged."""
+
+    boots: list[Boot]
+    points: list[str] | None = None
+    """The points that every boot must reach, in order; None: the judge looks itself."""
+    judge: Callable[[Run], None] | None = None

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The record of a grading: results.json after every test, and the same as text in the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from grade.lab import Lab, Test
+from grade.lab_judge import Finding, Run
+
+MAX_FINDINGS = 4
+CONSOLE_LINES = 8
+COLOURS = {"ok": "32", "FAIL": "31"}
+BACKTRACE = re.compile(r"^\s+(?:#\d+|0x[0-9a-f]{8,}).*", re.MULTILINE)
+
+
+@dataclass
+class TestResult:
+    test: Test
+    ok: bool = True
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+    repro: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def fail(self, run: Run) -> None:
+        self.ok = False
+        self.findings += run.findings
+        text = run.outcome.console.decode(errors="replace").replace("\r\n", "\n")
+        self.console = text.splitlines()[-40:]
+        self.repro = {"T": self.test.name, "SEED": run.seed - run.boot.seed_step}
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "name": self.test.name,
+            "title": self.test.title,
+            "kind": self.test.kind,
+            "points": self.test.points if self.ok else 0,
+            "max_points": self.test.points,
+            "ok": self.ok,
+            "notes": self.notes,
+            "findings": [vars(finding) for finding in self.findings[:MAX_FINDINGS]],
+            "console": self.console,
+            "repro": self.repro,
+        }
+
+
+class Report:
+    def __init__(self, lab: Lab, impl: str, seed: int, path: Path, screen: TextIO) -> None:
+        self.lab = lab
+        self.impl = impl
+        self.seed = seed
+        self.path = path
+        self.screen = screen
+        self.results: list[TestResult] = []
+        self.build_error = ""
+        self._lock = threading.Lock()
+        self._colour = screen.isatty() and "NO_COLOR" not in os.environ
+        self.write(False)
+
+    @property
+    def score(self) -> int:
+        return sum(result.test.points for result in self.results if result.ok)
+
+    def write(self, complete: bool) -> None:
+        order = [test.name for test in self.lab.tests]
+        done = sorted(self.results, key=lambda result: order.index(result.test.name))
+        data = {
+            "lab": self.lab.name,
+            "impl": self.impl,
+            "seed": self.seed,
+            "score": self.score,
+            "max_score": self.lab.total,
+            "complete": complete,
+            "build_error": self.build_error,
+            "tests": [result.record() for result in done],
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix(".new")
+        temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(self.path)
+
+    def add(self, result: TestResult) -> None:
+        with self._lock:
+            self.results.append(result)
+            self.write(False)
+            self._say(result)
+
+    def _word(self, word: str) -> str:
+        return f"\033[{COLOURS[word]}m{word:4}\033[0m" if self._colour else f"{word:4}"
+
+    def _say(self, result: TestResult) -> None:
+        test = result.test
+        points = f"{test.points if result.ok else 0:2}/{test.points:<2}"
+        word = self._word("ok" if result.ok else "FAIL")
+        lines = [f"{word} {points} {test.name:17} {test.title}"]
+        lines += [f"             {note}" for note in result.notes]
+        for finding in result.findings[:MAX_FINDINGS]:
+            lines += [f"       - {finding.what}"]
+            lines += [f"         expected: {finding.expected}"] if finding.expected else []
+            lines += [f"         got:      {finding.got}"] if finding.got else []
+            lines += [f"         rule:     {finding.invariant}"] if finding.invariant else []
+            lines += [f"         hint:     {finding.hint}"] if finding.hint else []
+        if len(result.findings) > MAX_FINDINGS:
+            lines.append(f"       - and {len(result.findings) - MAX_FINDINGS} more")
+        if not result.ok:
+            lines += [f"       | {line}" for line in self._tail(result)]
+            words = " ".join(f"{name}={value}" for name, value in result.repro.items())
+            impl = "" if self.impl == "mine" else f" IMPL={self.impl}"
+            lines.append(f"       again: make repro LAB={self.lab.name}{impl} {words}")
+        print("\n".join(lines), file=self.screen, flush=True)
+
+    def _tail(self, result: TestResult) -> list[str]:
+        """The console's last lines; from the panic on, if there was one."""
+        for at, line in enumerate(result.console):
+            if line.startswith("panic: "):
+                return result.console[at : at + 2 * CONSOLE_LINES]
+        return [line for line in result.console if not line.startswith("test ")][-CONSOLE_LINES:]
+
+    def not_built(self, text: str) -> None:
+        self.build_error = text
+        self.write(True)
+        print(f"The kernel could not be built:\n{text}", file=self.screen)
+        print(f"lab {self.lab.name}, {self.impl}: 0/{self.lab.total} points", file=self.screen)
+
+    def finish(self, partial: bool) -> None:
+        self.write(not partial)
+        if not partial:
+            print(
+                f"lab {self.lab.name}, {self.impl}: {self.score}/{self.lab.total} points",
+                file=self.screen,
+            )

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Judges lab 1: compares the reverse map's own report with the page tables, at every point.
+
+The page tables, the pages and their owners are read from outside (grade/oracle.py); the report
+is what pv_first, pv_next, pv_count and pv_get_stats said, collected by lab_pv.c in the guest.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
+
+from grade import layout
+from grade.lab_judge import Boot, Plan, Run
+from grade.oracle import PTE, Oracle, OracleError
+
+import model
+import workloads
+
+HEADER = (1 << 64) - 1
+MAX_SAID = 3
+ONE_EACH = "one entry for each managed PTE and none besides"
+COUNTS = "pv_count and pv_is_mapped agree with the page's list"
+FIGURES = "the statistics follow from each other and from the pages held"
+
+Mapping = tuple[int, int, int]
+"""Address of the pmap, virtual address, physical address of the page."""
+
+
+@dataclass
+class State:
+    """The reverse map and what it should say, at one point."""
+
+    name: str
+    owners: Counter[str]
+    ptes: dict[tuple[int, int], int]
+    """(pmap's address, va): the PTE."""
+    entries: Counter[Mapping]
+    pmaps: list[int]
+    """Addresses of the test's pmaps, by number; 0 for none."""
+    pages: list[int]
+    """Physical addresses of the test's pages, by number."""
+    attrs: dict[int, int] = field(default_factory=dict)
+    stats: dict[str, int] = field(default_factory=dict)
+    frames: dict[int, bytes] = field(default_factory=dict)
+
+    def space(self, number: int) -> dict[int, int]:
+        """What pmap `number` maps: va: PTE."""
+        address = self.pmaps[number] if number < len(self.pmaps) else 0
+        return {va: pte for (pmap, va), pte in self.ptes.items() if pmap == address}
+
+    def numbered(self) -> dict[tuple[int, int], int]:
+        """The test's mappings by number: (pmap, va): page."""
+        pmap_number = {address: i for i, address in enumerate(self.pmaps) if address}
+        page_number = {pa: i for i, pa in enumerate(self.pages) if pa >= 0}
+        return {
+            (pmap_number[pmap], va): page_number.get(pte & PTE["PTE_PA"], -1)
+            for (pmap, va), pte in self.ptes.items()
+            if pmap in pmap_number
+        }
+
+
+def look(name: str, oracle: Oracle, run: Run) -> State:
+    """Reads the state of the machine, and judges what must hold at every point."""
+    types = layout.types_of(oracle.out / "labs/1-pv/tests/lab_pv.o")
+    report = types.structs["lab_report"]
+    base = oracle.symbol_pa("lab_report")
+
+    def word(field_name: str) -> int:
+        return oracle.memory.word(base + report.fields[field_name].offset)
+
+    lines = word("nlines")
+    if word("cut") or lines * 24 > report.fields["line"].size:
+        raise OracleError("pv_first and pv_next report more mappings than there can be")
+    data = oracle.memory.read(base + report.fields["line"].offset, lines * 24)
+    entries: Counter[Mapping] = Counter()
+    headers: dict[int, int] = {}
+    listed: Counter[int] = Counter()
+    for page, pmap, va in struct.iter_unpack("<3Q", data):
+        if pmap == HEADER:
+            headers[page] = va
+        else:
+            entries[pmap, va, oracle.page_pa(page)] += 1
+            listed[page] += 1
+    ptes = {(s.address, va): pte for s in oracle.spaces() for va, pte in s.ptes.items()}
+    stats_type = types.structs["pv_stats"]
+    stats_at = base + report.fields["stats"].offset
+    state = State(
+        name,
+        oracle.owners(),
+        ptes,
+        entries,
+        pointers(oracle, "lab_pmap", types, "LAB_MAX_PMAPS", 64),
+        [],
+        stats={
+            stat: oracle.memory.word(stats_at + found.offset)
+            for stat, found in stats_type.fields.items()
+        },
+    )
+    pages = pointers(oracle, "lab_page", types, "LAB_MAX_PAGES", 12288)
+    while pages and not pages[-1]:
+        pages.pop()
+    state.pages = [oracle.page_pa(page) if page else -1 for page in pages]
+    if len(pages) < 1000:
+        state.attrs = {i: oracle.page_field(page, "attrs") for i, page in enumerate(pages) if page}
+        state.frames = {
+            i: oracle.memory.read(pa, 4096) for i, pa in enumerate(state.pages) if pa >= 0
+        }
+    judge_entries(state, run)
+    judge_counts(headers, listed, run)
+    judge_figures(state, run)
+    if word("nfaults"):
+        text = oracle.memory.read(base + report.fields["text"].offset, report.fields["text"].size)
+        first = text.split(b"\0")[0].decode(errors="replace").strip().splitlines()
+        run.wrong(
+            f"the kernel's own checks at point {name}",
+            "no fault",
+            f"{word('nfaults')} faults: " + "; ".join(first[:MAX_SAID]),
+            invariant="page_check, pool_check, pmap_check and pv_check find nothing",
+        )
+    return state
+
+
+def pointers(oracle: Oracle, name: str, _: layout.Types, __: str, count: int) -> list[int]:
+    return list(struct.unpack(f"<{count}Q", oracle.memory.read(oracle.symbol_pa(name), 8 * count)))
+
+
+def describe(mapping: Mapping, state: State) -> str:
+    pmap, va, pa = mapping
+    name = str(state.pmaps.index(pmap)) if pmap in state.pmaps else f"{pmap:#x}"
+    return f"pmap {name} va {va:#x} page {pa:#x}"
+
+
+def judge_entries(state: State, run: Run) -> None:
+    """Invariant 1, both ways: entries against PTEs."""
+    managed = Counter(
+        (pmap, va, pte & PTE["PTE_PA"])
+        for (pmap, va), pte in state.ptes.items()
+        if pte & PTE["PTE_MANAGED"] and pte & PTE["PTE_P"]
+    )
+    if managed == state.entries:
+        return
+    missing, extra = managed - state.entries, state.entries - managed
+    where = f"pv entries against page tables at point {state.name}"
+    if missing:
+        some = "; ".join(describe(m, state) for m in list(missing)[:MAX_SAID])
+        run.wrong(
+            where,
+            f"{managed.total()} entries, one for each managed PTE",
+            f"{missing.total()} PTEs have no entry: {some}",
+            invariant=ONE_EACH,
+            hint="A page whose mapping is not recorded cannot be taken back: look at the ways on "
+            "which an entry is unlinked, and at what a second enter at the same address does.",
+        )
+    if extra:
+        twice = [m for m in extra if m in managed]
+        some = "; ".join(describe(m, state) for m in list(extra)[:MAX_SAID])
+        run.wrong(
+            where,
+            f"{managed.total()} entries, one for each managed PTE",
+            f"{extra.total()} entries too many ({len(twice)} recorded twice): {some}",
+            invariant=ONE_EACH,
+            hint="An entry outlived its mapping, or came twice: see what removal, replacement, "
+            "stealing and exit do with the page's list.",
+        )
+
+
+def judge_counts(headers: dict[int, int], listed: Counter[int], run: Run) -> None:
+    wrong = 0
+    for page in headers.keys() | listed.keys():
+        count, mapped = headers.get(page, 0) >> 1, headers.get(page, 0) & 1
+        if (count, mapped) != (listed[page], int(listed[page] > 0)) and wrong < MAX_SAID:
+            wrong += 1
+            run.wrong(
+                f"struct vm_page {page:#x}",
+                f"pv_count {listed[page]}, pv_is_mapped {listed[page] > 0}",
+                f"pv_count {count}, pv_is_mapped {bool(mapped)}",
+                invariant=COUNTS,
+            )
+
+
+def judge_figures(state: State, run: Run) -> None:
+    """The identities of pv_get_stats."""
+    st, held = state.stats, state.owners["PV"] * 4096
+    total = state.entries.total()
+    where = f"pv_get_stats at point {state.name}: "
+    for what, expected, got in (
+        ("pv_entry_count is the number of mappings", total, st["pv_entry_count"]),
+        (
+            "pv_entry_allocs - pv_entry_frees is the number of mappings",
+            total,
+            st["pv_entry_allocs"] - st["pv_entry_frees"],
+        ),
+        ("pv_bytes is what pages of the reverse map hold", held, st["pv_bytes"]),
+        (
+            "pc_chunk_allocs - pc_chunk_frees is pc_chunk_count",
+            st["pc_chunk_count"],
+            st["pc_chunk_allocs"] - st["pc_chunk_frees"],
+        ),
+    ):
+        run.expect(where + what, expected, got, invariant=FIGURES)
+    if st["pc_chunk_count"] and st["pc_chunk_count"] * 4096 != held:
+        run.wrong(
+            where + "a chunk is a page", held // 4096, st["pc_chunk_count"], invariant=FIGURES
+        )
+
+
+ONE = "lab_pv_"
+WORK = ["before", "mapped", "after"]
+
+
+def several_cpus(name: str) -> list[Boot]:
+    """Four CPUs that take turns by seed, which replays; and two that really run at once."""
+    turns = ("turns",)
+    taking_turns = [Boot(ONE + name, cpus=4, jitter=4, seed_step=i, words=turns) for i in range(2)]
+    return [*taking_turns, Boot(ONE + name, cpus=2, icount=False, seed_step=2)]
+
+
+PLANS: dict[str, Plan] = {
+    "replace": Plan([Boot(ONE + "replace")], ["replaced", "again", "end"], model.judge_replace),
+    "sequence": Plan(
+        [Boot(ONE + "ops", seed_step=i) for i in range(3)],
+        ["start", *["ops"] * 6, "end"],
+        model.judge_ops,
+    ),
+    "wired": Plan(
+        [Boot(ONE + "wired")], ["entered", "removed", "refilled", "end"], model.judge_wired
+    ),
+    "given-back": Plan(
+        [Boot(ONE + "given_back")], ["before", "full", "emptied"], workloads.given_back
+    ),
+    "fail-nth": Plan([Boot(ONE + "fail_nth")], None, workloads.fail_nth),
+    "smp": Plan(
+        several_cpus("smp"),
+        ["worked", "end"],
+    ),
+    "small": Plan([Boot(ONE + "bytes_small")], WORK, workloads.bytes_per_mapping),
+    "large": Plan([Boot(ONE + "bytes_large")], WORK, workloads.bytes_per_mapping),
+    "rounded": Plan([Boot(ONE + "bytes_rounded")], WORK, workloads.bytes_per_mapping),
+    "thousand": Plan([Boot(ONE + "thousand")], WORK, workloads.bytes_per_mapping),
+    "reuse": Plan(
+        [Boot(ONE + "reuse")],
+        ["before", "full", "thinned", "refilled", "after"],
+        workloads.reuse,
+    ),
+    "speed": Plan([Boot(ONE + "speed")], [], workloads.speed),
+    "steal": Plan([Boot(ONE + "steal")], ["exhausted", "stolen", "end"], workloads.steal),
+    "steal-sparse": Plan(
+        [Boot(ONE + "steal_sparse")], ["exhausted", "stolen", "end"], workloads.steal_sparse
+    ),
+    "steal-own": Plan(
+        [Boot(ONE + "steal_own")], ["exhausted", "stolen", "end"], workloads.steal_own
+    ),
+    "nothing-to-steal": Plan(
+        [Boot(ONE + "nothing_to_steal")],
+        ["exhausted", "failed", "end"],
+        workloads.nothing_to_steal,
+    ),
+    "steal-smp": Plan(
+        several_cpus("smp_steal"),
+        ["worked", "end"],
+        workloads.steal_smp,
+    ),
+}

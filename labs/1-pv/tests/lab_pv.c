@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The common part of the lab's in-kernel tests: address spaces, pages, shortage, the report. One
+// thread runs the tests; only lab_run_on_all uses the other CPUs, in an interrupt handler.
+
+#include "lab_pv.h"
+#include "amd64/cpu.h"
+#include "amd64/intr.h"
+#include "amd64/usercopy.h"
+#include "dev/judge.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "main/cmdline.h"
+#include "mem/pool.h"
+#include "sync/irq.h"
+
+struct lab_report lab_report;
+struct pmap *lab_pmap[LAB_MAX_PMAPS];
+struct vm_page *lab_page[LAB_MAX_PAGES];
+
+static unsigned npages;
+static struct list hoard = LIST_INIT(hoard); // pages that lab_exhaust took
+
+// ---- setting up ----
+
+struct rng lab_rng(uint64_t part)
+{
+    struct rng r = {cmdline_number("seed", 1) + (part << 32)};
+    return r;
+}
+
+uint64_t lab_word(unsigned page)
+{
+    struct rng r = lab_rng(1000 + page);
+    return rng_next(&r);
+}
+
+void lab_make_pmaps(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        lab_pmap[i] = pmap_create();
+        KASSERT(lab_pmap[i], "no memory for pmap %u", i);
+    }
+}
+
+void lab_make_pages(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct vm_page *pg = vm_page_alloc(PAGE_KMEM, 0);
+        KASSERT(pg, "no memory for page %u", i);
+        uint64_t *word = page_to_dmap(pg), value = lab_word(i);
+        for (unsigned w = 0; w < PAGE_SIZE / sizeof(*word); w++)
+            word[w] = value;
+        lab_page[i] = pg;
+    }
+    npages = n;
+}
+
+void lab_destroy_pmaps(void)
+{
+    for (unsigned i = 0; i < LAB_MAX_PMAPS; i++) {
+        if (lab_pmap[i])
+            pmap_destroy(lab_pmap[i]);
+        lab_pmap[i] = NULL;
+    }
+}
+
+void lab_free_pages(void)
+{
+    for (unsigned i = 0; i < npages; i++) {
+        vm_page_free(lab_page[i]);
+        lab_page[i] = NULL;
+    }
+    npages = 0;
+}
+
+void lab_enter(unsigned pmap, vaddr_t va, unsigned page, vm_prot_t prot, unsigned flags)
+{
+    int error = pmap_enter(lab_pmap[pmap], va, lab_page[page], prot, flags);
+    KASSERT(error == 0, "pmap %u va %lx page %u: error %d", pmap, va, page, error);
+}
+
+int lab_page_number(const struct vm_page *pg)
+{
+    for (unsigned i = 0; i < npages; i++)
+        if (lab_page[i] == pg)
+            return (int)i;
+    return -1;
+}
+
+// ---- the report ----
+
+static void add_line(uint64_t page, uint64_t pmap, uint64_t va)
+{
+    if (lab_report.nlines == LAB_MAX_LINES)
+        lab_report.cut = 1;
+    else
+        lab_report.line[lab_report.nlines++] = (struct lab_line){page, pmap, va};
+}
+
+// pv_lock held.
+static void report_page(struct vm_page *pg)
+{
+    struct pv_mapping m;
+    bool mapped = pv_is_mapped(pg);
+    unsigned count = pv_count(pg);
+    bool more = pv_first(pg, &m);
+    if (count || mapped || more)
+        add_line((uint64_t)pg, LAB_HEADER, count * 2ul + mapped);
+    for (; more && !lab_report.cut; more = pv_next(pg, &m))
+        add_line((uint64_t)pg, (uint64_t)m.pmap, m.va);
+}
+
+static bool quick_report;
+
+void judge_report(void)
+{
+    struct strbuf out;
+
+    lab_report.nlines = lab_report.cut = lab_report.nfaults = 0;
+    strbuf_init(&out, lab_report.text, sizeof(lab_report.text));
+    for (unsigned s = 0; s < vm_page_nsegs; s++) {
+        struct vm_page_seg *seg = &vm_page_segs[s];
+        uint64_t n = (seg->end_pa - seg->start_pa) >> PAGE_SHIFT;
+        spin_lock(&pv_lock);
+        for (uint64_t i = 0; i < n; i++)
+            report_page(&seg->pages[i]);
+        spin_unlock(&pv_lock);
+    }
+    if (!quick_report)
+        lab_report.nfaults =
+            page_check(&out) + pool_check(NULL, &out) + pmap_check(&out) + pv_check(&out);
+    pv_get_stats(&lab_report.stats);
+}
+
+void lab_point(const char *name, bool quick)
+{
+    quick_report = quick;
+    judge_point("%s", name);
+    quick_report = false;
+}
+
+// ---- shortage ----
+
+void lab_exhaust(void)
+{
+    struct vm_page *pg;
+
+    while ((pg = vm_page_alloc(PAGE_KMEM, PA_RESERVE)))
+        list_push_back(&hoard, &pg->queue);
+}
+
+void lab_relent(void)
+{
+    struct vm_page *pg;
+
+    while ((pg = list_pop(&hoard, struct vm_page, queue)))
+        vm_page_free(pg);
+}
+
+// ---- as a program would ----
+
+bool lab_peek(vaddr_t va, uint64_t *word)
+{
+    return copyin_nofault(word, va, sizeof(*word), NULL) == 0;
+}
+
+bool lab_poke(vaddr_t va, uint64_t word)
+{
+    return copyout_nofault(va, &word, sizeof(word), NULL) == 0;
+}
+
+static void (*smp_body)(unsigned cpu);
+static unsigned smp_running; // CPUs that have not finished; atomic
+
+static void smp_part(void)
+{
+    smp_body(this_cpu()->id);
+    __atomic_fetch_sub(&smp_running, 1, __ATOMIC_SEQ_CST);
+}
+
+void lab_run_on_all(void (*body)(unsigned cpu))
+{
+    irq_push();
+    unsigned self = this_cpu()->id;
+    smp_body = body;
+    ipi_register(IPI_TEST, smp_part);
+    __atomic_store_n(&smp_running, ncpus, __ATOMIC_SEQ_CST);
+    for (unsigned cpu = 0; cpu < ncpus; cpu++)
+        if (cpu != self)
+            ipi_send(cpu, IPI_TEST);
+    smp_part();
+    while (__atomic_load_n(&smp_running, __ATOMIC_SEQ_CST)) {
+        cpu_relax();
+        spin_poll();
+    }
+    irq_pop();
+}

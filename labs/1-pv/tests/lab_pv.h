@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What the lab's in-kernel tests share: address spaces and pages under fixed numbers, which the
+// judge on the host finds by these arrays' names, and the report on the reverse map that it
+// compares with the page tables. The tests use the frozen interface alone.
+#pragma once
+
+#include "amd64/pmap.h"
+#include "amd64/pv.h"
+#include "lib/rng.h"
+
+#define LAB_VA        0x40000000ul
+#define LAB_MAX_PMAPS 64
+#define LAB_MAX_PAGES 12288
+#define LAB_MAX_LINES 65536
+#define LAB_HEADER    (~0ul) // in lab_line.pmap: a page's own line
+
+// One line of the report: a mapping, as pv_first and pv_next gave it; or, before the mappings of a
+// page, what pv_count and pv_is_mapped say.
+struct lab_line {
+    uint64_t page; // address of the struct vm_page
+    uint64_t pmap; // address of the struct pmap, or LAB_HEADER
+    uint64_t va;   // or pv_count * 2 + pv_is_mapped
+};
+
+struct lab_report {
+    uint64_t nlines;
+    uint64_t cut;     // 1: there were more lines
+    uint64_t nfaults; // of page_check, pmap_check and pv_check
+    struct pv_stats stats;
+    char text[2048]; // what the checks said
+    struct lab_line line[LAB_MAX_LINES];
+};
+
+extern struct lab_report lab_report;
+extern struct pmap *lab_pmap[LAB_MAX_PMAPS];
+extern struct vm_page *lab_page[LAB_MAX_PAGES];
+
+// ---- setting up ----
+
+// n new address spaces, and n pages that each hold lab_word of their number throughout.
+void lab_make_pmaps(unsigned n);
+void lab_make_pages(unsigned n);
+void lab_destroy_pmaps(void); // those that are left
+void lab_free_pages(void);
+uint64_t lab_word(unsigned page); // from the seed of this boot
+
+// The generator of this boot's challenge; `part' tells several apart.
+struct rng lab_rng(uint64_t part);
+
+// Maps or panics.
+void lab_enter(unsigned pmap, vaddr_t va, unsigned page, vm_prot_t prot, unsigned flags);
+
+// The page number of a struct vm_page, or -1.
+int lab_page_number(const struct vm_page *pg);
+
+// ---- speaking to the judge ----
+
+// Writes the report and stops at a point of this name; the checks run too unless `quick'.
+void lab_point(const char *name, bool quick);
+
+// ---- shortage ----
+
+void lab_exhaust(void); // takes every free page
+void lab_relent(void);  // gives them back
+
+// ---- as a program would, in the loaded pmap, interrupts off ----
+
+bool lab_peek(vaddr_t va, uint64_t *word);
+bool lab_poke(vaddr_t va, uint64_t word);
+
+// Runs body on every CPU at once, interrupts off; loops in it call spin_poll.
+void lab_run_on_all(void (*body)(unsigned cpu));

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Plays on a model what t_ops.c does in the guest, draw by draw, and compares the mappings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grade.lab_judge import Run
+from grade.oracle import PTE
+
+if TYPE_CHECKING:
+    from judge import State
+
+MASK = (1 << 64) - 1
+PAGE = 4096
+VA = 0x40000000
+PMAPS, PAGES, SLOTS, POINTS, ROUND = 4, 48, 1024, 6, 500
+RIGHT_MAPPINGS = "what was entered last is mapped, and what was removed is not"
+
+
+class Rng:
+    """SplitMix64, as kernel/lib/rng.h has it."""
+
+    def __init__(self, seed: int, part: int) -> None:
+        self.state = (seed + (part << 32)) & MASK
+
+    def next(self) -> int:
+        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
+        z = self.state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+        return z ^ (z >> 31)
+
+    def below(self, bound: int) -> int:
+        return self.next() % bound
+
+
+@dataclass
+class Mapping:
+    page: int
+    writable: bool
+    wired: bool = False
+
+
+Space = dict[int, Mapping]
+Mappings = dict[tuple[int, int], tuple[int, bool, bool]]
+"""(pmap, va): page, writable, wired."""
+
+
+def slot_va(slot: int) -> int:
+    table = slot // 256
+    return VA + (table << 21 if table < 3 else 1 << 40) + slot % 256 * PAGE
+
+
+class Ops:
+    """The model of lab_pv_ops: spaces of mappings by slot."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = Rng(seed, 0)
+        self.spaces: list[Space] = [{} for _ in range(PMAPS)]
+
+    def step(self) -> None:
+        below = self.rng.below
+        what = below(100)
+        if what < 60:
+            pmap, page, slot, kind = below(PMAPS), below(PAGES), below(SLOTS), below(16)
+            self.spaces[pmap][slot] = Mapping(page, bool(kind & 1), kind == 15)
+        elif what < 68:
+            pmap, slot, writable = below(PMAPS), below(SLOTS), below(2)
+            if old := self.spaces[pmap].get(slot):
+                self.spaces[pmap][slot] = Mapping(old.page, bool(writable))
+        elif what < 92:
+            self._range(what < 88)
+        elif what < 97:
+            self._page(below(PAGES), what < 95)
+        elif what < 99:
+            self._copy(below(PMAPS), below(PMAPS), below(SLOTS))
+        else:
+            pmap = below(PMAPS)
+            self.spaces[pmap] = {s: m for s, m in self.spaces[pmap].items() if m.wired}
+
+    def _range(self, remove: bool) -> None:
+        space = self.spaces[self.rng.below(PMAPS)]
+        first = self.rng.below(SLOTS)
+        for slot in range(first, first + 1 + self.rng.below(24 if remove else 64)):
+            if remove:
+                space.pop(slot, None)
+            elif slot in space:
+                space[slot].writable = False
+
+    def _page(self, page: int, remove: bool) -> None:
+        for space in self.spaces:
+            for slot in [s for s, m in space.items() if m.page == page]:
+                if remove:
+                    del space[slot]
+                else:
+                    space[slot].writable = False
+
+    def _copy(self, source: int, target: int, first: int) -> None:
+        if source == target:
+            return
+        for slot in range(first, first + 200):
+            if old := self.spaces[source].get(slot):
+                self.spaces[target][slot] = Mapping(old.page, False)
+
+    def mappings(self) -> Mappings:
+        return {
+            (pmap, slot_va(slot)): (m.page, m.writable, m.wired)
+            for pmap, space in enumerate(self.spaces)
+            for slot, m in space.items()
+        }
+
+
+def seen(state: State) -> Mappings:
+    """The test's mappings as the page tables have them: page, writable, wired."""
+    numbers = {address: i for i, address in enumerate(state.pmaps) if address}
+    pages = state.numbered()
+    return {
+        (numbers[pmap], va): (
+            pages[numbers[pmap], va],
+            bool(pte & PTE["PTE_W"]),
+            bool(pte & PTE["PTE_WIRED"]),
+        )
+        for (pmap, va), pte in state.ptes.items()
+        if pmap in numbers
+    }
+
+
+def compare(run: Run, state: State, expected: Mappings) -> None:
+    got = seen(state)
+    if got == expected:
+        return
+    for key in sorted(expected.keys() | got.keys()):
+        if expected.get(key) != got.get(key):
+            pmap, va = key
+            run.wrong(
+                f"pmap {pmap} at {va:#x}, point {state.name}",
+                words(expected.get(key)),
+                words(got.get(key)),
+                invariant=RIGHT_MAPPINGS,
+            )
+            return
+
+
+def words(mapping: tuple[int, bool, bool] | None) -> str:
+    if mapping is None:
+        return "no mapping"
+    page, writable, wired = mapping
+    return f"page {page}{' writable' if writable else ' read-only'}{' wired' if wired else ''}"
+
+
+def judge_ops(run: Run) -> None:
+    ops = Ops(run.seed)
+    for state in run.named("ops"):
+        for _ in range(ROUND):
+            ops.step()
+        compare(run, state, ops.mappings())
+    for state in run.named("end"):
+        run.expect("mappings after the pmaps are gone", {}, seen(state))
+
+
+def judge_replace(run: Run) -> None:
+    rng = Rng(run.seed, 0)
+    expected = {}
+    for _ in range(400):
+        slot = rng.below(8)
+        expected[0, VA + slot * PAGE] = (rng.below(64), True, False)
+    for state in run.named("replaced"):
+        compare(run, state, expected)
+    expected.update({(1, VA + i * PAGE): (i, False, False) for i in range(4)})
+    for state in run.named("again"):
+        compare(run, state, expected)
+
+
+def judge_wired(run: Run) -> None:
+    everything = {
+        (pmap, VA + i * PAGE): (i, True, i % 100 == pmap and pmap < 2)
+        for pmap in range(3)
+        for i in range(400)
+    }
+    kept = {key: mapping for key, mapping in everything.items() if mapping[2]}
+    refilled = dict(kept)
+    refilled.update({(0, VA + (1 << 21) + i * PAGE): (i, True, False) for i in range(300)})
+    for name, expected in (("entered", everything), ("removed", kept), ("refilled", refilled)):
+        for state in run.named(name):
+            compare(run, state, expected)

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What mappings cost, in pages and in instructions. judge.py counts the pages from outside and
+// knows what each workload must take. One CPU; under -icount a tick is an instruction.
+
+#include "amd64/cpu.h"
+#include "dev/record.h"
+#include "lab_pv.h"
+#include "lib/ktest.h"
+
+// Maps n pages in a row, from page `first' on.
+static void map_row(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        lab_enter(pmap, va + i * PAGE_SIZE, first + i, PROT_RW, 0);
+}
+
+static void workload(unsigned npmaps, unsigned npages)
+{
+    lab_make_pages(npages);
+    lab_make_pmaps(npmaps);
+    lab_point("before", true);
+    for (unsigned pmap = 0; pmap < npmaps; pmap++)
+        map_row(pmap, LAB_VA, 0, npages);
+    lab_point("mapped", true);
+    lab_destroy_pmaps();
+    lab_point("after", true);
+    lab_free_pages();
+}
+
+// 64 chunks' worth in each of four processes: nothing is lost to rounding.
+KTEST(lab_pv_bytes_large)
+{
+    workload(4, 10752);
+}
+
+KTEST(lab_pv_bytes_rounded)
+{
+    workload(10, 4096);
+}
+
+KTEST(lab_pv_bytes_small)
+{
+    workload(16, 20);
+}
+
+KTEST(lab_pv_thousand)
+{
+    workload(1, 1000);
+}
+
+// Half of the mappings go, here and there, and as many others come: their room is used again.
+KTEST(lab_pv_reuse)
+{
+    enum { N = 1680, SPARE = 1680 };
+    struct rng r = lab_rng(0);
+    unsigned removed = 0;
+
+    lab_make_pages(N);
+    lab_make_pmaps(1);
+    lab_point("before", true);
+    map_row(0, LAB_VA, 0, N);
+    lab_point("full", true);
+    for (unsigned i = 0; i < N; i++) {
+        if (rng_below(&r, 2)) {
+            pmap_remove(lab_pmap[0], LAB_VA + i * PAGE_SIZE, LAB_VA + (i + 1) * PAGE_SIZE);
+            removed++;
+        }
+    }
+    lab_point("thinned", true);
+    map_row(0, LAB_VA + SPARE * PAGE_SIZE, 0, removed);
+    lab_point("refilled", true);
+    lab_destroy_pmaps();
+    lab_point("after", true);
+    lab_free_pages();
+}
+
+// One process after the other is filled and emptied in its own order: what is wholly free goes
+// back.
+KTEST(lab_pv_given_back)
+{
+    enum { N = 840 };
+
+    lab_make_pages(N);
+    lab_make_pmaps(4);
+    lab_point("before", true);
+    for (unsigned pmap = 0; pmap < 4; pmap++)
+        map_row(pmap, LAB_VA, 0, N);
+    lab_point("full", true);
+    pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + N * PAGE_SIZE);
+    for (unsigned i = N; i-- > 0;)
+        pmap_remove(lab_pmap[1], LAB_VA + i * PAGE_SIZE, LAB_VA + (i + 1) * PAGE_SIZE);
+    for (unsigned i = 0; i < N; i++) // 37 and 840 have no common divisor
+        pmap_remove(lab_pmap[2], LAB_VA + i * 37 % N * PAGE_SIZE,
+                    LAB_VA + (i * 37 % N + 1) * PAGE_SIZE);
+    pmap_remove_all_user(lab_pmap[3]);
+    lab_point("emptied", true);
+    lab_destroy_pmaps();
+    lab_free_pages();
+}
+
+// Ticks of n entries and of their removal in the opposite order.
+static void measure(const char *name, unsigned pmap, vaddr_t va, unsigned n)
+{
+    uint64_t t0 = rdtsc();
+    map_row(pmap, va, 0, n);
+    uint64_t t1 = rdtsc();
+    for (unsigned i = n; i-- > 0;)
+        pmap_remove(lab_pmap[pmap], va + i * PAGE_SIZE, va + (i + 1) * PAGE_SIZE);
+    uint64_t t2 = rdtsc();
+    record_printf("ticks %s %lu %lu", name, (t1 - t0) / n, (t2 - t1) / n);
+}
+
+// The same work in a small process and in one with many mappings, most of its chunks full.
+KTEST(lab_pv_speed)
+{
+    enum { N = 500, MANY = 24000 };
+
+    lab_make_pages(1000);
+    lab_make_pmaps(2);
+    lab_enter(0, LAB_VA + (3ul << 20), 999, PROT_RW, 0); // the tables are there
+    lab_enter(1, LAB_VA + (3ul << 20), 999, PROT_RW, 0);
+    measure("small", 0, LAB_VA, N);
+    for (unsigned i = 0; i < MANY; i++)
+        lab_enter(1, LAB_VA + (1ul << 30) + i * PAGE_SIZE, N + i % 400, PROT_RW, 0);
+    measure("large", 1, LAB_VA, N);
+    uint64_t t0 = rdtsc();
+    pmap_remove_all_user(lab_pmap[1]);
+    record_printf("ticks exit %lu 0", (rdtsc() - t0) / (MANY + 1));
+    lab_destroy_pmaps();
+    lab_free_pages();
+}

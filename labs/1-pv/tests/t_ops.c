@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The reverse map under seeded sequences of operations. judge.py plays the same sequence on a model
+// and compares at each point, so the draws here and there must stay in step. One CPU.
+
+#include "lab_pv.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+
+#define OPS_PMAPS  4
+#define OPS_PAGES  48
+#define OPS_SLOTS  1024
+#define OPS_POINTS 6
+#define OPS_ROUND  500
+
+// Slots lie in four page-table pages, the last of them far from the others.
+static vaddr_t slot_va(uint64_t slot)
+{
+    uint64_t table = slot / 256;
+    return LAB_VA + (table < 3 ? table << 21 : 1ul << 40) + slot % 256 * PAGE_SIZE;
+}
+
+static void op_enter(struct rng *r)
+{
+    unsigned pmap = (unsigned)rng_below(r, OPS_PMAPS), page = (unsigned)rng_below(r, OPS_PAGES);
+    vaddr_t va = slot_va(rng_below(r, OPS_SLOTS));
+    uint64_t kind = rng_below(r, 16);
+
+    lab_enter(pmap, va, page, kind & 1 ? PROT_RW : PROT_READ, kind == 15 ? PMAP_WIRED : 0);
+}
+
+// The page that is there already, or nothing.
+static void op_enter_again(struct rng *r)
+{
+    unsigned pmap = (unsigned)rng_below(r, OPS_PMAPS);
+    vaddr_t va = slot_va(rng_below(r, OPS_SLOTS));
+    uint64_t writable = rng_below(r, 2);
+
+    spin_lock(&lab_pmap[pmap]->lock);
+    struct vm_page *pg = pmap_page_at(lab_pmap[pmap], va);
+    spin_unlock(&lab_pmap[pmap]->lock);
+    if (pg)
+        KTEST_CHECK(pmap_enter(lab_pmap[pmap], va, pg, writable ? PROT_RW : PROT_READ, 0) == 0,
+                    "entering again at %lx", va);
+}
+
+static void op_range(struct rng *r, bool remove)
+{
+    struct pmap *pm = lab_pmap[rng_below(r, OPS_PMAPS)];
+    uint64_t slot = rng_below(r, OPS_SLOTS), n = 1 + rng_below(r, remove ? 24 : 64);
+
+    for (; n > 0 && slot < OPS_SLOTS; n--, slot++) {
+        if (remove)
+            pmap_remove(pm, slot_va(slot), slot_va(slot) + PAGE_SIZE);
+        else
+            pmap_protect(pm, slot_va(slot), slot_va(slot) + PAGE_SIZE, PROT_READ);
+    }
+}
+
+// As fork does for what it does not copy lazily: every mapping of one is entered in the other.
+static void op_copy(struct rng *r)
+{
+    unsigned from = (unsigned)rng_below(r, OPS_PMAPS), to = (unsigned)rng_below(r, OPS_PMAPS);
+    uint64_t first = rng_below(r, OPS_SLOTS);
+
+    for (uint64_t slot = first; slot < OPS_SLOTS && slot < first + 200; slot++) {
+        spin_lock(&lab_pmap[from]->lock);
+        struct vm_page *pg = pmap_page_at(lab_pmap[from], slot_va(slot));
+        spin_unlock(&lab_pmap[from]->lock);
+        if (pg && from != to)
+            KTEST_CHECK(pmap_enter(lab_pmap[to], slot_va(slot), pg, PROT_READ, 0) == 0,
+                        "copying at %lx", slot_va(slot));
+    }
+}
+
+static void one_op(struct rng *r)
+{
+    uint64_t what = rng_below(r, 100);
+
+    if (what < 60)
+        op_enter(r);
+    else if (what < 68)
+        op_enter_again(r);
+    else if (what < 88)
+        op_range(r, true);
+    else if (what < 92)
+        op_range(r, false);
+    else if (what < 95)
+        pmap_page_protect(lab_page[rng_below(r, OPS_PAGES)], PROT_NONE);
+    else if (what < 97)
+        pmap_page_protect(lab_page[rng_below(r, OPS_PAGES)], PROT_READ);
+    else if (what < 99)
+        op_copy(r);
+    else
+        pmap_remove_all_user(lab_pmap[rng_below(r, OPS_PMAPS)]);
+}
+
+KTEST(lab_pv_ops)
+{
+    struct rng r = lab_rng(0);
+
+    lab_make_pmaps(OPS_PMAPS);
+    lab_make_pages(OPS_PAGES);
+    lab_point("start", false);
+    for (unsigned i = 0; i < OPS_POINTS; i++) {
+        for (unsigned n = 0; n < OPS_ROUND; n++)
+            one_op(&r);
+        lab_point("ops", false);
+    }
+    lab_destroy_pmaps();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// One address, many pages in turn; the same page again and again.
+KTEST(lab_pv_replace)
+{
+    struct rng r = lab_rng(0);
+
+    lab_make_pmaps(2);
+    lab_make_pages(64);
+    for (unsigned i = 0; i < 400; i++) {
+        vaddr_t va = LAB_VA + rng_below(&r, 8) * PAGE_SIZE;
+        lab_enter(0, va, (unsigned)rng_below(&r, 64), PROT_RW, 0);
+    }
+    lab_point("replaced", false);
+    for (unsigned i = 0; i < 1000; i++)
+        lab_enter(1, LAB_VA + i % 4 * PAGE_SIZE, i % 4, i & 8 ? PROT_RW : PROT_READ, 0);
+    lab_point("again", false);
+    lab_destroy_pmaps();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// Wired mappings outlive pmap_remove_all_user, and nothing else does.
+KTEST(lab_pv_wired)
+{
+    lab_make_pmaps(3);
+    lab_make_pages(400);
+    for (unsigned pmap = 0; pmap < 3; pmap++)
+        for (unsigned i = 0; i < 400; i++)
+            lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW,
+                      i % 100 == pmap && pmap < 2 ? PMAP_WIRED : 0);
+    lab_point("entered", false);
+    for (unsigned pmap = 0; pmap < 3; pmap++)
+        pmap_remove_all_user(lab_pmap[pmap]);
+    lab_point("removed", false);
+    for (unsigned i = 0; i < 300; i++)
+        lab_enter(0, LAB_VA + (1ul << 21) + i * PAGE_SIZE, i, PROT_RW, 0);
+    lab_point("refilled", false);
+    lab_destroy_pmaps();
+    lab_point("end", false);
+    lab_free_pages();
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The reverse map when there is no memory: entering goes on, at the cost of mappings that come back
+// by a fault. One CPU; t_smp.c has the same on several.
+
+#include "dev/record.h"
+#include "lab_pv.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "sync/irq.h"
+#include "sync/kctx.h"
+
+#define ROW 336u // mappings of a victim
+
+// The tables for LAB_VA's first 8 MiB, so that nothing but the reverse map needs memory later.
+static void make_tables(unsigned pmap, unsigned page)
+{
+    for (unsigned table = 0; table < 4; table++)
+        lab_enter(pmap, LAB_VA + table * (2ul << 20) + (511ul << PAGE_SHIFT), page, PROT_READ,
+                  PMAP_WIRED);
+}
+
+// Fills a row and uses it as a program would: every third page is written, every third only read.
+static void use_row(unsigned pmap)
+{
+    uint64_t word;
+
+    pmap_activate(lab_pmap[pmap]);
+    for (unsigned i = 0; i < ROW; i++) {
+        lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, i % 56 == 5 ? PMAP_WIRED : 0);
+        if (i % 3 == 0)
+            KTEST_CHECK(lab_poke(LAB_VA + i * PAGE_SIZE + 8, lab_word(i)), "write to page %u", i);
+        else if (i % 3 == 1)
+            KTEST_CHECK(lab_peek(LAB_VA + i * PAGE_SIZE, &word), "read of page %u", i);
+    }
+}
+
+// What is mapped reads right; what is not, faults: nothing stale is left in the TLB.
+static unsigned look_at_row(unsigned pmap)
+{
+    unsigned present = 0;
+    uint64_t word;
+
+    for (unsigned i = 0; i < ROW; i++) {
+        paddr_t pa;
+        vm_prot_t prot;
+        bool there = pmap_extract(lab_pmap[pmap], LAB_VA + i * PAGE_SIZE, &pa, &prot);
+        bool read = lab_peek(LAB_VA + i * PAGE_SIZE, &word);
+        KTEST_CHECK(read == there, "TLB: page %u of pmap %u is %s but can%s be read", i, pmap,
+                    there ? "mapped" : "not mapped", read ? "" : "not");
+        KTEST_CHECK(!read || word == lab_word(i), "page %u reads %lx", i, word);
+        present += there;
+    }
+    return present;
+}
+
+// Two used rows in two victims, then a third process that needs far more than what is left.
+KTEST(lab_pv_steal)
+{
+    unsigned entered = 0;
+
+    lab_make_pmaps(3);
+    lab_make_pages(ROW + 1);
+    make_tables(2, ROW);
+    irq_push();
+    use_row(0);
+    use_row(1); // its translations stay in this CPU's TLB
+    lab_exhaust();
+    lab_point("exhausted", true);
+    for (unsigned i = 0; i < 1500; i++)
+        entered += pmap_enter(lab_pmap[2], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
+                              lab_page[i % ROW], PROT_READ, 0) == 0;
+    record_printf("entered %u of 1500", entered);
+    unsigned left = look_at_row(1);
+    irq_pop();
+    record_printf("left %u of %u", left, ROW);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// Forty processes with five mappings each: nearly all room in their chunks is free, and only
+// whole chunks help. What the newcomer has entered itself must stay: it is not the oldest.
+KTEST(lab_pv_steal_sparse)
+{
+    enum { VICTIMS = 40, EACH = 5, WANTED = 2000 };
+    unsigned entered = 0;
+
+    lab_make_pmaps(VICTIMS + 1);
+    lab_make_pages(WANTED);
+    make_tables(VICTIMS, 0);
+    for (unsigned pmap = 0; pmap < VICTIMS; pmap++)
+        for (unsigned i = 0; i < EACH; i++)
+            lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    for (unsigned i = 0; i < WANTED; i++)
+        entered +=
+            pmap_enter(lab_pmap[VICTIMS], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
+                       lab_page[i], PROT_READ, 0) == 0;
+    record_printf("entered %u of %u", entered, WANTED);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// Alone in the world: a process that can only steal from itself.
+KTEST(lab_pv_steal_own)
+{
+    unsigned entered = 0;
+
+    lab_make_pmaps(1);
+    lab_make_pages(512);
+    make_tables(0, 0);
+    for (unsigned i = 0; i < 500; i++)
+        lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    for (unsigned i = 0; i < 2000; i++)
+        entered += pmap_enter(lab_pmap[0], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
+                              lab_page[i % 512], PROT_READ, 0) == 0;
+    record_printf("entered %u of 2000", entered);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// Everything is wired: there is nothing to steal, and entering fails in order.
+KTEST(lab_pv_nothing_to_steal)
+{
+    unsigned failed = 0;
+
+    lab_make_pmaps(2);
+    lab_make_pages(512);
+    make_tables(0, 0);
+    make_tables(1, 0);
+    for (unsigned i = 0; i < 400; i++)
+        lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW, PMAP_WIRED);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    for (unsigned i = 0; i < 1022; i++)
+        failed += pmap_enter(lab_pmap[1], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
+                             lab_page[i % 512], PROT_READ, PMAP_WIRED) != 0;
+    record_printf("failed %u of 1022", failed);
+    lab_point("failed", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// The same little work with the first allocation failing, then the second, and so on until none
+// does: each time what was not entered is not there, and nothing is lost.
+KTEST(lab_pv_fail_nth)
+{
+    enum { N = 190 };
+    struct kctx *k = kctx_current();
+    bool spent = true;
+
+    lab_make_pages(N);
+    for (uint64_t nth = 1; spent && nth < 2 * N; nth++) {
+        lab_make_pmaps(1);
+        unsigned failed = 0;
+        k->fail_nth = nth;
+        for (unsigned i = 0; i < N; i++) {
+            failed += pmap_enter(lab_pmap[0], LAB_VA + i * PAGE_SIZE, lab_page[i], PROT_RW, 0) != 0;
+            if (i % 40 == 39)
+                pmap_remove(lab_pmap[0], LAB_VA + (i - 20) * PAGE_SIZE,
+                            LAB_VA + (i - 10) * PAGE_SIZE);
+        }
+        spent = k->fail_nth == 0;
+        k->fail_nth = 0;
+        if (nth < 12 || nth % 8 == 0 || !spent) {
+            record_printf("nth %lu failed %u", nth, failed);
+            lab_point("nth", false);
+        }
+        lab_destroy_pmaps();
+    }
+    lab_point("end", false);
+    lab_free_pages();
+}

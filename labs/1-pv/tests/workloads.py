@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Judges what the reverse map costs and what it does when memory is short.
+
+Costs are counted from outside: a page that is no longer free and is not a page table was taken by
+the reverse map, whatever it says of itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grade.lab_judge import Run
+from grade.oracle import PTE
+
+if TYPE_CHECKING:
+    from judge import State
+
+PER_CHUNK = 168
+PAGE = 4096
+VA = 0x40000000
+TABLE = 2 << 20
+
+# What each workload maps: processes, mappings in each.
+SHAPES = {
+    "lab_pv_bytes_small": (16, 20),
+    "lab_pv_bytes_large": (4, 64 * PER_CHUNK),
+    "lab_pv_bytes_rounded": (10, 4096),
+    "lab_pv_thousand": (1, 1000),
+}
+COST = "a process of n mappings takes at most ceil(n / 168) pages"
+GIVEN_BACK = "no wholly free chunk stays listed: its page is given back"
+NEVER_FAILS = "entering goes on without memory as long as there is a mapping to steal"
+WIRED_STAYS = "a wired mapping is never stolen"
+BITS = "a stolen mapping's modified and referenced bits go to the page"
+
+MODIFIED, REFERENCED = 2, 1     # PGA_*
+
+
+def spent(before: State, after: State) -> int:
+    """Pages that went to neither page tables nor the free list between two points."""
+    free = before.owners["FREE"] - after.owners["FREE"]
+    return free - (after.owners["PT"] - before.owners["PT"])
+
+
+def first(run: Run, *names: str) -> list[State] | None:
+    """The first state of each name; None (and the run is at fault elsewhere) if one is missing."""
+    found = [run.named(name) for name in names]
+    return [states[0] for states in found] if all(found) else None
+
+
+def bytes_per_mapping(run: Run) -> None:
+    states = first(run, "before", "mapped", "after")
+    if not states:
+        return
+    before, mapped, after = states
+    nspaces, each = SHAPES[run.boot.ktest]
+    total = nspaces * each
+    got = sum(len(mapped.space(i)) for i in range(nspaces))
+    run.expect("mappings in the page tables", total, got)
+    most = nspaces * -(-each // PER_CHUNK)
+    pages = spent(before, mapped)
+    figure = f"{pages * PAGE / total:.3f} bytes per mapping: {pages} pages for {total} mappings"
+    run.notes.append(figure)
+    if pages > most:
+        run.wrong(
+            f"memory for {nspaces} x {each} mappings",
+            f"at most {most} pages, {most * PAGE / total:.3f} bytes per mapping",
+            figure,
+            invariant=COST,
+            hint="48 bytes for each mapping is the starter's entry. If it is less but too much, "
+            "look for full chunks that stay at the head of the list, or room that is never found.",
+        )
+    if mapped.owners["PV"] - before.owners["PV"] > pages or pages < 0:
+        run.wrong("pages of the reverse map", f"at most {pages}", mapped.owners["PV"])
+    left = after.owners["PV"] - before.owners["PV"]
+    run.expect("pages of the reverse map after all processes are gone", 0, left,
+               invariant=GIVEN_BACK)
+
+
+def reuse(run: Run) -> None:
+    states = first(run, "before", "full", "refilled", "after")
+    if not states:
+        return
+    before, full, refilled, after = states
+    had, has = spent(before, full), spent(before, refilled)
+    run.notes.append(f"{had} pages when full, {has} after refilling")
+    if has > had:
+        run.wrong(
+            "pages after half of the mappings were replaced by as many others",
+            f"at most {had}",
+            has,
+            invariant="chunks with room come before full ones, and room is used first",
+            hint="A chunk that gets room must move to the head of its pmap's list.",
+        )
+    run.expect("pages of the reverse map at the end", before.owners["PV"], after.owners["PV"],
+               invariant=GIVEN_BACK)
+
+
+def given_back(run: Run) -> None:
+    states = first(run, "before", "emptied")
+    if not states:
+        return
+    before, emptied = states
+    run.expect("mappings after everything was removed", 0, len(emptied.numbered()))
+    run.expect(
+        "pages of the reverse map after everything was removed, the processes still there",
+        before.owners["PV"],
+        emptied.owners["PV"],
+        invariant=GIVEN_BACK,
+        hint="When the last entry of a chunk is freed, its page goes back at once.",
+    )
+
+
+KEPT = 150      # of the 190 mappings of t_short.c's fail_nth; the others are removed on the way
+
+
+def fail_nth(run: Run) -> None:
+    """Every round's state is judged at its point; here, that a failure refuses one mapping at most.
+
+    A form that steals instead may lose a chunk of others, which come back by a fault.
+    """
+    rounds = run.records("nth")
+    states = run.named("nth")
+    if len(rounds) < 5 or len(rounds) != len(states):
+        run.wrong("rounds with an allocation that fails", "5 or more", len(rounds))
+    for words, state in zip(rounds, states):
+        nth, failed = words[0], int(words[2])
+        where = f"with allocation {nth} failing: "
+        if failed > 1:
+            run.wrong(where + "mappings refused", "at most 1", failed)
+        got = len(state.numbered())
+        least = KEPT - failed - PER_CHUNK
+        if not least <= got <= KEPT:
+            run.wrong(where + "mappings", f"{least} to {KEPT}", got)
+    for state in run.named("end"):
+        run.expect("pages of the reverse map at the end", 0, len(state.numbered()))
+
+
+def entered(run: Run, wanted: int) -> None:
+    for words in run.records("entered"):
+        if int(words[0]) != wanted:
+            run.wrong(
+                "mappings entered with no free page",
+                f"{wanted} of {wanted}",
+                f"{words[0]}: the others were refused (ENOMEM)",
+                invariant=NEVER_FAILS,
+                hint="When there is no page for entries, take the page of the least recently used "
+                "chunk: destroy all of its mappings that are not wired.",
+            )
+
+
+def wired_left(run: Run, before: State, after: State) -> None:
+    for number, address in enumerate(before.pmaps):
+        if not address:
+            continue
+        had = {va: pte & PTE["PTE_PA"] for va, pte in before.space(number).items()
+               if pte & PTE["PTE_WIRED"]}
+        has = {va: pte & PTE["PTE_PA"] for va, pte in after.space(number).items()
+               if pte & PTE["PTE_WIRED"]}
+        if lost := [va for va in had if had[va] != has.get(va)]:
+            run.wrong(f"wired mappings of pmap {number}", f"all {len(had)}",
+                      f"{len(lost)} are gone, at {lost[0]:#x}", invariant=WIRED_STAYS)
+
+
+def contents(run: Run, state: State) -> None:
+    for page, data in state.frames.items():
+        if data != data[:8] * (PAGE // 8):
+            run.wrong(f"the bytes of page {page}", "its own word throughout", "something else",
+                      hint="A page was freed or taken while it was still in use.")
+            return
+
+
+def shortage(run: Run) -> tuple[State, State] | None:
+    states = first(run, "exhausted", "stolen")
+    if not states:
+        return None
+    before, after = states
+    wired_left(run, before, after)
+    contents(run, after)
+    if after.owners["PV"] > before.owners["PV"] + before.owners["FREE"]:
+        run.wrong("pages of the reverse map without memory", before.owners["PV"],
+                  after.owners["PV"])
+    run.notes.append(f"{after.stats['pv_reclaims']} reclaims")
+    return before, after
+
+
+def steal(run: Run) -> None:
+    entered(run, 1500)
+    states = shortage(run)
+    if not states:
+        return
+    after = states[1]
+    spaces = [after.space(number) for number in (0, 1)]
+    for page in range(336):
+        va = VA + page * PAGE
+        lost = [number for number in (0, 1) if va not in spaces[number]]
+        attrs = after.attrs[page]
+        if lost and page % 3 == 0 and not attrs & MODIFIED:
+            run.wrong(f"page {page}, written by pmap {lost[0]} before its mapping was stolen",
+                      "PGA_MODIFIED is set", f"attributes {attrs:#x}", invariant=BITS,
+                      hint="pmap_steal carries the bits; clearing a PTE by hand loses them.")
+            return
+        if lost and page % 3 == 1 and not attrs & REFERENCED:
+            run.wrong(f"page {page}, read by pmap {lost[0]} before its mapping was stolen",
+                      "PGA_REFERENCED is set", f"attributes {attrs:#x}", invariant=BITS)
+            return
+
+
+def steal_sparse(run: Run) -> None:
+    entered(run, 2000)
+    states = shortage(run)
+    if states:
+        got = len(states[1].space(40))
+        run.expect("mappings of the process that entered last", 2004, got,
+                   invariant="the least recently used chunk is stolen first",
+                   hint="The newcomer lost mappings while 40 old chunks were there.")
+
+
+def steal_own(run: Run) -> None:
+    entered(run, 2000)
+    shortage(run)
+
+
+def nothing_to_steal(run: Run) -> None:
+    states = first(run, "exhausted", "failed")
+    if not states:
+        return
+    wired_left(run, *states)
+    for words in run.records("failed"):
+        if not 0 < int(words[0]) < 1022:
+            run.wrong("refused mappings when everything is wired", "some, not all", words[0])
+    contents(run, states[1])
+
+
+def steal_smp(run: Run) -> None:
+    for words in run.records("refused"):
+        refused, granted = int(words[0]), int(words[2])
+        run.notes.append(f"{refused} refused, {granted} granted")
+        if refused * 10 > granted:
+            run.wrong("mappings refused while several CPUs share no memory",
+                      "fewer than one in ten of those granted",
+                      f"{refused} refused, {granted} granted", invariant=NEVER_FAILS)
+    for state in run.named("worked"):
+        contents(run, state)
+
+
+MOST_TICKS = 1500
+
+
+def speed(run: Run) -> None:
+    ticks = {words[0]: (int(words[1]), int(words[2])) for words in run.records("ticks")}
+    if not {"small", "large", "exit"} <= ticks.keys():
+        run.wrong("measurements", "small, large, exit", " ".join(ticks))
+        return
+    for i, what in enumerate(("entering", "removing")):
+        small, large = ticks["small"][i], ticks["large"][i]
+        run.notes.append(f"{what}: {small} instructions, {large} beside 24000 mappings")
+        if large > 2 * small or large > MOST_TICKS:
+            run.wrong(
+                f"instructions for {what} one mapping beside 24000 others",
+                f"at most {min(2 * small, MOST_TICKS)} (it takes {small} in a small process)",
+                large,
+                invariant="the cost of one mapping does not grow with their number",
+                hint="A search through full chunks, or through all chunks, is at work.",
+            )
+    if ticks["exit"][0] > MOST_TICKS:
+        run.wrong("instructions for each mapping at exit", f"at most {MOST_TICKS}",
+                  ticks["exit"][0])

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The labs: the reference gets every point, the starter what it declares, and every stage works.
+
+A stage is the kernel with the references of the first labs and the starters of the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+from typing import Iterator
+
+from grade import lab as labs
+from grade import lab_forms
+from grade.lab import Lab
+from tests.job import ROOT, Config, Job, Result, clean_environment
+from tests.suites import kernel, programs
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+
+
+def build(config: Config, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "kernel", *config.make_words, *words],
+        cwd=ROOT,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def check_score(config: Config, lab: Lab, impl: str, expected: int) -> Iterator[Result]:
+    """Grades one form, by make as anyone would."""
+    name = f"labs/{lab.name}/{impl}"
+    command = ["make", "grade", *config.make_words, f"LAB={lab.name}", f"IMPL={impl}"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    path = config.out / "labs" / f"{lab.name}-{impl}" / "results.json"
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    right = record.get("complete") is True and record.get("score") == expected
+    detail = f"expected {expected} points, got {record.get('score')}\n{done.stdout}"
+    yield Result(name, right, detail, " ".join(command))
+
+
+def check_files(lab: Lab) -> Iterator[Result]:
+    """The reference is sealed, the patches apply, and no other file knows the lab's own headers."""
+    wrong = []
+    for path, wanted in lab_forms.sealed_ids(lab).items():
+        if lab_forms.blob_id((ROOT / path).read_bytes()) != wanted:
+            wrong.append(f"{path} is not the sealed reference; if it is to be: make lab-seal")
+    for mutant in lab.mutants():
+        try:
+            lab_forms.sources(lab, lab_forms.MUTANT + mutant, ROOT / "build/labs-check" / lab.name)
+        except SystemExit as error:
+            wrong.append(str(error))
+    own = {path.removeprefix("kernel/") for path in lab.owned if path.endswith(".h")}
+    for source in sorted((ROOT / "kernel").rglob("*.[chS]")):
+        name = str(source.relative_to(ROOT))
+        if name not in lab.owned and own & set(INCLUDE.findall(source.read_text("utf-8"))):
+            wrong.append(f"{name} includes a header that a solution may change")
+    if lab.total != 100:
+        wrong.append(f"the points sum to {lab.total}, not 100")
+    yield Result(f"labs/{lab.name}/files", not wrong, "\n".join(wrong))
+
+
+def check_stage(config: Config, stage: int) -> Iterator[Result]:
+    """The kernel's own tests and all programs, on the kernel as it is after lab `stage`."""
+    name, word = f"labs/stage{stage}", f"STAGE={stage}"
+    done = build(config, word)
+    yield Result(f"{name}/build", done.returncode == 0, done.stdout, f"make {word}")
+    if done.returncode != 0:
+        return
+    variant = config.out / "labs" / f"stage{stage}" / "kernel.elf"
+    inner = dataclasses.replace(
+        config, variant=variant, make_words=[*config.make_words, word], pattern=""
+    )
+    for job in kernel.jobs(inner) + programs.jobs(inner):
+        for result in job.run():
+            result.name = f"{name}/{result.name}"
+            yield result
+
+
+def jobs(config: Config) -> list[Job]:
+    if config.variant or not config.kernel.exists():
+        return []
+    found = []
+    known = labs.all_labs()
+    for lab in known:
+        found.append(Job(f"labs/{lab.name}/files", lambda lab=lab: check_files(lab)))
+        for impl, score in (("reference", lab.total), ("starter", lab.starter_score)):
+            found.append(
+                Job(
+                    f"labs/{lab.name}/{impl}",
+                    lambda lab=lab, impl=impl, score=score: check_score(config, lab, impl, score),
+                    heavy=True,
+                )
+            )
+    # The last stage is the kernel that all other suites test.
+    for stage in range(len(known)):
+        found.append(Job(f"labs/stage{stage}", lambda stage=stage: check_stage(config, stage)))
+    return found
