@@ -31,19 +31,19 @@ PROGRAMS = [
 def command(program: str) -> str:
     """Runs the program twice, so that what is kept for good is there; then looks around."""
     look = "grep MemAvailable /proc/meminfo"
-    checks = "cat /proc/vm/check"
-    return f"cd /tmp; {program} && {look} && {program} && {look} && {checks}"
+    return f"cd /tmp; {program} && {look} && {program} && {look} && cat /proc/vm/check"
 
 
 def verdict(text: str) -> str:
     """What is wrong with the output, or nothing."""
-    available = [int(kb) for kb in re.findall(r"MemAvailable:\s+(\d+) kB", text)]
-    if text.count("ok\n") < 2 or len(available) != 2:
-        return "the program did not say `ok` twice"
-    if available[1] < available[0] - SLACK_KB:
-        return f"{available[0] - available[1]} KiB of memory did not come back"
-    problems = re.findall(r"^\w+_check: .*[1-9]\d* problem.*$", text, flags=re.MULTILINE)
-    return "\n".join(problems)
+    pattern = r"ok\nMemAvailable: +(\d+) kB\nok\nMemAvailable: +(\d+) kB\n(.*)"
+    match = re.fullmatch(pattern, text, flags=re.DOTALL)
+    if not match:
+        return "the program did not say `ok` twice and nothing else"
+    lost_kb = int(match[1]) - int(match[2])
+    if lost_kb > SLACK_KB:
+        return f"{lost_kb} KiB of memory did not come back"
+    return "" if match[3] == "ok\n" else "the kernel's checks found something"
 
 
 def check(
