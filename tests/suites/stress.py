@@ -19,19 +19,21 @@ JITTER = 30
 # What may be missing from the available memory afterwards: names, inodes, spare stacks.
 SLACK_KB = 2048
 
-# Name, the program with its arguments, MEM, and the sets of CPUs to run it on.
+# Name, the program and its arguments, the same in small, MEM, seeds, and the numbers of CPUs.
 PROGRAMS = [
-    ("mixed", "/tests/stress/mixed {seed} 12 {workers}", None, [1, 2, 4, 8]),
-    ("mixed-small", "/tests/stress/mixed {seed} 12 3", "24M", [1, 4]),
-    ("shared", "/tests/stress/shared {seed} 256 8", None, [2]),
-    ("shared-small", "/tests/stress/shared {seed} 48 4", "24M", [1, 4]),
+    ("mixed", "mixed {seed} 12 {workers}", "mixed {seed} 3 2", None, SEEDS, [1, 2, 4, 8]),
+    ("mixed-24M", "mixed {seed} 12 3", "mixed {seed} 3 2", "24M", SEEDS, [1, 4]),
+    ("shared", "shared {seed} 256 8", "shared {seed} 8 2", None, SEEDS[:1], [1]),
+    ("shared-24M", "shared {seed} 48 4", "shared {seed} 8 2", "24M", SEEDS[:1], [1, 2, 4]),
 ]
 
 
-def command(program: str) -> str:
-    """Runs the program twice, so that what is kept for good is there; then looks around."""
+def command(program: str, small: str) -> str:
+    """Runs it in small first, so that what is kept for good is there; then looks around."""
     look = "grep MemAvailable /proc/meminfo"
-    return f"cd /tmp; {program} && {look} && {program} && {look} && cat /proc/vm/check"
+    folder = "/tests/stress"
+    before = f"cd /tmp; {folder}/{small} && {look}"
+    return f"{before} {folder}/{program} && {look} && cat /proc/vm/check"
 
 
 def verdict(text: str) -> str:
@@ -47,18 +49,18 @@ def verdict(text: str) -> str:
 
 
 def check(
-    config: Config, name: str, cpus: int, seed: int, program: str, mem: str | None
+    config: Config, name: str, cpus: int, seed: int, line: str, mem: str | None
 ) -> Iterator[Result]:
-    line = command(program.format(seed=seed, workers=cpus + 2))
-    machine: dict[str, object] = {"cpus": cpus, "seed": seed, "jitter": JITTER, "icount": cpus != 2}
+    machine: dict[str, object] = {"cpus": cpus, "seed": seed, "jitter": JITTER}
+    variables: dict[str, object] = {"CPUS": cpus, "SEED": seed, "JITTER": JITTER, "CMD": line}
+    if cpus != 2:
+        machine["icount"] = True
+        variables["ICOUNT"] = 1
     if mem:
-        machine["mem"] = mem
+        machine["mem"] = variables["MEM"] = mem
     outcome = boot(config, line, **machine)
     text = text_of(outcome.console)
     wrong = outcome.describe() if outcome.exit_status() else verdict(text)
-    variables: dict[str, object] = {"CPUS": cpus, "SEED": seed, "JITTER": JITTER, "CMD": line}
-    variables.update({"ICOUNT": 1} if cpus != 2 else {})
-    variables.update({"MEM": mem} if mem else {})
     yield Result(name, not wrong, f"{wrong}\n{text}", config.make("run", **variables))
 
 
@@ -66,10 +68,12 @@ def jobs(config: Config) -> list[Job]:
     if not config.runs_programs or not (config.out / "tests/stress/mixed").exists():
         return []
     found = []
-    for program, text, mem, cpu_counts in PROGRAMS:
+    for program, large, small, mem, seeds, cpu_counts in PROGRAMS:
         for cpus in cpu_counts:
-            for seed in SEEDS:
+            for seed in seeds:
+                values = {"seed": seed, "workers": cpus + 2}
+                line = command(large.format(**values), small.format(**values))
                 name = f"stress/{program}/cpus-{cpus}/seed-{seed}"
-                args = (name, cpus, seed, text, mem)
+                args = (name, cpus, seed, line, mem)
                 found.append(Job(name, lambda a=args: check(config, *a)))
     return found
