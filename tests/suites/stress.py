@@ -33,7 +33,7 @@ def command(program: str, small: str) -> str:
     look = "grep MemAvailable /proc/meminfo"
     folder = "/tests/stress"
     before = f"cd /tmp; {folder}/{small} && {look}"
-    return f"{before} {folder}/{program} && {look} && cat /proc/vm/check"
+    return f"{before} && {folder}/{program} && {look} && cat /proc/vm/check"
 
 
 def verdict(text: str) -> str:
