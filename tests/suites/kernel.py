@@ -50,5 +50,6 @@ def jobs(config: Config) -> list[Job]:
     if not config.kernel.exists():
         return []
     return [
-        Job(suite, lambda s=suite, c=changes: check(config, s, c)) for suite, changes in MACHINES
+        Job(suite, lambda s=suite, c=changes: check(config, s, c), heavy=suite == "kernel-parallel")
+        for suite, changes in MACHINES
     ]
