@@ -59,9 +59,10 @@ void vm_space_unref(struct vm_space *vs)
 
 // ---- fork ----
 
-// Gives the child its view of one of the parent's entries. spare holds an entry for it.
+// Gives the child its view of one of the parent's entries. spare holds an entry for it; what is
+// merged in the child goes to dead.
 static int fork_entry(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
-                      struct list *spare)
+                      struct list *spare, struct list *dead)
 {
     struct vm_map_entry ce = *pe;
     struct vm_map_req req = {
@@ -91,7 +92,7 @@ static int fork_entry(struct vm_map *parent, struct vm_map_entry *pe, struct vm_
     list_push_back(&req.spare, &n->link);
     map_entry_link(child, &req);
     list_splice(spare, &req.spare);
-    KASSERT(list_empty(&req.dead), "a child's entry at %#lx was merged", pe->start_va);
+    list_splice(dead, &req.dead);
     return 0;
 }
 
@@ -119,10 +120,11 @@ static int fork_lock(struct vm_map *parent, struct list *spare)
 int vm_space_fork(struct vm_space *parent, struct vm_space **out)
 {
     struct vm_space *child = vm_space_create();
-    struct list spare;
+    struct list spare, dead;
 
     if (!child)
         return ENOMEM;
+    list_init(&dead);
     int error = fork_lock(&parent->map, &spare);
     if (error) {
         vm_space_unref(child);
@@ -131,7 +133,7 @@ int vm_space_fork(struct vm_space *parent, struct vm_space **out)
     rw_lock_write(&child->map.lock);
     list_for_each (pe, &parent->map.entries, struct vm_map_entry, link) {
         if (pe->inherit != INHERIT_NONE && !error)
-            error = fork_entry(&parent->map, pe, &child->map, &spare);
+            error = fork_entry(&parent->map, pe, &child->map, &spare, &dead);
     }
     child->brk_start = parent->brk_start;
     child->brk_end = parent->brk_end;
@@ -139,6 +141,7 @@ int vm_space_fork(struct vm_space *parent, struct vm_space **out)
     child->stack_limit = parent->stack_limit;
     rw_unlock_write(&child->map.lock);
     rw_unlock_write(&parent->map.lock);
+    vm_map_drop(&child->map, &dead);
     map_entry_unreserve(&parent->map, &spare);
     if (error)
         vm_space_unref(child);

@@ -2,7 +2,7 @@
 //
 // Address spaces against a model that knows each page by itself: random mmap, munmap, mprotect,
 // mremap, madvise, msync, fork, exit, loads, stores and page daemon passes over a small window, in
-// several spaces that share memory; and Linux's errnos, one by one.
+// several spaces that share memory.
 //
 // cflags: -DDMAP_BASE=0x200000000000ul
 // link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
@@ -384,91 +384,10 @@ static void test_random(void)
           free_before);
 }
 
-// ---- errnos ----
-
-#define MMAP(va, len, prot, flags, off) try_mmap(vs, va, len, prot, flags, off)
-static int try_mmap(struct vm_space *vs, vaddr_t va, size_t len, vm_prot_t prot, unsigned flags,
-                    uint64_t offset)
-{
-    return vm_mmap(vs, &va, len, prot, PROT_ALL, flags, NULL, offset);
-}
-
-static void test_errnos(void)
-{
-    struct vm_space *vs = vm_space_create();
-    unsigned anon = LINUX_MAP_ANONYMOUS | LINUX_MAP_PRIVATE, fixed = anon | LINUX_MAP_FIXED;
-    vaddr_t top = 0x7ffffffff000ul, va = 0;
-
-    CHECK(MMAP(0, 0, PROT_RW, anon, 0) == EINVAL, "no length");
-    CHECK(MMAP(0, 1, PROT_RW, anon, 5) == EINVAL, "unaligned offset");
-    CHECK(MMAP(0, ~0ul, PROT_RW, anon, 0) == ENOMEM, "length wraps");
-    CHECK(MMAP(0, 1ul << 50, PROT_RW, anon, 0) == ENOMEM, "too long");
-    CHECK(MMAP(0, 2 * PAGE_SIZE, PROT_RW, anon, -PAGE_SIZE) == EOVERFLOW, "offset wraps");
-    CHECK(MMAP(0, 1, PROT_RW, LINUX_MAP_ANONYMOUS, 0) == EINVAL, "neither private nor shared");
-    CHECK(MMAP(0, 1, PROT_RW, anon | LINUX_MAP_SHARED_VALIDATE, 0) == EINVAL, "validate");
-    CHECK(MMAP(BASE + 1, 1, PROT_RW, fixed, 0) == EINVAL, "unaligned");
-    CHECK(MMAP(top, 1, PROT_RW, fixed, 0) == ENOMEM, "beyond the end");
-    CHECK(MMAP(0, 1, PROT_RW, fixed, 0) == EPERM, "the null page");
-    CHECK(MMAP(BASE, 3 * PAGE_SIZE, PROT_RW, fixed, 0) == 0, "fixed");
-    CHECK(MMAP(BASE, 1, PROT_RW, anon | LINUX_MAP_FIXED_NOREPLACE, 0) == EEXIST, "no replace");
-    va = BASE;
-    CHECK(vm_mmap(vs, &va, 1, PROT_RW, PROT_ALL, anon, NULL, 0) == 0 && va != BASE, "%#lx", va);
-    va = BASE + 5 * PAGE_SIZE + 3;
-    CHECK(vm_mmap(vs, &va, 1, PROT_RW, PROT_ALL, anon, NULL, 0) == 0 && va == BASE + 5 * PAGE_SIZE,
-          "hint: %#lx", va);
-
-    CHECK(vm_munmap(vs, BASE + 1, 1) == EINVAL && vm_munmap(vs, BASE, 0) == EINVAL, "munmap");
-    CHECK(vm_munmap(vs, top, PAGE_SIZE) == EINVAL && vm_munmap(vs, BASE, ~0ul) == EINVAL, "munmap");
-    CHECK(vm_munmap(vs, 2 * BASE, PAGE_SIZE) == 0, "munmap of nothing");
-
-    CHECK(vm_mprotect(vs, BASE + 1, 1, 0) == EINVAL && vm_mprotect(vs, BASE, 1, 64) == EINVAL, "");
-    CHECK(vm_mprotect(vs, BASE, 0, 0) == 0 && vm_mprotect(vs, 2 * BASE, 1, 0) == ENOMEM, "");
-
-    va = 0;
-    CHECK(vm_mremap(vs, BASE, PAGE_SIZE, 0, 0, &va) == EINVAL, "no new length");
-    CHECK(vm_mremap(vs, BASE, PAGE_SIZE, PAGE_SIZE, 2, &va) == EINVAL, "FIXED alone");
-    CHECK(vm_mremap(vs, BASE, PAGE_SIZE, PAGE_SIZE, 8, &va) == EINVAL, "flags");
-    CHECK(vm_mremap(vs, 2 * BASE, PAGE_SIZE, 2 * PAGE_SIZE, 1, &va) == EFAULT, "not mapped");
-    CHECK(vm_mremap(vs, BASE, 4 * PAGE_SIZE, 5 * PAGE_SIZE, 1, &va) == EFAULT, "across a hole");
-    CHECK(vm_mremap(vs, BASE, 2 * PAGE_SIZE, 3 * PAGE_SIZE, 0, &va) == ENOMEM, "no room");
-    CHECK(vm_mremap(vs, BASE, 2 * PAGE_SIZE, 30 * PAGE_SIZE, 1, &va) == 0 && va != BASE, "move");
-
-    CHECK(vm_msync(vs, BASE, 1, 5) == EINVAL && vm_msync(vs, BASE, 1, 8) == EINVAL, "msync");
-    CHECK(vm_msync(vs, BASE + 1, 1, 4) == EINVAL && vm_msync(vs, 2 * BASE, 1, 4) == ENOMEM, "");
-    CHECK(vm_madvise(vs, va, 1, 99) == EINVAL && vm_madvise(vs, va + 1, 1, 4) == EINVAL, "madvise");
-    CHECK(vm_madvise(vs, 2 * BASE, 1, 4) == ENOMEM && vm_madvise(vs, va, 0, 4) == 0, "madvise");
-    CHECK(vm_mlock(vs, 2 * BASE, 1, true) == ENOMEM, "mlock");
-    vm_space_unref(vs);
-    machine_check();
-}
-
-static void test_brk(void)
-{
-    struct vm_space *vs = vm_space_create();
-    uint64_t word;
-
-    vs->brk_start = vs->brk_end = BASE + 100;
-    CHECK(vm_brk(vs, 0) == BASE + 100, "query");
-    CHECK(vm_brk(vs, BASE + 3 * PAGE_SIZE) == BASE + 3 * PAGE_SIZE, "grow");
-    CHECK(user_store(vs, BASE + 2 * PAGE_SIZE, 7) == 0, "store");
-    CHECK(vm_brk(vs, BASE + PAGE_SIZE) == BASE + PAGE_SIZE, "shrink");
-    CHECK(user_load(vs, BASE + 2 * PAGE_SIZE, &word) == EFAULT, "beyond the break");
-    CHECK(vm_brk(vs, BASE + 3 * PAGE_SIZE) == BASE + 3 * PAGE_SIZE, "grow");
-    CHECK(user_load(vs, BASE + 2 * PAGE_SIZE, &word) == 0 && word == 0, "old contents");
-    CHECK(try_mmap(vs, BASE + 4 * PAGE_SIZE, 1, PROT_READ,
-                   LINUX_MAP_FIXED | LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS, 0) == 0,
-          "mmap");
-    CHECK(vm_brk(vs, BASE + 5 * PAGE_SIZE) == BASE + 3 * PAGE_SIZE, "in the way");
-    vm_space_unref(vs);
-    machine_check();
-}
-
 int main(int argc, char **argv)
 {
     shim_main(argc, argv);
     machine_start(1500);
-    RUN(test_errnos);
-    RUN(test_brk);
     RUN(test_random);
     return shim_done();
 }
