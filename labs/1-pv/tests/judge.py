@@ -230,6 +230,17 @@ PLANS: dict[str, Plan] = {
     "given-back": Plan(
         [Boot(ONE + "given_back")], ["before", "full", "emptied"], workloads.given_back
     ),
+    "steal-used": Plan([Boot(ONE + "steal_used")], ["exhausted", "stolen"], workloads.steal_used),
+    "fork": Plan(
+        [Boot(command="/tests/pvwork fork")],
+        ["start", "forked", "unmapped", "reaped"],
+        workloads.fork,
+    ),
+    "truncate": Plan(
+        [Boot(command="/tests/pvwork truncate")],
+        ["mapped", "truncated", "extended", "reaped"],
+        workloads.truncate,
+    ),
     "fail-nth": Plan([Boot(ONE + "fail_nth")], None, workloads.fail_nth),
     "smp": Plan(
         several_cpus("smp"),

@@ -173,15 +173,28 @@ def judge_replace(run: Run) -> None:
         compare(run, state, expected)
 
 
+def wired(pmap: int, i: int) -> bool:
+    return i % 100 == pmap if pmap < 2 else i < 168 or i == 200
+
+
 def judge_wired(run: Run) -> None:
     everything = {
-        (pmap, VA + i * PAGE): (i, True, i % 100 == pmap and pmap < 2)
+        (pmap, VA + i * PAGE): (i, True, wired(pmap, i))
         for pmap in range(3)
         for i in range(400)
     }
     kept = {key: mapping for key, mapping in everything.items() if mapping[2]}
     refilled = dict(kept)
-    refilled.update({(0, VA + (1 << 21) + i * PAGE): (i, True, False) for i in range(300)})
+    for pmap in range(3):
+        refilled.update({(pmap, VA + (1 << 21) + i * PAGE): (i, True, False) for i in range(160)})
     for name, expected in (("entered", everything), ("removed", kept), ("refilled", refilled)):
         for state in run.named(name):
             compare(run, state, expected)
+    for full, again in zip(run.named("entered"), run.named("refilled")):
+        if again.owners["PV"] > full.owners["PV"]:
+            run.wrong(
+                "pages of the reverse map after exit and as many mappings less 720",
+                f"at most {full.owners['PV']}",
+                again.owners["PV"],
+                invariant="chunks with room come before full ones, and room is used first",
+            )

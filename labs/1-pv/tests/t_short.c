@@ -54,6 +54,32 @@ static unsigned look_at_row(unsigned pmap)
     return present;
 }
 
+// The first victim's chunk is older, but it was used after the second's: that one goes first.
+KTEST(lab_pv_steal_used)
+{
+    enum { EACH = 160 };
+
+    lab_make_pmaps(3);
+    lab_make_pages(512);
+    make_tables(2, 511);
+    for (unsigned pmap = 0; pmap < 2; pmap++)
+        for (unsigned i = 0; i < EACH; i++)
+            lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+    pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + PAGE_SIZE);
+    lab_enter(0, LAB_VA, 0, PROT_RW, 0);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    for (unsigned i = 0; i < 500; i++) {
+        pmap_enter(lab_pmap[2], LAB_VA + i * PAGE_SIZE, lab_page[i], PROT_READ, 0);
+        if (lab_pmap[0]->resident + lab_pmap[1]->resident < 2 * EACH)
+            break;
+    }
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_free_pages();
+}
+
 // Two used rows in two victims, then a third process that needs far more than what is left.
 KTEST(lab_pv_steal)
 {

@@ -77,6 +77,49 @@ def bytes_per_mapping(run: Run) -> None:
                invariant=GIVEN_BACK)
 
 
+def of_spaces(state: State) -> list[int]:
+    """How many mappings each process has, the largest first."""
+    counts: dict[int, int] = {}
+    for pmap, _ in state.ptes:
+        counts[pmap] = counts.get(pmap, 0) + 1
+    return sorted(counts.values(), reverse=True)
+
+
+def programs(run: Run, name: str, processes: int, least: int) -> None:
+    """At this point so many processes must have so many mappings each, or the work was not done."""
+    for state in run.named(name):
+        counts = of_spaces(state)
+        if sum(count >= least for count in counts) < processes:
+            run.wrong(f"mappings of the largest processes at point {name}",
+                      f"{processes} with {least} or more", counts[:processes])
+        run.notes.append(f"{name}: {sum(counts)} mappings in {len(counts)} processes, "
+                         f"{state.owners['PV']} pages of the reverse map")
+
+
+def leftover(run: Run, before: str, after: str) -> None:
+    states = first(run, before, after)
+    if states and states[1].owners["PV"] >= states[0].owners["PV"]:
+        run.wrong(f"pages of the reverse map at point {after}", f"fewer than at point {before}",
+                  f"{states[1].owners['PV']}, and {states[0].owners['PV']} then",
+                  invariant=GIVEN_BACK)
+
+
+def fork(run: Run) -> None:
+    programs(run, "forked", 5, 800)
+    programs(run, "unmapped", 5, 600)
+    leftover(run, "forked", "reaped")
+
+
+def truncate(run: Run) -> None:
+    programs(run, "mapped", 5, 600)
+    for state in run.named("truncated"):
+        counts = of_spaces(state)
+        if counts[0] > 400:
+            run.wrong("mappings of a process after its file was cut to 20 pages", "at most 400",
+                      counts[0], hint="pv_first and pv_next led truncation past some mappings.")
+    leftover(run, "mapped", "reaped")
+
+
 def reuse(run: Run) -> None:
     states = first(run, "before", "full", "refilled", "after")
     if not states:
@@ -214,6 +257,21 @@ def steal_sparse(run: Run) -> None:
         run.expect("mappings of the process that entered last", 2004, got,
                    invariant="the least recently used chunk is stolen first",
                    hint="The newcomer lost mappings while 40 old chunks were there.")
+
+
+def steal_used(run: Run) -> None:
+    states = shortage(run)
+    if not states:
+        return
+    mine, other = (len(states[1].space(number)) for number in (0, 1))
+    if mine < 160 or other == 160:
+        run.wrong(
+            "mappings left to the process whose chunk was used last, and to the other one",
+            "160, and fewer",
+            f"{mine}, and {other}",
+            invariant="the least recently used chunk is stolen first",
+            hint="Taking an entry from a chunk makes it the most recently used one.",
+        )
 
 
 def steal_own(run: Run) -> None:
