@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Ticket spinlocks: a thread draws the next ticket and waits until it is served, so that CPUs get
-// the lock in the order they asked. Interrupts go off before the ticket is drawn: a handler on
-// the same CPU could otherwise wait for the thread that it interrupted.
+// Test-and-test-and-set spinlocks. They are not fair, on purpose: where the host has fewer CPUs than
+// the guest, a queue would wait for a virtual CPU that does not run, while this one gives the lock
+// to whoever does. Interrupts go off first: a handler on the same CPU could otherwise wait for the
+// thread that it interrupted.
 #include "lib/panic.h"
 #include "sync/irq.h"
 #include "sync/jitter.h"
@@ -11,19 +12,26 @@
 void spin_init(struct spinlock *l, const char *name, enum lock_rank rank, unsigned flags)
 {
     lock_init(&l->lock, name, rank, LOCK_SPIN | flags);
-    l->next = l->serving = 0;
+    l->taken = 0;
 }
 
-static __attribute__((noinline)) void wait_for_ticket(struct spinlock *l, uint32_t ticket)
+static inline bool take(struct spinlock *l)
+{
+    return !__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE);
+}
+
+static __attribute__((noinline)) void wait_and_take(struct spinlock *l)
 {
     struct kctx *ctx = kctx_current();
     struct lock *outer = ctx->waiting; // a sleeping lock whose queue this is, say
 
     ctx->waiting = &l->lock;
-    while (__atomic_load_n(&l->serving, __ATOMIC_ACQUIRE) != ticket) {
-        cpu_relax();
-        spin_poll();
-    }
+    do {
+        while (__atomic_load_n(&l->taken, __ATOMIC_RELAXED)) {
+            cpu_relax();
+            spin_poll();
+        }
+    } while (!take(l));
     ctx->waiting = outer;
 }
 
@@ -33,9 +41,8 @@ void spin_lock(struct spinlock *l)
 
     irq_push();
     lock_note_acquire(ctx, &l->lock);
-    uint32_t ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_ACQUIRE);
-    if (__builtin_expect(__atomic_load_n(&l->serving, __ATOMIC_ACQUIRE) != ticket, 0))
-        wait_for_ticket(l, ticket);
+    if (__builtin_expect(!take(l), 0))
+        wait_and_take(l);
     lock_note_acquired(ctx, &l->lock);
     l->lock.owner = ctx;
 }
@@ -45,9 +52,7 @@ bool spin_trylock(struct spinlock *l)
     struct kctx *ctx = kctx_current();
 
     irq_push();
-    uint32_t ticket = __atomic_load_n(&l->serving, __ATOMIC_ACQUIRE);
-    if (!__atomic_compare_exchange_n(&l->next, &ticket, ticket + 1, false, __ATOMIC_ACQUIRE,
-                                     __ATOMIC_RELAXED)) {
+    if (!take(l)) {
         irq_pop();
         return false;
     }
@@ -63,7 +68,7 @@ void spin_unlock(struct spinlock *l)
 
     lock_note_release(kctx_current(), &l->lock);
     l->lock.owner = NULL;
-    __atomic_store_n(&l->serving, l->serving + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&l->taken, 0, __ATOMIC_RELEASE);
     irq_pop();
     if (may_yield)
         jitter_point();

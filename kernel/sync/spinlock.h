@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Spinlocks for short sections that never sleep. Interrupts are off while one is held, so they
-// may be taken in interrupt handlers. Waiting calls spin_poll. Not recursive; fair (tickets).
+// may be taken in interrupt handlers. Waiting calls spin_poll. Not recursive, not fair.
 // Releasing the last one is a preemption point when jitter is on, except for the locks that
 // the scheduler itself works with (LOCK_TIMER and beyond).
 #pragma once
@@ -10,8 +10,7 @@
 
 struct spinlock {
     struct lock lock;
-    uint32_t next;              // ticket to hand out; atomic
-    uint32_t serving;           // ticket that holds the lock; atomic
+    uint32_t taken;             // 1 while held; atomic
 };
 
 #define SPINLOCK_INIT(nm, rk, fl)                                                                  \

@@ -12,6 +12,7 @@
 #include "lib/panic.h"
 #include "mem/memlayout.h"
 #include "mem/pool.h"
+#include "mem/vm_page.h"
 #include "vm/amap.h"
 #include "vm/map_entry.h"
 #include "vm/vm_object.h"
@@ -32,7 +33,8 @@ struct vm_space *vm_space_create(void)
 
     if (!vs)
         return NULL;
-    vs->pmap = pmap_create();
+    // pmap_create never sleeps: the wait for the pages that it needs is done before.
+    vs->pmap = vm_page_wait() ? NULL : pmap_create();
     if (!vs->pmap) {
         pool_put(&space_pool, vs);
         return NULL;

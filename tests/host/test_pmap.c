@@ -155,7 +155,7 @@ static void test_wired_and_exit(void)
     CHECK(pm->resident == 3, "%lu left", pm->resident);
     PANICS("is not wired", pmap_unwire(pm, VA));
     pm->lock.lock.owner = NULL; // held at the panic
-    pm->lock.serving++;
+    pm->lock.taken = 0;
     pmap_destroy(pm);
     for (unsigned i = 0; i < 40; i++)
         vm_page_free(pages[i]);
