@@ -96,19 +96,15 @@ def run_on_host(program: Sequence[str | Path], limit: float = LIMIT_SECONDS) -> 
     return Ran(text_of(done.stdout), status)
 
 
-def difference(host: Ran, guest: Ran) -> str:
-    """What differs, or nothing. Says the first differing lines, host's and guest's."""
-    lines = []
-    if guest.trouble:
-        lines.append(f"on Strata: {guest.trouble}")
-    if host.trouble:
-        lines.append(f"on the host: {host.trouble}")
+def difference(host: Ran, guest: Ran, names: tuple[str, str] = ("host", "Strata")) -> str:
+    """What differs, or nothing: the trouble, the first differing lines, the exit statuses."""
+    lines = [f"{name}: {ran.trouble}" for name, ran in zip(names, (host, guest)) if ran.trouble]
     if host.output != guest.output:
         lines += difflib.unified_diff(
-            host.output.splitlines(), guest.output.splitlines(), "host", "Strata", lineterm="", n=2
+            host.output.splitlines(), guest.output.splitlines(), *names, lineterm="", n=2
         )
     if host.status != guest.status and not guest.trouble:
-        lines.append(f"exit status: {host.status} on the host, {guest.status} on Strata")
+        lines.append(f"exit status: {names[0]} {host.status}, {names[1]} {guest.status}")
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Programs that run on Strata and on the Linux host, and must print the same on both.
 
-The very same files: user/tests (one call or topic each), musl programs, and shell scripts under
-Debian's busybox and under Strata's own shell and tools, of which there is a build for the host.
+The very same files: user/tests (one call or topic each), musl programs, and shell scripts: under
+Debian's busybox on both, and under Strata's own shell where the host has dash.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def binaries(config: Config, group: str, folder: Path, target: str) -> list[Prog
     return [Program(f"{group}/{p.name}", f"{target}/{p.name}", [p.resolve()]) for p in paths]
 
 
-def scripts(group: str, folder: Path, guest_shell: str, host_shell: list[Path]) -> list[Program]:
+def scripts(group: str, folder: Path, guest_shell: str, host_shell: list[str]) -> list[Program]:
     return [
         Program(f"{group}/{p.stem}", f"{guest_shell} /tests/{group}/{p.name}", [*host_shell, p])
         for p in sorted(folder.glob("*.sh"))
@@ -44,11 +44,10 @@ def programs(config: Config) -> list[Program]:
     tests = config.out / "user" / "tests"
     found = [p for p in binaries(config, "user", tests, "/tests") if p.name.startswith("user/t_")]
     found += binaries(config, "musl", tests / "musl", "/tests/musl")
-    busybox = Path("/bin/busybox")
-    found += scripts("busybox", ROOT / "tests/busybox", "/bin/busybox sh", [busybox, Path("sh")])
-    shell = (config.out / "user/host/bin/sh").resolve()
-    found += scripts("sh", ROOT / "user/tests/sh", "/bin/sh", [shell])
-    return found
+    # Without a PATH busybox runs its own applets alone, as in the guest.
+    busybox = ["/bin/busybox", "env", "PATH=/nowhere", "/bin/busybox", "sh"]
+    found += scripts("busybox", ROOT / "tests/busybox", "/bin/busybox sh", busybox)
+    return found + scripts("sh", ROOT / "user/tests/sh", "/bin/sh", ["/bin/dash"])
 
 
 def check(config: Config, batch: list[Program]) -> Iterator[Result]:
