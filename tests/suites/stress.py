@@ -25,8 +25,12 @@ PROGRAMS = [
     ("mixed-24M", "stress/mixed {seed} 12 3", "stress/mixed {seed} 3 2", "24M", SEEDS, [1, 4]),
     ("mix", "stress_mix {seed} 12 {workers}", "stress_mix {seed} 3 2", "", SEEDS, [2, 4, 8]),
     ("mix-24M", "stress_mix {seed} 12 6", "stress_mix {seed} 3 2", "24M", SEEDS, [1, 4]),
+    ("fork", "stress_fork {seed}", "stress_fork {seed} 3", "", SEEDS[:1], [4]),
+    ("file", "stress_file {seed}", "stress_file {seed} 3", "", SEEDS[:1], [1, 4]),
+    ("mmap", "stress_mmap {seed}", "stress_mmap {seed} 3", "", SEEDS[:1], [1, 4]),
+    ("pipe", "stress_pipe {seed}", "stress_pipe {seed} 3", "", SEEDS[:1], [2, 4]),
     ("vmtorture", "vmtorture 256 8", "vmtorture 8 2", "", SEEDS[:1], [1]),
-    ("vmtorture-24M", "vmtorture 48 4", "vmtorture 8 2", "24M", SEEDS[:1], [1, 4]),
+    ("vmtorture-24M", "vmtorture 32 4", "vmtorture 8 2", "24M", SEEDS[:1], [1, 4]),
 ]
 
 
