@@ -18,7 +18,8 @@ $(O)/tests/guests/%.elf: tests/guests/guest.S tests/guests/guest.ld
 # Sources that several tests share are in tests/host/lib/. A test gets a seed as its argument.
 HOST_TESTS := $(patsubst tests/host/%.c,$(O)/tests/host/%,$(wildcard tests/host/*.c))
 HOST_CFLAGS := -std=gnu17 -g -O1 $(WARNINGS) -fsanitize=address,undefined \
-	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -iquote kernel -iquote tests/host -iquote .
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+	-iquote kernel -iquote tests/host -iquote .
 host-words = $(shell sed -n 's|^// $(1): *||p' $(2))
 
 # What a linked source includes is not in the compiler's list of dependencies.
@@ -53,7 +54,8 @@ $(O)/tests/bench: $(wildcard tests/bench/*.c tests/bench/*.h)
 	$(Q)$(MUSLCC) -static -O2 -g $(WARNINGS) -o $@ $(filter %.c,$^)
 
 # Stress programs, plain Linux programs too.
-STRESS := $(if $(MUSLCC),$(patsubst tests/stress/%.c,$(O)/tests/stress/%,$(wildcard tests/stress/*.c)))
+STRESS_SRCS := $(if $(MUSLCC),$(wildcard tests/stress/*.c))
+STRESS := $(patsubst tests/stress/%.c,$(O)/tests/stress/%,$(STRESS_SRCS))
 $(O)/tests/stress/%: tests/stress/%.c tests/stress/stress.h
 	$(call say,MUSL,$@)
 	@mkdir -p $(@D)

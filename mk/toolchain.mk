@@ -30,7 +30,8 @@ endif
 TOOL_NAMES := x86_64-elf-gcc x86_64-linux-gnu-gcc gcc cc clang ld.lld llvm-objcopy musl-gcc \
 	qemu-system-x86_64 gdb python3
 found := $(shell for t in $(TOOL_NAMES); do command -v $$t >/dev/null 2>&1 && echo $$t; done; \
-	echo arch-$$(uname -m) cpus-$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); test -d /usr/lib/python3/dist-packages/pexpect && echo dist-python)
+	echo arch-$$(uname -m) cpus-$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); \
+	test -d /usr/lib/python3/dist-packages/pexpect && echo dist-python)
 
 HOST_CPUS := $(patsubst cpus-%,%,$(filter cpus-%,$(found)))
 

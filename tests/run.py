@@ -22,7 +22,9 @@ from pathlib import Path
 from grade import options
 from tests.job import Config, Job, Result, wanted
 
-SUITES = "harness source layers host shell kernel programs matrix stress crash variants labs".split()
+SUITES = (
+    "harness source layers host shell kernel programs matrix stress crash variants labs"
+).split()
 MAX_DETAIL = 12000
 # Variables that select a build.
 VARIANT_WORDS = ["LLVM", "UBSAN", "LAB", "IMPL", "BASE", "STAGE"]

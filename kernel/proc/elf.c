@@ -73,8 +73,8 @@ static int map_segment(struct vnode *v, const struct elf_phdr *ph, vaddr_t base,
 
     if (ph->filesz) {
         vm_object_ref(&v->object);
-        err = vm_mmap(vs, &start, zero_start - start, prot, PROT_ALL, LINUX_MAP_PRIVATE | LINUX_MAP_FIXED,
-                      &v->object, page_trunc(ph->offset));
+        err = vm_mmap(vs, &start, zero_start - start, prot, PROT_ALL,
+                      LINUX_MAP_PRIVATE | LINUX_MAP_FIXED, &v->object, page_trunc(ph->offset));
         if (err) {
             vm_object_unref(&v->object);
             return err;

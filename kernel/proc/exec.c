@@ -71,8 +71,8 @@ static char *end_of_word(char *p)
     return p;
 }
 
-// The head is a #! line: the interpreter takes the script's place, its name and at most one argument
-// come before the script's path.
+// The head is a #! line: the interpreter takes the script's place, its name and at most one
+// argument come before the script's path.
 static int follow_script(struct exec *x)
 {
     const char *strings[3];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Exec's arguments in kernel memory. Most fit in one page, so the buffer starts that small; when it does
-// not do, one of the full size takes its place. Both come from the bounded kmem_map: when many
+// Exec's arguments in kernel memory. Most fit in one page, so the buffer starts that small; when it
+// does not do, one of the full size takes its place. Both come from the bounded kmem_map: when many
 // programs start at once, some wait or get ENOMEM.
 #include "amd64/usercopy.h"
 #include "lib/errno.h"

@@ -239,7 +239,8 @@ int process_clone(const struct clone_args *args, int *child_id)
 
     if (err)
         return err;
-    return args->flags & CLONE_THREAD ? clone_thread(args, child_id) : clone_process(args, child_id);
+    return args->flags & CLONE_THREAD ? clone_thread(args, child_id)
+                                      : clone_process(args, child_id);
 }
 
 void vfork_release(struct process *p)

@@ -145,7 +145,7 @@ static int show_cmdline_of(struct process *p, struct strbuf *out)
     return 0;
 }
 
-// ---- fail-nth: of the process's first thread, which for /proc/self is nearly always the caller ----
+// ---- fail-nth: of the process's first thread, for /proc/self nearly always the caller ----
 
 static struct thread *fail_thread(struct process *p)
 {

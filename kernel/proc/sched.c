@@ -14,6 +14,7 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "proc/process.h"
+#include "proc/runq.h"
 #include "proc/thread.h"
 #include "proc/timer.h"
 #include "sync/irq.h"
@@ -23,20 +24,8 @@
 
 #define SLICE_TICKS 2
 
-struct runq {
-    struct spinlock lock;           // guards the rest, and the threads of this queue
-    struct list ready;              // struct thread.run_link
-    unsigned nready;                // on `ready'; read by others without the lock
-    struct thread *current;
-    struct thread *previous;        // switched away from last; valid until the switch is over
-    struct thread idle;
-    struct pmap *loaded;            // user page tables in the CPU, or NULL; this CPU's own
-    bool unload;                    // (a) `loaded' is to be given up when idle
-    uint64_t switches;
-};
-
 #define RUNQ_INIT {.lock = SPINLOCK_INIT("run queue", LOCK_SCHED, LOCK_NESTED)}
-static struct runq runqs[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = RUNQ_INIT};
+struct runq runqs[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = RUNQ_INIT};
 static uint64_t idle_cpus;          // (a) bit per CPU that halts or is about to
 
 static inline struct runq *this_runq(void)
@@ -175,8 +164,8 @@ void sched_first_run(void)
     finish_switch();
 }
 
-// Runs another thread if there is one; rq is this CPU's and locked, the running thread is READY (on a
-// queue), BLOCKED or DEAD. Returns, with nothing locked, when the caller runs again.
+// Runs another thread if there is one; rq is this CPU's and locked, the running thread is READY (on
+// a queue), BLOCKED or DEAD. Returns, with nothing locked, when the caller runs again.
 static __attribute__((noinline)) void reschedule(struct runq *rq)
 {
     struct thread *self = rq->current;
@@ -429,7 +418,7 @@ void sched_idle(void)
     }
 }
 
-// ---- start-up, figures ----
+// ---- start-up ----
 
 void sched_init(void)
 {
@@ -439,35 +428,4 @@ void sched_init(void)
     for (unsigned i = 0; i < MAX_CPUS; i++)
         list_init(&runqs[i].ready);
     waitq_set_ops(&ops);
-}
-
-unsigned sched_nready(void)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < ncpus; i++)
-        n += runqs[i].nready + (runqs[i].current != &runqs[i].idle);
-    return n;
-}
-
-uint64_t sched_switches(void)
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < ncpus; i++)
-        n += runqs[i].switches;
-    return n;
-}
-
-uint64_t sched_idle_ns(void)
-{
-    uint64_t ns = 0;
-
-    for (unsigned i = 0; i < ncpus; i++) {
-        const struct thread *idle = &runqs[i].idle;
-        ns += idle->run_ns;
-        if (runqs[i].current == idle)
-            ns += clock_ns() - idle->run_since_ns;
-    }
-    return ns;
 }

@@ -21,7 +21,8 @@ struct utsname {
 };
 
 // C libraries ask for a Linux release that is new enough for them.
-static const struct utsname names = {"Strata", "strata", "6.1.0-strata", "#1 SMP", "x86_64", "(none)"};
+static const struct utsname names = {"Strata", "strata", "6.1.0-strata",
+                                     "#1 SMP", "x86_64", "(none)"};
 
 long sys_uname(vaddr_t va)
 {
@@ -78,8 +79,13 @@ long sys_getrandom(vaddr_t buf_va, size_t len, unsigned flags)
     return (long)done;
 }
 
-enum { LINUX_REBOOT_MAGIC1 = (int)0xfee1dead, MAGIC2 = 0x28121969, MAGIC2A = 0x05121996, MAGIC2B = 0x16041998,
-       MAGIC2C = 0x20112000 };
+enum {
+    LINUX_REBOOT_MAGIC1 = (int)0xfee1dead,
+    MAGIC2 = 0x28121969,
+    MAGIC2A = 0x05121996,
+    MAGIC2B = 0x16041998,
+    MAGIC2C = 0x20112000
+};
 enum { CMD_RESTART = 0x01234567, CMD_HALT = (int)0xcdef0123, CMD_POWER_OFF = 0x4321fedc,
        CMD_CAD_OFF = 0, CMD_CAD_ON = (int)0x89abcdef };
 
@@ -105,7 +111,8 @@ long sys_reboot(int magic, int magic2, int cmd)
 // ---- file systems ----
 
 struct statfs64 {
-    uint64_t type, bsize, blocks, bfree, bavail, files, ffree, fsid, namelen, frsize, flags, spare[4];
+    uint64_t type, bsize, blocks, bfree, bavail, files, ffree, fsid, namelen, frsize, flags,
+        spare[4];
 };
 _Static_assert(sizeof(struct statfs64) == 120, "Linux's size");
 

@@ -139,7 +139,7 @@ long sys_statx(int dirfd, vaddr_t path_va, unsigned flags, unsigned mask, vaddr_
     return -copyout(statx_va, &sx, sizeof(sx));
 }
 
-// ---- access: the one user is root, who may read and write everything, and execute what has an x bit ----
+// ---- access: the one user, root, may read and write all, and execute what has an x bit ----
 
 long sys_faccessat2(int dirfd, vaddr_t path_va, unsigned mode, unsigned flags)
 {
@@ -182,7 +182,8 @@ static int set_attributes(struct vnode *v, const struct vattr *a, unsigned which
     return err;
 }
 
-static long set_at(int dirfd, vaddr_t path_va, unsigned flags, const struct vattr *a, unsigned which)
+static long set_at(int dirfd, vaddr_t path_va, unsigned flags, const struct vattr *a,
+                   unsigned which)
 {
     struct vnode *v;
     int err = at_vnode(dirfd, path_va, flags, &v);

@@ -152,7 +152,8 @@ long sys_clock_nanosleep(int id, int flags, vaddr_t ts_va, vaddr_t rest_va)
 // ---- the interval timer ----
 
 // Sets the alarm of the process; what was left before in *old_ns and *old_interval_ns.
-static void set_alarm(uint64_t ns, uint64_t interval_ns, uint64_t *old_ns, uint64_t *old_interval_ns)
+static void set_alarm(uint64_t ns, uint64_t interval_ns, uint64_t *old_ns,
+                      uint64_t *old_interval_ns)
 {
     struct process *p = process_current();
 
@@ -210,11 +211,20 @@ long sys_getitimer(int which, vaddr_t va)
 
 // ---- futex ----
 
-enum { FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE, FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET,
-       FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256 };
+enum {
+    FUTEX_WAIT,
+    FUTEX_WAKE,
+    FUTEX_REQUEUE = 3,
+    FUTEX_CMP_REQUEUE,
+    FUTEX_WAIT_BITSET = 9,
+    FUTEX_WAKE_BITSET,
+    FUTEX_PRIVATE_FLAG = 128,
+    FUTEX_CLOCK_REALTIME = 256
+};
 
 // timeout_va: relative for FUTEX_WAIT, absolute for FUTEX_WAIT_BITSET.
-static long wait_op(vaddr_t va, int op, uint32_t value, vaddr_t timeout_va, uint32_t bits, bool shared)
+static long wait_op(vaddr_t va, int op, uint32_t value, vaddr_t timeout_va, uint32_t bits,
+                    bool shared)
 {
     bool absolute = (op & 127) == FUTEX_WAIT_BITSET;
     uint64_t ns, deadline = WAIT_FOREVER;

@@ -21,7 +21,7 @@ SLACK_KB = 2048
 
 # Name, the program and its arguments, the same in small, MEM, seeds, and the numbers of CPUs.
 PROGRAMS = [
-    ("mixed", "stress/mixed {seed} 12 {workers}", "stress/mixed {seed} 3 2", "", SEEDS, [1, 2, 4, 8]),
+    ("mixed", "stress/mixed {seed} 12 {workers}", "stress/mixed 1 3 2", "", SEEDS, [1, 2, 4, 8]),
     ("mixed-24M", "stress/mixed {seed} 12 3", "stress/mixed {seed} 3 2", "24M", SEEDS, [1, 4]),
     ("mix", "stress_mix {seed} 12 {workers}", "stress_mix {seed} 3 2", "", SEEDS, [2, 4, 8]),
     ("mix-24M", "stress_mix {seed} 12 6", "stress_mix {seed} 3 2", "24M", SEEDS, [1, 4]),

@@ -17,7 +17,8 @@ static char *anon(size_t n)
 static void errors(void)
 {
     int file = T(open("file", O_CREAT | O_RDWR, 0666));
-    int wo = T(open("file", O_WRONLY)), ro = T(open("file", O_RDONLY)), dir = T(open(".", O_RDONLY));
+    int wo = T(open("file", O_WRONLY)), ro = T(open("file", O_RDONLY)),
+        dir = T(open(".", O_RDONLY));
     int fds[2];
     T(pipe(fds));
     T(ftruncate(file, 3 * PAGE));

@@ -41,7 +41,9 @@ static void show(const char *what, char *p, int n)
 {
     char text[64] = "";
     for (int i = 0; i < n; i++)
-        text[i] = !readable(p + (size_t)i * PAGE) ? '-' : writable(p + (size_t)i * PAGE) ? 'w' : 'r';
+        text[i] = !readable(p + (size_t)i * PAGE)  ? '-'
+                  : writable(p + (size_t)i * PAGE) ? 'w'
+                                                   : 'r';
     say("%s: %s\n", what, text);
 }
 

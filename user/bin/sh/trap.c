@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Signals to the shell itself: traps, what an interactive shell ignores, and what a child gets back.
+ * Signals to the shell itself: traps, what an interactive shell ignores, and what a child gets
+ * back.
  */
 #include <err.h>
 #include <signal.h>

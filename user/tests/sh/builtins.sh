@@ -2,7 +2,8 @@
 # Built-in commands.
 [ a = a ] && [ a != b ] && [ 1 -lt 2 ] && [ 2 -ge 2 ] && [ -n x ] && [ -z "" ] && echo tests
 test 1 -eq 1 -a 2 -eq 2 && echo both; test 1 -eq 2 -o 2 -eq 2 && echo either
-[ ! a = b ] && echo negated; [ ! -e none ] && echo absent; [ x ] && echo nonempty; [ "" ] || echo empty
+[ ! a = b ] && echo negated; [ ! -e none ] && echo absent; [ x ] && echo nonempty
+[ "" ] || echo empty
 [ \( a = a \) -a b = b ] && echo parentheses; [ = = = ] && echo odd
 touch f; mkdir dd; [ -f f ] && [ -d dd ] && [ -e f ] && [ ! -s f ] && [ -r f ] && echo files
 echo x > f; [ -s f ] && echo size; [ f -ef f ] && echo same; [ -x dd ] && echo x

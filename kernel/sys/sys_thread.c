@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Calls on threads, on how they are scheduled, and on a process's limits.
+#include "amd64/cpu.h"
+#include "amd64/usercopy.h"
+#include "fs/file.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mem/memlayout.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+#include "sys/calls.h"
+#include "sys/syscall.h"
+
+// ---- threads ----
+
+long sys_set_tid_address(vaddr_t va)
+{
+    thread_current()->clear_tid_va = va;
+    return thread_current()->tid;
+}
+
+long sys_set_robust_list(vaddr_t list_va, size_t len)
+{
+    if (len != 3 * sizeof(uint64_t))
+        return -EINVAL;
+    thread_current()->robust_list_va = list_va;
+    return 0;
+}
+
+enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };
+
+long sys_arch_prctl(int code, vaddr_t addr)
+{
+    struct cpu_context *c = &thread_current()->context;
+
+    switch (code) {
+    case ARCH_SET_FS:
+    case ARCH_SET_GS:
+        if (addr >= USER_MAX)
+            return -EPERM;
+        if (code == ARCH_SET_FS)
+            context_set_fs_base(c, addr);
+        else
+            context_set_gs_base(c, addr);
+        return 0;
+    case ARCH_GET_FS:
+        return -copyout(addr, &c->fs_base, sizeof(c->fs_base));
+    case ARCH_GET_GS:
+        return -copyout(addr, &c->gs_base, sizeof(c->gs_base));
+    default:
+        return -EINVAL;
+    }
+}
+
+enum {
+    PR_SET_PDEATHSIG = 1,
+    PR_GET_DUMPABLE = 3,
+    PR_SET_DUMPABLE = 4,
+    PR_SET_NAME = 15,
+    PR_GET_NAME = 16,
+    PR_SET_NO_NEW_PRIVS = 38,
+    PR_GET_NO_NEW_PRIVS = 39
+};
+
+static long set_name(vaddr_t name_va)
+{
+    struct thread *t = thread_current();
+    char name[COMM_LEN] = "";
+    int err = copyinstr(name, name_va, sizeof(name), NULL);
+
+    if (err == EFAULT)
+        return -EFAULT;
+    name[sizeof(name) - 1] = '\0';
+    thread_set_name(t, name);
+    if (t->tid == t->proc->pid)
+        memcpy(t->proc->comm, name, sizeof(name));
+    return 0;
+}
+
+long sys_prctl(int option, uint64_t arg)
+{
+    switch (option) {
+    case PR_SET_NAME:
+        return set_name(arg);
+    case PR_GET_NAME:
+        return -copyout(arg, thread_current()->comm, COMM_LEN);
+    case PR_GET_DUMPABLE:
+        return 1;
+    case PR_SET_DUMPABLE:
+        return arg <= 1 ? 0 : -EINVAL;
+    case PR_SET_NO_NEW_PRIVS:
+        return arg == 1 ? 0 : -EINVAL;
+    case PR_GET_NO_NEW_PRIVS:
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+// ---- scheduling: one policy, all CPUs ----
+
+long sys_sched_yield(void)
+{
+    sched_yield();
+    return 0;
+}
+
+static long check_pid(int pid)
+{
+    if (pid == 0 || pid == thread_current()->tid)
+        return 0;
+    struct process *p = pid > 0 ? process_find(pid) : NULL;
+    if (!p)
+        return pid < 0 ? -EINVAL : -ESRCH;
+    process_unref(p);
+    return 0;
+}
+
+long sys_sched_getaffinity(int pid, unsigned len, vaddr_t mask_va)
+{
+    const uint64_t mask = (1ul << ncpus) - 1;
+    long result = check_pid(pid);
+
+    if (result)
+        return result;
+    if (len < sizeof(mask) || len % sizeof(mask))
+        return -EINVAL;
+    return copyout(mask_va, &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
+}
+
+long sys_sched_setaffinity(int pid, unsigned len, vaddr_t mask_va)
+{
+    uint64_t mask = 0;
+    long result = check_pid(pid);
+
+    if (result)
+        return result;
+    if (copyin(&mask, mask_va, min(len, sizeof(mask))) != 0)
+        return -EFAULT;
+    return mask & ((1ul << ncpus) - 1) ? 0 : -EINVAL;
+}
+
+long sys_getpriority(int which, int who)
+{
+    (void)who;
+    return which < 0 || which > 2 ? -EINVAL : 20;   // 20 - nice
+}
+
+long sys_setpriority(int which, int who, int nice)
+{
+    (void)who;
+    (void)nice;
+    return which < 0 || which > 2 ? -EINVAL : 0;
+}
+
+// ---- limits ----
+
+long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t old_va)
+{
+    struct process *p = pid ? process_find(pid) : process_current();
+    struct rlimit new, old;
+    int err = 0;
+
+    if (!p)
+        return -ESRCH;
+    if (resource >= RLIMITS)
+        err = EINVAL;
+    else if (new_va && copyin(&new, new_va, sizeof(new)) != 0)
+        err = EFAULT;
+    else if (new_va && new.cur > new.max)
+        err = EINVAL;
+    else if (new_va && resource == RLIMIT_NOFILE && new.max > OPEN_MAX)
+        err = EPERM;
+    if (!err) {
+        mutex_lock(&p->lock);
+        old = p->limits[resource];
+        if (new_va)
+            p->limits[resource] = new;
+        mutex_unlock(&p->lock);
+        if (old_va)
+            err = copyout(old_va, &old, sizeof(old));
+    }
+    if (pid)
+        process_unref(p);
+    return -err;
+}
+
+long sys_getrlimit(unsigned resource, vaddr_t va)
+{
+    return sys_prlimit64(0, resource, 0, va);
+}
+
+long sys_setrlimit(unsigned resource, vaddr_t va)
+{
+    return va ? sys_prlimit64(0, resource, va, 0) : -EFAULT;
+}
