@@ -61,8 +61,8 @@ $(O)/user/tests/%: $(O)/user/obj/tests/%.c.o
 
 -include $(shell find $(O)/user/obj -name '*.d' 2>/dev/null)
 
-# musl programs, which Strata must run as they are; one of them also as a static-pie. (musl-gcc knows
-# no -static-pie: the start file for it is named by hand.)
+# musl programs, which Strata must run as they are; one of them also as a static-pie. (musl-gcc
+# knows no -static-pie: the start file for it is named by hand.)
 MUSL_SOURCES  := $(wildcard user/tests/musl/*.c)
 MUSL_RCRT1    := $(firstword $(wildcard $(addsuffix /rcrt1.o,/usr/lib/x86_64-linux-musl \
 	/usr/lib/musl/lib /usr/local/musl/lib)))

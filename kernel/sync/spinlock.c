@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Test-and-test-and-set spinlocks. They are not fair, on purpose: where the host has fewer CPUs than
-// the guest, a queue would wait for a virtual CPU that does not run, while this one gives the lock
-// to whoever does. Interrupts go off first: a handler on the same CPU could otherwise wait for the
-// thread that it interrupted.
+// Test-and-test-and-set spinlocks. They are not fair, on purpose: where the host has fewer CPUs
+// than the guest, a queue would wait for a virtual CPU that does not run, while this one gives the
+// lock to whoever does. Interrupts go off first: a handler on the same CPU could otherwise wait for
+// the thread that it interrupted.
 #include "lib/panic.h"
 #include "sync/irq.h"
 #include "sync/jitter.h"
