@@ -23,7 +23,8 @@ from grade import options
 from tests.job import Config, Job, Result, wanted
 
 SUITES = (
-    "harness source layers host shell kernel programs matrix stress crash variants labs"
+    "harness source layers host shell kernel console debugger programs matrix stress crash "
+    "variants labs"
 ).split()
 MAX_DETAIL = 12000
 # Variables that select a build.

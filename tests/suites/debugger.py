@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`make gdb`: GDB's commands on a kernel that runs a program, at a breakpoint in a system call."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Iterator
+
+from grade import qemu
+from tests.job import ROOT, Config, Job, Result, clean_environment
+
+LIMIT_SECONDS = 240
+# Each command, and what its answer must hold.
+COMMANDS = [
+    ("strata", "ps: all processes and their threads."),
+    ("ps", "sleep"),
+    ("map 1", "r-x object"),
+    ("map kernel", "rw-"),
+    ("pt 1 0x400000", "0x400000 is at pa"),
+    ("pt kernel kernel_main", "PML4 [511]"),
+    ("bt-all", "process_wait"),
+    ("locks", "no thread holds or waits for a lock"),
+]
+
+
+def check(config: Config) -> Iterator[Result]:
+    lines = ["thbreak sys_nanosleep", "continue"]
+    for number, (command, _) in enumerate(COMMANDS):
+        lines += [f"echo @{number}\\n", command]
+    with tempfile.TemporaryDirectory(prefix="strata-gdb-test-") as folder:
+        script = Path(folder) / "commands"
+        script.write_text("\n".join([*lines, "kill", "quit", ""]), encoding="utf-8")
+        arguments = ["--kernel", str(config.kernel), "--disk", str(config.disk)]
+        arguments += ["--append", f"{qemu.run_word('sleep 1')} quiet"]
+        done = subprocess.run(
+            [sys.executable, "-m", "grade.debug", *arguments],
+            cwd=ROOT,
+            env=clean_environment(GDB_ARGS=f"-batch -x {script}"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+    answers = done.stdout
+    for number, (command, expected) in enumerate(COMMANDS):
+        answer = answers.partition(f"@{number}\n")[2].partition(f"@{number + 1}\n")[0]
+        detail = f"expected {expected!r} in the answer, got\n{answer or answers}"
+        name = f"debugger/{command.split()[0]}" + ("-kernel" if "kernel" in command else "")
+        yield Result(name, expected in answer, detail)
+
+
+def jobs(config: Config) -> list[Job]:
+    if not config.runs_programs or not shutil.which("gdb"):
+        return []
+    return [Job("debugger", lambda: check(config))]
