@@ -65,8 +65,7 @@ bool fail_nth_done(void)
 
 // ---- the user ----
 
-// The word at va, once the hardware would let the access through.
-static int user_access(struct vm_space *vs, vaddr_t va, vm_prot_t access, uint64_t **word)
+int user_access(struct vm_space *vs, vaddr_t va, vm_prot_t access, uint64_t **word)
 {
     paddr_t pa;
     vm_prot_t prot;

@@ -28,6 +28,9 @@ uint64_t machine_free_pages(void);
 void fail_nth(uint64_t n);
 bool fail_nth_done(void);
 
+// The memory at va, once the hardware would let the access through, to the end of its page.
+int user_access(struct vm_space *vs, vaddr_t va, vm_prot_t access, uint64_t **word);
+
 // A load or store of one word by a user program; 0 or the error of vm_fault.
 int user_load(struct vm_space *vs, vaddr_t va, uint64_t *value);
 int user_store(struct vm_space *vs, vaddr_t va, uint64_t value);
