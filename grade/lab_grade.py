@@ -14,11 +14,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
 from grade import lab as labs
-from grade import lab_overlay, options, qemu
+from grade import authentic, lab_overlay, options, qemu
 from grade.lab import ROOT, Lab, Test
 from grade.lab_judge import Boot, Finding, Plan, Run
 from grade.lab_report import Report, TestResult
@@ -29,6 +30,9 @@ from grade.session import End
 WALL_SECONDS = 240.0
 WALL_SECONDS_PROGRAM = 90.0
 REAL_SECONDS = 30
+MAX_STATIC = 4096
+OPEN_RECORDS = ("nth",)
+"""Records whose number only the lab's judge knows."""
 LAB_WORDS = ("LAB", "IMPL", "BASE", "STAGE", "T", "O")
 
 
@@ -139,15 +143,44 @@ class Grader:
         def at_point(name: str, oracle: Oracle) -> None:
             run.states.append(self.judge.look(name, oracle, run))
 
+        def witness(oracle: Oracle, vm: qemu.Qemu) -> None:
+            build = authentic.build_of(self.variant / "kernel.elf")
+            authentic.check_image(build, oracle.memory)
+            authentic.check_caller(build, oracle, vm, boot.ktest, self.lab.owned)
+
         wall = WALL_SECONDS_PROGRAM if boot.command else WALL_SECONDS
-        session = LabSession(machine, wall, self.out, at_point, bool(boot.command))
+        command = bool(boot.command)
+        session = LabSession(machine, wall, self.out, at_point, command, witness)
         try:
             run.outcome = session.run()
+            self.judge_run(plan, run, session.trouble)
+            self.judge_static(test, run)
         except Exception as error:  # the judge tripped over what the guest's memory held
             run.wrong("the guest's memory", "structures of the kernel", repr(error))
-            return run
-        self.judge_run(plan, run, session.trouble)
         return run
+
+    def judge_static(self, test: Test, run: Run) -> None:
+        """Memory that no page's owner tells of."""
+        size = authentic.static_bytes([self.variant, self.out], self.lab.owned)
+        if test.kind != "functional" and size > MAX_STATIC:
+            run.wrong(
+                f"bytes of variables in {' '.join(self.lab.owned)}",
+                f"at most {MAX_STATIC}",
+                size,
+                invariant="memory for mappings comes from vm_page_alloc, where it is counted",
+            )
+
+    def judge_records(self, plan: Plan, run: Run) -> None:
+        """Who writes more than the test does, writes for somebody else's eyes."""
+        words = (payload.split()[:1] for payload in run.outcome.records)
+        got = Counter(word[0].decode(errors="replace") for word in words if word)
+        wanted = {"boot": 1, "test": 1, "poweroff": 1, "point": len(run.states)}
+        wanted |= plan.records or ({word: got[word] for word in OPEN_RECORDS} if plan.points is None
+                                   else {})
+        for word in sorted(got.keys() | wanted.keys()):
+            if got[word] > wanted.get(word, 0) and word != "panic":
+                run.wrong(f"records `{word}'", wanted.get(word, 0), got[word],
+                          invariant="only the kernel's own parts and the tests write records")
 
     def judge_run(self, plan: Plan, run: Run, trouble: str) -> None:
         """How it ended, which points it reached, and what the test's own judge thinks."""
@@ -163,6 +196,7 @@ class Grader:
                     run.wrong(f"{words[0]} in the guest", "ok", " ".join(words[2:]))
             if not run.records("test") and end.end is End.EXIT:
                 run.wrong("the end of the test", "a record that it ran", "none")
+            self.judge_records(plan, run)
         reached = [state.name for state in run.states]
         if plan.points is not None and reached != plan.points:
             wanted = " ".join(plan.points) or "none"

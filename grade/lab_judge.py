@@ -76,3 +76,5 @@ class Plan:
     points: list[str] | None = None
     """The points that every boot must reach, in order; None: the judge looks itself."""
     judge: Callable[[Run], None] | None = None
+    records: dict[str, int] | None = None
+    """How many records of each first word the test writes; None: the judge counts them."""

@@ -16,7 +16,8 @@ STOP_SECONDS = 10.0
 
 
 class LabSession(Session):
-    """`at_point(name, oracle)` is called at every point; what it raises ends the session."""
+    """`at_point(name, oracle)` is called at every point; what it raises ends the session. Before
+    it, `witness` says by an OracleError if the point is not a test's own."""
 
     def __init__(
         self,
@@ -25,11 +26,13 @@ class LabSession(Session):
         out: Path,
         at_point: Callable[[str, oracle.Oracle], None],
         want_exit: bool = False,
+        witness: Callable[[oracle.Oracle, qemu.Qemu], None] | None = None,
     ) -> None:
         machine.extra += oracle.arguments(machine.mem)
         super().__init__(machine, limit, want_exit=want_exit, on_record=self._see)
         self.out = out
         self.at_point = at_point
+        self.witness = witness
         self.trouble = ""
         self._vm: qemu.Qemu | None = None
         self._memory: oracle.Memory | None = None
@@ -56,6 +59,8 @@ class LabSession(Session):
             if not self._memory:
                 self._memory = oracle.Memory(self._vm.process.pid)
             judge = oracle.Oracle(self.machine.kernel, self.out, self._memory)
+            if self.witness:
+                self.witness(judge, self._vm)
             self.at_point(payload[len(POINT) :].decode(errors="replace"), judge)
         except oracle.OracleError as error:
             self.trouble = self.trouble or str(error)

@@ -15,6 +15,7 @@ from grade import layout
 from grade.lab_judge import Boot, Plan, Run
 from grade.oracle import PTE, Oracle, OracleError
 
+import memory
 import model
 import workloads
 
@@ -110,6 +111,8 @@ def look(name: str, oracle: Oracle, run: Run) -> State:
     judge_entries(state, run)
     judge_counts(headers, listed, run)
     judge_figures(state, run)
+    if run.boot.ktest:
+        memory.judge_memory(state, oracle, run)
     if word("nfaults"):
         text = oracle.memory.read(base + report.fields["text"].offset, report.fields["text"].size)
         first = text.split(b"\0")[0].decode(errors="replace").strip().splitlines()
@@ -200,6 +203,10 @@ def judge_figures(state: State, run: Run) -> None:
         ),
     ):
         run.expect(where + what, expected, got, invariant=FIGURES)
+    # An entry cannot take less than eight bytes, whatever its form.
+    if st["pv_entry_spare"] * 8 > held:
+        run.wrong(where + "pv_entry_spare", f"at most what {held} bytes can hold",
+                  st["pv_entry_spare"], invariant=FIGURES)
     if st["pc_chunk_count"] and st["pc_chunk_count"] * 4096 != held:
         run.wrong(
             where + "a chunk is a page", held // 4096, st["pc_chunk_count"], invariant=FIGURES
@@ -255,22 +262,31 @@ PLANS: dict[str, Plan] = {
         ["before", "full", "thinned", "refilled", "after"],
         workloads.reuse,
     ),
-    "speed": Plan([Boot(ONE + "speed")], [], workloads.speed),
-    "steal": Plan([Boot(ONE + "steal")], ["exhausted", "stolen", "end"], workloads.steal),
+    "speed": Plan([Boot(ONE + "speed")], ["measured"], workloads.speed, {"ticks": 4}),
+    "steal": Plan(
+        [Boot(ONE + "steal")],
+        ["exhausted", "stolen", "end"],
+        workloads.steal,
+        {"entered": 1, "left": 1},
+    ),
     "steal-sparse": Plan(
-        [Boot(ONE + "steal_sparse")], ["exhausted", "stolen", "end"], workloads.steal_sparse
+        [Boot(ONE + "steal_sparse")], ["exhausted", "stolen", "end"], workloads.steal_sparse,
+        {"entered": 1},
     ),
     "steal-own": Plan(
-        [Boot(ONE + "steal_own")], ["exhausted", "stolen", "end"], workloads.steal_own
+        [Boot(ONE + "steal_own")], ["low", "exhausted", "stolen", "end"], workloads.steal_own,
+        {"entered": 1},
     ),
     "nothing-to-steal": Plan(
         [Boot(ONE + "nothing_to_steal")],
         ["exhausted", "failed", "end"],
         workloads.nothing_to_steal,
+        {"failed": 1},
     ),
     "steal-smp": Plan(
         several_cpus("smp_steal"),
         ["worked", "end"],
         workloads.steal_smp,
+        {"refused": 1},
     ),
 }

@@ -18,6 +18,8 @@ struct lab_report lab_report;
 struct pmap *lab_pmap[LAB_MAX_PMAPS];
 struct vm_page *lab_page[LAB_MAX_PAGES];
 
+uint64_t lab_hoarded;
+
 static unsigned npages;
 static struct list hoard = LIST_INIT(hoard); // pages that lab_exhaust took
 
@@ -142,20 +144,34 @@ void lab_point(const char *name, bool quick)
 
 // ---- shortage ----
 
-void lab_exhaust(void)
+static void take_all(unsigned flags)
 {
     struct vm_page *pg;
 
-    while ((pg = vm_page_alloc(PAGE_KMEM, PA_RESERVE)))
+    while ((pg = vm_page_alloc(PAGE_KMEM, flags))) {
         list_push_back(&hoard, &pg->queue);
+        lab_hoarded++;
+    }
+}
+
+void lab_exhaust(void)
+{
+    take_all(PA_RESERVE);
+}
+
+void lab_exhaust_but_reserve(void)
+{
+    take_all(0);
 }
 
 void lab_relent(void)
 {
     struct vm_page *pg;
 
-    while ((pg = list_pop(&hoard, struct vm_page, queue)))
+    while ((pg = list_pop(&hoard, struct vm_page, queue))) {
         vm_page_free(pg);
+        lab_hoarded--;
+    }
 }
 
 // ---- as a program would ----

@@ -61,8 +61,10 @@ void lab_point(const char *name, bool quick);
 
 // ---- shortage ----
 
-void lab_exhaust(void); // takes every free page
-void lab_relent(void);  // gives them back
+void lab_exhaust(void);             // takes every free page
+void lab_exhaust_but_reserve(void); // leaves the kernel's reserve
+void lab_relent(void);              // gives them back
+extern uint64_t lab_hoarded;        // how many it has
 
 // ---- as a program would, in the loaded pmap, interrupts off ----
 

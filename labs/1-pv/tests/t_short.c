@@ -144,6 +144,10 @@ KTEST(lab_pv_steal_own)
     make_tables(0, 0);
     for (unsigned i = 0; i < 500; i++)
         lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+    lab_exhaust_but_reserve();
+    for (unsigned i = 0; i < 300; i++) // more than two chunks can take, whatever they held
+        lab_enter(0, LAB_VA + (2ul << 20) + i * PAGE_SIZE, i, PROT_RW, 0);
+    lab_point("low", true);
     lab_exhaust();
     lab_point("exhausted", true);
     for (unsigned i = 0; i < 2000; i++)

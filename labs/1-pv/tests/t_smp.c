@@ -3,16 +3,24 @@
 // The reverse map on several CPUs at once, with memory and without. Every CPU works on every
 // address space; the words it reads tell whether a page was reached after it was taken away.
 
+#include "dev/io.h"
 #include "dev/record.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
+#include "sync/jitter.h"
 
 #define SMP_PMAPS 4u
 #define SMP_PAGES 600u
+#define SMP_HOT   32u
+#define SMP_OWN   4u // of each CPU
 #define SMP_TABLE 511u
 #define DEAD      0xdeadul
+
+#define PIT_CHANNEL 0x40 // the old timer: its counter, low byte and high byte
+#define PIT_MODE    0x43
+#define PIT_RATE    0x34 // again and again, both bytes
 
 static struct spinlock owner[SMP_PAGES]; // the page's owner, as pmap_enter wants it locked
 static bool short_of_memory;
@@ -63,17 +71,40 @@ static void look(uint64_t slot)
                word == DEAD ? "the page was taken away (TLB)" : "no page that belongs there");
 }
 
+// Pages that one CPU alone maps, each once, in the pmap that it has loaded: as long as its TLB
+// reaches one, the page must count as mapped.
+static void look_at_own(unsigned cpu)
+{
+    for (unsigned i = 0; i < SMP_OWN; i++) {
+        unsigned page = SMP_PAGES + cpu * SMP_OWN + i;
+        vaddr_t va = LAB_VA + 4 * (2ul << 20) + (page - SMP_PAGES) * PAGE_SIZE;
+        uint64_t word;
+        if (pmap_page_mapped(lab_page[page])) {
+            lab_peek(va, &word); // loads the TLB
+            continue;
+        }
+        set_words(page, DEAD);
+        if (lab_peek(va, &word))
+            ktest_fail("page %u counts as unmapped, but can still be read (TLB)", page);
+        set_words(page, lab_word(page));
+        pmap_enter(lab_pmap[cpu % SMP_PMAPS], va, lab_page[page], PROT_READ, PROT_READ);
+    }
+}
+
 static void smp_work(unsigned cpu)
 {
     struct rng r = lab_rng(100 + cpu);
 
+    pmap_activate(lab_pmap[cpu % SMP_PMAPS]);
     for (unsigned n = 0; n < 1500; n++) {
         unsigned pmap = (unsigned)rng_below(&r, SMP_PMAPS);
         uint64_t slot = rng_below(&r, SMP_TABLE * 4), what = rng_below(&r, 64);
-        unsigned page = (unsigned)(rng_below(&r, SMP_PAGES / 8) * 8 + slot % 8);
+        // Most of the work is on few pages, so that CPUs meet on their lists.
+        uint64_t range = rng_below(&r, 4) ? SMP_HOT : SMP_PAGES;
+        unsigned page = (unsigned)(rng_below(&r, range / 8) * 8 + slot % 8);
         if (what == 0) {
             pmap_remove(lab_pmap[pmap], smp_va(slot), smp_va(slot) + 4 * PAGE_SIZE);
-        } else if (what == 1) {
+        } else if (what == 1 && !short_of_memory) {
             pmap_activate(lab_pmap[pmap]);
         } else if (what < 8) {
             look(slot);
@@ -86,19 +117,35 @@ static void smp_work(unsigned cpu)
                 enter_page(pmap, slot, page);
             spin_unlock(&owner[page]);
         }
+        if (short_of_memory)
+            look_at_own(cpu);
         spin_poll();
     }
 }
 
+// Under -icount all CPUs share one thread of the emulator, which changes from one to the next when
+// a timer is due: a fast one, whose interrupt nobody takes, makes them change within any function.
+static void take_short_turns(void)
+{
+    struct rng r = lab_rng(200);
+
+    if (!jitter_turns)
+        return;
+    outb(PIT_MODE, PIT_RATE);
+    outb(PIT_CHANNEL, (uint8_t)(2 + rng_below(&r, 6)));
+    outb(PIT_CHANNEL, 0);
+}
+
 static void set_up(void)
 {
+    take_short_turns();
     lab_make_pmaps(SMP_PMAPS);
-    lab_make_pages(SMP_PAGES);
+    lab_make_pages(SMP_PAGES + SMP_OWN * MAX_CPUS);
     for (unsigned i = 0; i < SMP_PAGES; i++)
         spin_init(&owner[i], "page owner", LOCK_VNODE_REF, 0);
     // The tables stay: one wired mapping in each.
     for (unsigned pmap = 0; pmap < SMP_PMAPS; pmap++)
-        for (unsigned table = 0; table < 4; table++)
+        for (unsigned table = 0; table < 5; table++)
             lab_enter(pmap, LAB_VA + table * (2ul << 20) + SMP_TABLE * PAGE_SIZE, 0, PROT_READ,
                       PMAP_WIRED);
 }

@@ -224,6 +224,11 @@ def shortage(run: Run) -> tuple[State, State] | None:
         run.wrong("pages of the reverse map without memory", before.owners["PV"],
                   after.owners["PV"])
     run.notes.append(f"{after.stats['pv_reclaims']} reclaims")
+    for stat, what in (("pv_reclaims", "times that mappings were stolen"),
+                       ("pc_chunk_tryfail", "times that there was no page")):
+        if after.stats[stat] <= before.stats[stat]:
+            run.wrong(f"{stat} after a shortage: {what}", f"more than {before.stats[stat]}",
+                      after.stats[stat], invariant="the statistics count what they are named for")
     return before, after
 
 
@@ -277,6 +282,10 @@ def steal_used(run: Run) -> None:
 def steal_own(run: Run) -> None:
     entered(run, 2000)
     shortage(run)
+    for state in run.named("low"):
+        run.expect("mappings while the kernel's reserve had pages", 804, len(state.space(0)),
+                   invariant="the reserve comes before stealing",
+                   hint="pv_enter may take pages from the reserve: PA_RESERVE.")
 
 
 def nothing_to_steal(run: Run) -> None:
@@ -303,12 +312,13 @@ def steal_smp(run: Run) -> None:
 
 
 MOST_TICKS = 1500
+MOST_PAGE_TICKS = 2 * MOST_TICKS
 
 
 def speed(run: Run) -> None:
     ticks = {words[0]: (int(words[1]), int(words[2])) for words in run.records("ticks")}
-    if not {"small", "large", "exit"} <= ticks.keys():
-        run.wrong("measurements", "small, large, exit", " ".join(ticks))
+    if not {"small", "large", "page", "exit"} <= ticks.keys():
+        run.wrong("measurements", "small, large, page, exit", " ".join(ticks))
         return
     for i, what in enumerate(("entering", "removing")):
         small, large = ticks["small"][i], ticks["large"][i]
@@ -321,6 +331,11 @@ def speed(run: Run) -> None:
                 invariant="the cost of one mapping does not grow with their number",
                 hint="A search through full chunks, or through all chunks, is at work.",
             )
+    if ticks["page"][0] > MOST_PAGE_TICKS:
+        run.wrong("instructions for taking a page from two processes", f"at most {MOST_PAGE_TICKS}",
+                  ticks["page"][0],
+                  invariant="the cost of one mapping does not grow with their number",
+                  hint="A page's mappings are on a list of its own; no search is needed.")
     if ticks["exit"][0] > MOST_TICKS:
         run.wrong("instructions for each mapping at exit", f"at most {MOST_TICKS}",
                   ticks["exit"][0])

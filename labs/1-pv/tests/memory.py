@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Judges where all memory is: no page may hide under another owner's name.
+
+Every page that is not free is accounted for from outside: page tables by walking them, the tests'
+own pages by their number, the array of pages by its size, free pages by the free list.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from grade import layout
+from grade.lab_judge import Run
+from grade.oracle import ENTRIES, PAGE, PTE, Oracle, OracleError
+
+if TYPE_CHECKING:
+    from judge import State
+
+ACCOUNTED = "every page is where its owner says"
+OTHERS = ("OBJECT", "ANON", "BUF")
+MAX_POOL = 8
+"""Pages of pools: the pmaps themselves, and little else runs during a test."""
+PER_CHUNK = 168
+SLACK = 4
+
+
+def free_listed(oracle: Oracle) -> int:
+    """The length of the free list, from its links."""
+    page = oracle.types.structs["vm_page"]
+    types = layout.types_of(oracle.out / "kernel/mem/vm_page.o")
+    link = page.fields["queue"].offset
+    head_offset = types.structs["page_free_state"].fields["list"].offset
+    head = oracle.image.symbols["page_free"] + head_offset
+    arrays = [
+        (seg.pages, seg.pages + seg.count * page.size,
+         oracle.memory.read(seg.array_pa, seg.count * page.size))
+        for seg in oracle.segments
+    ]
+    at, count = oracle.word(head), 0
+    total = sum(seg.count for seg in oracle.segments)
+    while at != head:
+        for start, end, data in arrays:
+            if start <= at - link < end:
+                at = struct.unpack_from("<Q", data, at - start)[0]
+                break
+        else:
+            raise OracleError(f"the free list leads to {at:#x}, which is no page")
+        count += 1
+        if count > total:
+            raise OracleError("the free list does not end")
+    return count
+
+
+def kernel_tables(oracle: Oracle) -> int:
+    """Page-table pages below the kernel's root, its boot tables left out."""
+    found: set[int] = set()
+    level_of = [(oracle._root, 4)]
+    while level_of:
+        pa, level = level_of.pop()
+        for entry in oracle.memory.table(pa)[ENTRIES // 2 if level == 4 else 0 :]:
+            below = entry & PTE["PTE_PA"]
+            if entry & PTE["PTE_P"] and not entry & PTE["PTE_PS"] and below not in found:
+                found.add(below)
+                if level > 2:
+                    level_of.append((below, level - 1))
+    owner = oracle.types.structs["vm_page"].fields["owner"].offset
+    size = oracle.types.structs["vm_page"].size
+    count = 0
+    for pa in found:
+        for seg in oracle.segments:
+            index = (pa - seg.start_pa) // PAGE
+            if 0 <= index < seg.count:
+                value = oracle.memory.read(seg.array_pa + index * size + owner, 1)[0]
+                count += oracle.owner_names.get(value) == "PT"
+    return count
+
+
+def judge_memory(state: State, oracle: Oracle, run: Run) -> None:
+    """At a point of an in-kernel test: owners against what can be counted without them."""
+    size = oracle.types.structs["vm_page"].size
+    arrays = sum(-(-seg.count * size // PAGE) for seg in oracle.segments)
+    tables = sum(1 + space.tables for space in oracle.spaces()) + kernel_tables(oracle)
+    hoarded = oracle.memory.word(oracle.symbol_pa("lab_hoarded"))
+    own = sum(pa >= 0 for pa in state.pages)
+    where = f"pages at point {state.name}: "
+    for what, expected, got in (
+        ("free, by the free list", free_listed(oracle), state.owners["FREE"]),
+        ("page tables, by walking them", tables, state.owners["PT"]),
+        ("the kernel's, by the size of its arrays", arrays, state.owners["KERNEL"]),
+        ("the test's own", own + hoarded, state.owners["KMEM"]),
+        ("of files and programs", 0, sum(state.owners[name] for name in OTHERS)),
+    ):
+        run.expect(where + what, expected, got, invariant=ACCOUNTED)
+    if state.owners["POOL"] > MAX_POOL:
+        run.wrong(where + "pools", f"at most {MAX_POOL}", state.owners["POOL"],
+                  invariant=ACCOUNTED)
+    judge_held(state, run, where)
+
+
+def judge_held(state: State, run: Run, where: str) -> None:
+    """What the reverse map holds is for mappings that are there, or were a moment ago."""
+    mapped: dict[int, int] = {}
+    for address, _ in state.ptes:
+        mapped[address] = mapped.get(address, 0) + 1
+    need = sum(-(-count // PER_CHUNK) for count in mapped.values())
+    if not mapped and state.owners["PV"] > SLACK:
+        run.wrong(where + "the reverse map's, with nothing mapped", f"at most {SLACK}",
+                  state.owners["PV"], invariant=ACCOUNTED,
+                  hint="Memory for entries is taken when they are needed, and given back after.")
+    elif state.name == "exhausted" and state.owners["PV"] > 3 * need + SLACK:
+        run.wrong(where + f"the reverse map's, for {sum(mapped.values())} mappings",
+                  f"at most {3 * need + SLACK}", state.owners["PV"], invariant=ACCOUNTED)
