@@ -34,6 +34,7 @@ all:
 # Each part adds its rules once it is there.
 include $(wildcard kernel/kernel.mk user/user.mk mkfs/mkfs.mk)
 include mk/boot.mk mk/tests.mk mk/image.mk
+-include mk/proof.mk
 
 all: $(if $(wildcard kernel/kernel.mk),$(KERNEL)) image
 

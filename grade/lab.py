@@ -10,6 +10,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_OWNED = 4
+CURRENT = "labs/current"
+"""In a tree made for the students of one lab: its name."""
 
 
 @dataclass
@@ -90,8 +92,10 @@ def all_labs(root: Path = ROOT) -> list[Lab]:
 
 
 def find(name: str, root: Path = ROOT) -> Lab:
-    """The lab called `name`, or whose number it is."""
+    """The lab called `name`, or whose number it is; without one, what this tree is for."""
     labs = all_labs(root)
+    if not name and (root / CURRENT).exists():
+        name = (root / CURRENT).read_text(encoding="utf-8").strip()
     for lab in labs:
         if name in (lab.name, str(lab.number)):
             return lab

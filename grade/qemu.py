@@ -17,8 +17,9 @@ import subprocess
 import sys
 import urllib.parse
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 QEMU = os.environ.get("QEMU") or "qemu-system-x86_64"
 DISK_ID = "disk"
@@ -34,6 +35,7 @@ MACHINE = "microvm,acpi=off,pcie=off,usb=off,x-option-roms=off"
 CPU = "qemu64,+smep,+smap,+umip,+fsgsbase,+pdpe1gb,+rdrand"
 RTC = "base=2024-01-01T00:00:00,clock=vm"
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
 @dataclass
@@ -171,7 +173,7 @@ class Qemu:
                 bufsize=0,
                 pass_fds=pass_fds,
                 start_new_session=not self.tty,
-                preexec_fn=_die_with_parent(os.getpid()),
+                preexec_fn=partial(die_with_parent, os.getpid()),
             )
         except FileNotFoundError:
             raise SystemExit(
@@ -244,18 +246,13 @@ class Qemu:
                 raise OSError(f"QEMU's monitor: {answer['error']['desc']}")
 
 
-def _die_with_parent(parent: int) -> Callable[[], None] | None:
-    """What the child does before it becomes QEMU, so that it cannot outlive its driver."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def arm() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return arm
+def die_with_parent(parent: int) -> None:
+    """Called in a child before it becomes another program: it cannot outlive its driver."""
+    if LIBC is None:
+        return
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def end_on_signals() -> None:

@@ -36,15 +36,12 @@ GDB ?=
 EXPORTED += LAB IMPL BASE STAGE T GDB
 export LAB IMPL BASE STAGE T GDB
 
-.PHONY: grade repro mutants start lab-status lab-seal diff
+.PHONY: grade repro start lab-status lab-seal diff
 grade:
 	@$(call finally,$(PYTHON) -m grade.lab_grade)
 
 repro:
 	@$(call finally,$(PYTHON) -m grade.lab_repro)
-
-mutants:
-	@$(call finally,$(PYTHON) -m grade.lab_mutants)
 
 start:
 	@$(PYTHON) -m grade.lab_tree start '$(LAB)'

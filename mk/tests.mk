@@ -35,7 +35,7 @@ define host-links
 $(O)/tests/host/$(1): $(call host-words,link,tests/host/$(1).c)
 -include $(O)/tests/host/$(1).d
 endef
-ifneq ($(filter check $(O)/tests/host/%,$(goals)),)
+ifneq ($(filter check check-all $(O)/tests/host/%,$(goals)),)
 $(foreach test,$(notdir $(HOST_TESTS)),$(eval $(call host-links,$(test))))
 endif
 

@@ -53,6 +53,8 @@ class Config:
     """The tests asked for; empty for all. Only suites whose jobs hold many tests need look."""
     variant: Path | None = None
     """The kernel, if it is not the plain build's."""
+    all: bool = False
+    """Also what takes long: make check-all."""
     make_words: list[str] = field(default_factory=list)
     """Variables that select this build, for commands that reproduce a failure."""
 

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`make export LAB=pv OUT=folder [FROM=folder]`: the students' tree, proved to hold no solution.
+
+An allow-list says what goes in. This lab and later ones come as starters, earlier ones as
+references, or as the student's own files out of FROM. Then no distinctive line of what stays behind
+may be in it; and, unless TRY=0, a copy is built, booted and graded with this tree out of sight,
+must reach the starter's declared score, and what was built is looked through as well.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from grade import lab as labs
+from grade import lab_forms, proof_tree
+from grade.lab import CURRENT, ROOT, Lab
+
+ALLOWED = """
+Makefile LICENSE README.md setup .gitignore .clang-format
+mk/*.mk mk/*.c mk/*.sh mk/*.txt
+kernel/* user/* mkfs/*
+grade/*.py grade/gdb/*
+tests/*.py tests/host/* tests/guests/* tests/busybox/* tests/bench/* tests/stress/*
+tests/suites/*.py
+doc/architecture.md doc/filesystem.md
+""".split()
+OF_A_LAB = "README.md lab.toml tests/* starter/*".split()
+"""What students get of this lab's folder and of earlier ones'; of later labs' nothing."""
+DENIED = """
+mk/proof.mk grade/mutants.py grade/mutate*.py grade/export.py grade/batch*.py grade/proof_tree.py
+grade/demo*.py tests/suites/labs.py tests/suites/proof.py
+""".split()
+HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/*".split()
+BUILT = (".o", ".elf", ".d", ".s", "")
+MIN_LINE, MIN_LETTERS, MIN_NAME = 24, 14, 8
+
+
+def matches(name: str, patterns: list[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+class Export:
+    def __init__(self, lab: Lab, source: Path | None) -> None:
+        self.lab = lab
+        self.labs = labs.all_labs()
+        self.files = proof_tree.tree_files()
+        self.source = source
+
+    # ---- what goes in ----
+
+    def contents(self) -> dict[str, bytes]:
+        """Every file of the students' tree."""
+        names = [n for n in self.files if matches(n, ALLOWED) and not matches(n, DENIED)]
+        found = {name: (ROOT / name).read_bytes() for name in names}
+        for each in self.labs:
+            self._forms(each, found)
+            if each.number <= self.lab.number:
+                prefix = f"{each.folder.relative_to(ROOT)}/"
+                below = [n for n in self.files if n.startswith(prefix)]
+                given = [*OF_A_LAB, *(["reference.ids"] if each.number < self.lab.number else [])]
+                below = [n for n in below if matches(n.removeprefix(prefix), given)]
+                found |= {name: (ROOT / name).read_bytes() for name in below}
+        found[CURRENT] = f"{self.lab.name}\n".encode()
+        return found
+
+    def _forms(self, each: Lab, found: dict[str, bytes]) -> None:
+        """Puts a lab's owned files in, in the form that they have for these students."""
+        for path in each.owned:
+            found.pop(path, None)
+            if each.number >= self.lab.number:
+                if each.starter(path).exists():
+                    found[path] = each.starter(path).read_bytes()
+            elif self.source:
+                own = lab_forms.sources(each, f"{self.source}/", ROOT).get(path)
+                if own:
+                    found[path] = own.read_bytes()
+            else:
+                found[path] = lab_forms.reference_bytes(each, path)
+
+    def write(self, target: Path) -> int:
+        contents = self.contents()
+        for name, data in contents.items():
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            if (ROOT / name).exists():
+                path.chmod((ROOT / name).stat().st_mode & 0o777)
+        return len(contents)
+
+    # ---- what must not be in ----
+
+    def hidden_texts(self) -> dict[str, str]:
+        """What stays behind, by name: solutions from this lab on, and all that tells of them."""
+        found: dict[str, str] = {}
+        for each in self.labs:
+            if each.number < self.lab.number:
+                continue
+            for path in each.owned:
+                data = lab_forms.reference_bytes(each, path)
+                found[f"the reference's {path}"] = data.decode("utf-8")
+            prefix = f"{each.folder.relative_to(ROOT)}/"
+            for name in self.files:
+                if name.startswith(prefix) and matches(name.removeprefix(prefix), HIDDEN):
+                    text = (ROOT / name).read_text(encoding="utf-8")
+                    found[name] = added(text) if name.endswith(".patch") else text
+        return found
+
+    def known_lines(self) -> set[str]:
+        """Lines that tell nothing: in the starters, or in kernel files that nobody hides."""
+        owned = {path for each in self.labs for path in each.owned}
+        names = [n for n in self.files if n.startswith("kernel/") and n not in owned]
+        paths = [ROOT / name for name in names]
+        paths += [each.starter(path) for each in self.labs for path in each.owned]
+        paths += [ROOT / path for each in self.labs for path in each.frozen]
+        texts = (p.read_text(encoding="utf-8") for p in paths if p.is_file())
+        return {plain(line) for text in texts for line in text.splitlines()}
+
+    def distinctive(self) -> dict[str, str]:
+        """Each line that gives a solution away, and where it is from."""
+        known = self.known_lines()
+        return {
+            plain(line): name
+            for name, text in self.hidden_texts().items()
+            for line in text.splitlines()
+            if is_telling(plain(line)) and plain(line) not in known
+        }
+
+    def names(self) -> set[str]:
+        """Functions and macros that only the hidden references have."""
+        pattern = re.compile(r"\b(?:[a-z]\w*_\w+(?=\()|[A-Z][A-Z0-9]+_\w+)")
+        hidden = set()
+        for name, text in self.hidden_texts().items():
+            if name.startswith("the reference's"):
+                hidden |= set(pattern.findall(text))
+        others = " ".join(self.known_lines())
+        public = set(re.findall(r"\w+", others))
+        for name in self.files:
+            if name.startswith(("user/", "mkfs/", "tests/", "grade/gdb")):
+                public |= set(re.findall(r"\w+", (ROOT / name).read_text("utf-8", "replace")))
+        return {name for name in hidden - public if len(name) >= MIN_NAME}
+
+    def leaks(self, target: Path) -> list[str]:
+        """Where a distinctive line is in the exported tree, whatever the file."""
+        distinctive, found = self.distinctive(), []
+        for path in sorted(p for p in target.rglob("*") if p.is_file()):
+            name = path.relative_to(target)
+            if "build" in name.parts:
+                continue
+            for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+                if origin := distinctive.get(plain(line)):
+                    found.append(f"{name}:{number}: a line of {origin}: {plain(line)[:70]}")
+        return found
+
+    def built_leaks(self, target: Path) -> list[str]:
+        """Names of hidden functions in what was built."""
+        names = [name.encode() for name in self.names()]
+        found = []
+        for path in sorted((target / "build").rglob("*")):
+            if path.is_file() and not path.is_symlink() and path.suffix in BUILT:
+                data = path.read_bytes()
+                found += [
+                    f"{path.relative_to(target)}: {name.decode()}" for name in names
+                    if re.search(rb"\b%s\b" % name, data)
+                ]
+        return found
+
+
+def plain(line: str) -> str:
+    return " ".join(line.split())
+
+
+def added(patch: str) -> str:
+    """A patch's header, and the lines that it adds."""
+    head, _, body = patch.partition("\n--- ")
+    return "\n".join([head, *(line[1:] for line in body.splitlines() if line.startswith("+"))])
+
+
+def is_telling(line: str) -> bool:
+    letters = sum(c.isalpha() for c in line)
+    boring = line.startswith(("#include", "// SPDX", "#pragma", "# SPDX", "+++"))
+    return len(line) >= MIN_LINE and letters >= MIN_LETTERS and not boring
+
+
+def out_of_sight(command: list[str], tree: Path) -> list[str]:
+    """Runs a command with this tree hidden under an empty one, where that is allowed."""
+    script = 'mount -t tmpfs none "$0" 2>/dev/null; cd "$1" && shift && exec "$@"'
+    probe = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
+    inside = tree.is_relative_to(ROOT)
+    if probe.returncode != 0 or inside:
+        return ["sh", "-c", 'cd "$1" && shift && exec "$@"', "-", str(tree), *command]
+    return ["unshare", "-m", "sh", "-c", script, str(ROOT), str(tree), *command]
+
+
+def try_out(export: Export, target: Path) -> list[str]:
+    """Grades a copy of the exported tree by itself; what went wrong."""
+    with tempfile.TemporaryDirectory(prefix="strata-export-") as scratch:
+        tree = Path(scratch) / "tree"
+        shutil.copytree(target, tree, ignore=shutil.ignore_patterns("build"))
+        env = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": scratch}
+        done = {}
+        for goal in ([], ["run", "CMD=echo booted"], ["grade"]):
+            command = ["make", "-s", *goal]
+            done = subprocess.run(
+                out_of_sight(command, tree), cwd=scratch, env=env, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            )
+            if done.returncode != 0:
+                return [f"{' '.join(command)} in the exported tree: {done.stdout[-2000:]}"]
+        results = sorted(tree.glob("build/*/labs/*/results.json"))
+        record = json.loads(results[0].read_text(encoding="utf-8")) if results else {}
+        wanted = export.lab.starter_score
+        if record.get("score") != wanted or not record.get("complete"):
+            got = record.get("score")
+            return [f"graded by itself: {got} points, declared {wanted}\n{done.stdout}"]
+        print(f"  builds, boots, and grades itself: {wanted}/{export.lab.total} points")
+        return export.built_leaks(tree)
+
+
+def main() -> int:
+    env = os.environ.get
+    lab = labs.find(env("LAB") or "")
+    if not env("OUT"):
+        raise SystemExit("strata: OUT is missing: make export LAB=pv OUT=folder")
+    target = Path(env("OUT") or "").absolute()
+    if target.exists() and any(target.iterdir()):
+        raise SystemExit(f"strata: OUT={target}: there is something in it already")
+    source = Path(env("FROM") or "").absolute() if env("FROM") else None
+    export = Export(lab, source)
+    print(f"  {export.write(target)} files in {target}")
+    distinctive = len(export.distinctive())
+    troubles = export.leaks(target)
+    print(f"  {distinctive} distinctive lines stay behind, {len(troubles)} leaked")
+    if not troubles and env("TRY") != "0":
+        troubles = try_out(export, target)
+    for trouble in troubles:
+        print(f"strata: export: {trouble}", file=sys.stderr)
+    return 1 if troubles else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`make mutants LAB=pv [JOBS=n] [ONLY='name ...'] [WITHOUT='test ...']`: are mistakes caught?
+
+Grades every seeded wrong solution (mutants/) and every harmless rewrite (rewrites/), prints which
+test caught which, and fails if a mutant loses no points, if a test that must catch it does not, or
+if a rewrite loses any. `make cheats` does the same with kernels that fake what they cannot do
+(cheats/): each must get nothing for that. What was graded already and did not change is not graded
+again. WITHOUT leaves tests out of the reckoning: it shows what would escape.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from grade import lab as labs
+from grade import lab_forms, lab_overlay, proof_tree, qemu
+from grade.lab import ROOT, Lab
+
+JUDGING = "authentic lab_grade lab_judge lab_session oracle layout qemu records session".split()
+"""The parts of the grader that a verdict rests on."""
+CAUGHT, PASSED, MISSED, LEFT_OUT = "x", ".", "!", " "
+MAX_SECONDS = 1800
+KINDS = {"mutant": "mistake", "rewrite": "rewrite", "cheat": "cheat"}
+"""Each kind of patch has a folder of its name, in the plural, and says by this key what it is."""
+
+
+@dataclass
+class Variant:
+    """One patch against the reference or the starter, and what its header says of it."""
+
+    name: str
+    path: Path
+    kind: str
+    what: str
+    base: str = "reference"
+    caught_by: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    """The files that it changes."""
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def caught(self, without: set[str]) -> set[str]:
+        return {t["name"] for t in self.record["tests"] if not t["ok"]} - without
+
+    @property
+    def harmless(self) -> bool:
+        return self.kind == "rewrite"
+
+    def missed(self, without: set[str]) -> list[str]:
+        """Tests that had to catch it and did not."""
+        caught = self.caught(set())
+        return [name for name in self.caught_by if name not in caught and name not in without]
+
+    def right(self, without: set[str]) -> bool:
+        caught = self.caught(without)
+        return not caught if self.harmless else bool(caught) and not self.missed(without)
+
+
+def read(path: Path, kind: str, lab: Lab) -> Variant:
+    """The header of a patch: lines `key: value' before the first difference."""
+    text = path.read_text(encoding="utf-8")
+    head, _, body = text.partition("\n--- ")
+    keys = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
+    files = [line[6:] for line in f"--- {body}".splitlines() if line.startswith("+++ b/")]
+    names = (keys.get("caught-by") or keys.get("fakes") or "").split()
+    if names == ["all"]:
+        names = [test.name for test in lab.tests]
+    for name in names:
+        lab.test(name)
+    what, base = keys.get(KINDS[kind], ""), keys.get("base", "reference")
+    if not files or not what or base not in ("reference", "starter"):
+        raise SystemExit(f"strata: {path}: no `{KINDS[kind]}:', no difference, or a wrong base")
+    if bool(names) == (kind == "rewrite"):
+        raise SystemExit(f"strata: {path}: which tests catch it?")
+    return Variant(path.stem, path, kind, what, base, names, files)
+
+
+def variants(lab: Lab, kinds: list[str], only: set[str]) -> list[Variant]:
+    found = [
+        read(path, kind, lab)
+        for kind in kinds
+        for path in sorted((lab.folder / f"{kind}s").glob("*.patch"))
+    ]
+    if unknown := only - {variant.name for variant in found}:
+        raise SystemExit(f"strata: not among the {' '.join(kinds)}s: {' '.join(sorted(unknown))}")
+    return [variant for variant in found if not only or variant.name in only]
+
+
+def fingerprint(lab: Lab, variant: Variant) -> str:
+    """Changes when the patch, the reference, the tests or the grader change."""
+    digest = hashlib.sha256(variant.path.read_bytes())
+    paths = [ROOT / name for name in [*lab.owned, *lab.frozen, *variant.files]]
+    paths += [lab.folder / "lab.toml", *sorted((lab.folder / "tests").iterdir())]
+    paths += [lab.starter(name) for name in variant.files]
+    paths += [ROOT / "grade" / f"{name}.py" for name in JUDGING]
+    paths += sorted((ROOT / "kernel").rglob("*.h"))
+    for path in paths:
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class Runner:
+    """Grades variants, each in a directory of its own."""
+
+    def __init__(self, lab: Lab, out: Path) -> None:
+        self.lab = lab
+        self.out = out
+        self.folder = out / "proof" / lab.name
+
+    def grade(self, variant: Variant) -> None:
+        kept = ROOT / self.folder / f"{variant.name}.json"
+        print_of = fingerprint(self.lab, variant)
+        if kept.exists():
+            data = json.loads(kept.read_text(encoding="utf-8"))
+            if data["fingerprint"] == print_of:
+                variant.record = data["record"]
+                return
+        variant.record = self._run(variant)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps({"fingerprint": print_of, "record": variant.record}))
+
+    def _run(self, variant: Variant) -> dict[str, Any]:
+        if set(variant.files) <= set(self.lab.owned):
+            root, form = ROOT, f"{self.folder}/{variant.name}/"
+            self._patched(variant, ROOT / form)
+        else:
+            root, form = ROOT / self.folder / f"{variant.name}.tree", "reference"
+            proof_tree.private_tree(root, self.out)
+            self._apply(variant, root)
+        name, _ = lab_overlay.forms(self.lab.name, form, "", "")
+        result = root / self.out / "labs" / name / "results.json"
+        result.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "grade.lab_grade", "--lab", self.lab.name]
+        done = subprocess.run(
+            [*command, "--impl", form, "--workers", "1"],
+            cwd=root,
+            env=proof_tree.clean_environment(O=str(self.out)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=MAX_SECONDS,
+            check=False,
+        )
+        (ROOT / self.folder / f"{variant.name}.log").write_text(done.stdout, encoding="utf-8")
+        record: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+        if record["build_error"] or not record["complete"]:
+            raise SystemExit(f"strata: {variant.path} was not graded:\n{done.stdout}")
+        return record
+
+    def _patched(self, variant: Variant, folder: Path) -> None:
+        for path in self.lab.owned:
+            starter = self.lab.starter(path)
+            if variant.base == "starter" and not starter.exists():
+                continue
+            data = starter.read_bytes() if variant.base == "starter" else b""
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data or lab_forms.reference_bytes(self.lab, path))
+        self._apply(variant, folder)
+
+    def _apply(self, variant: Variant, folder: Path) -> None:
+        command = ["patch", "-p1", "--batch", "-s", "-d", str(folder), "-i", str(variant.path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"strata: {variant.path} does not apply: {done.stdout}")
+
+    def grade_all(self, found: list[Variant], jobs: int, screen: bool) -> list[str]:
+        """Grades all; returns what went wrong with the grading itself."""
+        waiting: queue.SimpleQueue[Variant] = queue.SimpleQueue()
+        troubles: list[str] = []
+        for variant in found:
+            waiting.put(variant)
+
+        def work() -> None:
+            while True:
+                try:
+                    variant = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    self.grade(variant)
+                    if screen:
+                        print(f"  {variant.name}: {variant.record['score']}", flush=True)
+                except (Exception, SystemExit) as error:
+                    troubles.append(f"{variant.name}: {error}")
+
+        threads = [threading.Thread(target=work) for _ in range(jobs)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return troubles
+
+
+def matrix(lab: Lab, found: list[Variant], without: set[str]) -> str:
+    """A row for each variant, a column for each test."""
+    width = max(len(variant.name) for variant in found)
+    names = [test.name for test in lab.tests]
+    lines = [f"{'':{width}}  points  " + " ".join(f"{i:2}" for i in range(1, len(names) + 1))]
+    for variant in found:
+        caught, missed = variant.caught(without), variant.missed(without)
+        points = sum(test.points for test in lab.tests if test.name in caught)
+        marks = [
+            LEFT_OUT if name in without
+            else CAUGHT if name in caught
+            else MISSED if name in missed
+            else PASSED
+            for name in names
+        ]
+        lines.append(
+            f"{variant.name:{width}}  {lab.total - points:6}  " + " ".join(f" {m}" for m in marks)
+        )
+    key = ", ".join(f"{i} {name}" for i, name in enumerate(names, 1))
+    legend = f"{CAUGHT} caught, {PASSED} not, {MISSED} must have caught it and did not"
+    return "\n".join([*lines, "", f"tests: {key}", legend])
+
+
+def verdict(found: list[Variant], without: set[str]) -> list[str]:
+    said = []
+    for variant in found:
+        if variant.harmless and (caught := variant.caught(without)):
+            names = " ".join(sorted(caught))
+            said.append(f"FALSE ALARM {variant.name} is harmless, but fails {names}")
+        elif not variant.harmless and not variant.caught(without):
+            said.append(f"ESCAPED {variant.name}: {variant.what}")
+        elif missed := variant.missed(without):
+            word = "FOOLED BY" if variant.kind == "cheat" else "MISSED"
+            said.append(f"{word} {variant.name}, which passes {' '.join(missed)}: {variant.what}")
+    return said
+
+
+def main() -> int:
+    env = os.environ.get
+    parser = argparse.ArgumentParser(description="grades seeded wrong solutions")
+    parser.add_argument("--lab", default=env("LAB") or "")
+    parser.add_argument("--jobs", type=int, default=int(env("JOBS") or min(2, os.cpu_count() or 1)))
+    parser.add_argument("--kinds", nargs="+", default=["mutant", "rewrite"], choices=list(KINDS))
+    parser.add_argument("--only", default=env("ONLY") or "", help="these mutants and rewrites")
+    parser.add_argument("--without", default=env("WITHOUT") or "", help="as if without these tests")
+    args = parser.parse_args()
+    lab = labs.find(args.lab)
+    without = {lab.test(name).name for name in args.without.replace(",", " ").split()}
+    found = variants(lab, args.kinds, set(args.only.split()))
+    out = Path(env("O") or "build/gcc")
+    qemu.end_on_signals()
+    proof_tree.build(out, f"LAB={lab.name}", "IMPL=reference")
+    troubles = Runner(lab, out).grade_all(found, args.jobs, True)
+    graded = [variant for variant in found if variant.record]
+    if graded:
+        print(matrix(lab, graded, without))
+    said = verdict(graded, without) + [f"NOT GRADED {trouble}" for trouble in troubles]
+    print("\n".join(said))
+    right = sum(variant.right(without) for variant in graded)
+    counts = ", ".join(f"{sum(v.kind == kind for v in found)} {kind}s" for kind in args.kinds)
+    print(f"{counts}: {right} of {len(found)} as they must be")
+    return 0 if right == len(found) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What proves the grader, and what an instructor does with it: mutants, cheats, mechanical mutation,
+# the students' tree, grading a class.
+
+JOBS ?=
+ONLY ?=
+WITHOUT ?=
+OUT ?=
+FROM ?=
+SUBMISSIONS ?=
+RECORDS ?=
+EXPORTED += JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS
+export JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS
+
+.PHONY: mutants cheats mutate export batch batch-merge gradescope check-all
+mutants:
+	@$(call finally,$(PYTHON) -m grade.mutants)
+
+cheats:
+	@$(call finally,$(PYTHON) -m grade.mutants --kinds cheat)
+
+mutate:
+	@$(call finally,$(PYTHON) -m grade.mutate)
+
+export:
+	@$(PYTHON) -m grade.export
+
+batch:
+	@$(call finally,$(PYTHON) -m grade.batch)
+
+batch-merge:
+	@$(PYTHON) -m grade.batch_merge
+
+gradescope:
+	@$(PYTHON) -m grade.gradescope.pack
+
+# Everything: what make check leaves out because it takes long.
+check-all: all $(GUESTS) $(HOST_TESTS)
+	@$(call finally,$(PYTHON) -m tests.run --out $(O) --kernel $(KERNEL) --all --test '$(TEST)')

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The grader's proof: patches that still apply, submissions that are refused, the students' tree.
+
+What takes long runs in `make check-all` only: every mutant, every cheat, a class of submissions.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Callable, Iterator
+
+from grade import batch_files, batch_vet, export, mutants, mutate_points
+from grade import lab as labs
+from grade.batch_files import Refused
+from grade.lab import Lab
+from tests.job import ROOT, Config, Job, Result, clean_environment
+
+PV = "kernel/amd64/pv.c"
+HOSTILE = {
+    "include": ('#include "/etc/passwd"\n', "#include"),
+    "include-out": ('#include "../../../labs/1-pv/SOLUTION.md"\n', "#include"),
+    "include-macro": ('#define X "lib/list.h"\n#include X\n', "#include"),
+    "include-split": ('#incl\\\nude "/dev/zero"\n', "#include"),
+    "include-digraph": ('%:include "/dev/zero"\n', "#include"),
+    "embed": ('char x[] = {\n#embed "/dev/zero"\n};\n', "#embed"),
+    "incbin": ('__asm__(".incbin \\"/etc/passwd\\"");\n', "assembler"),
+    "asm-split": ("void f(void) { a\\\nsm(\"hlt\"); }\n", "assembler"),
+    "asm-comment": ('int x; /* "*/ void f(void) { asm("hlt"); } /* " */\n', "assembler"),
+    "section": ('int x __attribute__((section(".ktest")));\n', "a section"),
+    "constructor": ("__attribute__((constructor)) void f(void) {}\n", "a constructor"),
+    "weak": ("__attribute__((weak)) void judge_report(void) {}\n", "a symbol trick"),
+    "line": ('#line 1 "kernel/lib/list.h"\n', "#line"),
+    "pragma": ('#pragma GCC dependency "/etc/passwd"\n', "#pragma"),
+    "channel": ('#include "dev/record.h"\n', "#include"),
+    "binary": ("\0\1\2", "not a text"),
+}
+HARMLESS = 'const char *s = "asm section /*"; // asm(\n/* asm("") */ int x;\n#pragma once\n'
+
+
+def refusal(work: Callable[[], object]) -> str:
+    try:
+        work()
+    except Refused as error:
+        return str(error)
+    return ""
+
+
+def check_patches(lab: Lab) -> Iterator[Result]:
+    """Every patch says what it is and applies."""
+    wrong = []
+    for variant in mutants.variants(lab, list(mutants.KINDS), set()):
+        with tempfile.TemporaryDirectory() as scratch:
+            runner = mutants.Runner(lab, Path("build/none"))
+            try:
+                for name in variant.files:
+                    target = Path(scratch) / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes((ROOT / name).read_bytes())
+                if set(variant.files) <= set(lab.owned):
+                    runner._patched(variant, Path(scratch))
+                else:
+                    runner._apply(variant, Path(scratch))
+            except SystemExit as error:
+                wrong.append(str(error))
+    yield Result(f"proof/{lab.name}/patches", not wrong, "\n".join(wrong))
+
+
+def check_hostile_text(lab: Lab) -> Iterator[Result]:
+    for name, (text, wanted) in HOSTILE.items():
+        got = refusal(lambda: batch_vet.vet_text(lab, {PV: text.encode()}))
+        yield Result(f"proof/hostile/{name}", wanted in got, f"expected `{wanted}', got `{got}'")
+    got = refusal(lambda: batch_vet.vet_text(lab, {PV: HARMLESS.encode()}))
+    yield Result("proof/hostile/harmless", not got, got)
+    files = {path: (ROOT / path).read_bytes() for path in lab.owned}
+    got = refusal(lambda: batch_vet.vet_text(lab, files))
+    yield Result("proof/hostile/reference", not got, got)
+
+
+def archives(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Submissions that must be refused, and a word of the reason."""
+
+    def tar(name: str, member: str, data: bytes = b"x", kind: bytes = tarfile.REGTYPE) -> Path:
+        path = folder / name
+        with tarfile.open(path, "w:gz") as archive:
+            info = tarfile.TarInfo(member)
+            info.size, info.type, info.linkname = len(data), kind, "/etc/passwd"
+            archive.addfile(info, io.BytesIO(data))
+        return path
+
+    yield tar("out.tar.gz", "../../kernel/amd64/pv.c"), "out of the submission"
+    yield tar("absolute.tar.gz", "/tmp/pv.c"), "out of the submission"
+    yield tar("link.tar.gz", "pv.c", b"", tarfile.SYMTYPE), "a link"
+    yield tar("device.tar.gz", "pv.c", b"", tarfile.CHRTYPE), "not a regular file"
+    yield tar("big.tar.gz", "pv.c", bytes(1 << 20)), "more than 256 KiB"
+    yield tar("bomb.tar.gz", "zeroes", bytes(80 << 20)), "unpacks to more than"
+    yield tar("none.tar.gz", "hello.c"), "is in it"
+    (folder / "broken.tgz").write_bytes(b"\x1f\x8b\x08 and nothing more")
+    yield folder / "broken.tgz", "cannot be read"
+    (folder / "broken.zip").write_bytes(b"PK nothing")
+    yield folder / "broken.zip", "cannot be read"
+    with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("pv.c", bytes(8 << 20))
+    yield folder / "bomb.zip", "more than 256 KiB"
+    for name, make in (
+        ("symlink", lambda p: p.symlink_to("/etc/passwd")),
+        ("fifo", os.mkfifo),
+        ("huge", lambda p: os.truncate(os.open(p, os.O_CREAT | os.O_WRONLY), 3 << 30)),
+    ):
+        (folder / name).mkdir()
+        make(folder / name / "pv.c")
+        yield folder / name, {"symlink": "symbolic link", "fifo": "regular"}.get(name, "more than")
+    os.symlink("/etc", folder / "itself")
+    yield folder / "itself", "symbolic link"
+    (folder / "twice" / "a").mkdir(parents=True)
+    (folder / "twice" / "b").mkdir()
+    for below in "ab":
+        (folder / "twice" / below / "pv.c").write_text("x")
+    yield folder / "twice", "two files"
+
+
+def check_archives(lab: Lab) -> Iterator[Result]:
+    with tempfile.TemporaryDirectory() as scratch:
+        for path, wanted in archives(Path(scratch)):
+            got = refusal(lambda: batch_files.take(path, lab))
+            name = f"proof/archive/{path.name}"
+            yield Result(name, wanted in got, f"expected `{wanted}', got `{got}'")
+
+
+def check_export(lab: Lab) -> Iterator[Result]:
+    """No line of a solution is in the students' tree, and the check would find one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        target = Path(scratch)
+        made = export.Export(lab, None)
+        made.write(target)
+        found = made.leaks(target)
+        yield Result(f"proof/{lab.name}/export", not found, "\n".join(found[:20]))
+        line = next(line for line, origin in made.distinctive().items() if "pv.c" in origin)
+        (target / "README.md").write_text(f"Hint:\n   {line}\n", encoding="utf-8")
+        yield Result(f"proof/{lab.name}/export-leak", len(made.leaks(target)) == 1, line)
+
+
+def check_points() -> Iterator[Result]:
+    """Mechanical changes leave assertions, strings and comments alone."""
+    source = '#include "x.h"\nvoid f(int a)\n{\n    KASSERT(a < 3, "a < %d", a);\n'
+    source += "    if (a == 1)\n        g(); // a == 2\n}\n"
+    got = [(p.old, p.new.replace("(a == 1) ", "")) for p in mutate_points.points("x.c", source)]
+    wanted = {("==", "!="), ("a == 1", "|| true"), ("a == 1", "&& false"), ("g();", ";")}
+    alone = not any("KASSERT" in old or old == "<" for old, _ in got)
+    yield Result("proof/points", wanted <= set(got) and alone, str(got))
+
+
+def check_long(config: Config, name: str, *words: str) -> Iterator[Result]:
+    command = ["make", *words, *config.make_words]
+    done = subprocess.run(
+        command, cwd=ROOT, env=clean_environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )
+    yield Result(name, done.returncode == 0, done.stdout, " ".join(command))
+
+
+def jobs(config: Config) -> list[Job]:
+    if config.variant:
+        return []
+    found = [Job("proof/points", check_points)]
+    for lab in labs.all_labs():
+        found += [
+            Job(f"proof/{lab.name}/patches", lambda lab=lab: check_patches(lab)),
+            Job("proof/hostile", lambda lab=lab: check_hostile_text(lab)),
+            Job("proof/archive", lambda lab=lab: check_archives(lab)),
+            Job(f"proof/{lab.name}/export", lambda lab=lab: check_export(lab)),
+        ]
+        if config.all and config.kernel.exists():
+            for word in ("mutants", "cheats", "mutate"):
+                name = f"proof/{lab.name}/{word}"
+                words = (word, f"LAB={lab.name}")
+                found.append(
+                    Job(name, lambda n=name, w=words: check_long(config, n, *w), heavy=True)
+                )
+    return found
