@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# A class on a cluster: sbatch --array=1-COUNT grade/ci/slurm-array.sh submissions, COUNT their number.
+# A class on a cluster: sbatch --array=1-N grade/ci/slurm-array.sh submissions, N being how many.
 # Each task grades one submission; afterwards: make batch-merge RECORDS=records LAB=pv OUT=class.csv
 #SBATCH --cpus-per-task=2 --mem=4G --time=00:30:00
 set -eu
