@@ -79,13 +79,19 @@ static inline void list_splice(struct list *to, struct list *from)
         list_pop_;                                                                                 \
     })
 
+// The node in a structure, by arithmetic alone: at the end of a loop, var is made from the head and
+// need not be aligned as a structure is, so no member of it may be named.
+#define list_node_of(var, type, member) ((struct list *)((char *)(var) + offsetof(type, member)))
+
 #define list_for_each(var, head, type, member)                                                     \
-    for (type *var = list_entry((head)->next, type, member); &var->member != (head);               \
+    for (type *var = list_entry((head)->next, type, member);                                       \
+         list_node_of(var, type, member) != (head);                                                \
          var = list_entry(var->member.next, type, member))
 
 // As list_for_each, but var may be taken off the list or freed in the body.
 #define list_for_each_safe(var, head, type, member)                                                \
     for (type *var = list_entry((head)->next, type, member),                                       \
-              *var##_next = list_entry(var->member.next, type, member);                            \
-         &var->member != (head);                                                                   \
-         var = var##_next, var##_next = list_entry(var->member.next, type, member))
+              *var##_next = list_entry(list_node_of(var, type, member)->next, type, member);       \
+         list_node_of(var, type, member) != (head);                                                \
+         var = var##_next,                                                                         \
+              var##_next = list_entry(list_node_of(var, type, member)->next, type, member))

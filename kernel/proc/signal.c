@@ -246,6 +246,7 @@ void signal_fault(int sig, int code, vaddr_t addr)
     struct process *p = t->proc;
     struct siginfo info = {.code = code, .addr = addr};
 
+    KASSERT(sig >= 1 && sig <= NSIG, "signal %d", sig);
     spin_lock(&p->sig_lock);
     struct sigaction *act = &p->actions[sig - 1];
     if (act->handler == SIG_IGN || (t->blocked & sigbit(sig)) ||
