@@ -20,7 +20,6 @@
 #include <string.h>
 #include "lib/shim.h"
 #include "fs/sfs_format.h"
-#include "fs/vnode_pager.h"
 #include "lib/errno.h"
 #include "lib/rng.h"
 #include "tests/host/lib/vfs_machine.h"
@@ -335,49 +334,6 @@ static void test_tail(void)
     vfs_check();
 }
 
-// While a page's block is looked up the file is cut behind it and made longer again: the blocks
-// that followed are not the file's any more.
-static const struct vnode_ops *true_ops;
-
-static void cut_and_grow(void *v)
-{
-    CHECK(vnode_truncate(v, PAGE_SIZE) == 0, "truncate");
-    CHECK(vnode_truncate(v, 4 * PAGE_SIZE) == 0, "lengthen");
-}
-
-static int racing_map(struct vnode *v, pgno_t pgno, uint32_t want, bool allocate, uint64_t *block,
-                      uint32_t *count, bool *fresh)
-{
-    int err = true_ops->backing->map(v, pgno, want, allocate, block, count, fresh);
-
-    v->ops = true_ops;
-    shim_join(shim_spawn("truncate", cut_and_grow, v));
-    return err;
-}
-
-static void test_read_ahead_race(void)
-{
-    struct file *f;
-
-    CHECK(vopen("/r", O_RDWR | O_CREAT, &f) == 0, "open");
-    CHECK(vwrite(f, memset(buf, 'o', 4 * PAGE_SIZE), 4 * PAGE_SIZE, 0) == 0, "write");
-    struct vnode *v = f->vnode;
-    evict(v);
-    true_ops = v->ops;
-    struct vnode_backing backing = *v->ops->backing;
-    struct vnode_ops ops = *v->ops;
-    backing.map = racing_map;
-    ops.backing = &backing;
-    v->ops = &ops;
-    CHECK(user_map_file(v, MAP_BASE, 4) == 0, "mmap");
-    CHECK(load(MAP_BASE) == 0x6f6f6f6f6f6f6f6ful, "page 0");
-    CHECK(load(MAP_BASE + PAGE_SIZE) == 0, "page 1 has what was there before");
-    CHECK(vm_munmap(user_space(), MAP_BASE, 4 * PAGE_SIZE) == 0, "munmap");
-    file_unref(f);
-    CHECK(vfs_unlink(root_vnode, "/r") == 0, "unlink");
-    vfs_check();
-}
-
 // A write from bad addresses must not lengthen the file, nor leave a page behind its end.
 static void test_bad_memory(void)
 {
@@ -451,7 +407,6 @@ int main(int argc, char **argv)
     RUN(test_bad_memory);
     RUN(test_blocks);
     RUN(test_tail);
-    RUN(test_read_ahead_race);
     RUN(test_random);
     RUN(test_each_allocation);
     RUN(test_disk_errors);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/shim.h"
+#include "fs/vnode_pager.h"
 #include "lib/errno.h"
 #include "lib/rng.h"
 #include "tests/host/lib/vfs_machine.h"
@@ -134,11 +135,64 @@ static void test_threads(void)
     vfs_check();
 }
 
+// While a page's block is looked up the file is cut behind it and made longer again: the blocks
+// that followed are not the file's any more.
+static const struct vnode_ops *true_ops;
+
+static void cut_and_grow(void *v)
+{
+    CHECK(vnode_truncate(v, PAGE_SIZE) == 0, "truncate");
+    CHECK(vnode_truncate(v, 4 * PAGE_SIZE) == 0, "lengthen");
+}
+
+static int racing_map(struct vnode *v, pgno_t pgno, uint32_t want, bool allocate, uint64_t *block,
+                      uint32_t *count, bool *fresh)
+{
+    int err = true_ops->backing->map(v, pgno, want, allocate, block, count, fresh);
+
+    v->ops = true_ops;
+    shim_join(shim_spawn("truncate", cut_and_grow, v));
+    return err;
+}
+
+static void test_read_ahead_race(void)
+{
+    static uint64_t words[4 * PAGE_SIZE / 8];
+    uint64_t value;
+    struct file *f;
+
+    user_begin();
+    CHECK(vopen("/r", O_RDWR | O_CREAT, &f) == 0, "open");
+    memset(words, 'o', sizeof(words));
+    CHECK(vwrite(f, words, sizeof(words), 0) == 0, "write");
+    struct vnode *v = f->vnode;
+    mutex_lock(&v->object.lock);
+    CHECK(v->ops->backing && v->object.ops->put(&v->object, 0, ~0ul, PUT_CLEAN | PUT_FREE) == 0,
+          "put");
+    mutex_unlock(&v->object.lock);
+    true_ops = v->ops;
+    struct vnode_backing backing = *v->ops->backing;
+    struct vnode_ops ops = *v->ops;
+    backing.map = racing_map;
+    ops.backing = &backing;
+    v->ops = &ops;
+    CHECK(user_map_file(v, MAP_VA, 4) == 0, "mmap");
+    CHECK(user_load(user_space(), MAP_VA, &value) == 0 && value == words[0], "page 0");
+    CHECK(user_load(user_space(), MAP_VA + PAGE_SIZE, &value) == 0, "page 1");
+    CHECK(value == 0, "page 1 has what was there before");
+    CHECK(vm_munmap(user_space(), MAP_VA, 4 * PAGE_SIZE) == 0, "munmap");
+    file_unref(f);
+    CHECK(vfs_unlink(root_vnode, "/r") == 0, "unlink");
+    user_end();
+    vfs_check();
+}
+
 int main(int argc, char **argv)
 {
     shim_main(argc, argv);
     shim_watchdog(300);
     vfs_start(3000, 200, 0);
     RUN(test_threads);
+    RUN(test_read_ahead_race);
     return shim_done();
 }
