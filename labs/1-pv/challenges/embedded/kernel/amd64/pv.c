@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The reverse map with a page's first mapping in its struct vm_page, and chunks of 168 entries for
+// the rest. What only one process maps, as most private memory, costs nothing. Mappings that are
+// in their pages hang on no list of the pmap: at exit its page tables lead to them.
+//
+// Locking: pv_lock guards everything. What is a pmap's changes only with that pmap's lock held,
+// too, so whoever holds it may walk it. Pages are allocated before pv_lock is taken.
+
+#include "amd64/pmap_impl.h"
+#include "amd64/pv_impl.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+
+struct spinlock pv_lock = SPINLOCK_INIT("pv", LOCK_PV, 0);
+
+struct list pv_lru = LIST_INIT(pv_lru);
+static struct pv_stats stats;   // (v); what can be derived is not kept
+static uint64_t pages_with_one; // (v): mappings that are kept in their pages
+
+// ---- start-up, pmaps ----
+
+void pv_init(void)
+{
+}
+
+void pv_page_init(struct vm_page *pg)
+{
+    *page_part(pg) = (struct pv_page_part){0};
+}
+
+void pv_pmap_init(struct pmap *pm)
+{
+    list_init(&pmap_part(pm)->chunks);
+    pmap_part(pm)->count = 0;
+    pmap_part(pm)->in_pages = 0;
+}
+
+uint64_t pv_pmap_count(struct pmap *pm)
+{
+    KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
+    return pmap_part(pm)->count;
+}
+
+void pv_pmap_destroy(struct pmap *pm)
+{
+    KASSERT(pmap_part(pm)->count == 0, "pmap %p has %lu mappings", (void *)pm,
+            pmap_part(pm)->count);
+    KASSERT(list_empty(&pmap_part(pm)->chunks), "pmap %p has an empty chunk", (void *)pm);
+}
+
+// ---- chunks; pv_lock and the pmap's lock held ----
+
+// Makes a page an empty chunk of pm.
+static void chunk_add(struct pmap *pm, struct pv_chunk *pc)
+{
+    pc->pmap = pm;
+    for (unsigned w = 0; w < CHUNK_WORDS - 1; w++)
+        pc->free[w] = ~0ul;
+    pc->free[CHUNK_WORDS - 1] = LAST_WORD_FREE;
+    list_push_front(&pmap_part(pm)->chunks, &pc->pmap_link);
+    list_push_back(&pv_lru, &pc->lru_link);
+    stats.pc_chunk_allocs++;
+}
+
+// Takes an empty chunk off its lists; its page is the caller's.
+static void chunk_take(struct pv_chunk *pc)
+{
+    KASSERT(chunk_empty(pc), "chunk %p is in use", (void *)pc);
+    list_remove(&pc->pmap_link);
+    list_remove(&pc->lru_link);
+    stats.pc_chunk_frees++;
+}
+
+// Takes the lowest free entry of pm's first chunk, or NULL if pm has no room.
+static struct pv_entry *entry_get(struct pmap *pm)
+{
+    struct pv_chunk *pc = list_first(&pmap_part(pm)->chunks, struct pv_chunk, pmap_link);
+    size_t i = pc ? bitmap_find_set(pc->free, CHUNK_ENTRIES, 0) : CHUNK_ENTRIES;
+
+    if (i == CHUNK_ENTRIES)
+        return NULL;
+    bitmap_clear(pc->free, i);
+    if (chunk_full(pc)) {
+        list_remove(&pc->pmap_link);
+        list_push_back(&pmap_part(pm)->chunks, &pc->pmap_link);
+    }
+    list_remove(&pc->lru_link);
+    list_push_back(&pv_lru, &pc->lru_link);
+    return &pc->entries[i];
+}
+
+static void count_one(struct pmap *pm, struct vm_page *pg)
+{
+    page_part(pg)->count++;
+    pmap_part(pm)->count++;
+    stats.pv_entry_allocs++;
+}
+
+static void uncount_one(struct pmap *pm, struct vm_page *pg)
+{
+    KASSERT(page_part(pg)->count > 0 && pmap_part(pm)->count > 0, "page %p: counts %lu %lu",
+            (void *)pg, page_part(pg)->count, pmap_part(pm)->count);
+    page_part(pg)->count--;
+    pmap_part(pm)->count--;
+    stats.pv_entry_frees++;
+}
+
+// Takes an entry off its page's list and frees its slot; the chunk stays where it is.
+static void entry_unlink(struct pv_entry *pv, struct vm_page *pg)
+{
+    struct pv_chunk *pc = chunk_of(pv);
+
+    *pv->link = pv->next;
+    if (pv->next)
+        pv->next->link = pv->link;
+    uncount_one(pc->pmap, pg);
+    bitmap_set(pc->free, (size_t)(pv - pc->entries));
+}
+
+// After entries of pc were freed: gives its page back if none is left, else puts it first.
+static void chunk_settle(struct pv_chunk *pc)
+{
+    if (chunk_empty(pc)) {
+        chunk_take(pc);
+        vm_page_free(dmap_to_page(pc));
+    } else {
+        list_remove(&pc->pmap_link);
+        list_push_front(&pmap_part(pc->pmap)->chunks, &pc->pmap_link);
+    }
+}
+
+// ---- the mapping that a page keeps itself; pv_lock and the pmap's lock held ----
+
+// Records the mapping in the page itself; false: that place is taken.
+static bool page_keep(struct pmap *pm, vaddr_t va, struct vm_page *pg)
+{
+    if (page_part(pg)->pmap)
+        return false;
+    page_part(pg)->pmap = pm;
+    page_part(pg)->va = va;
+    pmap_part(pm)->in_pages++;
+    pages_with_one++;
+    count_one(pm, pg);
+    return true;
+}
+
+static void page_forget(struct vm_page *pg)
+{
+    pmap_part(page_part(pg)->pmap)->in_pages--;
+    pages_with_one--;
+    uncount_one(page_part(pg)->pmap, pg);
+    page_part(pg)->pmap = NULL;
+}
+
+// ---- reclaim ----
+
+// Destroys the mappings of pc that are not wired: first all PTEs, then one flush, and only then
+// the entries, so that no page is forgotten while a TLB still reaches it. Its pmap's lock held.
+static void chunk_steal(struct pv_chunk *pc)
+{
+    struct vm_page *stolen[CHUNK_ENTRIES];
+
+    for (size_t i = 0; i < CHUNK_ENTRIES; i++) {
+        stolen[i] = NULL;
+        if (bitmap_test(pc->free, i))
+            continue;
+        struct vm_page *pg = pmap_page_at(pc->pmap, pc->entries[i].va);
+        KASSERT(pg, "an entry at %lx, but no mapping", pc->entries[i].va);
+        if (pmap_steal(pc->pmap, pc->entries[i].va, pg) == 0)
+            stolen[i] = pg;
+    }
+    pmap_flush_all(pc->pmap);
+    for (size_t i = 0; i < CHUNK_ENTRIES; i++)
+        if (stolen[i])
+            entry_unlink(&pc->entries[i], stolen[i]);
+}
+
+// Steals from pc for pm. An empty chunk's page is taken and returned; what is left of another one
+// is put first in its pmap, whose room it is. *room: pm itself has room now. pv_lock and pm's lock
+// held.
+static struct pv_chunk *steal_for(struct pmap *pm, struct pv_chunk *pc, bool *room)
+{
+    struct pmap *victim = pc->pmap;
+
+    if (victim != pm && !spin_trylock(&victim->lock))
+        return NULL;
+    chunk_steal(pc);
+    bool empty = chunk_empty(pc);
+    if (empty) {
+        chunk_take(pc);
+    } else if (!chunk_full(pc)) {
+        chunk_settle(pc);
+        *room = victim == pm;
+    }
+    if (victim != pm)
+        spin_unlock(&victim->lock);
+    return empty ? pc : NULL;
+}
+
+// Finds memory where there is none: a chunk's page, or NULL with *room set if pm got room in a
+// chunk of its own, or NULL. It works by chunks because freeing entries here and there need not
+// empty a single page. pv_lock and pm's lock held.
+static struct pv_chunk *reclaim(struct pmap *pm, bool *room)
+{
+    struct pv_chunk *page = NULL;
+
+    *room = false;
+    list_for_each_safe (pc, &pv_lru, struct pv_chunk, lru_link) {
+        page = steal_for(pm, pc, room);
+        if (page || *room)
+            break;
+    }
+    if (page || *room)
+        stats.pv_reclaims++;
+    return page;
+}
+
+// Makes sure that pm has a free entry; ENOMEM. pm's lock held; returns with pv_lock held, too.
+static int make_room(struct pmap *pm)
+{
+    struct pv_chunk *head = list_first(&pmap_part(pm)->chunks, struct pv_chunk, pmap_link);
+    bool room = head && !chunk_full(head);
+    struct vm_page *pg = room ? NULL : vm_page_alloc(PAGE_PV, PA_RESERVE);
+
+    spin_lock(&pv_lock);
+    if (room)
+        return 0;
+    struct pv_chunk *pc;
+    if (pg) {
+        pc = page_to_dmap(pg);
+    } else {
+        stats.pc_chunk_tryfail++;
+        pc = reclaim(pm, &room);
+    }
+    if (pc)
+        chunk_add(pm, pc);
+    return pc || room ? 0 : ENOMEM;
+}
+
+// ---- one mapping ----
+
+int pv_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg)
+{
+    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
+    spin_lock(&pv_lock);
+    bool kept = page_keep(pm, va, pg);
+    spin_unlock(&pv_lock);
+    if (kept)
+        return 0;
+    int err = make_room(pm);
+    if (!err) {
+        struct pv_entry *pv = entry_get(pm);
+        pv->va = va;
+        entry_link(pv, pg);
+        count_one(pm, pg);
+    }
+    spin_unlock(&pv_lock);
+    return err;
+}
+
+static struct pv_entry *find_entry(struct pmap *pm, vaddr_t va, struct vm_page *pg)
+{
+    struct pv_entry *pv = page_part(pg)->entries;
+
+    while (pv && (pv->va != va || chunk_of(pv)->pmap != pm))
+        pv = pv->next;
+    return pv;
+}
+
+void pv_remove(struct pmap *pm, vaddr_t va, struct vm_page *pg)
+{
+    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
+    spin_lock(&pv_lock);
+    if (page_keeps(pg, pm, va)) {
+        page_forget(pg);
+    } else {
+        struct pv_entry *pv = find_entry(pm, va, pg);
+        KASSERT(pv, "no entry for page %p in pmap %p at %lx", (void *)pg, (void *)pm, va);
+        entry_unlink(pv, pg);
+        chunk_settle(chunk_of(pv));
+    }
+    spin_unlock(&pv_lock);
+}
+
+typedef bool remove_fn(struct pmap *pm, vaddr_t va, struct vm_page *pg, void *arg);
+
+// The mappings in chunks.
+static void remove_entries(struct pmap *pm, remove_fn *fn, void *arg)
+{
+    list_for_each_safe (pc, &pmap_part(pm)->chunks, struct pv_chunk, pmap_link) {
+        spin_lock(&pv_lock);
+        for (size_t i = 0; i < CHUNK_ENTRIES; i++) {
+            struct pv_entry *pv = &pc->entries[i];
+            if (bitmap_test(pc->free, i))
+                continue;
+            struct vm_page *pg = pmap_page_at(pm, pv->va);
+            KASSERT(pg, "an entry at %lx, but no mapping", pv->va);
+            if (fn(pm, pv->va, pg, arg))
+                entry_unlink(pv, pg);
+        }
+        if (!chunk_full(pc))
+            chunk_settle(pc);
+        spin_unlock(&pv_lock);
+    }
+}
+
+// The mappings of one table that are kept in their pages, n at most. Returns how many there were.
+static uint64_t remove_kept(struct pmap *pm, uint64_t *table, vaddr_t va, uint64_t n, remove_fn *fn,
+                            void *arg)
+{
+    uint64_t live = *pt_live(table), found = 0;
+
+    for (unsigned i = pt_index(va, 1); i < PT_ENTRIES && live > 0 && found < n; i++) {
+        if (!table[i])
+            continue;
+        live--;
+        struct vm_page *pg = phys_to_page(table[i] & PTE_PA);
+        if (page_keeps(pg, pm, va + (i - pt_index(va, 1)) * PAGE_SIZE)) {
+            found++;
+            if (fn(pm, page_part(pg)->va, pg, arg))
+                page_forget(pg);
+        }
+    }
+    return found;
+}
+
+// The mappings that are kept in their pages: only the page tables lead there.
+static void remove_from_pages(struct pmap *pm, remove_fn *fn, void *arg)
+{
+    uint64_t left = pmap_part(pm)->in_pages, *table;
+
+    for (vaddr_t va = 0; left > 0 && (table = pmap_next_table(pm, &va, USER_MAX));) {
+        spin_lock(&pv_lock);
+        left -= remove_kept(pm, table, va, left, fn, arg);
+        spin_unlock(&pv_lock);
+        va = (va | (pt_span(2) - 1)) + 1;
+    }
+    KASSERT(left == 0, "pmap %p: %lu mappings in pages were not found", (void *)pm, left);
+}
+
+void pv_remove_pmap(struct pmap *pm, remove_fn *fn, void *arg)
+{
+    KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
+    remove_entries(pm, fn, arg);
+    remove_from_pages(pm, fn, arg);
+}
+
+// ---- the mappings of a page ----
+
+static bool report(struct pv_entry *pv, struct pv_mapping *m)
+{
+    if (pv)
+        *m = (struct pv_mapping){.pmap = chunk_of(pv)->pmap, .va = pv->va, .cookie = pv};
+    return pv != NULL;
+}
+
+bool pv_first(struct vm_page *pg, struct pv_mapping *m)
+{
+    KASSERT(spin_held(&pv_lock), "page %p", (void *)pg);
+    if (!page_part(pg)->pmap)
+        return report(page_part(pg)->entries, m);
+    *m = (struct pv_mapping){.pmap = page_part(pg)->pmap, .va = page_part(pg)->va, .cookie = NULL};
+    return true;
+}
+
+bool pv_next(struct vm_page *pg, struct pv_mapping *m)
+{
+    struct pv_entry *pv = m->cookie;
+
+    KASSERT(spin_held(&pv_lock), "page %p", (void *)pg);
+    return report(pv ? pv->next : page_part(pg)->entries, m);
+}
+
+unsigned pv_count(struct vm_page *pg)
+{
+    return (unsigned)page_part(pg)->count;
+}
+
+bool pv_is_mapped(const struct vm_page *pg)
+{
+    return __atomic_load_n(&page_part(pg)->count, __ATOMIC_RELAXED) > 0;
+}
+
+void pv_remove_mapping(struct vm_page *pg, const struct pv_mapping *m)
+{
+    KASSERT(spin_held(&pv_lock) && spin_held(&m->pmap->lock), "va %lx", m->va);
+    if (m->cookie) {
+        entry_unlink(m->cookie, pg);
+        chunk_settle(chunk_of(m->cookie));
+    } else {
+        page_forget(pg);
+    }
+}
+
+// ---- figures ----
+
+struct pv_stats pv_count_up(void)
+{
+    struct pv_stats st = stats;
+
+    st.pc_chunk_count = st.pc_chunk_allocs - st.pc_chunk_frees;
+    st.pv_entry_count = st.pv_entry_allocs - st.pv_entry_frees;
+    st.pv_entry_spare = CHUNK_ENTRIES * st.pc_chunk_count - (st.pv_entry_count - pages_with_one);
+    st.pv_bytes = st.pc_chunk_count * PAGE_SIZE;
+    return st;
+}
+
+void pv_get_stats(struct pv_stats *st)
+{
+    spin_lock(&pv_lock);
+    *st = pv_count_up();
+    spin_unlock(&pv_lock);
+}

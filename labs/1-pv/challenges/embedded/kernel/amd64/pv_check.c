@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Verifies the reverse map from scratch: every chunk and its bitmap, every entry against its PTE
+// and its page's list, and the totals. Locking: the list of pmaps, then each pmap in turn and
+// pv_lock; the totals are compared only if nothing changed from the first pmap to the last.
+
+#include "amd64/pmap_impl.h"
+#include "amd64/pv_impl.h"
+#include "lib/printf.h"
+
+#define FAULT(fmt, ...) (faults++, strbuf_printf(out, "pv_check: " fmt "\n", ##__VA_ARGS__))
+
+// An entry in use: its mapping, and its place on the page's list.
+static unsigned check_entry(struct pv_chunk *pc, struct pv_entry *pv, struct strbuf *out)
+{
+    struct vm_page *pg = pmap_page_at(pc->pmap, pv->va);
+    unsigned faults = 0, found = 0, same = 0;
+
+    if (!pg) {
+        FAULT("pmap %p has an entry at %lx, but no mapping", (void *)pc->pmap, pv->va);
+        return faults;
+    }
+    for (struct pv_entry *other = page_part(pg)->entries; other; other = other->next) {
+        found += other == pv && *other->link == other;
+        same += other->va == pv->va && chunk_of(other)->pmap == pc->pmap;
+    }
+    same += page_part(pg)->pmap == pc->pmap && page_part(pg)->va == pv->va;
+    if (found != 1 || same != 1)
+        FAULT("page %p, pmap %p, va %lx: the entry is %u times on the page's list, %u like it",
+              (void *)pg, (void *)pc->pmap, pv->va, found, same);
+    return faults;
+}
+
+// One chunk; adds its entries in use to *used.
+static unsigned check_chunk(struct pmap *pm, struct pv_chunk *pc, uint64_t *used,
+                            struct strbuf *out)
+{
+    unsigned faults = 0;
+
+    if (pc->pmap != pm)
+        FAULT("chunk %p on the list of pmap %p says pmap %p", (void *)pc, (void *)pm,
+              (void *)pc->pmap);
+    if (pc->free[CHUNK_WORDS - 1] & ~LAST_WORD_FREE)
+        FAULT("chunk %p: phantom bits %lx are free", (void *)pc, pc->free[CHUNK_WORDS - 1]);
+    if (chunk_empty(pc))
+        FAULT("chunk %p of pmap %p is empty", (void *)pc, (void *)pm);
+    if (dmap_to_page(pc)->owner != PAGE_PV)
+        FAULT("chunk %p: its page belongs to %s", (void *)pc,
+              page_owner_name[dmap_to_page(pc)->owner]);
+    for (size_t i = 0; i < CHUNK_ENTRIES; i++) {
+        if (!bitmap_test(pc->free, i)) {
+            faults += check_entry(pc, &pc->entries[i], out);
+            ++*used;
+        }
+    }
+    return faults;
+}
+
+// Mappings of pm that are kept in their pages, as its page tables have them.
+static uint64_t count_kept(struct pmap *pm)
+{
+    const uint64_t *table;
+    uint64_t n = 0;
+
+    for (vaddr_t va = 0; (table = pmap_next_table(pm, &va, USER_MAX));) {
+        for (unsigned i = 0; i < PT_ENTRIES; i++, va += PAGE_SIZE) {
+            struct vm_page *pg = table[i] & PTE_P ? phys_to_page(table[i] & PTE_PA) : NULL;
+            n += pg && page_part(pg)->pmap == pm && page_part(pg)->va == va;
+        }
+    }
+    return n;
+}
+
+// Only if they are not as many as was counted are all pages looked at, to say which is wrong.
+static unsigned check_kept(struct pmap *pm, struct strbuf *out)
+{
+    uint64_t n = pm == &kernel_pmap ? 0 : count_kept(pm);
+    unsigned faults = 0;
+
+    if (n == pmap_part(pm)->in_pages)
+        return 0;
+    FAULT("pmap %p maps %lu pages that keep the mapping themselves, counted %lu", (void *)pm, n,
+          pmap_part(pm)->in_pages);
+    for (unsigned s = 0; s < vm_page_nsegs; s++) {
+        struct vm_page_seg *seg = &vm_page_segs[s];
+        for (uint64_t i = 0; i < (seg->end_pa - seg->start_pa) >> PAGE_SHIFT; i++) {
+            struct pv_page_part *part = page_part(&seg->pages[i]);
+            if (part->pmap == pm && pmap_page_at(pm, part->va) != &seg->pages[i])
+                FAULT("page %p says that pmap %p maps it at %lx, but it does not",
+                      (void *)&seg->pages[i], (void *)pm, part->va);
+        }
+    }
+    return faults;
+}
+
+// One pmap's chunks, their order and count; adds them to *nchunks and *nentries.
+static unsigned check_pmap(struct pmap *pm, uint64_t *nchunks, uint64_t *nentries,
+                           struct strbuf *out)
+{
+    unsigned faults = 0;
+    uint64_t used = 0;
+    bool full_seen = false;
+
+    list_for_each (pc, &pmap_part(pm)->chunks, struct pv_chunk, pmap_link) {
+        bool full = chunk_full(pc);
+        if (full_seen && !full)
+            FAULT("pmap %p: chunk %p has room but comes after a full one", (void *)pm, (void *)pc);
+        full_seen |= full;
+        faults += check_chunk(pm, pc, &used, out);
+        ++*nchunks;
+    }
+    if (used + pmap_part(pm)->in_pages != pmap_part(pm)->count)
+        FAULT("pmap %p has %lu entries and %lu in pages, counted %lu", (void *)pm, used,
+              pmap_part(pm)->in_pages, pmap_part(pm)->count);
+    used += pmap_part(pm)->in_pages;
+    *nentries += used;
+    return faults + check_kept(pm, out);
+}
+
+// The totals against what the walk found and against the LRU list. pv_lock held.
+static unsigned check_totals(uint64_t nchunks, uint64_t nentries, struct strbuf *out)
+{
+    struct pv_stats st = pv_count_up();
+    unsigned faults = 0;
+    uint64_t listed = 0, on_pages = 0;
+
+    list_for_each (pc, &pv_lru, struct pv_chunk, lru_link)
+        listed++;
+    for (unsigned s = 0; s < vm_page_nsegs; s++) {
+        struct vm_page_seg *seg = &vm_page_segs[s];
+        for (uint64_t i = 0; i < (seg->end_pa - seg->start_pa) >> PAGE_SHIFT; i++)
+            on_pages += page_part(&seg->pages[i])->count;
+    }
+    if (nchunks != st.pc_chunk_count || listed != nchunks)
+        FAULT("%lu chunks in pmaps, %lu on the LRU list, counted %lu", nchunks, listed,
+              st.pc_chunk_count);
+    if (nentries != st.pv_entry_count || on_pages != nentries)
+        FAULT("%lu mappings of pmaps, %lu of pages, counted %lu", nentries, on_pages,
+              st.pv_entry_count);
+    return faults;
+}
+
+// Changes so far: who finds it the same before and after looked at one state.
+static uint64_t changes(void)
+{
+    struct pv_stats st;
+
+    pv_get_stats(&st);
+    return st.pv_entry_allocs + st.pv_entry_frees + st.pc_chunk_allocs + st.pc_chunk_frees;
+}
+
+unsigned pv_check(struct strbuf *out)
+{
+    uint64_t nchunks = 0, nentries = 0, before = changes();
+    unsigned faults = 0;
+
+    spin_lock(&pmap_list_lock);
+    list_for_each (pm, &pmap_list, struct pmap, all_link) {
+        spin_lock(&pm->lock);
+        spin_lock(&pv_lock);
+        faults += check_pmap(pm, &nchunks, &nentries, out);
+        spin_unlock(&pv_lock);
+        spin_unlock(&pm->lock);
+    }
+    if (changes() == before) { // else the totals are of different moments
+        spin_lock(&pv_lock);
+        faults += check_totals(nchunks, nentries, out);
+        spin_unlock(&pv_lock);
+    }
+    spin_unlock(&pmap_list_lock);
+    return faults;
+}

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The reverse map in chunks of 252 entries of 16 bytes: as the form with 168, but links take 32
+// bits. All that they lead to lies in the direct map, so an address there is a small number. The
+// chunks' own links are as short, else the header would cost one entry more.
+//
+// Locking: pv_lock guards everything. A pmap's chunks change only with that pmap's lock held, too,
+// so whoever holds it may walk them. Pages are allocated before pv_lock is taken.
+
+#include "amd64/pv_impl.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+
+struct spinlock pv_lock = SPINLOCK_INIT("pv", LOCK_PV, 0);
+
+struct chunk_list pv_lru;
+static struct pv_stats stats; // (v); what can be derived is not kept
+
+// ---- start-up, pmaps ----
+
+void pv_init(void)
+{
+    paddr_t end_pa = vm_page_segs[vm_page_nsegs - 1].end_pa;
+    KASSERT(end_pa <= LINK_MAX, "RAM ends at %lx, beyond what links reach", end_pa);
+}
+
+void pv_page_init(struct vm_page *pg)
+{
+    page_part(pg)->first = 0;
+    page_part(pg)->count = 0;
+}
+
+void pv_pmap_init(struct pmap *pm)
+{
+    pmap_part(pm)->chunks = (struct chunk_list){0, 0};
+    pmap_part(pm)->count = 0;
+}
+
+uint64_t pv_pmap_count(struct pmap *pm)
+{
+    KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
+    return pmap_part(pm)->count;
+}
+
+void pv_pmap_destroy(struct pmap *pm)
+{
+    KASSERT(pmap_part(pm)->count == 0, "pmap %p has %lu mappings", (void *)pm,
+            pmap_part(pm)->count);
+    KASSERT(!pmap_part(pm)->chunks.first, "pmap %p has an empty chunk", (void *)pm);
+}
+
+// ---- lists by short links; the list's lock held ----
+
+static void chunk_push_front(struct chunk_list *l, enum chunk_link i, struct pv_chunk *pc)
+{
+    struct pv_chunk *next = link_to(l->first);
+
+    pc->link[i].prev = 0;
+    pc->link[i].next = l->first;
+    l->first = link_of(pc);
+    if (next)
+        next->link[i].prev = l->first;
+    else
+        l->last = l->first;
+}
+
+static void chunk_push_back(struct chunk_list *l, enum chunk_link i, struct pv_chunk *pc)
+{
+    struct pv_chunk *prev = link_to(l->last);
+
+    pc->link[i].next = 0;
+    pc->link[i].prev = l->last;
+    l->last = link_of(pc);
+    if (prev)
+        prev->link[i].next = l->last;
+    else
+        l->first = l->last;
+}
+
+static void chunk_remove(struct chunk_list *l, enum chunk_link i, struct pv_chunk *pc)
+{
+    struct pv_chunk *next = link_to(pc->link[i].next), *prev = link_to(pc->link[i].prev);
+
+    *(prev ? &prev->link[i].next : &l->first) = pc->link[i].next;
+    *(next ? &next->link[i].prev : &l->last) = pc->link[i].prev;
+}
+
+static void entry_push(struct vm_page *pg, struct pv_entry *pv)
+{
+    struct pv_entry *next = link_to(page_part(pg)->first);
+
+    pv->prev = 0;
+    pv->next = page_part(pg)->first;
+    page_part(pg)->first = link_of(pv);
+    if (next)
+        next->prev = link_of(pv);
+}
+
+static void entry_remove(struct vm_page *pg, struct pv_entry *pv)
+{
+    struct pv_entry *next = link_to(pv->next), *prev = link_to(pv->prev);
+
+    *(prev ? &prev->next : &page_part(pg)->first) = pv->next;
+    if (next)
+        next->prev = pv->prev;
+}
+
+// ---- chunks; pv_lock and the pmap's lock held ----
+
+// Makes a page an empty chunk of pm.
+static void chunk_add(struct pmap *pm, struct pv_chunk *pc)
+{
+    pc->pmap = pm;
+    for (unsigned w = 0; w < CHUNK_WORDS - 1; w++)
+        pc->free[w] = ~0ul;
+    pc->free[CHUNK_WORDS - 1] = LAST_WORD_FREE;
+    chunk_push_front(&pmap_part(pm)->chunks, BY_PMAP, pc);
+    chunk_push_back(&pv_lru, BY_USE, pc);
+    stats.pc_chunk_allocs++;
+}
+
+// Takes an empty chunk off its lists; its page is the caller's.
+static void chunk_take(struct pv_chunk *pc)
+{
+    KASSERT(chunk_empty(pc), "chunk %p is in use", (void *)pc);
+    chunk_remove(&pmap_part(pc->pmap)->chunks, BY_PMAP, pc);
+    chunk_remove(&pv_lru, BY_USE, pc);
+    stats.pc_chunk_frees++;
+}
+
+// Takes the lowest free entry of pm's first chunk, or NULL if pm has no room.
+static struct pv_entry *entry_get(struct pmap *pm)
+{
+    struct pv_chunk *pc = link_to(pmap_part(pm)->chunks.first);
+    size_t i = pc ? bitmap_find_set(pc->free, CHUNK_ENTRIES, 0) : CHUNK_ENTRIES;
+
+    if (i == CHUNK_ENTRIES)
+        return NULL;
+    bitmap_clear(pc->free, i);
+    if (chunk_full(pc)) {
+        chunk_remove(&pmap_part(pc->pmap)->chunks, BY_PMAP, pc);
+        chunk_push_back(&pmap_part(pm)->chunks, BY_PMAP, pc);
+    }
+    chunk_remove(&pv_lru, BY_USE, pc);
+    chunk_push_back(&pv_lru, BY_USE, pc);
+    return &pc->entries[i];
+}
+
+// Takes an entry off its page's list and frees its slot; the chunk stays where it is.
+static void entry_unlink(struct pv_entry *pv, struct vm_page *pg)
+{
+    struct pv_chunk *pc = chunk_of(pv);
+
+    KASSERT(page_part(pg)->count > 0 && pmap_part(pc->pmap)->count > 0, "va %lx: counts %lu %lu",
+            pv->va, page_part(pg)->count, pmap_part(pc->pmap)->count);
+    entry_remove(pg, pv);
+    page_part(pg)->count--;
+    pmap_part(pc->pmap)->count--;
+    stats.pv_entry_frees++;
+    bitmap_set(pc->free, (size_t)(pv - pc->entries));
+}
+
+// After entries of pc were freed: gives its page back if none is left, else puts it first.
+static void chunk_settle(struct pv_chunk *pc)
+{
+    if (chunk_empty(pc)) {
+        chunk_take(pc);
+        vm_page_free(dmap_to_page(pc));
+    } else {
+        chunk_remove(&pmap_part(pc->pmap)->chunks, BY_PMAP, pc);
+        chunk_push_front(&pmap_part(pc->pmap)->chunks, BY_PMAP, pc);
+    }
+}
+
+// ---- reclaim ----
+
+// Destroys the mappings of pc that are not wired: first all PTEs, then one flush, and only then
+// the entries, so that no page is forgotten while a TLB still reaches it. Its pmap's lock held.
+static void chunk_steal(struct pv_chunk *pc)
+{
+    struct vm_page *stolen[CHUNK_ENTRIES];
+
+    for (size_t i = 0; i < CHUNK_ENTRIES; i++) {
+        stolen[i] = NULL;
+        if (bitmap_test(pc->free, i))
+            continue;
+        struct vm_page *pg = pmap_page_at(pc->pmap, pc->entries[i].va);
+        KASSERT(pg, "an entry at %lx, but no mapping", pc->entries[i].va);
+        if (pmap_steal(pc->pmap, pc->entries[i].va, pg) == 0)
+            stolen[i] = pg;
+    }
+    pmap_flush_all(pc->pmap);
+    for (size_t i = 0; i < CHUNK_ENTRIES; i++)
+        if (stolen[i])
+            entry_unlink(&pc->entries[i], stolen[i]);
+}
+
+// Steals from pc for pm. An empty chunk's page is taken and returned; what is left of another one
+// is put first in its pmap, whose room it is. *room: pm itself has room now. pv_lock and pm's lock
+// held.
+static struct pv_chunk *steal_for(struct pmap *pm, struct pv_chunk *pc, bool *room)
+{
+    struct pmap *victim = pc->pmap;
+
+    if (victim != pm && !spin_trylock(&victim->lock))
+        return NULL;
+    chunk_steal(pc);
+    bool empty = chunk_empty(pc);
+    if (empty) {
+        chunk_take(pc);
+    } else if (!chunk_full(pc)) {
+        chunk_settle(pc);
+        *room = victim == pm;
+    }
+    if (victim != pm)
+        spin_unlock(&victim->lock);
+    return empty ? pc : NULL;
+}
+
+// Finds memory where there is none: a chunk's page, or NULL with *room set if pm got room in a
+// chunk of its own, or NULL. It works by chunks because freeing entries here and there need not
+// empty a single page. pv_lock and pm's lock held.
+static struct pv_chunk *reclaim(struct pmap *pm, bool *room)
+{
+    struct pv_chunk *page = NULL;
+
+    *room = false;
+    for (struct pv_chunk *pc = link_to(pv_lru.first), *next; pc && !page && !*room; pc = next) {
+        next = link_to(pc->link[BY_USE].next);
+        page = steal_for(pm, pc, room);
+    }
+    if (page || *room)
+        stats.pv_reclaims++;
+    return page;
+}
+
+// Makes sure that pm has a free entry; ENOMEM. pm's lock held; returns with pv_lock held, too.
+static int make_room(struct pmap *pm)
+{
+    struct pv_chunk *head = link_to(pmap_part(pm)->chunks.first);
+    bool room = head && !chunk_full(head);
+    struct vm_page *pg = room ? NULL : vm_page_alloc(PAGE_PV, PA_RESERVE);
+
+    spin_lock(&pv_lock);
+    if (room)
+        return 0;
+    struct pv_chunk *pc;
+    if (pg) {
+        pc = page_to_dmap(pg);
+    } else {
+        stats.pc_chunk_tryfail++;
+        pc = reclaim(pm, &room);
+    }
+    if (pc)
+        chunk_add(pm, pc);
+    return pc || room ? 0 : ENOMEM;
+}
+
+// ---- one mapping ----
+
+int pv_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg)
+{
+    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
+    int err = make_room(pm);
+    if (!err) {
+        struct pv_entry *pv = entry_get(pm);
+        pv->va = va;
+        entry_push(pg, pv);
+        page_part(pg)->count++;
+        pmap_part(pm)->count++;
+        stats.pv_entry_allocs++;
+    }
+    spin_unlock(&pv_lock);
+    return err;
+}
+
+static struct pv_entry *find_entry(struct pmap *pm, vaddr_t va, struct vm_page *pg)
+{
+    struct pv_entry *pv = link_to(page_part(pg)->first);
+
+    while (pv && (pv->va != va || chunk_of(pv)->pmap != pm))
+        pv = link_to(pv->next);
+    return pv;
+}
+
+void pv_remove(struct pmap *pm, vaddr_t va, struct vm_page *pg)
+{
+    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
+    spin_lock(&pv_lock);
+    struct pv_entry *pv = find_entry(pm, va, pg);
+    KASSERT(pv, "no entry for page %p in pmap %p at %lx", (void *)pg, (void *)pm, va);
+    entry_unlink(pv, pg);
+    chunk_settle(chunk_of(pv));
+    spin_unlock(&pv_lock);
+}
+
+void pv_remove_pmap(struct pmap *pm,
+                    bool (*fn)(struct pmap *pm, vaddr_t va, struct vm_page *pg, void *arg),
+                    void *arg)
+{
+    KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
+    struct pv_chunk *next;
+    for (struct pv_chunk *pc = link_to(pmap_part(pm)->chunks.first); pc; pc = next) {
+        next = link_to(pc->link[BY_PMAP].next);
+        spin_lock(&pv_lock);
+        for (size_t i = 0; i < CHUNK_ENTRIES; i++) {
+            struct pv_entry *pv = &pc->entries[i];
+            if (bitmap_test(pc->free, i))
+                continue;
+            struct vm_page *pg = pmap_page_at(pm, pv->va);
+            KASSERT(pg, "an entry at %lx, but no mapping", pv->va);
+            if (fn(pm, pv->va, pg, arg))
+                entry_unlink(pv, pg);
+        }
+        if (!chunk_full(pc))
+            chunk_settle(pc);
+        spin_unlock(&pv_lock);
+    }
+}
+
+// ---- the mappings of a page ----
+
+static bool report(struct vm_page *pg, pv_link link, struct pv_mapping *m)
+{
+    struct pv_entry *pv = link_to(link);
+
+    KASSERT(spin_held(&pv_lock), "page %p", (void *)pg);
+    if (!pv)
+        return false;
+    *m = (struct pv_mapping){.pmap = chunk_of(pv)->pmap, .va = pv->va, .cookie = pv};
+    return true;
+}
+
+bool pv_first(struct vm_page *pg, struct pv_mapping *m)
+{
+    return report(pg, page_part(pg)->first, m);
+}
+
+bool pv_next(struct vm_page *pg, struct pv_mapping *m)
+{
+    return report(pg, ((struct pv_entry *)m->cookie)->next, m);
+}
+
+unsigned pv_count(struct vm_page *pg)
+{
+    return (unsigned)page_part(pg)->count;
+}
+
+bool pv_is_mapped(const struct vm_page *pg)
+{
+    return __atomic_load_n(&page_part(pg)->count, __ATOMIC_RELAXED) > 0;
+}
+
+void pv_remove_mapping(struct vm_page *pg, const struct pv_mapping *m)
+{
+    struct pv_chunk *pc = chunk_of(m->cookie);
+
+    KASSERT(spin_held(&pv_lock) && spin_held(&pc->pmap->lock), "va %lx", m->va);
+    entry_unlink(m->cookie, pg);
+    chunk_settle(pc);
+}
+
+// ---- figures ----
+
+struct pv_stats pv_count_up(void)
+{
+    struct pv_stats st = stats;
+
+    st.pc_chunk_count = st.pc_chunk_allocs - st.pc_chunk_frees;
+    st.pv_entry_count = st.pv_entry_allocs - st.pv_entry_frees;
+    st.pv_entry_spare = CHUNK_ENTRIES * st.pc_chunk_count - st.pv_entry_count;
+    st.pv_bytes = st.pc_chunk_count * PAGE_SIZE;
+    return st;
+}
+
+void pv_get_stats(struct pv_stats *st)
+{
+    spin_lock(&pv_lock);
+    *st = pv_count_up();
+    spin_unlock(&pv_lock);
+}
