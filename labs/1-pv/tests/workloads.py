@@ -120,6 +120,9 @@ def truncate(run: Run) -> None:
     leftover(run, "mapped", "reaped")
 
 
+REUSED = 1680   # mappings of t_cost.c's reuse
+
+
 def reuse(run: Run) -> None:
     states = first(run, "before", "full", "refilled", "after")
     if not states:
@@ -127,10 +130,12 @@ def reuse(run: Run) -> None:
     before, full, refilled, after = states
     had, has = spent(before, full), spent(before, refilled)
     run.notes.append(f"{had} pages when full, {has} after refilling")
-    if has > had:
+    # A form may have cost less than chunks at first: what they cost is right still.
+    most = max(had, -(-REUSED // PER_CHUNK))
+    if has > most:
         run.wrong(
             "pages after half of the mappings were replaced by as many others",
-            f"at most {had}",
+            f"at most {most}",
             has,
             invariant="chunks with room come before full ones, and room is used first",
             hint="A chunk that gets room must move to the head of its pmap's list.",
@@ -155,6 +160,7 @@ def given_back(run: Run) -> None:
 
 
 KEPT = 150      # of the 190 mappings of t_short.c's fail_nth; the others are removed on the way
+LEAST_ROUNDS = 4    # three page tables, and the one in which nothing fails
 
 
 def fail_nth(run: Run) -> None:
@@ -164,8 +170,8 @@ def fail_nth(run: Run) -> None:
     """
     rounds = run.records("nth")
     states = run.named("nth")
-    if len(rounds) < 5 or len(rounds) != len(states):
-        run.wrong("rounds with an allocation that fails", "5 or more", len(rounds))
+    if len(rounds) < LEAST_ROUNDS or len(rounds) != len(states):
+        run.wrong("rounds with an allocation that fails", f"{LEAST_ROUNDS} or more", len(rounds))
     for words, state in zip(rounds, states):
         nth, failed = words[0], int(words[2])
         where = f"with allocation {nth} failing: "
