@@ -33,10 +33,11 @@ KERNEL := $(KERNEL_OUT)/kernel.elf
 # These build variants themselves, by calling make.
 T ?=
 GDB ?=
-EXPORTED += LAB IMPL BASE STAGE T GDB
-export LAB IMPL BASE STAGE T GDB
+AUTO ?=
+EXPORTED += LAB IMPL BASE STAGE T GDB AUTO
+export LAB IMPL BASE STAGE T GDB AUTO
 
-.PHONY: grade repro start lab-status lab-seal diff
+.PHONY: demo grade repro start lab-status lab-seal diff
 grade:
 	@$(call finally,$(PYTHON) -m grade.lab_grade)
 
@@ -54,3 +55,6 @@ lab-seal:
 
 diff:
 	@$(PYTHON) -m grade.lab_tree diff '$(LAB)'
+
+demo:
+	@$(call finally,$(PYTHON) -m grade.demo)

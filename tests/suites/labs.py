@@ -7,6 +7,7 @@ A stage is the kernel with the references of the first labs and the starters of 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import re
 import subprocess
@@ -88,6 +89,25 @@ def check_stage(config: Config, stage: int) -> Iterator[Result]:
             yield result
 
 
+def check_demo(config: Config, lab: Lab) -> Iterator[Result]:
+    """The demonstration runs by itself, and shows what its recording in doc/ shows."""
+    command = ["make", "demo", *config.make_words, f"LAB={lab.name}", "AUTO=1"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    recorded = (ROOT / "doc" / f"{lab.name}-demo.txt").read_text(encoding="utf-8")
+    changes = difflib.unified_diff(recorded.splitlines(), done.stdout.splitlines(), "doc", "shown")
+    right = done.returncode == 0 and done.stdout == recorded
+    yield Result(f"labs/{lab.name}/demo", right, "\n".join([done.stderr, *changes]), " ".join(command))
+
+
 def jobs(config: Config) -> list[Job]:
     if config.variant or not config.kernel.exists():
         return []
@@ -95,6 +115,10 @@ def jobs(config: Config) -> list[Job]:
     known = labs.all_labs()
     for lab in known:
         found.append(Job(f"labs/{lab.name}/files", lambda lab=lab: check_files(lab)))
+        if (lab.folder / "demo").exists():
+            found.append(
+                Job(f"labs/{lab.name}/demo", lambda lab=lab: check_demo(config, lab), heavy=True)
+            )
         for impl, score in (("reference", lab.total), ("starter", lab.starter_score)):
             found.append(
                 Job(
