@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`make demo LAB=pv`: a lab's starter and reference side by side on the same steps, for a lecture.
 
-Any key goes on, q ends. AUTO=1 shows every screen at once and needs no terminal. What the scenes are,
-and how a guest is drawn, is the lab's: labs/<n>-<name>/demo/scenes.py.
+Any key goes on, q ends. AUTO=1 shows every screen at once and needs no terminal. What the scenes
+are, and how a guest is drawn, is the lab's: labs/<n>-<name>/demo/scenes.py.
 """
 
 from __future__ import annotations
@@ -77,9 +77,12 @@ class Guest:
         try:
             name, lines = self._screens.get(timeout=POINT_SECONDS)
         except queue.Empty:
-            raise DemoError(f"{self.form}: point {point or 'end'} was not reached in time") from None
+            where = f"{self.form}: point {point or 'end'}"
+            raise DemoError(f"{where} was not reached in time") from None
         if name != point:
-            raise DemoError("; ".join(lines) if not name else f"{self.form}: at {name}, not {point}")
+            if name:
+                raise DemoError(f"{self.form}: at {name}, not {point}")
+            raise DemoError("; ".join(lines))
         if not point and lines:
             raise DemoError(lines[0])
         return lines
@@ -149,7 +152,7 @@ def main() -> int:
     lab = labs.find(os.environ.get("LAB") or "")
     auto = os.environ.get("AUTO") == "1"
     if not auto and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise SystemExit("strata: the demonstration wants a terminal; AUTO=1 shows all screens at once")
+        raise SystemExit("strata: the demonstration wants a terminal; AUTO=1 needs none")
     scenes = scenes_of(lab)
     qemu.end_on_signals()
     variants = {}

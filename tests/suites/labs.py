@@ -105,7 +105,8 @@ def check_demo(config: Config, lab: Lab) -> Iterator[Result]:
     recorded = (ROOT / "doc" / f"{lab.name}-demo.txt").read_text(encoding="utf-8")
     changes = difflib.unified_diff(recorded.splitlines(), done.stdout.splitlines(), "doc", "shown")
     right = done.returncode == 0 and done.stdout == recorded
-    yield Result(f"labs/{lab.name}/demo", right, "\n".join([done.stderr, *changes]), " ".join(command))
+    detail = "\n".join([done.stderr, *changes])
+    yield Result(f"labs/{lab.name}/demo", right, detail, " ".join(command))
 
 
 def jobs(config: Config) -> list[Job]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The scenes of lab 1's demonstration, and how the reverse map is drawn at a point of one.
 
-Each scene is an in-kernel test of the lab; the guest stands still at its points and is looked at from
-outside. Nothing that differs from run to run is drawn.
+Each scene is an in-kernel test of the lab; the guest stands still at its points and is looked at
+from outside. Nothing that differs from run to run is drawn.
 """
 
 from __future__ import annotations
