@@ -163,6 +163,8 @@ def main() -> int:
     if args.suite and args.suite not in SUITES:
         raise SystemExit(f"strata: SUITE={args.suite}: the suites are {' '.join(SUITES)}")
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    # A script's background job starts with SIGINT ignored, and what it starts inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config = configure(args)
     suites = [args.suite] if args.suite else SUITES
     jobs = [
