@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The debug registers: DR0 to DR3 hold addresses, DR6 says which one was hit, DR7 what is watched.
+// Locking: none; each CPU has its own registers, and one test at a time uses them.
+#include "amd64/watch.h"
+
+#include "lib/panic.h"
+
+#define DR6_HITS       0xful
+#define DR7_EXACT      0x700ul // bit 10 is always 1; exact matches, as the manuals advise
+#define DR7_GLOBAL(i)  (2ul << 2 * (i))
+#define DR7_KIND(i, k) ((uint64_t)(k) << (16 + 4 * (i)))
+#define DR7_EIGHT(i)   (2ul << (18 + 4 * (i)))
+
+static void (*watcher)(vaddr_t rip);
+
+static void set_address(unsigned i, uint64_t va)
+{
+    switch (i) {
+    case 0:
+        __asm__ volatile("mov %0, %%dr0" ::"r"(va));
+        break;
+    case 1:
+        __asm__ volatile("mov %0, %%dr1" ::"r"(va));
+        break;
+    case 2:
+        __asm__ volatile("mov %0, %%dr2" ::"r"(va));
+        break;
+    default:
+        __asm__ volatile("mov %0, %%dr3" ::"r"(va));
+    }
+}
+
+void watch_words(const void *words, unsigned n, enum watch_kind kind, void (*fn)(vaddr_t rip))
+{
+    uint64_t control = DR7_EXACT;
+
+    KASSERT(n <= WATCH_MAX && (uintptr_t)words % sizeof(uint64_t) == 0, "%u words at %p", n, words);
+    watch_off();
+    watcher = fn;
+    for (unsigned i = 0; i < n; i++) {
+        set_address(i, (uintptr_t)words + i * sizeof(uint64_t));
+        control |= DR7_GLOBAL(i) | DR7_KIND(i, kind) | DR7_EIGHT(i);
+    }
+    __asm__ volatile("mov %0, %%dr7" ::"r"(control) : "memory");
+}
+
+void watch_off(void)
+{
+    __asm__ volatile("mov %0, %%dr7" ::"r"(DR7_EXACT) : "memory");
+}
+
+bool watch_trap(vaddr_t rip)
+{
+    uint64_t status;
+
+    __asm__ volatile("mov %%dr6, %0" : "=r"(status));
+    if (!(status & DR6_HITS) || !watcher)
+        return false;
+    __asm__ volatile("mov %0, %%dr6" ::"r"(0ul));
+    watcher(rip);
+    return true;
+}
