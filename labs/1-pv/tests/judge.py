@@ -249,8 +249,11 @@ PLANS: dict[str, Plan] = {
         workloads.truncate,
     ),
     "fail-nth": Plan([Boot(ONE + "fail_nth")], None, workloads.fail_nth),
+    "check": Plan(
+        [Boot(ONE + "check")], ["checked", "end"], model.judge_check, {"damage": 15}
+    ),
     "smp": Plan(
-        several_cpus("smp"),
+        [Boot(ONE + "locks"), *several_cpus("smp")],
         ["worked", "end"],
     ),
     "small": Plan([Boot(ONE + "bytes_small")], WORK, workloads.bytes_per_mapping),
@@ -284,7 +287,7 @@ PLANS: dict[str, Plan] = {
         {"failed": 1},
     ),
     "steal-smp": Plan(
-        several_cpus("smp_steal"),
+        [Boot(ONE + "forget"), *several_cpus("smp_steal")],
         ["worked", "end"],
         workloads.steal_smp,
         {"refused": 1},

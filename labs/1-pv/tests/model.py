@@ -198,3 +198,31 @@ def judge_wired(run: Run) -> None:
                 again.owners["PV"],
                 invariant="chunks with room come before full ones, and room is used first",
             )
+
+
+DAMAGE = {
+    "nothing-mapped": "an entry at an address where nothing is mapped",
+    "twice": "a second entry for the same mapping",
+    "another-page-mapped": "an entry of a page at an address where another one is mapped",
+    "mapping-gone": "a mapping that vanished from the page table, its entry still there",
+    "mapping-changed": "a page-table entry that leads to another page than the entry",
+}
+"""What t_check.c does, in its order, three times."""
+CHECKED = "pv_check verifies each entry against its PTE, and says what is wrong"
+
+
+def judge_check(run: Run) -> None:
+    found = run.records("damage")
+    if [words[0] for words in found] != [*DAMAGE] * 3:
+        run.wrong("damages tried", " ".join(DAMAGE), " ".join(words[0] for words in found))
+    for name, faults, said in found:
+        if not int(faults) or not int(said):
+            run.wrong(
+                f"pv_check, and {DAMAGE.get(name, name)}",
+                "one fault or more, and a line that describes it",
+                f"{faults} faults, {'a' if int(said) else 'no'} line",
+                invariant=CHECKED,
+                hint="For each entry in use: pmap_page_at says what is mapped there, and exactly "
+                "one entry like it must be on that page's list.",
+            )
+            return

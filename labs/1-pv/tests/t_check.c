@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Whether pv_check finds what is wrong: the test damages the map on purpose, by the frozen
+// interface and behind its back in the page table, and repairs it again. One CPU.
+
+#include "amd64/pmap_impl.h"
+#include "dev/record.h"
+#include "lab_pv.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+
+#define PAGES    400u
+#define VA(slot) (LAB_VA + (slot) * PAGE_SIZE)
+
+static char text[2048];
+
+static unsigned faults(bool *said)
+{
+    struct strbuf out;
+
+    text[0] = '\0';
+    strbuf_init(&out, text, sizeof(text));
+    unsigned n = pv_check(&out);
+    *said = text[0] != '\0';
+    return n;
+}
+
+// Called with the damage done; what it finds is the judge's to weigh.
+static void look(const char *damage)
+{
+    bool said;
+    unsigned n = faults(&said);
+
+    record_printf("damage %s %u %u", damage, n, said);
+}
+
+static void repaired(void)
+{
+    bool said;
+    unsigned n = faults(&said);
+
+    KTEST_CHECK(n == 0, "pv_check finds %u faults where nothing is wrong: %.80s", n, text);
+}
+
+// An entry that no mapping stands for: at va, of page `page'.
+static void wrong_entry(const char *damage, unsigned pmap, vaddr_t va, unsigned page)
+{
+    struct pmap *pm = lab_pmap[pmap];
+
+    spin_lock(&pm->lock);
+    int error = pv_enter(pm, va, lab_page[page]);
+    spin_unlock(&pm->lock);
+    KASSERT(error == 0, "no memory for an entry");
+    look(damage);
+    spin_lock(&pm->lock);
+    pv_remove(pm, va, lab_page[page]);
+    spin_unlock(&pm->lock);
+    repaired();
+}
+
+// A PTE that changes without a word to the reverse map.
+static void wrong_pte(const char *damage, unsigned pmap, unsigned slot, uint64_t pte)
+{
+    uint64_t *at = pmap_pte(lab_pmap[pmap], VA(slot)), right = *at;
+
+    *at = pte;
+    look(damage);
+    *at = right;
+    repaired();
+}
+
+KTEST(lab_pv_check)
+{
+    struct rng r = lab_rng(0);
+
+    lab_make_pmaps(2);
+    lab_make_pages(PAGES + 1);
+    for (unsigned pmap = 0; pmap < 2; pmap++)
+        for (unsigned i = 0; i < PAGES; i++)
+            lab_enter(pmap, VA(i), i, PROT_READ, 0);
+    repaired();
+    for (unsigned round = 0; round < 3; round++) {
+        unsigned pmap = (unsigned)rng_below(&r, 2), i = (unsigned)rng_below(&r, PAGES - 1);
+        wrong_entry("nothing-mapped", pmap, VA(PAGES + i), PAGES);
+        wrong_entry("twice", pmap, VA(i), i);
+        wrong_entry("another-page-mapped", pmap, VA(i), PAGES);
+        wrong_pte("mapping-gone", pmap, i, 0);
+        wrong_pte("mapping-changed", pmap, i,
+                  page_to_phys(lab_page[i + 1]) | pte_prot(PROT_READ) | PTE_U | PTE_MANAGED);
+    }
+    lab_point("checked", false);
+    lab_destroy_pmaps();
+    lab_point("end", false);
+    lab_free_pages();
+}
