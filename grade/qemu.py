@@ -28,6 +28,7 @@ EXIT_PORT = 0xF4
 # Exit status of QEMU when the guest writes v to the exit port: 2v + 1.
 EXIT_POWEROFF = 1
 EXIT_PANIC = 3
+EXIT_CANNOT_START = 5
 # With -no-reboot a triple fault ends QEMU, with this status.
 EXIT_RESET = 0
 

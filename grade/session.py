@@ -32,6 +32,7 @@ class End(Enum):
     POWER_OFF = 73
     BAD_RECORDS = 74
     QEMU = 75
+    CANNOT_START = 76
 
 
 @dataclass
@@ -153,6 +154,8 @@ class Session:
             return Outcome(End.BAD_RECORDS, detail=self._record_error)
         if status == qemu.EXIT_RESET:
             return Outcome(End.TRIPLE_FAULT, detail=errors.strip())
+        if status == qemu.EXIT_CANNOT_START:
+            return Outcome(End.CANNOT_START, detail=self._last(b"cannot-start") or "")
         # QEMU's own errors end it with the status that also means power-off.
         if status != qemu.EXIT_POWEROFF or (errors and not self.payloads):
             return Outcome(End.QEMU, detail=f"QEMU ended with status {status}. {errors.strip()}")

@@ -23,7 +23,7 @@ from grade import options
 from tests.job import ROOT, Config, Job, Result, wanted
 
 SUITES = (
-    "harness source layers host shell kernel console debugger programs matrix stress crash "
+    "harness source layers host shell kernel console debugger programs matrix stress disk crash "
     "variants labs proof"
 ).split()
 # A tree made for students has no tests of solutions.

@@ -7,10 +7,15 @@
 enum power_exit {
     POWER_OFF = 0,      // orderly
     POWER_PANIC = 1,
+    POWER_CANNOT_START = 2, // there is nothing to run: no disk, or what is on it is of no use
 };
 
 // Waits for the console, then ends the machine.
 _Noreturn void power_exit(enum power_exit why);
+
+// Says why there is nothing to run, on the console (also when the kernel is to be quiet) and as a
+// record "cannot-start <text>", and ends the machine.
+_Noreturn void power_cannot_start(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 // Emits the record "poweroff" and ends the machine.
 _Noreturn void power_off(void);

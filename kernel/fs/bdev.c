@@ -1,9 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The range check that all block devices share, so that a damaged block number never reaches a
-// driver.
+// What all block devices share: the range check, so that a damaged block number never reaches a
+// driver, and reports of what is wrong.
 #include "fs/bdev.h"
+#include <stdarg.h>
 #include "lib/errno.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+
+void bdev_report(struct bdev *dev, const char *fmt, ...)
+{
+    char text[BDEV_TROUBLE];
+    va_list ap;
+
+    va_start(ap, fmt);
+    kvsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    kprintf("sfs: %s: %s\n", dev->name, text);
+    if (!dev->trouble[0])
+        memcpy(dev->trouble, text, sizeof(text));
+}
 
 static bool in_range(const struct bdev *dev, uint64_t block, unsigned n)
 {

@@ -9,7 +9,8 @@
 
 #include "lib/types.h"
 
-#define BDEV_BLOCK 4096u
+#define BDEV_BLOCK   4096u
+#define BDEV_TROUBLE 160u // bytes kept of a report
 
 struct bdev;
 
@@ -26,7 +27,11 @@ struct bdev {
     const struct bdev_ops *ops; // constant
     const char *name;           // for messages; constant
     uint64_t nblocks;           // size in blocks; constant
+    char trouble[BDEV_TROUBLE]; // the first report about it: why nobody can use it
 };
+
+// Prints, and keeps if it is the first, what is wrong with the device or with what it holds.
+void bdev_report(struct bdev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 // As the operations; EIO for a range outside of the device.
 int bdev_read(struct bdev *dev, uint64_t block, void *const pages[], unsigned n);

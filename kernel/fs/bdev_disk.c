@@ -76,7 +76,8 @@ struct bdev *bdev_disk(unsigned n)
     if (!blk)
         return NULL;
     disks[n].blk = blk;
-    disks[n].bdev = (struct bdev){&disk_ops, names[n], blk_size(blk) / SECTORS_PER_BLOCK};
+    disks[n].bdev = (struct bdev){
+        .ops = &disk_ops, .name = names[n], .nblocks = blk_size(blk) / SECTORS_PER_BLOCK};
     return &disks[n].bdev;
 }
 

@@ -7,7 +7,6 @@
 #include "fs/sfs_env.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
-#include "lib/printf.h"
 #include "lib/string.h"
 
 #define LOG_CLUSTER 32u // most blocks in one write to the log
@@ -39,7 +38,7 @@ void journal_close(struct journal *j)
 void journal_fail(struct journal *j, const char *why)
 {
     if (!j->failed)
-        kprintf("sfs: %s: %s; the file system is read-only from now on\n", j->dev->name, why);
+        bdev_report(j->dev, "%s; the file system is read-only from now on", why);
     j->failed = true;
 }
 
@@ -210,7 +209,8 @@ void journal_dirty(struct journal_handle *h, struct buf *b)
         KASSERT(h->reserved > 0, "the reservation is used up at block %lu", b->block);
         h->reserved--;
         j->reserved--;
-        j->count++;
+        if (j->count++ == 0 && j->cache->env->changed)
+            j->cache->env->changed();
         b->in_txn = true;
         list_push_back(&j->txn, &b->txn);
     }

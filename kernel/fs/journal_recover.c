@@ -54,8 +54,8 @@ static int check_txn(struct recovery *r, uint32_t at, bool *valid)
     *valid = sum == stored;
     for (uint32_t i = 0; *valid && i < desc->count; i++) {
         if (!may_log(r->layout, desc->block[i])) {
-            kprintf("sfs: %s: journal: transaction %lu names block %u\n", r->j->dev->name,
-                    desc->seq, desc->block[i]);
+            bdev_report(r->j->dev, "journal: transaction %lu names block %u", desc->seq,
+                        desc->block[i]);
             return EINVAL;
         }
     }
@@ -87,7 +87,7 @@ static int read_header(struct journal *j)
     if (header->magic != SFS_JOURNAL_MAGIC ||
         header->checksum !=
             sfs_checksum(0, header, offsetof(struct sfs_journal_header, checksum))) {
-        kprintf("sfs: %s: the journal's header is damaged\n", j->dev->name);
+        bdev_report(j->dev, "the journal's header is damaged");
         return EINVAL;
     }
     j->seq = header->seq;

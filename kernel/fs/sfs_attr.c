@@ -6,11 +6,14 @@
 #include "fs/sfs_impl.h"
 #include "lib/errno.h"
 
-// Puts ip, whose lock is held, on the list of those to be written at the next sync.
-static void mark_lazy(struct sfs_inode *ip)
+// Puts ip, whose lock is held, on the list of those to be written at the next sync. A mere look at
+// a file is no reason for one.
+static void mark_lazy(struct sfs_inode *ip, bool changed)
 {
     struct sfs *fs = ip->fs;
 
+    if (changed && fs->env->changed)
+        fs->env->changed();
     if (ip->lazy)
         return;
     mutex_lock(&fs->inodes_lock);
@@ -105,7 +108,7 @@ void sfs_touch(struct sfs_inode *ip, unsigned which)
         ip->d.atime = now;
     if (which & SFS_SET_MTIME)
         ip->d.mtime = ip->d.ctime = now;
-    mark_lazy(ip);
+    mark_lazy(ip, which & SFS_SET_MTIME);
     mutex_unlock(&ip->lock);
 }
 
@@ -115,6 +118,6 @@ void sfs_grow(struct sfs_inode *ip, uint64_t size)
     if (size > ip->d.size)
         ip->d.size = size;
     ip->d.mtime = ip->d.ctime = ip->fs->env->now();
-    mark_lazy(ip);
+    mark_lazy(ip, true);
     mutex_unlock(&ip->lock);
 }

@@ -15,7 +15,7 @@
 
 int sfs_damaged(struct sfs *fs, const char *fmt, ...)
 {
-    char text[128];
+    char text[96];
     va_list ap;
 
     unsigned n = __atomic_add_fetch(&fs->reports, 1, __ATOMIC_RELAXED);
@@ -24,8 +24,8 @@ int sfs_damaged(struct sfs *fs, const char *fmt, ...)
     va_start(ap, fmt);
     kvsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    kprintf("sfs: %s: damaged: %s%s\n", fs->dev->name, text,
-            n == DAMAGE_REPORTS ? "; no more reports until the next mount" : "");
+    bdev_report(fs->dev, "damaged: %s%s", text,
+                n == DAMAGE_REPORTS ? "; no more reports until the next mount" : "");
     return EIO;
 }
 
@@ -94,7 +94,7 @@ static int read_super(struct sfs *fs)
     int error = bdev_read(fs->dev, 0, &page, 1);
     const char *what = error ? "the superblock cannot be read" : complaint(fs->dev, super);
     if (what)
-        kprintf("sfs: %s: %s\n", fs->dev->name, what);
+        bdev_report(fs->dev, "%s", what);
     if (!error && what)
         error = super->magic != SFS_MAGIC || super->version != SFS_VERSION ? EINVAL : EIO;
     fs->layout = super->layout;
@@ -151,7 +151,7 @@ int sfs_mount(struct bdev *dev, const struct sfs_env *env, unsigned nbufs, struc
     if (!error)
         error = mount_journal(fs, max(nbufs, SFS_MIN_BUFS));
     if (error) {
-        kprintf("sfs: %s: cannot be mounted: error %d\n", dev->name, error);
+        bdev_report(dev, "cannot be mounted: error %d", error);
         env->free(fs, sizeof(*fs));
         return error;
     }

@@ -8,10 +8,10 @@
 #include "amd64/clock.h"
 #include "fs/bdev_disk.h"
 #include "fs/sfs.h"
+#include "fs/syncer.h"
 #include "fs/vnode_sfs.h"
 #include "fs/vnode_impl.h"
 #include "lib/errno.h"
-#include "lib/printf.h"
 #include "mem/vm_page.h"
 #include "vm/kmem.h"
 #include "vm/slab.h"
@@ -31,7 +31,12 @@ static void env_free(void *p, size_t size)
     slab_free(p);
 }
 
-static const struct sfs_env env = {.alloc = env_alloc, .free = env_free, .now = clock_realtime_ns};
+static const struct sfs_env env = {
+    .alloc = env_alloc,
+    .free = env_free,
+    .now = clock_realtime_ns,
+    .changed = syncer_changed,
+};
 
 // A share of memory in [low, high].
 static unsigned share(uint64_t divisor, unsigned low, unsigned high)
@@ -56,15 +61,14 @@ static int mount_on(struct mount *m)
     return err;
 }
 
-int vfs_mount_root(void)
+int vfs_mount_root(const char **trouble)
 {
     struct bdev *disk = bdev_disk(0);
     struct sfs *fs;
 
-    if (!disk) {
-        kprintf("vfs: there is no disk\n");
+    *trouble = disk ? disk->trouble : "there is no disk";
+    if (!disk)
         return ENODEV;
-    }
     int err = sfs_mount(disk, &env, share(100, SFS_MIN_BUFS, 1024), &fs);
     if (!err)
         err = sfs_vnode_mount(fs, &root_mount, share(64, 64, 4096));

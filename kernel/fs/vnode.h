@@ -147,5 +147,6 @@ int vfs_statfs(struct vnode *v, struct fs_usage *usage);
 void vfs_for_each_mount(void (*fn)(const char *type, const char *path, void *arg), void *arg);
 
 extern struct vnode *root_vnode;                // constant after start-up
-int vfs_mount_root(void);                       // the disk's file system on /, procfs on /proc, devices on /dev
+// The disk's file system on /, procfs on /proc, devices on /dev. On failure *trouble says what is wrong with the disk, if it is that.
+int vfs_mount_root(const char **trouble);
 int vfs_sync(void);                             // everything to the device

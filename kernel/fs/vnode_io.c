@@ -116,7 +116,7 @@ static int write_page(struct vnode *v, struct uio *uio, size_t n)
     mutex_lock(&o->lock);
     if (moved > 0)
         v->size = max(v->size, (uint64_t)uio->offset);
-    pg->flags |= PG_DIRTY;
+    vm_object_dirty(o, pg);
     __atomic_fetch_or(&pg->attrs, PGA_REFERENCED, __ATOMIC_RELAXED);
     vm_page_unbusy(pg);
     mutex_unlock(&o->lock);
@@ -138,7 +138,7 @@ static int clear_last_page(struct vnode *v)
     if (!err) {
         if (pg->flags & PG_BACKED) {
             memset((char *)page_to_dmap(pg) + used, 0, PAGE_SIZE - used);
-            pg->flags |= PG_DIRTY;
+            vm_object_dirty(o, pg);
         }
         vm_page_unbusy(pg);
     }

@@ -6,6 +6,7 @@
 #include "fs/vnode_pager.h"
 
 #include "amd64/pmap.h"
+#include "fs/syncer.h"
 #include "fs/vnode.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
@@ -299,6 +300,12 @@ static int pager_put(struct vm_object *o, pgno_t start, pgno_t end, unsigned fla
     return err;
 }
 
+static void pager_dirtied(struct vm_object *o)
+{
+    (void)o;
+    syncer_changed();
+}
+
 static void pager_ref(struct vm_object *o)
 {
     vnode_ref(vnode_of(o));
@@ -312,6 +319,7 @@ static void pager_unref(struct vm_object *o)
 const struct vm_pager_ops vnode_pager_ops = {
     .get = pager_get,
     .put = pager_put,
+    .dirtied = pager_dirtied,
     .ref = pager_ref,
     .unref = pager_unref,
 };

@@ -17,6 +17,7 @@
 #include "dev/record.h"
 #include "dev/uart.h"
 #include "fs/bdev_disk.h"
+#include "fs/syncer.h"
 #include "fs/tty.h"
 #include "fs/vfs_mounts.h"
 #include "fs/vnode.h"
@@ -131,6 +132,7 @@ static void report_test(const char *text)
 static void start_system(void *unused)
 {
     static char init[128] = "/bin/init";
+    const char *trouble;
     int err;
 
     (void)unused;
@@ -139,9 +141,12 @@ static void start_system(void *unused)
         err = kthread_create("tty", tty_daemon, NULL, NULL);
     if (err)
         panic("no memory for the kernel's threads");
-    err = vfs_mount_root();
+    err = vfs_mount_root(&trouble);
     if (err)
-        panic("cannot mount the root file system: error %d", err);
+        power_cannot_start("no root file system: error %d, %s", err, trouble);
+    uint64_t sync_s = cmdline_number("sync", SYNCER_PERIOD_S);
+    if (sync_s && kthread_create("syncer", syncer_daemon, (void *)sync_s, NULL) != 0)
+        panic("no memory for the kernel's threads");
     swap_disk_init();
     cmdline_get("init", init, sizeof(init));
     err = process_start_init(init);

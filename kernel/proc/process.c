@@ -4,6 +4,7 @@
 #include "proc/process.h"
 
 #include "amd64/clock.h"
+#include "dev/power.h"
 #include "fs/file.h"
 #include "fs/vnode.h"
 #include "lib/errno.h"
@@ -337,7 +338,7 @@ static void run_init(void *arg)
     int err = exec_kernel(path, argv, envp);
 
     if (err)
-        panic("cannot run %s: error %d", path, err);
+        power_cannot_start("cannot run %s: error %d", path, err);
 }
 
 int process_start_init(const char *path)

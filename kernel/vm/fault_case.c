@@ -106,7 +106,7 @@ static int fault_map_object(struct fault *f, struct vm_page *pg)
     vm_prot_t prot = f->enter_prot;
 
     if (shared && (f->access & PROT_WRITE))
-        pg->flags |= PG_DIRTY;
+        vm_object_dirty(f->entry->object, pg);
     if (!shared || !(pg->flags & PG_DIRTY))
         prot &= ~PROT_WRITE;
     stat_inc(vm_fault_stats.object_maps);

@@ -77,6 +77,14 @@ void vm_object_remove(struct vm_object *o, struct vm_page *pg)
     o->npages--;
 }
 
+void vm_object_dirty(struct vm_object *o, struct vm_page *pg)
+{
+    KASSERT(mutex_held(&o->lock), "object %p", o);
+    if (!(pg->flags & PG_DIRTY) && o->ops->dirtied)
+        o->ops->dirtied(o);
+    pg->flags |= PG_DIRTY;
+}
+
 void vm_object_free_page(struct vm_object *o, struct vm_page *pg)
 {
     if (pg->flags & PG_BUSY)

@@ -34,6 +34,8 @@ struct vm_pager_ops {
     // call: the pager clusters as it likes. 0 or the first error; pages that could not be written
     // stay dirty.
     int (*put)(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags);
+    // A clean page was modified; o stays locked. Never sleeps. NULL: of no interest.
+    void (*dirtied)(struct vm_object *o);
     void (*ref)(struct vm_object *o);           // one more reference; never sleeps; o need not be locked
     void (*unref)(struct vm_object *o);         // may sleep and free o; o NOT locked
 };
@@ -58,6 +60,8 @@ struct vm_object {
 void vm_object_init(struct vm_object *o, const struct vm_pager_ops *ops, const char *lock_name);
 void vm_object_destroy(struct vm_object *o);    // no pages, no references left
 
+// o locked: its page pg, which is backed, is about to be modified.
+void vm_object_dirty(struct vm_object *o, struct vm_page *pg);
 // o locked: the page at pgno, which may be busy, or NULL.
 struct vm_page *vm_object_lookup(struct vm_object *o, pgno_t pgno);
 // The first page at or after pgno, or NULL.

@@ -8,6 +8,7 @@
 #include "amd64/pmap.h"
 #include "amd64/usercopy.h"
 #include "fs/sfs.h"
+#include "fs/syncer.h"
 #include "fs/vfs_mounts.h"
 #include "fs/vnode_sfs.h"
 #include "lib/errno.h"
@@ -21,6 +22,9 @@
 struct memdev disk;
 static struct mount root_mount = {.path = "/", .dev = 1};
 static __thread struct vm_space *space;
+
+// There is no syncer: tests sync when they want it.
+void syncer_changed(void) {}
 
 // ---- user memory ----
 
@@ -150,7 +154,7 @@ static uint64_t env_now(void)
     return __atomic_add_fetch(&now, 1000, __ATOMIC_RELAXED);
 }
 
-static const struct sfs_env env = {env_alloc, env_free, env_now};
+static const struct sfs_env env = {.alloc = env_alloc, .free = env_free, .now = env_now};
 
 void vfs_start(unsigned npages, uint64_t nblocks, unsigned max_unused)
 {

@@ -202,7 +202,8 @@ static void file_unref(struct vm_object *o)
         impl_of(o)->file.refs_gone++;
 }
 
-static const struct vm_pager_ops file_ops = {file_get, file_put, file_ref, file_unref};
+static const struct vm_pager_ops file_ops = {
+    .get = file_get, .put = file_put, .ref = file_ref, .unref = file_unref};
 
 struct test_file *file_create(pgno_t npages)
 {
