@@ -11,7 +11,7 @@ import difflib
 import json
 import re
 import subprocess
-from typing import Iterator
+from typing import Any, Iterator
 
 from grade import lab as labs
 from grade import lab_forms
@@ -35,9 +35,8 @@ def build(config: Config, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def check_score(config: Config, lab: Lab, impl: str, expected: int) -> Iterator[Result]:
-    """Grades one form, by make as anyone would."""
-    name = f"labs/{lab.name}/{impl}"
+def grade(config: Config, lab: Lab, impl: str) -> tuple[dict[str, Any], str, str]:
+    """Grades one form, by make as anyone would: the record, what was printed, the command."""
     command = ["make", "grade", *config.make_words, f"LAB={lab.name}", f"IMPL={impl}"]
     done = subprocess.run(
         command,
@@ -51,9 +50,24 @@ def check_score(config: Config, lab: Lab, impl: str, expected: int) -> Iterator[
     )
     path = config.out / "labs" / f"{lab.name}-{impl}" / "results.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return record, done.stdout, " ".join(command)
+
+
+def check_score(config: Config, lab: Lab, impl: str, expected: int) -> Iterator[Result]:
+    """A form gets just the points that it should."""
+    record, output, command = grade(config, lab, impl)
     right = record.get("complete") is True and record.get("score") == expected
-    detail = f"expected {expected} points, got {record.get('score')}\n{done.stdout}"
-    yield Result(name, right, detail, " ".join(command))
+    detail = f"expected {expected} points, got {record.get('score')}\n{output}"
+    yield Result(f"labs/{lab.name}/{impl}", right, detail, command)
+
+
+def check_challenge(config: Config, lab: Lab, impl: str) -> Iterator[Result]:
+    """A worked challenge does all that the lab's modules must do, whatever it costs."""
+    record, output, command = grade(config, lab, impl)
+    functional = [test["ok"] for test in record.get("tests", []) if test["kind"] == "functional"]
+    right = record.get("complete") is True and bool(functional) and all(functional)
+    detail = f"functional tests: {functional}\n{output}"
+    yield Result(f"labs/{lab.name}/{impl}", right, detail, command)
 
 
 def check_files(lab: Lab) -> Iterator[Result]:
@@ -125,6 +139,14 @@ def jobs(config: Config) -> list[Job]:
                 Job(
                     f"labs/{lab.name}/{impl}",
                     lambda lab=lab, impl=impl, score=score: check_score(config, lab, impl, score),
+                    heavy=True,
+                )
+            )
+        for impl in lab.challenges:
+            found.append(
+                Job(
+                    f"labs/{lab.name}/{impl}",
+                    lambda lab=lab, impl=impl: check_challenge(config, lab, impl),
                     heavy=True,
                 )
             )
