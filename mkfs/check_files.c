@@ -99,15 +99,30 @@ static void check_one(struct check *c, uint32_t ino, struct sfs_dinode *d)
         problem(c, "inode %u: no links, and not among the orphans", ino);
 }
 
+// What is wrong with a block's bit, or NULL.
+static const char *bit_complaint(struct check *c, uint32_t b)
+{
+    bool meta = b < c->l.data, used = meta || c->owner[b], set = check_bit(c, c->l.block_map, b);
+
+    if (used == set)
+        return NULL;
+    return set    ? "used by nothing, but taken in the bitmap"
+           : meta ? "in use by metadata, but free in the bitmap"
+                  : "in use, but free in the bitmap";
+}
+
+// Blocks in a row with the same complaint are one problem.
 static void check_maps(struct check *c)
 {
-    for (uint32_t b = 0; b < c->l.nblocks; b++) {
-        bool used = b < c->l.data || c->owner[b], set = check_bit(c, c->l.block_map, b);
-        if (used && !set)
-            problem(c, "block %u: in use%s, but free in the bitmap", b,
-                    b < c->l.data ? " by metadata" : "");
-        else if (!used && set)
-            problem(c, "block %u: used by nothing, but taken in the bitmap", b);
+    for (uint32_t b = 0, next; b < c->l.nblocks; b = next) {
+        const char *what = bit_complaint(c, b);
+        next = b + 1;
+        while (what && next < c->l.nblocks && bit_complaint(c, next) == what)
+            next++;
+        if (what && next == b + 1)
+            problem(c, "block %u: %s", b, what);
+        else if (what)
+            problem(c, "blocks %u to %u: %s", b, next - 1, what);
     }
     for (uint32_t i = 0; i < c->l.ninodes; i++) {
         bool used = i < SFS_ROOT_INO || check_inode(c, i)->mode != 0;

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The disk as a guest meets it: power cuts, and images that cannot be started from.
+"""The disk as a guest meets it: power cuts, images that cannot be started from, damage.
 
 Each test looks at the image afterwards, by fsck on the host.
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Callable, Iterator
@@ -138,11 +139,99 @@ def refusal(config: Config, name: str, expected: str, **changes: object) -> Resu
     return Result(f"disk/refused/{name}", right, detail)
 
 
+# ---- damage that a running system meets ----
+
+DAMAGED_FILES = "range super indirect gone links few shared-a shared-b huge freed".split()
+DAMAGED_FOLDERS = "loop record number".split()
+
+
+def make_damaged(config: Config, folder: Path) -> DiskImage:
+    """An image with the programs, and below /d one file or folder for each damage."""
+    root = folder / "root" / "d"
+    root.mkdir(parents=True)
+    for name in DAMAGED_FILES:
+        (root / name).write_text(f"{name}\n" * 20000)
+    (root / "few2").hardlink_to(root / "few")
+    for name in DAMAGED_FOLDERS:
+        (root / name / "sub").mkdir(parents=True)
+    image = disk_image.make(config, folder / "disk", "32M", config.out / "root", root.parent)
+    ino = {name: image.find(f"/d/{name}") for name in DAMAGED_FILES + DAMAGED_FOLDERS}
+    image.put(image.pointer(ino["range"]), image.super("nblocks") + 5)
+    image.put(image.pointer(ino["super"]), 1)
+    image.put(image.pointer(ino["indirect"], 12), image.super("inode_table"))
+    image.write(image.inode(ino["gone"]), bytes(disk_image.INODE_SIZE))
+    image.put(image.inode(ino["links"]) + disk_image.LINKS, 5)
+    image.put(image.inode(ino["few"]) + disk_image.LINKS, 1)
+    image.put(image.pointer(ino["shared-a"]), image.get(image.pointer(ino["shared-b"])))
+    image.put(image.inode(ino["huge"]) + disk_image.SIZE, 1 << 41, "<Q")
+    image.put(image.entry(ino["loop"], "sub"), image.find("/d"))
+    image.put(image.entry(ino["record"], "sub") + 4, 0, "<H")
+    image.put(image.entry(ino["number"], "sub"), 1 << 30)
+    block = image.get(image.pointer(ino["freed"]))
+    at = image.super("block_map") * BLOCK + block // 8
+    image.put(at, image.get(at, "<B") & ~(1 << block % 8), "<B")
+    return image
+
+
+# Commands, and what each prints; EIO where the damage is met, and whatever else still works.
+EIO = "Input/output error"
+DAMAGE_STEPS = [
+    ("cat range", f"cat: range: {EIO}"),
+    ("cat super", f"cat: super: {EIO}"),
+    ("cat indirect > /dev/null", f"cat: indirect: {EIO}"),
+    ("cat gone", f"cat: gone: {EIO}"),
+    ("ls record", f"ls: record: {EIO}"),
+    ("ls -l number", f"ls: number: {EIO}"),
+    ("head -n 1 shared-b", "shared-b"),
+    ("head -n 1 huge", "huge"),
+    ("stat loop/sub/loop/sub/range > /dev/null; echo $?", "0"),
+    ("rm links; echo $?", "0"),
+    ("rm few; cat few2", f"cat: few2: {EIO}"),
+    ("mv loop/sub/range loop/sub/loop/moved; echo $?", "0"),
+    ("echo new > new; cat new", "new"),
+    ("sync; echo $?", "0"),
+    ("rm freed 2>/dev/null; cat /proc/vm/check", "ok"),
+]
+# What fsck must say of the image before it was used.
+NAMED = [
+    r"inode \d+: block \d+ is outside of",
+    r"inode \d+: block 1 is outside of",
+    r"block \d+: owned by inode \d+ and inode \d+",
+    r"block \d+: in use, but free in the bitmap",
+    r"directory \d+: `gone' means inode \d+, which is free",
+    r"directory \d+: bad record at \d+: inode \d+, 0 bytes",
+    r"directory \d+: bad record at \d+: inode 1073741824",
+    r"directory \d+: has a second name, `sub'",
+    r"inode \d+: link count 5, found 1",
+    r"inode \d+: link count 1, found 2",
+]
+
+
+def check_damage(config: Config) -> Iterator[Result]:
+    """One boot meets every damage: errors for those who touch it, and the kernel goes on."""
+    with tempfile.TemporaryDirectory(dir=config.out) as folder:
+        image = make_damaged(config, Path(folder))
+        clean, said = disk_image.fsck(config, image.path)
+        missing = [pattern for pattern in NAMED if not re.search(pattern, said)]
+        yield Result("disk/damage/fsck", not clean and not missing, f"not named: {missing}\n{said}")
+        script = "cd /d; " + "; ".join(f"({command}) 2>&1" for command, _ in DAMAGE_STEPS)
+        outcome = boot(config, script, LIMIT_SECONDS, disk=image.path, persist=True)
+        console = text_of(outcome.console)
+        expected = "".join(f"{text}\n" for _, text in DAMAGE_STEPS)
+        right = outcome.exit_status() == 0 and console == expected
+        detail = f"{outcome.describe()}\nexpected:\n{expected}got:\n{console}"
+        yield Result("disk/damage/guest", right, detail)
+        again = boot(config, "ls /d/loop", LIMIT_SECONDS, disk=image.path)
+        right = again.exit_status() == 0 and text_of(again.console) == "moved\nsub\n"
+        yield Result("disk/damage/next-boot", right, again.describe())
+
+
 def jobs(config: Config) -> list[Job]:
     if not config.runs_programs:
         return []
     return [
         Job("disk", lambda: check_refused(config)),
+        Job("disk/damage", lambda: check_damage(config)),
         *[
             Job(f"disk/syncer/{cut[0]}", lambda c=cut: iter([check_syncer(config, *c)]))
             for cut in CUTS

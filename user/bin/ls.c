@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <err.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -73,6 +74,7 @@ static char **read_names(DIR *dir, size_t *count)
 {
     char **names = NULL;
     size_t n = 0;
+    errno = 0;
     for (struct dirent *e; (e = readdir(dir));) {
         if (e->d_name[0] == '.' && !all)
             continue;
@@ -94,6 +96,10 @@ static int list(const char *path)
         return 1;
     }
     char **names = read_names(dir, &n);
+    if (errno) {
+        warn("%s", path);
+        status = 1;
+    }
     closedir(dir);
     if (n > 0)
         qsort(names, n, sizeof *names, by_name);

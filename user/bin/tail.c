@@ -60,6 +60,8 @@ int main(int argc, char **argv)
         copy_from(f, atol(count + 1));
     else
         copy_last(f, labs(atol(count)));
+    if (ferror(f))
+        err(1, "%s", f == stdin ? "standard input" : argv[optind]);
     if (f != stdin)
         fclose(f);
     return 0;
