@@ -18,19 +18,15 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Callable, Iterator
 
+from grade import vet
 from grade.lab import Lab
+from grade.vet import MAX_FILE, Refused
 
-MAX_FILE = 256 << 10
-"""Bytes of one file: far more than a solution takes."""
 MAX_ARCHIVE = 64 << 20
 """Bytes of an archive, packed, and again unpacked."""
 MAX_MEMBERS = 10000
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2")
 ZIP = (".zip",)
-
-
-class Refused(Exception):
-    """Why a submission is not graded."""
 
 
 Member = tuple[PurePosixPath, str, Callable[[], bytes]]
@@ -114,16 +110,7 @@ def _of_folder(folder: Path) -> Iterator[Member]:
             mode = path.lstat().st_mode
             trouble = "" if stat.S_ISREG(mode) else "not a regular file"
             trouble = "a symbolic link" if stat.S_ISLNK(mode) else trouble
-            yield PurePosixPath(path.relative_to(folder)), trouble, _reader(path)
-
-
-def _reader(path: Path) -> Callable[[], bytes]:
-    def read() -> bytes:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            return _limited(path.name, file, MAX_FILE)
-
-    return read
+            yield PurePosixPath(path.relative_to(folder)), trouble, lambda p=path: vet.read(p)
 
 
 class _Counted(io.RawIOBase):

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from grade import lab as labs
-from grade import authentic, lab_overlay, options, qemu
+from grade import authentic, lab_forms, lab_overlay, options, qemu, vet
 from grade.lab import ROOT, Lab, Test
 from grade.lab_judge import Boot, Finding, Plan, Run
 from grade.lab_report import Report, TestResult
@@ -65,6 +65,20 @@ def make_kernel(lab: Lab, impl: str, base: str, make_words: list[str]) -> tuple[
         check=False,
     )
     return out / "labs" / name, done.stdout if done.returncode else ""
+
+
+def refusal(lab: Lab, impl: str, variant: Path | None = None) -> str:
+    """Why this form's files are not even compiled, or nothing; or, once they are, not run."""
+    scratch = Path(os.environ.get("O") or "build/gcc") / "labs" / "src" / lab.name
+    found = lab_forms.sources(lab, impl, scratch)
+    try:
+        if variant:
+            vet.vet_objects(lab, variant, variant.parent.parent, list(found.values()))
+        else:
+            vet.vet_text(lab, {path: vet.read(source) for path, source in found.items()})
+    except vet.Refused as error:
+        return str(error)
+    return ""
 
 
 def boot_limit(lab: Lab, boot: Boot) -> int:
@@ -214,16 +228,25 @@ def main() -> int:
     parser.add_argument("--test", default=env("T") or "", help="this test only")
     parser.add_argument("--seed", default=env("SEED"))
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--trusted", action="store_true", help="was looked at, or shall not be")
     args = parser.parse_args()
     lab = labs.find(args.lab)
     tests = [lab.test(args.test)] if args.test else lab.tests
     seed = options.optional_number("SEED", args.seed) or 1
     words = [f"{name}={value}" for name in ("LLVM", "UBSAN", "V") if (value := env(name))]
     qemu.end_on_signals()
+    name, _ = lab_overlay.forms(lab.name, args.impl, args.base, "")
+    results = Path(env("O") or "build/gcc") / "labs" / name / "results.json"
+    report = Report(lab, args.impl, seed, results, sys.stdout)
+    if not args.trusted and (why := refusal(lab, args.impl)):
+        report.not_graded("refused", why)
+        return 1
     variant, trouble = make_kernel(lab, args.impl, args.base, words)
-    report = Report(lab, args.impl, seed, variant / "results.json", sys.stdout)
     if trouble:
-        report.not_built(trouble)
+        report.not_graded("not built", trouble)
+        return 1
+    if not args.trusted and (why := refusal(lab, args.impl, variant)):
+        report.not_graded("refused", why)
         return 1
     Grader(lab, variant, seed, report).grade(tests, args.workers)
     report.finish(bool(args.test))

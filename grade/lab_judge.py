@@ -9,6 +9,10 @@ from typing import Any, Callable
 from grade.session import End, Outcome
 
 
+MAX_TEXT = 2000
+"""Characters of what a finding says; the rest of a kernel's long speech is left out."""
+
+
 @dataclass
 class Finding:
     """One thing that is wrong."""
@@ -20,6 +24,12 @@ class Finding:
     invariant: str = ""
     """The rule that it breaks, by its name in the handout."""
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        self.what, self.expected, self.got = (
+            text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " [...]"
+            for text in (self.what, self.expected, self.got)
+        )
 
 
 @dataclass

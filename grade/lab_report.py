@@ -16,6 +16,7 @@ from grade.lab_judge import Finding, Run
 
 MAX_FINDINGS = 4
 CONSOLE_LINES = 8
+KEPT_LINES, KEPT_COLUMNS, KEPT_BYTES = 40, 400, 1 << 16
 COLOURS = {"ok": "32", "FAIL": "31"}
 BACKTRACE = re.compile(r"^\s+(?:#\d+|0x[0-9a-f]{8,}).*", re.MULTILINE)
 
@@ -33,8 +34,8 @@ class TestResult:
     def fail(self, run: Run) -> None:
         self.ok = False
         self.findings += run.findings
-        text = run.outcome.console.decode(errors="replace").replace("\r\n", "\n")
-        self.console = text.splitlines()[-40:]
+        text = run.outcome.console[-KEPT_BYTES:].decode(errors="replace").replace("\r\n", "\n")
+        self.console = [line[:KEPT_COLUMNS] for line in text.splitlines()[-KEPT_LINES:]]
         self.repro = {"T": self.test.name, "SEED": run.seed - run.boot.seed_step}
 
     def record(self) -> dict[str, Any]:
@@ -60,7 +61,8 @@ class Report:
         self.path = path
         self.screen = screen
         self.results: list[TestResult] = []
-        self.build_error = ""
+        self.verdict = "graded"
+        self.detail = ""
         self._lock = threading.Lock()
         self._colour = screen.isatty() and "NO_COLOR" not in os.environ
         self.write(False)
@@ -79,7 +81,8 @@ class Report:
             "score": self.score,
             "max_score": self.lab.total,
             "complete": complete,
-            "build_error": self.build_error,
+            "verdict": self.verdict,
+            "detail": self.detail,
             "tests": [result.record() for result in done],
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,10 +127,11 @@ class Report:
                 return result.console[at : at + 2 * CONSOLE_LINES]
         return [line for line in result.console if not line.startswith("test ")][-CONSOLE_LINES:]
 
-    def not_built(self, text: str) -> None:
-        self.build_error = text
+    def not_graded(self, verdict: str, detail: str) -> None:
+        """The kernel was `not built', or `refused'."""
+        self.verdict, self.detail = verdict, detail
         self.write(True)
-        print(f"The kernel could not be built:\n{text}", file=self.screen)
+        print(f"{verdict}: {detail.strip()}", file=self.screen)
         print(f"lab {self.lab.name}, {self.impl}: 0/{self.lab.total} points", file=self.screen)
 
     def finish(self, partial: bool) -> None:

@@ -13,6 +13,9 @@ from grade.session import Session
 
 POINT = b"point "
 STOP_SECONDS = 10.0
+MAX_CONSOLE = 4 << 20
+MAX_RECORDS = 256 << 10
+"""Bytes: the tests themselves print and record a few lines."""
 
 
 class LabSession(Session):
@@ -30,6 +33,7 @@ class LabSession(Session):
     ) -> None:
         machine.extra += oracle.arguments(machine.mem)
         super().__init__(machine, limit, want_exit=want_exit, on_record=self._see)
+        self.max_records = MAX_RECORDS
         self.out = out
         self.at_point = at_point
         self.witness = witness
@@ -44,6 +48,11 @@ class LabSession(Session):
         finally:
             if self._memory:
                 self._memory.close()
+
+    def _give_up(self) -> str | None:
+        if self.printed > MAX_CONSOLE:
+            return f"more than {MAX_CONSOLE >> 20} MiB on the console"
+        return "" if self._record_error else None
 
     def _stuck(self, vm: qemu.Qemu) -> str:
         with contextlib.suppress(OSError):

@@ -18,8 +18,6 @@ WORDS = {"expected": "expected", "got": "got", "invariant": "rule", "hint": "hin
 
 def trouble(record: Record) -> str:
     """Why there are no tests in it, or nothing."""
-    if record.get("build_error"):
-        return f"not built:\n{record['build_error']}"
     if record.get("verdict", "graded") != "graded":
         return f"{record['verdict']}: {record['detail']}"
     return ""

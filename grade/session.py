@@ -20,6 +20,11 @@ from grade.records import RecordError, RecordReader
 
 QUIET_SECONDS = 1.0
 CHUNK = 65536
+MAX_KEPT = 4 << 20
+"""Bytes of the console that are kept: the last ones."""
+MAX_RECORDS = 16 << 20
+"""Bytes of records in a run, each with what keeping it costs."""
+RECORD_COST = 64
 
 
 class End(Enum):
@@ -78,7 +83,10 @@ class Session:
         self.on_record = on_record
         self.console = bytearray()
         self.payloads: list[bytes] = []
+        self.printed = 0
         self._reader = RecordReader()
+        self._recorded = 0
+        self.max_records = MAX_RECORDS
         self._record_error = ""
 
     def run(self) -> Outcome:
@@ -113,6 +121,9 @@ class Session:
                     else:
                         selector.unregister(key.fd)
                 now = time.monotonic()
+                if (why := self._give_up()) is not None:
+                    vm.kill()
+                    return why
                 if self.limit and now - started > self.limit:
                     return f"no end after {self.limit:g} s\n" + backtrace.of_all_cpus(vm)
                 if events:
@@ -125,8 +136,15 @@ class Session:
         """Why a quiet machine will never go on, or nothing."""
         return "every CPU is halted with interrupts off" if backtrace.all_stopped(vm) else ""
 
+    def _give_up(self) -> str | None:
+        """Whether to end the machine now: why, or nothing if its records are wrong already."""
+        return None
+
     def _take_console(self, data: bytes) -> None:
+        self.printed += len(data)
         self.console += data
+        if len(self.console) > 2 * MAX_KEPT:
+            del self.console[:-MAX_KEPT]
         if self.on_console:
             self.on_console(data)
 
@@ -135,6 +153,9 @@ class Session:
             return
         try:
             for payload in self._reader.feed(data):
+                self._recorded += len(payload) + RECORD_COST
+                if self._recorded > self.max_records:
+                    raise RecordError(f"more than {self.max_records >> 10} KiB of records")
                 self.payloads.append(payload)
                 if self.on_record:
                     self.on_record(payload)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -15,10 +16,10 @@ import zipfile
 from pathlib import Path
 from typing import Callable, Iterator
 
-from grade import batch_files, batch_vet, export, mutants, mutate_points
+from grade import batch_files, export, lab_overlay, mutants, mutate_points, vet
 from grade import lab as labs
-from grade.batch_files import Refused
 from grade.lab import Lab
+from grade.vet import Refused
 from tests.job import ROOT, Config, Job, Result, clean_environment
 
 PV = "kernel/amd64/pv.c"
@@ -73,12 +74,12 @@ def check_patches(lab: Lab) -> Iterator[Result]:
 
 def check_hostile_text(lab: Lab) -> Iterator[Result]:
     for name, (text, wanted) in HOSTILE.items():
-        got = refusal(lambda: batch_vet.vet_text(lab, {PV: text.encode()}))
+        got = refusal(lambda: vet.vet_text(lab, {PV: text.encode()}))
         yield Result(f"proof/hostile/{name}", wanted in got, f"expected `{wanted}', got `{got}'")
-    got = refusal(lambda: batch_vet.vet_text(lab, {PV: HARMLESS.encode()}))
+    got = refusal(lambda: vet.vet_text(lab, {PV: HARMLESS.encode()}))
     yield Result("proof/hostile/harmless", not got, got)
     files = {path: (ROOT / path).read_bytes() for path in lab.owned}
-    got = refusal(lambda: batch_vet.vet_text(lab, files))
+    got = refusal(lambda: vet.vet_text(lab, files))
     yield Result("proof/hostile/reference", not got, got)
 
 
@@ -132,6 +133,53 @@ def check_archives(lab: Lab) -> Iterator[Result]:
             yield Result(name, wanted in got, f"expected `{wanted}', got `{got}'")
 
 
+def hostile_folders(folder: Path) -> Iterator[tuple[str, str]]:
+    """Names of folders for IMPL, and a word of why make grade refuses each."""
+
+    def start(name: str) -> Path:
+        (folder / name).mkdir()
+        return folder / name / "pv.c"
+
+    start("link").symlink_to("/etc/passwd")
+    yield "link", "a symbolic link"
+    os.mkfifo(start("fifo"))
+    yield "fifo", "not a regular file"
+    with open(start("huge"), "wb") as file:
+        file.truncate(3 << 30)
+    yield "huge", "more than 256 KiB"
+    start("include").write_text(HOSTILE["include"][0], encoding="utf-8")
+    yield "include", "#include"
+    start("incbin").write_text(HOSTILE["incbin"][0], encoding="utf-8")
+    yield "incbin", "assembler"
+    # The text passes; what it was compiled to does not.
+    theirs = "void record_printf(const char *, ...);\nvoid pv_init(void) { record_printf(\"x\"); }\n"
+    start("symbol").write_text(theirs, encoding="utf-8")
+    yield "symbol", "built"
+    reference = (ROOT / PV).read_text(encoding="utf-8")
+    extra = reference.replace("void pv_init(void)\n{", f"{theirs.splitlines()[0]}\nvoid pv_init(void)"
+                              '\n{\n    record_printf("x");')
+    start("channel").write_text(extra, encoding="utf-8")
+    for name in ("pv_check.c", "pv_impl.h"):
+        (folder / "channel" / name).write_bytes((ROOT / PV).with_name(name).read_bytes())
+    yield "channel", "uses record_printf"
+
+
+def check_hostile_folders(config: Config, lab: Lab) -> Iterator[Result]:
+    """make grade looks at what comes from outside as make batch does."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, wanted in hostile_folders(Path(scratch)):
+            command = ["make", "grade", *config.make_words, f"LAB={lab.name}", "T=small"]
+            done = subprocess.run(
+                [*command, f"IMPL={scratch}/{name}/"], cwd=ROOT, env=clean_environment(),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, check=False,
+            )
+            right = done.returncode == 1 and wanted in done.stdout and "0/100" in done.stdout
+            yield Result(f"proof/grade/{name}", right, f"expected `{wanted}', got {done.stdout}")
+        for made in (config.out / "labs").glob(f"{lab.name}-{lab_overlay.safe_name(scratch)}*"):
+            shutil.rmtree(made)
+
+
 def check_export(lab: Lab) -> Iterator[Result]:
     """No line of a solution is in the students' tree, and the check would find one."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -175,6 +223,10 @@ def jobs(config: Config) -> list[Job]:
             Job("proof/archive", lambda lab=lab: check_archives(lab)),
             Job(f"proof/{lab.name}/export", lambda lab=lab: check_export(lab)),
         ]
+        if PV in lab.owned and config.kernel.exists():
+            found.append(
+                Job("proof/grade", lambda lab=lab: check_hostile_folders(config, lab))
+            )
         if config.all and config.kernel.exists():
             for word in ("mutants", "cheats", "mutate"):
                 name = f"proof/{lab.name}/{word}"

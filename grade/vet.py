@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Looks at a submission before it runs: at its text, and at what the compiler made of it.
+"""Looks at a solution before it runs: at its text, and at what the compiler made of it.
 
 A module of the kernel is C against the kernel's headers. It needs no assembler, no section of its
 own, no start-up code, and no way to the judge's channels; what asks for those is refused with the
@@ -8,16 +8,21 @@ line that does. The compiler reads nothing but the kernel's headers on a submiss
 
 from __future__ import annotations
 
+import os
 import re
+import stat
+import subprocess
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from grade.batch_files import Refused
 from grade.lab import ROOT, Lab
 
-FLOORS = ("lib", "sync", "mem", "amd64")
-"""Folders of the kernel that a module below the VM may know (doc/architecture.md)."""
+MAX_FILE = 256 << 10
+"""Bytes of one file: far more than a solution takes."""
+FLOORS = ("lib", "sync", "mem", "amd64", "vm")
+"""Folders of the kernel, from the ground up; a module knows its own and those below it
+(doc/architecture.md)."""
 DIRECTIVES = {"include", "define", "undef", "if", "ifdef", "ifndef", "elif", "else", "endif"}
 DIRECTIVES |= {"error", "warning"}
 PRAGMAS = re.compile(r"once|GCC diagnostic (push|pop|ignored|warning|error)\b.*")
@@ -35,8 +40,34 @@ SECTIONS = re.compile(
     r"\.(text|data|bss|rodata)(\.(unlikely|hot|cold|startup|str\d+\.\d+|cst\d+|rel\.\w+|[\w.]*))?$"
 )
 CHANNELS = re.compile(r"record_|judge_|ktest_|lab_|power_|crash_|uart_|virtio_|blk_")
+LIBRARY = {"memcpy", "memset", "memmove", "memcmp"}
+"""What a compiler may call of itself."""
 MAX_STATIC = 16 << 10
 """Bytes of variables: memory for mappings comes from vm_page_alloc, where it is counted."""
+
+
+class Refused(Exception):
+    """Why a solution is not graded."""
+
+
+def floors(lab: Lab) -> tuple[str, ...]:
+    """The folders that a module of this lab may know."""
+    return FLOORS[: max(FLOORS.index(Path(path).parts[1]) for path in lab.owned) + 1]
+
+
+def read(path: Path) -> bytes:
+    """A regular file of a decent size; nothing else is opened."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Refused(f"{path.name}: not a regular file")
+            data = file.read(MAX_FILE + 1)
+    except OSError as error:
+        kind = "a symbolic link" if path.is_symlink() else str(error.strerror)
+        raise Refused(f"{path.name}: {kind}") from None
+    if len(data) > MAX_FILE:
+        raise Refused(f"{path.name}: more than {MAX_FILE >> 10} KiB")
+    return data
 
 
 def text_of(source: str) -> str:
@@ -63,10 +94,10 @@ def vet_text(lab: Lab, files: dict[str, bytes]) -> None:
             raise Refused(f"{path}: not a text")
         # Latin-1 keeps every byte; the compiler only minds some of them.
         for line in text_of(data.decode("latin-1")).split("\n"):
-            _vet_line(path, line, own)
+            _vet_line(path, line, own, floors(lab))
 
 
-def _vet_line(path: str, line: str, own: set[str]) -> None:
+def _vet_line(path: str, line: str, own: set[str], known: tuple[str, ...]) -> None:
     directive = re.match(r"\s*#\s*(\w*)(.*)", line)
     if directive:
         word, rest = directive.group(1), directive.group(2).strip()
@@ -75,7 +106,7 @@ def _vet_line(path: str, line: str, own: set[str]) -> None:
         if word and word not in DIRECTIVES:
             raise Refused(f"{path}: #{word} is not for a kernel module")
         if word == "include":
-            _vet_include(path, rest, own)
+            _vet_include(path, rest, own, known)
             return
     bare = re.sub(r'"(?:\\.|[^"\\\n])*"', '""', line)
     if found := FORBIDDEN_WORD.search(bare):
@@ -83,38 +114,39 @@ def _vet_line(path: str, line: str, own: set[str]) -> None:
         raise Refused(f"{path}: {what}: {line.strip()[:80]}")
 
 
-def _vet_include(path: str, rest: str, own: set[str]) -> None:
+def _vet_include(path: str, rest: str, own: set[str], known: tuple[str, ...]) -> None:
     found = re.fullmatch(r'"([^"]*)"|<([^>]*)>', rest)
     if not found:
         raise Refused(f"{path}: #include {rest[:80]}: name a header, in quotes")
     name = found.group(1) or found.group(2)
     folder, _, base = name.partition("/")
     fine = name in OWN_HEADERS or name in own
-    fine |= folder in FLOORS and bool(re.fullmatch(r"[\w]+\.h", base))
+    fine |= folder in known and bool(re.fullmatch(r"[\w]+\.h", base))
     if not fine:
-        floors = ", ".join(FLOORS)
-        raise Refused(f"{path}: #include {name[:80]}: a module of this lab knows {floors}")
+        raise Refused(
+            f"{path}: #include {name[:80]}: a module of this lab knows {', '.join(known)}"
+        )
 
 
-def vet_objects(lab: Lab, variant: Path, shared: Path) -> None:
-    """The same once more, on what was compiled: what a text hides, its object shows."""
-    sources = [path for path in lab.owned if path.endswith(".c")]
-    objects = [variant / f"{path.removesuffix('.c')}.o" for path in sources]
-    allowed = _defined(shared, FLOORS)
+def vet_objects(lab: Lab, variant: Path, shared: Path, sources: list[Path]) -> None:
+    """The same once more, on what the sources were compiled to: what a text hides, this shows."""
+    names = [f"{path.removesuffix('.c')}.o" for path in lab.owned if path.endswith(".c")]
+    objects = [folder / name for name in names for folder in (variant, shared)
+               if (folder / name).exists() and (folder == variant or not (variant / name).exists())]
+    allowed = _defined(shared, floors(lab))
     own: set[str] = set()
     tables = []
     for path in objects:
-        if path.exists():
-            _vet_reads(path)
-            defined, wanted = _vet_object(path)
-            own |= defined
-            tables.append((path, wanted))
+        _vet_reads(path, {str(source) for source in sources})
+        defined, wanted = _vet_object(path)
+        own |= defined
+        tables.append((path, wanted))
     for path, wanted in tables:
         if beyond := sorted(wanted - own - allowed):
             raise Refused(f"{path.name}: uses {' '.join(beyond[:5])}: not for a module of this lab")
 
 
-def _vet_reads(path: Path) -> None:
+def _vet_reads(path: Path, own: set[str]) -> None:
     """What the compiler read for this object, by its own list."""
     listed = path.with_suffix(".d")
     text = listed.read_text(encoding="utf-8") if listed.exists() else ""
@@ -123,6 +155,7 @@ def _vet_reads(path: Path) -> None:
         name = word.rstrip(":")
         inside = not Path(name).is_absolute() or Path(name).is_relative_to(ROOT)
         fine = name.endswith((".h", ".c", ".mk")) and inside and ".." not in Path(name).parts
+        fine |= name in own
         if not fine and not re.search(r"/(gcc|clang)/.*/include/\w+\.h$", name):
             raise Refused(f"{path.name}: was made from {name}")
 
@@ -153,14 +186,11 @@ def _vet_object(path: Path) -> tuple[set[str], set[str]]:
     return defined, wanted
 
 
-def _defined(shared: Path, floors: tuple[str, ...]) -> set[str]:
+def _defined(shared: Path, known: tuple[str, ...]) -> set[str]:
     """What the kernel's own objects of these floors offer, but for the judge's channels."""
-    found = {"memcpy", "memset", "memmove", "memcmp"}
-    for floor in floors:
-        for path in (shared / "kernel" / floor).glob("*.o"):
-            with open(path, "rb") as file:
-                for symbol in ELFFile(file).get_section_by_name(".symtab").iter_symbols():
-                    bind, where = symbol["st_info"]["bind"], symbol["st_shndx"]
-                    if bind == "STB_GLOBAL" and where != "SHN_UNDEF":
-                        found.add(symbol.name)
-    return {name for name in found if not CHANNELS.match(name)}
+    paths = [str(path) for floor in known for path in (shared / "kernel" / floor).glob("*.o")]
+    command = [*(os.environ.get("NM") or "nm").split(), "-g", "-P", "--defined-only", *paths]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = (line.split() for line in done.stdout.splitlines())
+    found = {words[0] for words in lines if len(words) > 1 and words[1] not in ("W", "V")}
+    return {name for name in found | LIBRARY if not CHANNELS.match(name)}
