@@ -8,7 +8,7 @@ test 1 -eq 1 -a 2 -eq 2 && echo both; test 1 -eq 2 -o 2 -eq 2 && echo either
 touch f; mkdir dd; [ -f f ] && [ -d dd ] && [ -e f ] && [ ! -s f ] && [ -r f ] && echo files
 echo x > f; [ -s f ] && echo size; [ f -ef f ] && echo same; [ -x dd ] && echo x
 [ 1 -eq x ] 2>/dev/null; echo "bad number $?"
-cd dd && basename "$(pwd)"; cd - > /dev/null; pwd | grep -c dd
+cd dd && basename "$(pwd)"; cd - > /dev/null; pwd | grep -c "/dd$"
 cd none 2>/dev/null || echo no directory
 x=1; export x; sh -c 'echo "exported $x"'; y=2 sh -c 'echo "given $y"'; echo "[$y]"
 unset x; echo "[$x]"
