@@ -297,14 +297,50 @@ void amap_split(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t
     amap_unlock(am);
 }
 
+void amap_join(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t end_slot)
+{
+    amap_lock(am);
+    KASSERT(am->nrefs > 1 && first_slot < split_slot && split_slot < end_slot &&
+                end_slot <= am->nslots,
+            "amap %p: %u refs, %lu < %lu < %lu of %lu", am, am->nrefs, first_slot, split_slot,
+            end_slot, am->nslots);
+    am->nrefs--;
+    amap_unlock(am);
+}
+
+// Whoever refers to am alone has all slots but its own free: they were wiped.
+static bool extensible(const struct vm_amap *am)
+{
+    return am->nrefs == 1 && !am->cover;
+}
+
 int amap_extend(struct vm_amap *am, pgno_t slot, pgno_t npages, pgno_t more)
 {
     amap_lock(am);
-    bool at_end = am->nrefs == 1 && !am->cover && slot + npages == am->nslots;
-    if (at_end)
-        am->nslots += more;
+    bool alone = extensible(am);
+    if (alone)
+        am->nslots = slot + npages + more;
     amap_unlock(am);
-    return at_end ? 0 : EBUSY;
+    return alone ? 0 : EBUSY;
+}
+
+// The slots move by at least the entry's own length, so that growing page by page is cheap.
+int amap_extend_down(struct vm_amap *am, pgno_t *slot, pgno_t npages, pgno_t more)
+{
+    amap_lock(am);
+    bool alone = extensible(am);
+    if (alone && *slot < more) {
+        pgno_t shift = max(more, npages) + CHUNK_SLOTS;
+        shift -= shift % CHUNK_SLOTS;
+        for (struct rb_node *n = rb_first(&am->chunks); n; n = rb_next(n))
+            rb_entry(n, struct amap_chunk, node)->first += shift;
+        am->nslots += shift;
+        *slot += shift;
+    }
+    if (alone)
+        *slot -= more;
+    amap_unlock(am);
+    return alone ? 0 : EBUSY;
 }
 
 unsigned amap_nrefs(struct vm_amap *am)

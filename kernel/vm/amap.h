@@ -40,9 +40,14 @@ void amap_unref(struct vm_amap *am, pgno_t slot, pgno_t npages);
 // An entry that refers to am is split in two at split_slot: one reference becomes two; never fails,
 // never allocates. Not locked.
 void amap_split(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t end_slot);
-// The entry's amap can serve `more' pages after slot+npages: extends it. 0, ENOMEM, or EBUSY
-// (shared, or the slots are taken). Never sleeps for memory. Not locked.
+// Two entries that refer to [first, split) and [split, end) become one: undoes amap_split, also where
+// the amap was split elsewhere, or is shared. Never fails, never allocates. Not locked.
+void amap_join(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t end_slot);
+// The entry's amap is to serve `more' pages after slot+npages, or before slot: then *slot becomes the
+// first of them, and the other pages' slots move along. 0, ENOMEM, or EBUSY (shared). Never sleeps for
+// memory. Not locked; the map is locked for writing, so that nobody else knows a slot's number.
 int amap_extend(struct vm_amap *am, pgno_t slot, pgno_t npages, pgno_t more);
+int amap_extend_down(struct vm_amap *am, pgno_t *slot, pgno_t npages, pgno_t more);
 unsigned amap_nrefs(struct vm_amap *am);
 
 // ---- slots; am locked ----
