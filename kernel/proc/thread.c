@@ -14,6 +14,7 @@
 #include "mem/pool.h"
 #include "proc/process.h"
 #include "sync/irq.h"
+#include "sync/kctx.h"
 #include "vm/kmem.h"
 
 #define MAX_CACHED 8            // stacks kept for reuse
@@ -50,6 +51,13 @@ static char *stack_get(void)
     return stack ? stack : kmem_alloc(kernel_map, KSTACK_SIZE, 0, KM_WAITOK | KM_GUARD);
 }
 
+static void stack_free(char *stack)
+{
+    nosleep_enter();
+    kmem_free(kernel_map, stack, KSTACK_SIZE);
+    nosleep_exit();
+}
+
 static void stack_put(char *stack, bool keep)
 {
     spin_lock(&cache_lock);
@@ -58,7 +66,7 @@ static void stack_put(char *stack, bool keep)
         cached[ncached++] = stack;
     spin_unlock(&cache_lock);
     if (!kept)
-        kmem_free(kernel_map, stack, KSTACK_SIZE);
+        stack_free(stack);
 }
 
 static void drop_cached_stacks(void)
@@ -69,7 +77,7 @@ static void drop_cached_stacks(void)
         spin_unlock(&cache_lock);
         if (!stack)
             return;
-        kmem_free(kernel_map, stack, KSTACK_SIZE);
+        stack_free(stack);
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The low floors' view of the running thread: whether it may sleep, and which of its allocations
-// a test wants to fail. Only the running thread touches its own context, so there are no locks.
+// The low floors' view of the running thread: whether it may sleep or allocate, and which of its
+// allocations a test wants to fail. Only the running thread touches its own context, so there are
+// no locks.
 #include "lib/panic.h"
 #include "sync/kctx.h"
 #include "sync/lock_check.h"
@@ -33,6 +34,7 @@ bool fail_injected(void)
 
     if (this_cpu()->in_interrupt)
         return false;
+    KASSERT(!ctx->noalloc, "thread %d (%s) may not allocate, and does", ctx->id, ctx->name);
     ctx->allocs++;
     return ctx->fail_nth > 0 && --ctx->fail_nth == 0;
 }

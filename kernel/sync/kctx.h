@@ -20,6 +20,7 @@ struct kctx {
     uint8_t top_rank[KCTX_MAX_LOCKS + 1];   // [i]: highest rank among the first i held; 0 above nheld
     unsigned nheld;
     unsigned nosleep;               // > 0: sleeping is an error ("may not sleep" depth)
+    unsigned noalloc;               // > 0: allocating is an error ("may not allocate" depth)
     unsigned nofault;               // > 0: a fault on a user address fails with EFAULT at once
     unsigned no_jitter;             // > 0: jitter points do nothing (inside the scheduler's hooks)
     unsigned woken;                 // (atomic) its waiters that were woken and are not yet removed
@@ -43,6 +44,17 @@ static inline void nosleep_enter(void)
 
 void nosleep_exit(void);
 
+// Raise and lower the "may not allocate" depth, at which fail_injected panics.
+static inline void noalloc_enter(void)
+{
+    kctx_current()->noalloc++;
+}
+
+static inline void noalloc_exit(void)
+{
+    kctx_current()->noalloc--;
+}
+
 // Panics with what forbids sleeping and who asked; for assert_may_sleep.
 _Noreturn void kctx_sleep_panic(const char *what, const void *caller);
 
@@ -58,5 +70,6 @@ static inline void assert_may_sleep(const char *what)
 }
 
 // Counts one allocation of the running thread; true if this one is told to fail (fail-nth).
-// Every allocator calls it once at its entry. Allocations made in interrupts are not counted.
+// Every allocator calls it once at its entry. Allocations made in interrupts are not counted. Panics
+// if the running thread may not allocate.
 bool fail_injected(void);
