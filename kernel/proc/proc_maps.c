@@ -69,7 +69,7 @@ static void print_row(const struct row *r, const struct vm_space *vs, char *path
             name = path;
     } else if (r->stack) {
         name = "[stack]";
-    } else if (r->start_va >= vs->brk_start && r->end_va <= page_round(vs->brk_end)) {
+    } else if (r->start_va < vs->brk_end && vs->brk_start < r->end_va) {
         name = "[heap]";
     }
     strbuf_printf(out, "%08lx-%08lx %c%c%c%c %08lx %02lx:%02lx %-26lu%s%s\n", r->start_va,
