@@ -12,6 +12,7 @@
 #include "mem/pool.h"
 #include "mem/vm_page.h"
 #include "vm/amap.h"
+#include "vm/kmem.h"
 #include "vm/pageout.h"
 #include "vm/slab.h"
 #include "vm/swap.h"
@@ -95,6 +96,12 @@ static int show_pmap(int pid, struct strbuf *out)
     return 0;
 }
 
+static void show_kernel_map(const char *name, const struct vm_map *map, struct strbuf *out)
+{
+    strbuf_printf(out, "%s_entries %u\n%s_reserve %u\n%s_quanta %u\n", name, map->nentries, name,
+                  map->nreserve, name, map->nquanta);
+}
+
 static int show_map(int pid, struct strbuf *out)
 {
     struct vm_map_stats st;
@@ -108,6 +115,8 @@ static int show_map(int pid, struct strbuf *out)
     FIGURE(merges);
     FIGURE(entries_allocated);
     FIGURE(entries_live);
+    show_kernel_map("kernel_map", kernel_map, out);
+    show_kernel_map("kmem_map", kmem_map, out);
     return 0;
 }
 

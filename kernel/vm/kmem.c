@@ -13,6 +13,7 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
+#include "sync/kctx.h"
 #include "sync/spinlock.h"
 #include "vm/map_entry.h"
 #include "vm/vm_map.h"
@@ -130,6 +131,7 @@ static void free_block_unlock(struct vm_map *map, vaddr_t va, size_t size)
     struct list frames = LIST_INIT(frames), dead = LIST_INIT(dead);
     struct vm_map_entry *e;
 
+    noalloc_enter();
     bool found = vm_map_lookup(map, va, &e);
     KASSERT(found && e->flags & ME_QUANTUM && va + size <= e->end_va, "[%#lx, +%#zx) is no block",
             va, size);
@@ -141,6 +143,7 @@ static void free_block_unlock(struct vm_map *map, vaddr_t va, size_t size)
     rw_unlock_write(&map->lock);
     map_entry_unreserve(map, &dead);
     free_frames(&frames);
+    noalloc_exit();
 }
 
 void kmem_free(struct vm_map *map, void *p, size_t size)
@@ -190,7 +193,9 @@ static void *kva_page_alloc(struct pool_allocator *pa, unsigned flags)
 
 static void kva_page_free(struct pool_allocator *pa, void *page)
 {
+    nosleep_enter();
     kmem_free(kernel_map, page, pa->page_size);
+    nosleep_exit();
 }
 
 struct pool_allocator pool_allocator_kva = {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Map entries in their first form: nothing ever merges. A quantum mapping keeps an entry of its
-// own, so unmapping it neither splits nor allocates, and the reserve stays empty; the price is a
-// kernel map as long as its list of allocations (NetBSD's uvm_map.c 1.153, the workaround for
-// PR 24039). All other splits are paid for beforehand.
+// Map entries in their final form: neighbours that agree are one entry. Each quantum brings an
+// entry with it; one that merging makes superfluous stays with the map, for the day when that
+// quantum goes and the entry must be split. So a kernel map is as short as its attributes allow,
+// and no unmap of a quantum needs memory. All other splits are paid for beforehand.
 //
 // Locking: map_entry.h.
 
@@ -57,17 +57,26 @@ void map_entry_unreserve(struct vm_map *map, struct list *spare)
     }
 }
 
-// True if clipping at va splits an entry that the reserve does not pay for.
-static bool splits(struct vm_map *map, vaddr_t va)
+static bool is_quantum(const struct vm_map_entry *e)
 {
-    struct vm_map_entry *e;
+    return e->flags & ME_QUANTUM;
+}
 
-    return vm_map_lookup(map, va, &e) && e->start_va < va && !(e->flags & ME_QUANTUM);
+// True if clipping at va splits e, and the reserve does not pay for it.
+static bool splits(const struct vm_map_entry *e, vaddr_t va)
+{
+    return e->start_va < va && va < e->end_va && !is_quantum(e);
 }
 
 unsigned map_entry_need(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 {
-    return splits(map, start_va) + splits(map, end_va);
+    struct vm_map_entry *e;
+
+    bool found = vm_map_lookup(map, start_va, &e);
+    unsigned need = found && splits(e, start_va);
+    if (found && end_va <= e->end_va)
+        return need + splits(e, end_va);
+    return need + (vm_map_lookup(map, end_va, &e) && splits(e, end_va));
 }
 
 // ---- linking ----
@@ -83,32 +92,6 @@ static struct vm_map_entry *previous(struct vm_map *map, struct vm_map_entry *e)
                                          : list_entry(e->link.prev, struct vm_map_entry, link);
 }
 
-// Puts e between its neighbours, in the tree and in the list.
-static void entry_insert(struct vm_map *map, struct vm_map_entry *e)
-{
-    struct vm_map_entry *parent = NULL, *before = NULL;
-    int side = 0;
-
-    for (struct rb_node *n = map->tree.root; n; n = n->child[side]) {
-        parent = entry_of(n);
-        side = e->start_va >= parent->start_va;
-        if (side)
-            before = parent;
-    }
-    if (before)
-        list_push_front(&before->link, &e->link);
-    else
-        list_push_front(&map->entries, &e->link);
-    struct vm_map_entry *after = vm_map_next(map, e);
-    KASSERT((!before || before->end_va <= e->start_va) && (!after || e->end_va <= after->start_va),
-            "[%#lx, %#lx) overlaps %#lx or %#lx", e->start_va, e->end_va,
-            before ? before->end_va : 0, after ? after->start_va : 0);
-    rb_insert(&map->tree, &e->node, parent ? &parent->node : NULL, side);
-    map->nentries++;
-    map_space_update(map, e);
-    map_space_update(map, before);
-}
-
 static void entry_remove(struct vm_map *map, struct vm_map_entry *e)
 {
     struct vm_map_entry *before = previous(map, e);
@@ -119,6 +102,136 @@ static void entry_remove(struct vm_map *map, struct vm_map_entry *e)
     list_remove(&e->link);
     map->nentries--;
     map_space_update(map, before);
+}
+
+// Where an entry that begins at va belongs.
+struct place {
+    struct rb_node *parent; // in the tree
+    int side;
+    struct vm_map_entry *before, *after; // in the list; NULL: none
+};
+
+static struct place find_place(struct vm_map *map, vaddr_t va)
+{
+    struct place p = {0};
+
+    for (struct rb_node *n = map->tree.root; n; n = n->child[p.side]) {
+        p.parent = n;
+        p.side = va >= entry_of(n)->start_va;
+        if (p.side)
+            p.before = entry_of(n);
+    }
+    p.after = p.before ? vm_map_next(map, p.before) : vm_map_first(map);
+    return p;
+}
+
+static void entry_insert(struct vm_map *map, struct vm_map_entry *e, const struct place *p)
+{
+    list_push_front(p->before ? &p->before->link : &map->entries, &e->link);
+    rb_insert(&map->tree, &e->node, p->parent, p->side);
+    map->nentries++;
+    map_space_update(map, e);
+    map_space_update(map, p->before);
+}
+
+// ---- merging ----
+
+static pgno_t npages(const struct vm_map_entry *e)
+{
+    return (e->end_va - e->start_va) >> PAGE_SHIFT;
+}
+
+// True if b goes on with what a maps, but for the amap. A submap's entry says which range is
+// that submap's, so it stays as it is.
+static bool agree(const struct vm_map_entry *a, const struct vm_map_entry *b)
+{
+    uint64_t offset = a->object ? a->offset + (a->end_va - a->start_va) : a->offset;
+
+    return a->flags == b->flags && a->prot == b->prot && a->max_prot == b->max_prot &&
+           a->inherit == b->inherit && a->advice == b->advice && a->wired == b->wired &&
+           a->object == b->object && offset == b->offset && !(a->flags & ME_SUBMAP);
+}
+
+// Makes one amap serve both a and b; false if it cannot be. Both then know it.
+static bool share_amap(struct vm_map_entry *a, struct vm_map_entry *b)
+{
+    if (a->amap == b->amap) {
+        if (a->amap && a->amap_slot + npages(a) != b->amap_slot)
+            return false;
+        if (a->amap)
+            amap_join(a->amap, a->amap_slot, b->amap_slot, b->amap_slot + npages(b));
+    } else if (!b->amap) {
+        if (amap_extend(a->amap, a->amap_slot, npages(a), npages(b)))
+            return false;
+        b->amap_slot = a->amap_slot + npages(a);
+    } else if (!a->amap) {
+        if (amap_extend_down(b->amap, &b->amap_slot, npages(b), npages(a)))
+            return false;
+        a->amap_slot = b->amap_slot;
+        b->amap_slot += npages(a);
+    } else {
+        return false;
+    }
+    a->amap = b->amap = a->amap ? a->amap : b->amap;
+    return true;
+}
+
+// True if a and b are to be one entry: each of them then knows all that it needs but its new ends.
+static inline bool may_merge(struct vm_map_entry *a, struct vm_map_entry *b)
+{
+    return a && b && a->end_va == b->start_va && agree(a, b) && share_amap(a, b);
+}
+
+// Another entry now stands for this one, too.
+static void retire(struct vm_map *map, struct vm_map_entry *e, struct list *dead)
+{
+    stat_inc(stats.merges);
+    e->amap = NULL;
+    if (!is_quantum(e)) {
+        list_push_back(dead, &e->link);
+        return;
+    }
+    list_push_back(&map->reserve, &e->link);
+    map->nreserve++;
+}
+
+// b, the next one after a, becomes a part of it.
+static void swallow_next(struct vm_map *map, struct vm_map_entry *a, struct vm_map_entry *b,
+                         struct list *dead)
+{
+    a->end_va = b->end_va;
+    entry_remove(map, b);
+    retire(map, b, dead);
+}
+
+// Puts the new entry in its place, or makes a neighbour serve for it; returns the one that does.
+static struct vm_map_entry *entry_place(struct vm_map *map, struct vm_map_entry *e,
+                                        struct list *dead)
+{
+    struct place p = find_place(map, e->start_va);
+
+    KASSERT((!p.before || p.before->end_va <= e->start_va) &&
+                (!p.after || e->end_va <= p.after->start_va),
+            "[%#lx, %#lx) overlaps %#lx or %#lx", e->start_va, e->end_va,
+            p.before ? p.before->end_va : 0, p.after ? p.after->start_va : 0);
+    if (may_merge(p.before, e)) {
+        p.before->end_va = e->end_va;
+        map_space_update(map, p.before);
+        if (may_merge(p.before, p.after))
+            swallow_next(map, p.before, p.after, dead);
+        retire(map, e, dead);
+        return p.before;
+    }
+    if (may_merge(e, p.after)) {
+        p.after->start_va = e->start_va;
+        p.after->offset = e->offset;
+        p.after->amap_slot = e->amap_slot;
+        map_space_update(map, p.before);
+        retire(map, e, dead);
+        return p.after;
+    }
+    entry_insert(map, e, &p);
+    return e;
 }
 
 struct vm_map_entry *map_entry_link(struct vm_map *map, struct vm_map_req *req)
@@ -135,38 +248,62 @@ struct vm_map_entry *map_entry_link(struct vm_map *map, struct vm_map_req *req)
         .amap = req->amap,
         .amap_slot = req->amap_slot,
         .wired = req->wired,
-        .quanta = req->entry_flags & ME_QUANTUM ? 1 : 0,
         .prot = req->prot,
         .max_prot = req->max_prot,
         .inherit = req->inherit,
         .advice = req->advice,
         .flags = req->entry_flags,
     };
-    map->nquanta += e->quanta;
+    KASSERT(!is_quantum(e) || (!e->object && !e->amap), "quantum at %#lx: object %p, amap %p",
+            e->start_va, e->object, e->amap);
     map->size += req->len;
-    entry_insert(map, e);
-    return e;
+    return entry_place(map, e, &req->dead);
+}
+
+struct vm_map_entry *map_entry_simplify(struct vm_map *map, struct vm_map_entry *e,
+                                        struct list *dead)
+{
+    struct vm_map_entry *before = previous(map, e), *after = vm_map_next(map, e);
+
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
+    if (may_merge(e, after))
+        swallow_next(map, e, after, dead);
+    if (!may_merge(before, e))
+        return e;
+    swallow_next(map, before, e, dead);
+    return before;
 }
 
 // ---- splitting ----
+
+// Who splits a quantum entry unmaps a quantum that was merged, and so left an entry behind.
+static struct vm_map_entry *entry_for_split(struct vm_map *map, const struct vm_map_entry *e,
+                                            struct list *spare)
+{
+    struct list *from = is_quantum(e) ? &map->reserve : spare;
+    struct vm_map_entry *n = from ? list_pop(from, struct vm_map_entry, link) : NULL;
+
+    KASSERT(n || !is_quantum(e), "[%#lx, %#lx): a part of a quantum is unmapped", e->start_va,
+            e->end_va);
+    KASSERT(n, "no entry reserved to split [%#lx, %#lx)", e->start_va, e->end_va);
+    map->nreserve -= is_quantum(e);
+    return n;
+}
 
 // Splits e at va. e keeps its place in the tree as the part above or the one below.
 static void entry_split(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, bool keep_upper,
                         struct list *spare)
 {
     pgno_t npages_below = (va - e->start_va) >> PAGE_SHIFT;
-    pgno_t npages = (e->end_va - e->start_va) >> PAGE_SHIFT;
 
     KASSERT(rw_held_write(&map->lock), "map %p", map);
     KASSERT(e->start_va < va && va < e->end_va, "%#lx in [%#lx, %#lx)", va, e->start_va, e->end_va);
-    KASSERT(!(e->flags & ME_QUANTUM), "[%#lx, %#lx) was mapped whole", e->start_va, e->end_va);
-    struct vm_map_entry *n = list_pop(spare, struct vm_map_entry, link);
-    KASSERT(n, "no entry reserved to split at %#lx", va);
+    struct vm_map_entry *n = entry_for_split(map, e, spare);
     stat_inc(stats.clips);
     if (e->object)
         vm_object_ref(e->object);
     if (e->amap)
-        amap_split(e->amap, e->amap_slot, e->amap_slot + npages_below, e->amap_slot + npages);
+        amap_split(e->amap, e->amap_slot, e->amap_slot + npages_below, e->amap_slot + npages(e));
     *n = *e;
     struct vm_map_entry *upper = keep_upper ? e : n, *lower = keep_upper ? n : e;
     lower->end_va = va;
@@ -174,7 +311,8 @@ static void entry_split(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, 
     upper->amap_slot += npages_below;
     if (e->object)
         upper->offset += npages_below << PAGE_SHIFT;
-    entry_insert(map, n);
+    struct place p = find_place(map, n->start_va);
+    entry_insert(map, n, &p);
     map_space_update(map, e);
 }
 
@@ -189,59 +327,71 @@ void map_entry_clip_end(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, 
     entry_split(map, e, va, false, spare);
 }
 
+// ---- unlinking ----
+
+// A quantum that goes takes an entry along: the piece that is clipped out. To trim its entry in
+// place instead would leave one in the reserve for ever.
 void map_entry_unlink_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
                             struct list *spare, struct list *dead)
 {
     struct vm_map_entry *e;
+    bool whole_map = start_va == map->min_va && end_va == map->max_va;
 
-    if (vm_map_lookup(map, start_va, &e)) {
+    if (!vm_map_lookup(map, start_va, &e))
+        e = e ? vm_map_next(map, e) : vm_map_first(map);
+    while (e && e->start_va < end_va) {
+        KASSERT(!is_quantum(e) || whole_map || (e->start_va <= start_va && end_va <= e->end_va),
+                "[%#lx, %#lx) is no quantum: [%#lx, %#lx)", start_va, end_va, e->start_va,
+                e->end_va);
         if (e->start_va < start_va)
             map_entry_clip_start(map, e, start_va, spare);
-    } else {
-        e = e ? vm_map_next(map, e) : vm_map_first(map);
-    }
-    while (e && e->start_va < end_va) {
         if (e->end_va > end_va)
             map_entry_clip_end(map, e, end_va, spare);
         struct vm_map_entry *next = vm_map_next(map, e);
         entry_remove(map, e);
         map->size -= e->end_va - e->start_va;
-        map->nquanta -= e->quanta;
         list_push_back(dead, &e->link);
         e = next;
     }
 }
 
-// Where entries never merge, there is nothing to make simpler.
-struct vm_map_entry *map_entry_simplify(struct vm_map *map, struct vm_map_entry *e,
-                                        struct list *dead)
-{
-    (void)map;
-    (void)dead;
-    return e;
-}
-
 // ---- checks ----
 
-unsigned map_entry_check(struct vm_map *map, struct strbuf *out)
+static unsigned check_law(struct vm_map *map, struct strbuf *out)
 {
-    unsigned faults = 0, nquanta = 0, nentries = 0;
+    unsigned nquantum_entries = 0, nreserve = 0;
+
+    list_for_each (e, &map->entries, struct vm_map_entry, link)
+        nquantum_entries += is_quantum(e);
+    list_for_each (e, &map->reserve, struct vm_map_entry, link)
+        nreserve++;
+    if (nreserve == map->nreserve && nquantum_entries + nreserve == map->nquanta)
+        return 0;
+    strbuf_printf(out, "map %p: %u quantum entries + %u in reserve (%u counted), %u live quanta\n",
+                  map, nquantum_entries, nreserve, map->nreserve, map->nquanta);
+    return 1;
+}
+
+// Neighbours that agree are one entry. Only where there are amaps may it be otherwise, as one that
+// could not be extended at the time may become extensible later.
+static unsigned check_merged(struct vm_map *map, struct strbuf *out)
+{
+    unsigned faults = 0;
 
     list_for_each (e, &map->entries, struct vm_map_entry, link) {
-        if (e->quanta != !!(e->flags & ME_QUANTUM)) {
-            strbuf_printf(out, "map %p: [%#lx, %#lx) holds %u quanta, flags %#x\n", map,
-                          e->start_va, e->end_va, e->quanta, e->flags);
-            faults++;
-        }
-        nquanta += e->quanta;
-        nentries += !!(e->flags & ME_QUANTUM);
-    }
-    if (nquanta != map->nquanta || nentries + map->nreserve != map->nquanta) {
-        strbuf_printf(out, "map %p: %u quantum entries + %u in reserve, %u quanta found, %u live\n",
-                      map, nentries, map->nreserve, nquanta, map->nquanta);
+        struct vm_map_entry *next = vm_map_next(map, e);
+        if (!next || e->end_va < next->start_va || !agree(e, next) || e->amap || next->amap)
+            continue;
+        strbuf_printf(out, "map %p: [%#lx, %#lx) and [%#lx, %#lx) are not merged\n", map,
+                      e->start_va, e->end_va, next->start_va, next->end_va);
         faults++;
     }
     return faults;
+}
+
+unsigned map_entry_check(struct vm_map *map, struct strbuf *out)
+{
+    return check_law(map, out) + check_merged(map, out);
 }
 
 void map_entry_get_stats(struct map_entry_stats *st)

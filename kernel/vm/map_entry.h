@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Map entries: where they come from, how they are split and merged, and the reserve that lets an
-// unmap split without allocating. Lab 2 owns its implementation. First form: kernel entries never
-// merge, so unmapping a quantum never splits (NetBSD's uvm_map.c 1.153). Final form: quantum
-// entries merge, what a merge frees feeds the map's reserve, and only unmaps of quanta draw from
-// it.
+// unmap split without allocating. Lab 2 owns its implementation. First form: nothing merges, so
+// unmapping a quantum never splits (NetBSD's uvm_map.c 1.153). Final form: quantum entries merge,
+// what a merge frees feeds the map's reserve, and only unmaps of quanta draw from it. (As mailed in
+// 2004 the proposal let any split draw from it; NetBSD 5 has the quantum rule.)
 //
-// Law: in a kernel map, quantum entries + reserve == live quanta (each unmap clips its quantum out
-// and gives the clipped piece back).
+// A quantum is mapped by one call and unmapped by one call, whole: that is its owner's promise. Who
+// unmaps a quantum clips it out of its entry and gives that piece back to the pool. Hence the
+//
+// Law: in every map, quantum entries + reserve == live quanta.
+//
+// An entry does not say how many quanta it holds, nor where they meet: only the owners know. So a
+// broken promise shows when a range leaves its entry, or when the reserve is empty.
 //
 // Locks: reserve is called with the map unlocked and may sleep; all else with it locked for
 // writing (need and check: or for reading), and never allocates or fails.
@@ -32,9 +37,11 @@ void map_entry_unreserve(struct vm_map *map, struct list *spare);
 unsigned map_entry_need(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 
 // Links what req describes at req->va, from req->spare; merges with its neighbours where all
-// agree: kind, object and contiguous offset, protection, max protection, inheritance, advice,
-// wiring, flags; no amap or a sole-reference one that can be extended. Returns the entry that now
-// covers it. What merging makes superfluous goes to req->dead, with its references.
+// agree: object and contiguous offset (without object: the same), protection, max protection,
+// inheritance, advice, wiring, flags; and amaps: none, one that nobody else refers to and that can be
+// extended over the other entry, or the same with contiguous slots. Submaps never merge. Returns the
+// entry that now covers it. An entry that merging makes superfluous goes to req->dead, with its
+// reference to the object; or, a quantum's, to the map's reserve: quanta have neither object nor amap.
 struct vm_map_entry *map_entry_link(struct vm_map *map, struct vm_map_req *req);
 
 // Splits e at va (start < va < end): the first one makes e begin at va (a new entry is before it),
@@ -44,16 +51,18 @@ void map_entry_clip_start(struct vm_map *map, struct vm_map_entry *e, vaddr_t va
 void map_entry_clip_end(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, struct list *spare);
 
 // Clips [start, end) out of the map and moves the entries, in order, to `dead', references still
-// held. spare may be NULL where map_entry_need is 0.
+// held. spare may be NULL where map_entry_need is 0. If there are quanta in the range, it is just one
+// of them; or it is the whole map, which is being destroyed.
 void map_entry_unlink_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
                             struct list *spare, struct list *dead);
 
-// After a change of attributes: merges e with its neighbours if they now agree; entries that this
-// frees go to `dead', with their references. Returns the entry that now contains e's range.
+// After a change of attributes: merges e with its neighbours as map_entry_link does; entries that
+// this frees go to `dead', with their reference to the object. Returns the entry that now contains
+// e's range.
 struct vm_map_entry *map_entry_simplify(struct vm_map *map, struct vm_map_entry *e,
                                         struct list *dead);
 
-// The law and the reserve; as page_check.
+// The law and the reserve, and what the form keeps beyond them; as page_check.
 unsigned map_entry_check(struct vm_map *map, struct strbuf *out);
 
 struct map_entry_stats {

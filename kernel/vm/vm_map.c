@@ -13,6 +13,7 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
+#include "sync/kctx.h"
 #include "vm/amap.h"
 #include "vm/map_entry.h"
 #include "vm/map_space.h"
@@ -53,6 +54,7 @@ void vm_map_destroy(struct vm_map *map)
         pmap_remove_all_user(map->pmap);
     }
     map_entry_unlink_range(map, map->min_va, map->max_va, NULL, &dead);
+    list_splice(&dead, &map->reserve);
     rw_unlock_write(&map->lock);
     vm_map_drop(map, &dead);
     KASSERT(map->nentries == 0 && map->size == 0, "%u entries, %zu bytes", map->nentries,
@@ -168,7 +170,12 @@ int vm_map_prepare(struct vm_map *map, struct vm_map_req *req)
 void vm_map_enter(struct vm_map *map, struct vm_map_req *req)
 {
     KASSERT(rw_held_write(&map->lock), "map %p", map);
+    if (map->kernel)
+        noalloc_enter();
     map_entry_link(map, req);
+    if (map->kernel)
+        noalloc_exit();
+    map->nquanta += !!(req->entry_flags & ME_QUANTUM);
     map->generation++;
     rw_unlock_write(&map->lock);
     vm_map_drop(map, &req->dead);
@@ -219,14 +226,17 @@ void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct l
     struct list here;
 
     list_init(&here);
+    noalloc_enter();
     map_entry_unlink_range(map, start_va, end_va, spare, &here);
+    noalloc_exit();
     map->generation++;
-    if (!map->kernel) {
-        list_for_each (e, &here, struct vm_map_entry, link) {
-            if (e->wired)
-                vm_fault_unwire(map, e, e->start_va, e->end_va);
-            vm_map_pmap_remove(map, e->start_va, e->end_va);
-        }
+    list_for_each (e, &here, struct vm_map_entry, link) {
+        map->nquanta -= !!(e->flags & ME_QUANTUM);
+        if (map->kernel)
+            continue;
+        if (e->wired)
+            vm_fault_unwire(map, e, e->start_va, e->end_va);
+        vm_map_pmap_remove(map, e->start_va, e->end_va);
     }
     list_splice(dead, &here);
 }

@@ -43,7 +43,6 @@ struct vm_map_entry {
     struct vm_amap *amap;       // (m) private pages, one reference; NULL: none yet
     pgno_t amap_slot;           // (m) slot of start_va in the amap
     uint32_t wired;             // (m) wiring count
-    uint32_t quanta;            // (m) quantum mappings merged in this entry; 0 if not ME_QUANTUM
     uint8_t prot, max_prot;     // (m) vm_prot_t
     uint8_t inherit;            // (m) enum vm_inherit
     uint8_t advice;             // (m) enum vm_advice
@@ -64,7 +63,7 @@ struct vm_map {
     uint64_t generation;        // (m) counts changes: who unlocked looks again
     struct list reserve;        // (m) entries that merging freed, kept for unmap's splits (lab 2)
     unsigned nreserve;          // (m)
-    unsigned nquanta;           // (m) live quantum mappings
+    unsigned nquanta;           // (m) live quantum mappings, as vm_map.c counts them
     struct list all_link;       // on the list of all maps, for the checks
 };
 
