@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The disk as a guest meets it: power cuts, images that cannot be started from, damage.
+"""The disk as a guest meets it: power cuts, useless images, damage, a full disk, failing requests.
 
 Each test looks at the image afterwards, by fsck on the host.
 """
@@ -226,12 +226,105 @@ def check_damage(config: Config) -> Iterator[Result]:
         yield Result("disk/damage/next-boot", right, again.describe())
 
 
+# ---- a full disk, and one that fails ----
+
+FULL = """\
+open("kept", O_CREAT | O_RDWR, 0666) = 3
+write(kept, data, KEPT) = 12288
+open("sparse", O_CREAT | O_RDWR, 0666) = 4
+ftruncate(sparse, SPARSE) = 0
+mmap(NULL, SPARSE, PROT_READ | PROT_WRITE, MAP_SHARED, sparse, 0) = ok
+open("big", O_CREAT | O_RDWR, 0666) = 5
+n > 1 << 20: yes
+write(big, data, KEPT) = -1 ENOSPC
+fstat(big, &st) = 0
+(size_t)st.st_size == n: yes
+mkdir("folder", 0777) = -1 ENOSPC
+write into a mapped hole: signal 7
+write into a mapped block: exit 0
+map[7 * PAGE] == 0 && map[1] == 2: yes
+pwrite(kept, data, KEPT, 0) = 12288
+fsync(kept) = 0
+fsync(sparse) = 0
+pread(kept, back, KEPT, 0) = 12288
+t_same(back, KEPT, 2): yes
+unlink("big") = 0
+close(big) = 0
+mkdir("folder", 0777) = 0
+write into a mapped hole: exit 0
+map[7 * PAGE] == 1: yes
+rmdir("folder") = 0
+"""
+
+FAILING_DATA = """\
+open("/tests/memout", O_RDONLY) = 3
+read(fd, back, SIZE) = -1 EIO
+read(fd, back, SIZE) = 16384
+mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0) = ok
+memcmp(map, back, SIZE) == 0: yes
+close(fd) = 0
+open("written", O_CREAT | O_RDWR, 0666) = 3
+write(fd, data, SIZE) = 16384
+fsync(fd) = -1 EIO
+pread(fd, back, SIZE, 0) = 16384
+t_same(back, SIZE, 1): yes
+fsync(fd) = 0
+mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) = ok
+msync(map, SIZE, MS_SYNC) = -1 EIO
+msync(map, SIZE, MS_SYNC) = 0
+t_same(map, SIZE, 2): yes
+"""
+
+FAILING_COMMIT = """\
+open("before", O_CREAT | O_RDWR, 0666) = 3
+write(fd, data, SIZE) = 16384
+fsync(fd) = 0
+mkdir("lost", 0777) = 0
+fsync(fd) = -1 EIO
+mkdir("refused", 0777) = -1 EROFS
+unlink("before") = -1 EROFS
+open("new", O_CREAT | O_RDWR, 0666) = -1 EROFS
+pread(fd, back, SIZE, 0) = 16384
+t_same(back, SIZE, 1): yes
+close(fd) = 0
+open("before", O_RDONLY) = 3
+"""
+
+# Name, size of the disk, program, what it prints, files that it leaves because it must.
+USES = [
+    ("full", "8M", "disk_full", FULL, 0),
+    ("fail/data", "16M", "disk_fail data", FAILING_DATA, 0),
+    ("fail/commit", "16M", "disk_fail commit fail_write", FAILING_COMMIT, 1),
+    ("fail/flush", "16M", "disk_fail commit fail_flush", FAILING_COMMIT, 1),
+]
+
+
+def check_use(
+    config: Config, name: str, size: str, program: str, expected: str, left: int
+) -> Iterator[Result]:
+    """A program prints what it should, the kernel's checks find nothing, the next boot is fine."""
+    with tempfile.TemporaryDirectory(dir=config.out) as folder:
+        image = disk_image.make(config, Path(folder) / "disk", size)
+        command = f"/tests/{program}; cat /proc/vm/check"
+        outcome = boot(config, command, LIMIT_SECONDS, disk=image.path, persist=True)
+        console = text_of(outcome.console)
+        right = outcome.exit_status() == 0 and console == expected + "ok\n"
+        detail = f"{outcome.describe()}\nexpected:\n{expected}got:\n{console}"
+        yield Result(f"disk/{name}/guest", right, detail)
+        clean, said = disk_image.fsck(config, image.path)
+        yield Result(f"disk/{name}/fsck", clean, said)
+        again = boot(config, "ls /tmp | wc -l", LIMIT_SECONDS, disk=image.path)
+        right = again.exit_status() == 0 and text_of(again.console) == f"{left}\n"
+        yield Result(f"disk/{name}/next-boot", right, again.describe() + text_of(again.console))
+
+
 def jobs(config: Config) -> list[Job]:
     if not config.runs_programs:
         return []
     return [
         Job("disk", lambda: check_refused(config)),
         Job("disk/damage", lambda: check_damage(config)),
+        *[Job(f"disk/{use[0]}", lambda u=use: check_use(config, *u)) for use in USES],
         *[
             Job(f"disk/syncer/{cut[0]}", lambda c=cut: iter([check_syncer(config, *c)]))
             for cut in CUTS
