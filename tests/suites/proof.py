@@ -152,13 +152,12 @@ def hostile_folders(folder: Path) -> Iterator[tuple[str, str]]:
     start("incbin").write_text(HOSTILE["incbin"][0], encoding="utf-8")
     yield "incbin", "assembler"
     # The text passes; what it was compiled to does not.
-    theirs = "void record_printf(const char *, ...);\nvoid pv_init(void) { record_printf(\"x\"); }\n"
-    start("symbol").write_text(theirs, encoding="utf-8")
+    theirs = "void record_printf(const char *, ...);\n"
+    use = 'void pv_init(void)\n{\n    record_printf("x");'
+    start("symbol").write_text(f"{theirs}{use}\n}}\n", encoding="utf-8")
     yield "symbol", "built"
     reference = (ROOT / PV).read_text(encoding="utf-8")
-    extra = reference.replace("void pv_init(void)\n{", f"{theirs.splitlines()[0]}\nvoid pv_init(void)"
-                              '\n{\n    record_printf("x");')
-    start("channel").write_text(extra, encoding="utf-8")
+    start("channel").write_text(reference.replace("void pv_init(void)\n{", theirs + use), "utf-8")
     for name in ("pv_check.c", "pv_impl.h"):
         (folder / "channel" / name).write_bytes((ROOT / PV).with_name(name).read_bytes())
     yield "channel", "uses record_printf"
