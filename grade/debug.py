@@ -41,8 +41,11 @@ def type_into(fifo: Path, console: int) -> None:
 
 
 def main() -> int:
-    opts = options.parse()
-    machine = options.machine(opts)
+    return debug(options.machine(options.parse()))
+
+
+def debug(machine: qemu.Machine, *commands: str) -> int:
+    """GDB on a boot of this machine; the commands come before those of GDB_ARGS."""
     qemu.end_on_signals()
     folder = Path(tempfile.mkdtemp(prefix="strata-gdb-"))
     try:
@@ -59,15 +62,17 @@ def main() -> int:
             ):
                 threading.Thread(target=target, args=args, daemon=True).start()
             vm.monitor("info status")
-            return run_gdb(machine.kernel, stub, folder / "console")
+            return run_gdb(machine.kernel, stub, folder / "console", commands)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_gdb(kernel: Path, stub: Path, fifo: Path) -> int:
+def run_gdb(kernel: Path, stub: Path, fifo: Path, commands: tuple[str, ...]) -> int:
     """GDB in the foreground; ^C belongs to it alone."""
     args = ["gdb", "-q", "-nx", str(kernel), "-ix", str(SCRIPTS / "init.gdb")]
     args += ["-ex", f"target remote {stub}", "-ex", f"source {SCRIPTS / 'strata.py'}"]
+    for command in commands:
+        args += ["-ex", command]
     args += shlex.split(os.environ.get("GDB_ARGS", ""))
     env = {**os.environ, "STRATA_CONSOLE": str(fifo)}
     process = subprocess.Popen(args, env=env)

@@ -42,6 +42,10 @@ class Lab:
     limit: int
     """Guest instructions that one boot may take."""
     challenges: dict[str, str]
+    rules: dict[str, str] = field(default_factory=dict)
+    """Invariants that findings name, and where the handout has them: the start of a heading."""
+    hints: list[tuple[str, str]] = field(default_factory=list)
+    """A pattern of what is seen of a mistake, and a hint for who made it."""
     tests: list[Test] = field(default_factory=list)
 
     @property
@@ -78,6 +82,8 @@ def read(folder: Path) -> Lab:
         frozen=data["frozen"],
         limit=data["limit"],
         challenges=data.get("challenges", {}),
+        rules=data.get("rules", {}),
+        hints=[(hint["seen"], hint["think"]) for hint in data.get("hint", [])],
         tests=[Test(**test) for test in data["test"]],
     )
     if folder.name != f"{lab.number}-{lab.name}" or not 1 <= len(lab.owned) <= MAX_OWNED:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from grade import lab as labs
-from grade import authentic, lab_forms, lab_overlay, options, qemu, vet
+from grade import authentic, lab_explain, lab_forms, lab_overlay, options, qemu, vet
 from grade.lab import ROOT, Lab, Test
 from grade.lab_judge import Boot, Finding, Plan, Run
 from grade.lab_report import Report, TestResult
@@ -132,30 +132,36 @@ class Grader:
             # CPUs that really run at once give figures of their own in every run.
             result.notes += run.notes if boot.icount else []
             if run.findings:
+                lab_explain.explain(self.lab, test, run)
                 result.fail(run)
                 break
         result.seconds = time.monotonic() - started
         return result
 
-    def run_boot(self, test: Test, plan: Plan, boot: Boot) -> Run:
-        run = Run(boot, self.seed + boot.seed_step)
-        machine = qemu.Machine(
+    def machine(self, boot: Boot, seed: int) -> qemu.Machine:
+        words = [*boot.words, f"judge={boot_limit(self.lab, boot)}"]
+        if boot.command:
+            words += [qemu.run_word(boot.command), "quiet"]
+        else:
+            words.append(f"test={boot.ktest}")
+        return qemu.Machine(
             kernel=self.variant / "kernel.elf",
             disk=self.out / "disk.img" if boot.command else None,
             cpus=boot.cpus,
             mem=boot.mem,
-            seed=run.seed,
+            seed=seed,
             jitter=boot.jitter,
             icount=boot.icount,
-            words=[*boot.words, f"judge={boot_limit(self.lab, boot)}"],
+            words=words,
         )
-        if boot.command:
-            machine.words += [qemu.run_word(boot.command), "quiet"]
-        else:
-            machine.words.append(f"test={boot.ktest}")
+
+    def run_boot(self, test: Test, plan: Plan, boot: Boot) -> Run:
+        run = Run(boot, self.seed + boot.seed_step)
 
         def at_point(name: str, oracle: Oracle) -> None:
             run.states.append(self.judge.look(name, oracle, run))
+            if run.findings and not run.bad_point:
+                run.bad_point = len(run.states)
 
         def witness(oracle: Oracle, vm: qemu.Qemu) -> None:
             build = authentic.build_of(self.variant / "kernel.elf")
@@ -164,6 +170,7 @@ class Grader:
 
         wall = WALL_SECONDS_PROGRAM if boot.command else WALL_SECONDS
         command = bool(boot.command)
+        machine = self.machine(boot, run.seed)
         session = LabSession(machine, wall, self.out, at_point, command, witness)
         try:
             run.outcome = session.run()
@@ -181,7 +188,7 @@ class Grader:
                 f"bytes of variables in {' '.join(self.lab.owned)}",
                 f"at most {MAX_STATIC}",
                 size,
-                invariant="memory for mappings comes from vm_page_alloc, where it is counted",
+                invariant="memory comes from pages, where it is counted",
             )
 
     def judge_records(self, plan: Plan, run: Run) -> None:

@@ -24,12 +24,17 @@ class Finding:
     invariant: str = ""
     """The rule that it breaks, by its name in the handout."""
     hint: str = ""
+    place: str = ""
+    """Where the handout has the rule."""
 
     def __post_init__(self) -> None:
         self.what, self.expected, self.got = (
             text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " [...]"
             for text in (self.what, self.expected, self.got)
         )
+
+    def rule(self) -> str:
+        return f"{self.invariant} ({self.place})" if self.place else self.invariant
 
 
 @dataclass
@@ -57,6 +62,8 @@ class Run:
     states: list[Any] = field(default_factory=list)
     """What the judge saw at each point."""
     findings: list[Finding] = field(default_factory=list)
+    bad_point: int = 0
+    """The first point, from 1, at which the machine's state was wrong."""
     notes: list[str] = field(default_factory=list)
     """Figures worth saying, right or wrong."""
     outcome: Outcome = field(default_factory=lambda: Outcome(End.QEMU))

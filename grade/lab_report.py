@@ -30,9 +30,11 @@ class TestResult:
     console: list[str] = field(default_factory=list)
     repro: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    failed: Run | None = None
 
     def fail(self, run: Run) -> None:
         self.ok = False
+        self.failed = run
         self.findings += run.findings
         text = run.outcome.console[-KEPT_BYTES:].decode(errors="replace").replace("\r\n", "\n")
         self.console = [line[:KEPT_COLUMNS] for line in text.splitlines()[-KEPT_LINES:]]
@@ -109,7 +111,7 @@ class Report:
             lines += [f"       - {finding.what}"]
             lines += [f"         expected: {finding.expected}"] if finding.expected else []
             lines += [f"         got:      {finding.got}"] if finding.got else []
-            lines += [f"         rule:     {finding.invariant}"] if finding.invariant else []
+            lines += [f"         rule:     {finding.rule()}"] if finding.invariant else []
             lines += [f"         hint:     {finding.hint}"] if finding.hint else []
         if len(result.findings) > MAX_FINDINGS:
             lines.append(f"       - and {len(result.findings) - MAX_FINDINGS} more")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`make repro LAB=pv T=test SEED=n`: one graded test again; with GDB=1 stopped where it fails.
 
-Under GDB the machine is the one of the test's first boot, without a judge outside: it stops where
-the guest itself notices something, in panic and in ktest_fail.
+For GDB the test runs twice: first judged, which shows the boot that fails and how; then the same
+boot under GDB, which stops in panic, where the test itself notices (ktest_fail), or at the point
+after which the judge found the machine's state wrong.
 """
 
 from __future__ import annotations
@@ -12,27 +13,51 @@ import sys
 
 from grade import debug, lab_grade, options
 from grade import lab as labs
+from grade.lab_judge import Run
+from grade.lab_report import Report
+from grade.session import End
+
+
+def stops(run: Run) -> list[str]:
+    """GDB's commands that lead to the failure of this run."""
+    found = ["break panic", "break ktest_fail"]
+    told = any(words[1] != "ok" for words in run.records("test"))
+    if run.outcome.end is End.EXIT and not told:
+        point = run.bad_point or len(run.states)
+        found += ["break judge_point", f"ignore $bpnum {point - 1}"] if point else []
+    return [*found, "continue"]
+
+
+def why(run: Run) -> str:
+    """What GDB's user is told."""
+    if run.outcome.end is End.HANG:
+        return "It does not end: ^C stops it where it goes round, or waits."
+    if run.bad_point:
+        return f"The judge finds the state wrong at point {run.states[run.bad_point - 1].name}."
+    return "GDB stops at it, or at the last point before the judge found it."
 
 
 def under_gdb() -> int:
     env = os.environ
     lab = labs.find(env.get("LAB", ""))
     test = lab.test(env.get("T", ""))
-    boot = lab_grade.judge_of(lab).PLANS[test.name].boots[0]
+    impl = env.get("IMPL") or "mine"
     words = [f"{name}={value}" for name in ("LLVM", "UBSAN") if (value := env.get(name))]
-    variant, trouble = lab_grade.make_kernel(
-        lab, env.get("IMPL") or "mine", env.get("BASE") or "", words
-    )
+    variant, trouble = lab_grade.make_kernel(lab, impl, env.get("BASE") or "", words)
     if trouble:
         print(trouble)
         return 1
     seed = options.optional_number("SEED", env.get("SEED")) or 1
-    sys.argv = ["repro", "--kernel", str(variant / "kernel.elf"), "--mem", boot.mem]
-    sys.argv += ["--cpus", str(boot.cpus), "--seed", str(seed + boot.seed_step)]
-    sys.argv += ["--jitter", str(boot.jitter)] if boot.jitter is not None else []
-    sys.argv += ["--icount", "1" if boot.icount else "0", "--append", f"test={boot.ktest}"]
-    os.environ["GDB_ARGS"] = "-ex 'break panic' -ex 'break ktest_fail' " + env.get("GDB_ARGS", "")
-    return debug.main()
+    report = Report(lab, impl, seed, variant / "repro.json", sys.stdout)
+    grader = lab_grade.Grader(lab, variant, seed, report)
+    result = grader.run_test(test)
+    report.add(result)
+    if not result.failed:
+        print("The test passes with this seed: there is nothing to stop at.")
+        return 0
+    run = result.failed
+    print(why(run), flush=True)
+    return debug.debug(grader.machine(run.boot, run.seed), *stops(run))
 
 
 if __name__ == "__main__":

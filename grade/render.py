@@ -30,6 +30,7 @@ def explain(test: Record) -> str:
         lines.append(f"- {finding['what']}")
         for key, word in WORDS.items():
             lines += [f"  {word}: {finding[key]}"] if finding.get(key) else []
+        lines += [f"  see: {finding['place']}"] if finding.get("place") else []
     if not test["ok"]:
         lines += [f"| {line}" for line in test["console"][-12:]]
         words = " ".join(f"{name}={value}" for name, value in test["repro"].items())
