@@ -110,7 +110,8 @@ class Report:
         for finding in result.findings[:MAX_FINDINGS]:
             lines += [f"       - {finding.what}"]
             lines += [f"         expected: {finding.expected}"] if finding.expected else []
-            lines += [f"         got:      {finding.got}"] if finding.got else []
+            got = finding.got.replace("\n", f"\n{'':19}")
+            lines += [f"         got:      {got}"] if got else []
             lines += [f"         rule:     {finding.rule()}"] if finding.invariant else []
             lines += [f"         hint:     {finding.hint}"] if finding.hint else []
         if len(result.findings) > MAX_FINDINGS:

@@ -66,7 +66,7 @@ def describe(entry: gdb.Value) -> str:
             parts.append(f"{name} {int(entry[name]):#x}")
     if int(entry["object"]):
         parts.append(f"offset {int(entry['offset']):#x}")
-    for name in ("wired", "quanta", "flags"):
+    for name in ("wired", "flags"):
         if int(entry[name]):
             parts.append(f"{name} {int(entry[name])}")
     return " ".join(parts)

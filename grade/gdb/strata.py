@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import locks  # noqa: E402,F401
 import memory  # noqa: E402,F401
 import processes  # noqa: E402,F401
+import reverse  # noqa: E402,F401
 from command import COMMANDS, KernelCommand  # noqa: E402
 
 ENTRY = "kernel_main"

@@ -14,6 +14,12 @@ from grade import qemu
 from tests.job import ROOT, Config, Job, Result, clean_environment
 
 LIMIT_SECONDS = 240
+NAMED = (["kernel"], ["pmap"], ["page"])
+"""Words that tell two tests of one command apart."""
+PAGE_OF_INIT = (
+    "import re; gdb.execute('pv page ' + "
+    "re.search('at pa (0x[0-9a-f]+), in', gdb.execute('pt 1 0x400000', to_string=True))[1])"
+)
 # Each command, and what its answer must hold.
 COMMANDS = [
     ("strata", "ps: all processes and their threads."),
@@ -22,6 +28,10 @@ COMMANDS = [
     ("map kernel", "rw-"),
     ("pt 1 0x400000", "0x400000 is at pa"),
     ("pt kernel kernel_main", "PML4 [511]"),
+    ("pv pmap 1", "va 0x400000 pmap 0x"),
+    (f"python {PAGE_OF_INIT}", "va 0x400000 pmap 0x"),
+    ("chunks 1", "/168 used"),
+    ("pools", "pmap "),
     ("bt-all", "process_wait"),
     ("locks", "no thread holds or waits for a lock"),
 ]
@@ -51,7 +61,8 @@ def check(config: Config) -> Iterator[Result]:
     for number, (command, expected) in enumerate(COMMANDS):
         answer = answers.partition(f"@{number}\n")[2].partition(f"@{number + 1}\n")[0]
         detail = f"expected {expected!r} in the answer, got\n{answer or answers}"
-        name = f"debugger/{command.split()[0]}" + ("-kernel" if "kernel" in command else "")
+        words = command.replace("python", "pv page").split()
+        name = f"debugger/{words[0]}" + (f"-{words[1]}" if words[1:2] in NAMED else "")
         yield Result(name, expected in answer, detail)
 
 

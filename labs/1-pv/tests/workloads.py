@@ -128,6 +128,7 @@ def reuse(run: Run) -> None:
     if not states:
         return
     before, full, refilled, after = states
+    spare_moves(run, full, run.named("thinned"))
     had, has = spent(before, full), spent(before, refilled)
     run.notes.append(f"{had} pages when full, {has} after refilling")
     # A form may have cost less than chunks at first: what they cost is right still.
@@ -142,6 +143,16 @@ def reuse(run: Run) -> None:
         )
     run.expect("pages of the reverse map at the end", before.owners["PV"], after.owners["PV"],
                invariant=GIVEN_BACK)
+
+
+def spare_moves(run: Run, full: State, thinned: list[State]) -> None:
+    """With the same pages held, an entry that is not in use any more is a spare one."""
+    for state in thinned:
+        sums = [s.stats["pv_entry_spare"] + s.stats["pv_entry_count"] for s in (full, state)]
+        if full.owners["PV"] == state.owners["PV"] > 0 and sums[0] != sums[1]:
+            run.wrong("pv_entry_spare + pv_entry_count after some mappings went, and no page",
+                      sums[0], sums[1],
+                      invariant="the statistics follow from each other and from the pages held")
 
 
 def given_back(run: Run) -> None:
