@@ -17,6 +17,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from grade import backtrace, oracle, qemu
+from grade.lab import Lab
 from grade.oracle import Oracle, OracleError
 
 STOPPERS = ("judge_point", "lab_point", "judge_store")
@@ -111,9 +112,7 @@ def _chain(build: Build, judge: Oracle, cpu: backtrace.Cpu) -> list[tuple[int, s
     return found
 
 
-def check_caller(
-    build: Build, judge: Oracle, vm: qemu.Qemu, ktest: str, owned: list[str]
-) -> None:
+def check_caller(build: Build, judge: Oracle, vm: qemu.Qemu, ktest: str, lab: Lab) -> None:
     """OracleError unless the test `ktest` itself stopped the machine."""
     stopped = []
     for cpu in backtrace.cpus(vm):
@@ -123,9 +122,11 @@ def check_caller(
     if not stopped:
         raise OracleError(f"the machine was stopped, but not by {STOPPERS[0]}")
     names = [re.sub(r"\.(constprop|isra|part|cold)\..*", "", name) for _, name in stopped[0]]
-    theirs = {at for path in owned for at in build.files.get(Path(path).name, set())}
+    theirs = {at for path in lab.owned for at in build.files.get(Path(path).name, set())}
+    # pv.h declares pv_enter and its like.
+    prefixes = tuple(f"{Path(header).stem}_" for header in lab.frozen)
     for (at, _), name in zip(stopped[0], names):
-        if at in theirs or name.startswith("pv_"):
+        if at in theirs or name.startswith(prefixes):
             raise OracleError(f"the machine was stopped by {name}, not by the test")
     if ktest and (RUNNER not in names or names[names.index(RUNNER) - 1] != PREFIX + ktest):
         raise OracleError(f"the machine was stopped by {' < '.join(names[:6])}, not by the test")

@@ -166,7 +166,7 @@ class Grader:
         def witness(oracle: Oracle, vm: qemu.Qemu) -> None:
             build = authentic.build_of(self.variant / "kernel.elf")
             authentic.check_image(build, oracle.memory)
-            authentic.check_caller(build, oracle, vm, boot.ktest, self.lab.owned)
+            authentic.check_caller(build, oracle, vm, boot.ktest, self.lab)
 
         wall = WALL_SECONDS_PROGRAM if boot.command else WALL_SECONDS
         command = bool(boot.command)

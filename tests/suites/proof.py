@@ -23,6 +23,7 @@ from grade.vet import Refused
 from tests.job import ROOT, Config, Job, Result, clean_environment
 
 PV = "kernel/amd64/pv.c"
+"""What the hostile submissions claim to be."""
 HOSTILE = {
     "include": ('#include "/etc/passwd"\n', "#include"),
     "include-out": ('#include "../../../labs/1-pv/SOLUTION.md"\n', "#include"),
@@ -78,9 +79,13 @@ def check_hostile_text(lab: Lab) -> Iterator[Result]:
         yield Result(f"proof/hostile/{name}", wanted in got, f"expected `{wanted}', got `{got}'")
     got = refusal(lambda: vet.vet_text(lab, {PV: HARMLESS.encode()}))
     yield Result("proof/hostile/harmless", not got, got)
+
+
+def check_reference(lab: Lab) -> Iterator[Result]:
+    """What is refused is nothing that a solution needs."""
     files = {path: (ROOT / path).read_bytes() for path in lab.owned}
     got = refusal(lambda: vet.vet_text(lab, files))
-    yield Result("proof/hostile/reference", not got, got)
+    yield Result(f"proof/{lab.name}/reference", not got, got)
 
 
 def archives(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -187,7 +192,8 @@ def check_export(lab: Lab) -> Iterator[Result]:
         made.write(target)
         found = made.leaks(target)
         yield Result(f"proof/{lab.name}/export", not found, "\n".join(found[:20]))
-        line = next(line for line, origin in made.distinctive().items() if "pv.c" in origin)
+        own = Path(lab.owned[0]).name
+        line = next(line for line, origin in made.distinctive().items() if own in origin)
         (target / "README.md").write_text(f"Hint:\n   {line}\n", encoding="utf-8")
         yield Result(f"proof/{lab.name}/export-leak", len(made.leaks(target)) == 1, line)
 
@@ -215,11 +221,14 @@ def jobs(config: Config) -> list[Job]:
     if config.variant:
         return []
     found = [Job("proof/points", check_points)]
-    for lab in labs.all_labs():
+    known = labs.all_labs()
+    if known:
+        found.append(Job("proof/hostile", lambda: check_hostile_text(known[0])))
+        found.append(Job("proof/archive", lambda: check_archives(known[0])))
+    for lab in known:
         found += [
             Job(f"proof/{lab.name}/patches", lambda lab=lab: check_patches(lab)),
-            Job("proof/hostile", lambda lab=lab: check_hostile_text(lab)),
-            Job("proof/archive", lambda lab=lab: check_archives(lab)),
+            Job(f"proof/{lab.name}/reference", lambda lab=lab: check_reference(lab)),
             Job(f"proof/{lab.name}/export", lambda lab=lab: check_export(lab)),
         ]
         if PV in lab.owned and config.kernel.exists():
