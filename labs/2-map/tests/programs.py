@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What programs, errors and failing allocations must leave in the maps; and the time taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grade.lab_judge import Run
+
+from model import PAGE, USER_VA
+from verdicts import ALL_MERGED, WHAT_WAS_MAPPED, blocks, joined, kmem_short, nothing_lost
+from walk import Entry
+
+if TYPE_CHECKING:
+    from judge import State
+
+UNCHANGED = "what fails changes nothing"
+LOGARITHMIC = "the cost of one operation does not grow with the number of entries"
+
+
+# ---- programs ----
+
+
+def region(state: State, start: int, npages: int) -> list[Entry]:
+    end = start + npages * PAGE
+    return [e for e in state.maps[0].entries if e.start < end and e.end > start]
+
+
+def expect_entries(run: Run, point: str, start: int, npages: int, wanted: int, what: str) -> None:
+    for state in run.named(point):
+        got = region(state, start, npages)
+        if len(got) != wanted:
+            run.wrong(f"entries for {what}", wanted, len(got), invariant=ALL_MERGED)
+
+
+def protect(run: Run) -> None:
+    pages = 64
+    expect_entries(run, "mapped", USER_VA, pages, 1, "64 pages, mapped at once")
+    expect_entries(run, "split", USER_VA, pages, 3, "64 pages, 8 of them read-only")
+    expect_entries(run, "back", USER_VA, pages, 1, "64 pages after mprotect back and forth")
+    expect_entries(run, "one-by-one", USER_VA, pages, 1, "64 pages, protected one by one")
+
+
+def adjacent(run: Run) -> None:
+    top = USER_VA + (1 << 30)
+    expect_entries(run, "upward", USER_VA, 200, 1, "200 mappings, each above the one before")
+    expect_entries(run, "downward", top - 200 * PAGE, 200, 1,
+                   "200 mappings, each below the one before")
+    expect_entries(run, "break", USER_VA // 2, 200, 1, "a break that moved 200 times")
+    expect_entries(run, "written-upward", USER_VA + 1000 * PAGE, 200, 1,
+                   "200 mappings, each written before the next one above it comes")
+    expect_entries(run, "written-downward", top - 400 * PAGE, 400, 1,
+                   "200 mappings, each written before the next one below it comes")
+
+
+WORK_VA, WORK_PAGES = 0x50000000, 128
+
+
+def tasks(run: Run) -> None:
+    """Which pages of the region are mapped, in whichever process has it."""
+    for name, wanted in (
+        ("mapped", range(WORK_PAGES)),
+        ("thinned", range(0, WORK_PAGES, 2)),
+        ("reaped", range(0)),
+    ):
+        for state in run.named(name):
+            got = {
+                page - WORK_VA // PAGE
+                for found in state.all
+                if not found.kernel
+                for entry in found.within(WORK_VA, WORK_VA + WORK_PAGES * PAGE)
+                for page in range(entry.start // PAGE, entry.end // PAGE)
+            }
+            run.expect(f"pages of the region that are mapped at point {name}", sorted(wanted),
+                       sorted(got), invariant=WHAT_WAS_MAPPED)
+
+
+def forks(run: Run) -> None:
+    """Stacks and pipe buffers: kernel memory that comes, merges, and goes."""
+    kmem_short(run)
+    for state in run.named("alive"):
+        quanta = sum(found.nquanta for found in state.kernel)
+        if quanta < 100:
+            run.wrong("live quanta while 12 processes with 8 pipes wait", "100 or more", quanta)
+
+
+# ---- failures ----
+
+
+def errors(run: Run) -> None:
+    blocks(run)
+    first, last = run.named("before"), run.named("after")
+    if first and last:
+        for number in (0, 1):
+            wanted = [(e.start, e.end) for e in first[0].maps[number].entries]
+            got = [(e.start, e.end) for e in last[0].maps[number].entries]
+            run.expect(f"ranges of map {number} after 300 rounds of errors", joined(wanted),
+                       joined(got), invariant=UNCHANGED)
+    nothing_lost(run, "before", "after")
+
+
+def fail_nth(run: Run) -> None:
+    for words in run.records("refused"):
+        refused, granted = int(words[0]), int(words[2])
+        run.notes.append(f"{refused} refused, {granted} granted")
+        run.expect("changes that went through in the end", 360, granted)
+        if refused < 360:
+            run.wrong("changes that were refused for want of memory", "360 or more", refused)
+    nothing_lost(run, "before", "after")
+
+
+MOST_LOOKUP, MOST_MAP, MOST_FREE = 2000, 6000, 6000
+
+
+def speed(run: Run) -> None:
+    ticks = {words[0]: [int(word) for word in words[1:]] for words in run.records("ticks")}
+    if set(ticks) != {"10", "1000", "20000"}:
+        run.wrong("measurements", "10 1000 20000", " ".join(ticks))
+        return
+    for i, (what, most) in enumerate(
+        (("looking up an address", MOST_LOOKUP), ("mapping a block", MOST_MAP),
+         ("freeing a block", MOST_FREE))
+    ):
+        few, many = ticks["10"][i], ticks["20000"][i]
+        run.notes.append(f"{what}: {few} instructions beside 10 entries, {ticks['1000'][i]} beside "
+                         f"1000, {many} beside 20,000")
+        if many > few + few // 2 + 1000 or many > most:
+            run.wrong(f"instructions for {what} beside 20,000 entries",
+                      f"at most {min(few + few // 2 + 1000, most)}", many, invariant=LOGARITHMIC,
+                      hint="The tree finds a neighbour; a walk along the list is at work.")

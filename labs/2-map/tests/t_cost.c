@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What entries cost: a seeded trace of blocks, and lookups on short and on very long maps. `make
+// bench' prints these figures; they are not graded. Under -icount a tick is an instruction.
+
+#include "lab_map.h"
+#include "amd64/cpu.h"
+#include "dev/record.h"
+#include "lib/ktest.h"
+
+#define SLOTS 2400u
+#define OPS   40000u
+#define LOOKS 1000u
+
+struct cost {
+    uint64_t count, sum, worst;
+};
+
+static void add(struct cost *c, uint64_t ticks)
+{
+    c->count++;
+    c->sum += ticks;
+    c->worst = max(c->worst, ticks);
+}
+
+static void figure(const char *name, uint64_t value)
+{
+    record_printf("figure %s %lu", name, value);
+}
+
+static unsigned live_blocks(void)
+{
+    unsigned live = 0;
+
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        live += lab_slot[slot].va != 0;
+    return live;
+}
+
+KTEST(lab_map_cost_trace)
+{
+    struct rng r = lab_rng(0);
+    struct cost mapping = {0}, freeing = {0};
+    uint64_t longest = 0;
+
+    lab_make_kernel_map(0, 16384);
+    for (unsigned n = 0; n < OPS; n++) {
+        unsigned slot = (unsigned)rng_below(&r, SLOTS);
+        size_t npages = 1 + rng_below(&r, 8);
+        bool live = lab_slot[slot].va;
+        uint64_t start = rdtsc();
+        if (live)
+            lab_free(slot);
+        else
+            lab_alloc(0, slot, LAB_QUANTUM, 0, npages);
+        add(live ? &freeing : &mapping, rdtsc() - start);
+        longest = max(longest, (uint64_t)lab_map[0]->nentries);
+    }
+    uint64_t kept = lab_map[0]->nentries + lab_map[0]->nreserve;
+    figure("blocks", live_blocks());
+    figure("entries", lab_map[0]->nentries);
+    figure("entries_most", longest);
+    figure("reserve", lab_map[0]->nreserve);
+    figure("entry_bytes", kept * sizeof(struct vm_map_entry));
+    figure("map", mapping.sum / mapping.count);
+    figure("unmap", freeing.sum / freeing.count);
+    figure("unmap_worst", freeing.worst);
+    lab_destroy_maps();
+}
+
+// Every other page is read-only: these never merge.
+static void crowd(unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        lab_alloc(0, 0, i % 2 ? LAB_QUANTUM : LAB_READ_ONLY,
+                  lab_map[0]->min_va + i * PAGE_SIZE, 1);
+}
+
+static uint64_t lookup_ticks(unsigned nentries)
+{
+    struct rng r = lab_rng(nentries);
+    struct vm_map_entry *e;
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < LOOKS; i++) {
+        vaddr_t va = lab_map[0]->min_va + rng_below(&r, nentries) * PAGE_SIZE;
+        rw_lock_read(&lab_map[0]->lock);
+        uint64_t start = rdtsc();
+        vm_map_lookup(lab_map[0], va, &e);
+        sum += rdtsc() - start;
+        rw_unlock_read(&lab_map[0]->lock);
+    }
+    return sum / LOOKS;
+}
+
+KTEST(lab_map_cost_lookup)
+{
+    lab_make_kernel_map(0, 100064);
+    crowd(0, 10);
+    figure("lookup_10", lookup_ticks(10));
+    crowd(10, 1000);
+    figure("lookup_1000", lookup_ticks(1000));
+    crowd(1000, 100000);
+    figure("lookup_100000", lookup_ticks(100000));
+    lab_destroy_maps();
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What programs do to a map, and what it does when something fails: mprotect back and forth,
+// mappings beside mappings, errors, allocations that fail one by one; and how long it takes.
+
+#include "lab_map.h"
+#include "amd64/cpu.h"
+#include "amd64/pmap.h"
+#include "dev/record.h"
+#include "lib/errno.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "sync/kctx.h"
+#include "vm/vm_fault.h"
+#include "vm/vm_object.h"
+#include "vm/vm_space.h"
+
+#define ANON    (LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS)
+#define NPAGES  64u
+
+static vaddr_t map_private(struct vm_space *vs, vaddr_t va, size_t npages)
+{
+    int error = vm_mmap(vs, &va, npages * PAGE_SIZE, PROT_RW, PROT_ALL,
+                        ANON | (va ? LINUX_MAP_FIXED : 0), NULL, 0);
+    KASSERT(!error, "mmap of %zu pages: error %d", npages, error);
+    return va;
+}
+
+// ---- as programs do ----
+
+// Writes a page as a program would, by a fault.
+static void poke(struct vm_space *vs, vaddr_t va, uint64_t word)
+{
+    paddr_t pa;
+    vm_prot_t prot;
+
+    int error = vm_fault(&vs->map, va, PROT_WRITE);
+    KASSERT(!error && pmap_extract(vs->pmap, va, &pa, &prot), "writing %#lx: error %d", va, error);
+    *(uint64_t *)phys_to_dmap(pa) = word;
+}
+
+static void expect_word(struct vm_space *vs, vaddr_t va, uint64_t word)
+{
+    paddr_t pa;
+    vm_prot_t prot;
+
+    int error = vm_fault(&vs->map, va, PROT_READ);
+    KASSERT(!error && pmap_extract(vs->pmap, va, &pa, &prot), "reading %#lx: error %d", va, error);
+    uint64_t found = *(uint64_t *)phys_to_dmap(pa);
+    KTEST_CHECK(found == word, "%#lx holds %#lx, not %#lx", va, found, word);
+}
+
+KTEST(lab_map_protect)
+{
+    struct vm_space *vs = lab_make_space(0);
+    vaddr_t va = map_private(vs, LAB_USER_VA, NPAGES);
+
+    lab_point("mapped");
+    for (unsigned i = 0; i < NPAGES; i += 3)
+        poke(vs, va + i * PAGE_SIZE, i);
+    for (unsigned i = 0; i < 200; i++) {
+        vaddr_t at = va + i % 56 * PAGE_SIZE;
+        vm_mprotect(vs, at, 8 * PAGE_SIZE, PROT_READ);
+        if (i == 13)
+            lab_point("split");
+        vm_mprotect(vs, at, 8 * PAGE_SIZE, PROT_RW);
+    }
+    lab_point("back");
+    for (unsigned i = 0; i < NPAGES; i++)
+        vm_mprotect(vs, va + i * PAGE_SIZE, PAGE_SIZE, PROT_READ);
+    lab_point("one-by-one");
+    for (unsigned i = 0; i < NPAGES; i++)
+        expect_word(vs, va + i * PAGE_SIZE, i % 3 ? 0 : i);
+    lab_destroy_maps();
+}
+
+KTEST(lab_map_adjacent)
+{
+    struct vm_space *vs = lab_make_space(0);
+
+    for (unsigned i = 0; i < 200; i++)
+        map_private(vs, LAB_USER_VA + i * PAGE_SIZE, 1);
+    lab_point("upward");
+    for (unsigned i = 0; i < 200; i++)
+        map_private(vs, 0, 1);
+    lab_point("downward");
+    vs->brk_start = vs->brk_end = LAB_USER_VA / 2;
+    for (unsigned i = 1; i <= 200; i++)
+        vm_brk(vs, LAB_USER_VA / 2 + i * PAGE_SIZE);
+    lab_point("break");
+    // Each page is written before the next one is mapped.
+    for (unsigned i = 0; i < 200; i++)
+        poke(vs, map_private(vs, LAB_USER_VA + (1000 + i) * PAGE_SIZE, 1), i);
+    lab_point("written-upward");
+    for (unsigned i = 0; i < 200; i++)
+        poke(vs, map_private(vs, 0, 1), i);
+    lab_point("written-downward");
+    for (unsigned i = 0; i < 200; i++) {
+        expect_word(vs, LAB_USER_VA + (1000 + i) * PAGE_SIZE, i);
+        expect_word(vs, vs->mmap_top - (201 + i) * PAGE_SIZE, i);
+    }
+    lab_destroy_maps();
+}
+
+// ---- stale hints ----
+
+// The entry that a lookup finds must be one of the map's, whatever was merged, split or freed.
+KTEST(lab_map_hints)
+{
+    enum { SLOTS = 64, STEP = 4 };
+    struct rng r = lab_rng(0);
+
+    lab_make_kernel_map(0, 1024);
+    vaddr_t base = lab_map[0]->min_va;
+    for (unsigned n = 0; n < 4000; n++) {
+        unsigned slot = (unsigned)rng_below(&r, SLOTS), other = (unsigned)rng_below(&r, SLOTS);
+        vaddr_t va = base + slot * STEP * PAGE_SIZE, look = base + other * STEP * PAGE_SIZE;
+        struct vm_map_entry *e;
+        if (lab_slot[slot].va) {
+            rw_lock_read(&lab_map[0]->lock);
+            vm_map_lookup(lab_map[0], va, &e); // the hint is the entry that will be split
+            rw_unlock_read(&lab_map[0]->lock);
+            lab_free(slot);
+        } else {
+            rw_lock_read(&lab_map[0]->lock);
+            // The hint is the neighbour, which merging may free.
+            vm_map_lookup(lab_map[0], va + (rng_below(&r, 2) ? STEP : -1ul) * PAGE_SIZE, &e);
+            rw_unlock_read(&lab_map[0]->lock);
+            lab_alloc(0, slot, LAB_QUANTUM, va, STEP);
+        }
+        for (unsigned again = 0; again < 2; again++, look = va) {
+            unsigned at = again ? slot : other;
+            rw_lock_read(&lab_map[0]->lock);
+            bool found = vm_map_lookup(lab_map[0], look, &e);
+            KTEST_CHECK(found == !!lab_slot[at].va, "block %u is %sfound", at, found ? "" : "not ");
+            bool linked = !found || e == vm_map_first(lab_map[0]) ||
+                          list_entry(e->link.prev->next, struct vm_map_entry, link) == e;
+            KTEST_CHECK(linked && (!found || (e->start_va <= look && look < e->end_va)),
+                        "the entry found for block %u is none of the map's", at);
+            rw_unlock_read(&lab_map[0]->lock);
+        }
+        if (n % 400 == 0)
+            lab_quick_point("looked");
+    }
+    lab_point("end");
+    lab_destroy_maps();
+}
+
+// ---- errors ----
+
+static void expect(const char *what, int error, int wanted)
+{
+    KTEST_CHECK(error == wanted, "%s: error %d, not %d", what, error, wanted);
+    KTEST_CHECK(kctx_current()->nheld == 0, "%s leaves a lock taken", what);
+}
+
+// Every way to fail leaves the map as it was, and unlocked.
+KTEST(lab_map_errors)
+{
+    lab_make_kernel_map(0, 4096);
+    lab_make_space(1);
+    struct vm_map *map = lab_map[0];
+    lab_alloc(0, 0, LAB_QUANTUM, map->min_va + 16 * PAGE_SIZE, 16);
+    lab_alloc(0, 1, LAB_PLAIN, map->min_va + 64 * PAGE_SIZE, 16);
+    map_private(container_of(lab_map[1], struct vm_space, map), LAB_USER_VA, 16);
+    lab_point("before");
+    for (unsigned i = 0; i < 300; i++) {
+        struct vm_map_req req = lab_req(LAB_QUANTUM, map->min_va + 20 * PAGE_SIZE, 16);
+        expect("mapping what is mapped", vm_map_map(map, &req), EEXIST);
+        req = lab_req(LAB_QUANTUM, map->max_va, 16);
+        expect("mapping beyond the end", vm_map_map(map, &req), EINVAL);
+        req = lab_req(LAB_QUANTUM, 0, 5000);
+        expect("mapping more than there is", vm_map_map(map, &req), ENOMEM);
+        kctx_current()->fail_nth = 1;
+        req = lab_req(LAB_QUANTUM, 0, 4);
+        int error = vm_map_map(map, &req);
+        kctx_current()->fail_nth = 0;
+        if (!error)
+            vm_map_unmap(map, req.va, req.va + req.len);
+        expect("mapping without memory", error, error ? ENOMEM : 0);
+        kctx_current()->fail_nth = 1;
+        error = vm_map_unmap(map, lab_slot[1].va + PAGE_SIZE, lab_slot[1].va + 2 * PAGE_SIZE);
+        kctx_current()->fail_nth = 0;
+        expect("splitting without memory", error, ENOMEM);
+        expect("more rights than the most",
+               vm_map_protect(map, lab_slot[1].va, lab_slot[1].va + PAGE_SIZE, PROT_ALL), EACCES);
+        expect("a stack that is none", vm_map_grow_stack(lab_map[1], LAB_USER_VA / 2), EFAULT);
+        expect("protecting a hole",
+               vm_map_protect(lab_map[1], LAB_USER_VA, LAB_USER_VA + 32 * PAGE_SIZE, PROT_READ),
+               ENOMEM);
+        vm_map_protect(lab_map[1], LAB_USER_VA, LAB_USER_VA + 16 * PAGE_SIZE, PROT_RW);
+    }
+    lab_point("after");
+    lab_destroy_maps();
+    lab_point("end");
+}
+
+// ---- fail-nth ----
+
+// The map's pages with all that is known of them, in one number: however they are cut into entries.
+static uint64_t digest(struct vm_map *map)
+{
+    uint64_t sum = 0;
+
+    rw_lock_read(&map->lock);
+    for (struct vm_map_entry *e = vm_map_first(map); e; e = vm_map_next(map, e)) {
+        for (vaddr_t va = e->start_va; va < e->end_va; va += PAGE_SIZE) {
+            struct rng r = {va ^ (uint64_t)e->prot << 1 ^ (uint64_t)e->advice << 4};
+            r.state += rng_next(&r) ^ (uint64_t)e->object ^ (uint64_t)e->inherit << 60;
+            r.state += e->object ? e->offset + (va - e->start_va) : 0;
+            sum += rng_next(&r);
+        }
+    }
+    rw_unlock_read(&map->lock);
+    return sum;
+}
+
+static int try(struct vm_space *vs, unsigned op, struct vm_object *object)
+{
+    vaddr_t va = LAB_USER_VA + 20 * PAGE_SIZE;
+    struct vm_map_req req = {.va = va, .len = 8 * PAGE_SIZE, .prot = PROT_RW, .max_prot = PROT_ALL,
+                             .inherit = INHERIT_COPY, .flags = MAP_FIXED_ADDR};
+
+    switch (op) {
+    case 0: return vm_map_unmap(&vs->map, va, va + 8 * PAGE_SIZE);
+    case 1: return vm_map_protect(&vs->map, va, va + 8 * PAGE_SIZE, PROT_READ);
+    case 2: return vm_map_advise(&vs->map, va, va + 8 * PAGE_SIZE, ADVICE_RANDOM);
+    case 3: return vm_map_inherit(&vs->map, va, va + 8 * PAGE_SIZE, INHERIT_NONE);
+    case 4: return vm_map_map(&vs->map, &req);
+    default:
+        req.object = object;
+        vm_object_ref(object);
+        int error = vm_map_map(&vs->map, &req);
+        if (error)
+            vm_object_unref(object);
+        return error;
+    }
+}
+
+// In every change each allocation fails in turn: then nothing is changed, and nothing is lost.
+KTEST(lab_map_fail_nth)
+{
+    enum { OPS = 6, TIMES = 60 };
+    unsigned refused = 0, granted = 0;
+    struct vm_object *object = anon_object_create(64);
+
+    struct vm_space *vs = lab_make_space(0);
+    map_private(vs, LAB_USER_VA, NPAGES);
+    lab_point("before");
+    for (unsigned i = 0; i < OPS * TIMES; i++) {
+        bool reached = true;
+        for (unsigned nth = 1; reached; nth++) {
+            uint64_t before = digest(&vs->map), refs = object->nrefs;
+            kctx_current()->fail_nth = nth;
+            int error = try(vs, i % OPS, object);
+            reached = kctx_current()->fail_nth == 0;
+            kctx_current()->fail_nth = 0;
+            if (error) {
+                refused++;
+                KTEST_CHECK(error == ENOMEM && reached, "operation %u: error %d", i % OPS, error);
+                KTEST_CHECK(digest(&vs->map) == before && object->nrefs == refs,
+                            "operation %u failed and changed the map (nth %u)", i % OPS, nth);
+            } else {
+                granted++;
+                map_private(vs, LAB_USER_VA, NPAGES);
+            }
+        }
+    }
+    record_printf("refused %u granted %u", refused, granted);
+    lab_point("after");
+    lab_destroy_maps();
+    vm_object_unref(object);
+    lab_point("end");
+}
+
+// ---- time ----
+
+// Entries that cannot merge: every other page is read-only.
+static void crowd(unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        lab_alloc(0, 0, i % 2 ? LAB_QUANTUM : LAB_READ_ONLY,
+                  lab_map[0]->min_va + (64 + i) * PAGE_SIZE, 1);
+}
+
+static void time_with(const char *name, unsigned nentries)
+{
+    enum { TIMES = 200 };
+    struct rng r = lab_rng(nentries);
+    struct vm_map_entry *e;
+    uint64_t start = rdtsc();
+
+    for (unsigned i = 0; i < TIMES; i++) {
+        rw_lock_read(&lab_map[0]->lock);
+        vm_map_lookup(lab_map[0],
+                      lab_map[0]->min_va + (64 + rng_below(&r, nentries)) * PAGE_SIZE, &e);
+        rw_unlock_read(&lab_map[0]->lock);
+    }
+    uint64_t looked = (rdtsc() - start) / TIMES, mapping = 0, freeing = 0;
+    for (unsigned i = 0; i < TIMES; i++) {
+        start = rdtsc();
+        lab_alloc(0, 1, LAB_GUARD, lab_map[0]->min_va + 16 * PAGE_SIZE, 4);
+        mapping += rdtsc() - start;
+        start = rdtsc();
+        lab_free(1);
+        freeing += rdtsc() - start;
+    }
+    record_printf("ticks %s %lu %lu %lu", name, looked, mapping / TIMES, freeing / TIMES);
+}
+
+KTEST(lab_map_speed)
+{
+    lab_make_kernel_map(0, 24000);
+    crowd(0, 10);
+    time_with("10", 10);
+    crowd(10, 1000);
+    time_with("1000", 1000);
+    crowd(1000, 20000);
+    time_with("20000", 20000);
+    lab_quick_point("measured");
+    lab_destroy_maps();
+}

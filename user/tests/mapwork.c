@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Work for address maps, for lab 2's grader: mapwork tasks|forks. Tasks that share one address
+// space map, protect and unmap pages that lie between each other's; or processes come and go, whose
+// stacks and pipes are kernel memory. At points, where everybody stands still, the grader looks at
+// all maps from outside.
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE     4096ul
+#define REGION   0x50000000ul // the grader knows it
+#define TASKS    4
+#define NPAGES   128 // of the region; page i is task i % TASKS's
+#define ROUNDS   250
+#define STACK    65536
+#define CHILDREN 12
+
+static int ready[2], go[2][2]; // of each meeting, a pipe to go on
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "mapwork: %s\n", what);
+    exit(1);
+}
+
+static void point(const char *name)
+{
+    int fd = open("/proc/judge", O_WRONLY);
+
+    if (fd < 0 || write(fd, name, strlen(name)) < 0)
+        fail("no /proc/judge");
+    close(fd);
+}
+
+// Says that it is ready, and waits for the word to go on from this meeting.
+static void meet(int meeting)
+{
+    char c = 0;
+
+    if (write(ready[1], &c, 1) != 1 || read(go[meeting][0], &c, 1) != 1)
+        fail("pipe");
+}
+
+static void await(int n)
+{
+    char c;
+
+    for (int i = 0; i < n; i++)
+        if (read(ready[0], &c, 1) != 1)
+            fail("pipe");
+}
+
+static void release(int n, int meeting)
+{
+    char c = 0;
+
+    for (int i = 0; i < n; i++)
+        if (write(go[meeting][1], &c, 1) != 1)
+            fail("pipe");
+}
+
+static void reap(int n)
+{
+    int status;
+
+    for (int i = 0; i < n; i++)
+        if (wait(&status) < 0 || status != 0)
+            fail("a child failed");
+}
+
+// ---- tasks in one address space ----
+
+static unsigned char *map_page(unsigned char *at)
+{
+    unsigned char *p = mmap(at, PAGE, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+    if (p != at)
+        fail("mmap");
+    return p;
+}
+
+// One after another: new, written, read-only, writable again, gone.
+static int task(void *arg)
+{
+    unsigned number = (unsigned)(unsigned long)arg, draw = 12345 + number * 777;
+    unsigned char value[NPAGES] = {0};
+
+    for (int round = 0; round < ROUNDS; round++) {
+        draw = draw * 1103515245 + 12345;
+        unsigned i = (draw >> 16) % (NPAGES / TASKS) * TASKS + number;
+        unsigned char *p = (unsigned char *)(REGION + i * PAGE);
+        if (!value[i]) {
+            map_page(p);
+            value[i] = (unsigned char)(1 + draw % 200);
+            *p = value[i];
+            continue;
+        }
+        if (*p != value[i])
+            fail("a byte is wrong");
+        if (draw >> 20 & 1) {
+            if (munmap(p, PAGE) < 0)
+                fail("munmap");
+            value[i] = 0;
+        } else if (mprotect(p, PAGE, PROT_READ) < 0 || *p != value[i] ||
+                   mprotect(p, PAGE, PROT_READ | PROT_WRITE) < 0) {
+            fail("mprotect");
+        }
+    }
+    for (unsigned i = number; i < NPAGES; i += TASKS) {
+        unsigned char *p = (unsigned char *)(REGION + i * PAGE);
+        if (value[i] && *p != value[i])
+            fail("a byte is wrong at the end");
+        if (!value[i])
+            map_page(p);
+    }
+    meet(0);
+    for (unsigned i = number; i < NPAGES; i += TASKS)
+        if (number % 2 && munmap((unsigned char *)(REGION + i * PAGE), PAGE) < 0)
+            fail("munmap");
+    meet(1);
+    _exit(0);
+}
+
+static void work_tasks(void)
+{
+    static char stacks[TASKS][STACK];
+
+    for (unsigned long i = 0; i < TASKS; i++)
+        if (clone(task, stacks[i] + STACK, CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD,
+                  (void *)i) < 0)
+            fail("clone");
+    await(TASKS);
+    point("mapped");
+    release(TASKS, 0);
+    await(TASKS);
+    point("thinned");
+    release(TASKS, 1);
+    reap(TASKS);
+    if (munmap((void *)REGION, NPAGES * PAGE) < 0)
+        fail("munmap of the region");
+    point("reaped");
+}
+
+// ---- processes that come and go ----
+
+static void child(int number)
+{
+    int pipes[8][2];
+
+    for (int i = 0; i < 8; i++)
+        if (pipe(pipes[i]) < 0 || write(pipes[i][1], &number, sizeof(number)) < 0)
+            fail("pipe");
+    meet(0);
+    _exit(0);
+}
+
+static void start_children(int n)
+{
+    for (int i = 0; i < n; i++) {
+        int pid = fork();
+        if (pid < 0)
+            fail("fork");
+        if (pid == 0)
+            child(i);
+    }
+    await(n);
+}
+
+static void work_forks(void)
+{
+    point("before");
+    start_children(CHILDREN);
+    point("alive");
+    release(CHILDREN, 0);
+    reap(CHILDREN);
+    for (int round = 0; round < 3; round++) {
+        start_children(CHILDREN);
+        release(CHILDREN, 0);
+        reap(CHILDREN);
+    }
+    point("reaped");
+}
+
+int main(int argc, char **argv)
+{
+    if (pipe(ready) < 0 || pipe(go[0]) < 0 || pipe(go[1]) < 0)
+        fail("pipe");
+    if (argc == 2 && strcmp(argv[1], "tasks") == 0)
+        work_tasks();
+    else if (argc == 2 && strcmp(argv[1], "forks") == 0)
+        work_forks();
+    else
+        fail("tasks or forks?");
+    return 0;
+}
