@@ -17,6 +17,7 @@ from pathlib import Path
 
 from grade import options, qemu
 from grade.session import End, Session
+from tests.bench.maps import print_maps
 
 LINUX = Path(__file__).with_name("linux-6.1.json")
 RUNS = 7
@@ -62,6 +63,8 @@ def main() -> int:
     opts = options.parse()
     qemu.end_on_signals()
     print_table(instructions(options.machine(opts)), json.loads(LINUX.read_text("utf-8")))
+    sys.stdout.flush()
+    print_maps(opts.seed or 1)
     sys.stdout.flush()
     print_times()
     return 0
