@@ -76,22 +76,24 @@ def check_case(config: Config, mutant: str, test: str, shows: str, stop: str) ->
         yield Result(f"{name}/gdb", not trouble, trouble)
 
 
-def named_rules(path: Path) -> Iterator[str]:
-    """The invariants that a judge's source names."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def named_rules(paths: list[Path]) -> Iterator[str]:
+    """The invariants that a judge's sources name, by constants of their own or of each other."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
     constants = {
         target.id: node.value.value
+        for tree in trees
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in ast.walk(tree):
+    for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.keyword) and node.arg == "invariant":
             if isinstance(node.value, ast.Constant):
                 yield str(node.value.value)
-            elif isinstance(node.value, ast.Name) and node.value.id in constants:
-                yield str(constants[node.value.id])
+            name = getattr(node.value, "attr", getattr(node.value, "id", ""))
+            if name in constants:
+                yield str(constants[name])
 
 
 def check_rules(lab: Lab) -> Iterator[Result]:
@@ -99,7 +101,7 @@ def check_rules(lab: Lab) -> Iterator[Result]:
     handout = (lab.folder / "README.md").read_text(encoding="utf-8")
     headings = re.findall(r"^#+ (.*)$", handout, re.MULTILINE)
     sources = [*(lab.folder / "tests").glob("*.py"), ROOT / "grade" / "lab_grade.py"]
-    named = {rule for path in sources for rule in named_rules(path)}
+    named = set(named_rules(sources))
     named |= {test.invariant for test in lab.tests}
     wrong = [f"no place in the handout for: {rule}" for rule in sorted(named - lab.rules.keys())]
     for rule, place in lab.rules.items():
