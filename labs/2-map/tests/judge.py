@@ -152,6 +152,7 @@ PLANS: dict[str, Plan] = {
     "apart": plan("apart", ["mapped", "end"], verdicts.apart),
     "changes": plan("changes", CHANGES, verdicts.changes),
     "touched": plan("touched", [*CHANGES[:-1], "forked", "touched", "end"], verdicts.touched),
+    "moved": plan("moved", ["mapped", *["moved"] * 4, "end"], programs.moved),
     "hints": plan("hints", [*["looked"] * 10, "end"], verdicts.blocks),
     "errors": plan("errors", ["before", "after", "end"], programs.errors),
     "fail-nth": plan(

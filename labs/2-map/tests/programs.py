@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from grade.lab_judge import Run
 
 from model import PAGE, USER_VA
-from verdicts import ALL_MERGED, WHAT_WAS_MAPPED, blocks, joined, kmem_short, nothing_lost
+from verdicts import ALL_MERGED, WHAT_WAS_MAPPED, blocks, joined, judge_refs, kmem_short
+from verdicts import nothing_lost
 from walk import Entry
 
 if TYPE_CHECKING:
@@ -82,6 +83,16 @@ def forks(run: Run) -> None:
         quanta = sum(found.nquanta for found in state.kernel)
         if quanta < 100:
             run.wrong("live quanta while 12 processes with 8 pipes wait", "100 or more", quanta)
+
+
+def moved(run: Run) -> None:
+    """Twelve pages in three parts, whatever their order; the words in them the guest compares."""
+    for state in run.named("mapped") + run.named("moved"):
+        pages = sum(entry.npages for entry in region(state, USER_VA, 12))
+        run.expect(f"pages of the region at point {state.name}", 12, pages,
+                   invariant=WHAT_WAS_MAPPED)
+        judge_refs(state, run)
+    nothing_lost(run, "mapped", "end")
 
 
 # ---- failures ----

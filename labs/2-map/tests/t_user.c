@@ -102,6 +102,41 @@ KTEST(lab_map_adjacent)
     lab_destroy_maps();
 }
 
+// A part of a mapping moves beside another part of it: one amap, but slots that do not go on; then
+// the parts are put in the other order, and back in place, where they are one again.
+KTEST(lab_map_moved)
+{
+    enum { PART = 4, MOVE_FIXED = 3 };
+    static const uint8_t order[][3] = {{0, 2, 1}, {2, 1, 0}, {1, 0, 2}, {0, 1, 2}};
+    struct vm_space *vs = lab_make_space(0);
+    vaddr_t away = LAB_USER_VA + (1ul << 28), at = LAB_USER_VA;
+    uint8_t now[3] = {0, 1, 2}; // which part is in which place
+
+    map_private(vs, at, 3 * PART);
+    for (unsigned i = 0; i < 3 * PART; i++)
+        poke(vs, at + i * PAGE_SIZE, i + 1);
+    lab_point("mapped");
+    for (unsigned n = 0; n < array_len(order); n++) {
+        for (unsigned place = 0; place < 3; place++) {
+            vaddr_t to = away + now[place] * 2 * PART * PAGE_SIZE;
+            int error = vm_mremap(vs, at + place * PART * PAGE_SIZE, PART * PAGE_SIZE,
+                                  PART * PAGE_SIZE, MOVE_FIXED, &to);
+            KTEST_CHECK(error == 0, "moving part %u away: error %d", now[place], error);
+        }
+        for (unsigned place = 0; place < 3; place++) {
+            vaddr_t to = at + place * PART * PAGE_SIZE;
+            now[place] = order[n][place];
+            vm_mremap(vs, away + now[place] * 2 * PART * PAGE_SIZE, PART * PAGE_SIZE,
+                      PART * PAGE_SIZE, MOVE_FIXED, &to);
+        }
+        for (unsigned i = 0; i < 3 * PART; i++)
+            expect_word(vs, at + i * PAGE_SIZE, now[i / PART] * PART + i % PART + 1);
+        lab_point("moved");
+    }
+    lab_destroy_maps();
+    lab_point("end");
+}
+
 // ---- stale hints ----
 
 // The entry that a lookup finds must be one of the map's, whatever was merged, split or freed.
