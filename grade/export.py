@@ -30,7 +30,7 @@ kernel/* user/* mkfs/*
 grade/*.py grade/gdb/*
 tests/*.py tests/host/* tests/guests/* tests/busybox/* tests/bench/* tests/stress/*
 tests/suites/*.py
-doc/architecture.md doc/filesystem.md
+doc/architecture.md doc/filesystem.md doc/*-experiments.md
 """.split()
 OF_A_LAB = "README.md lab.toml tests/* starter/*".split()
 """What students get of this lab's folder and of earlier ones'; of later labs' nothing."""
