@@ -232,13 +232,13 @@ def main() -> int:
     parser.add_argument("--lab", default=env("LAB") or "")
     parser.add_argument("--impl", default=env("IMPL") or "mine")
     parser.add_argument("--base", default=env("BASE") or "")
-    parser.add_argument("--test", default=env("T") or "", help="this test only")
+    parser.add_argument("--test", default=env("T") or "", help="these tests only")
     parser.add_argument("--seed", default=env("SEED"))
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--trusted", action="store_true", help="was looked at, or shall not be")
     args = parser.parse_args()
     lab = labs.find(args.lab)
-    tests = [lab.test(args.test)] if args.test else lab.tests
+    tests = [lab.test(name) for name in args.test.split()] or lab.tests
     seed = options.optional_number("SEED", args.seed) or 1
     words = [f"{name}={value}" for name in ("LLVM", "UBSAN", "V") if (value := env(name))]
     qemu.end_on_signals()

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make mutants LAB=pv [JOBS=n] [ONLY='name ...'] [WITHOUT='test ...']`: are mistakes caught?
+"""`make mutants LAB=pv [JOBS=n] [ONLY='name ...'] [QUICK=1] [WITHOUT='test ...']`: what is caught?
 
 Grades every seeded wrong solution (mutants/) and every harmless rewrite (rewrites/), prints which
 test caught which, and fails if a mutant loses no points, if a test that must catch it does not, or
 if a rewrite loses any. `make cheats` does the same with kernels that fake what they cannot do
 (cheats/): each must get nothing for that. What was graded already and did not change is not graded
-again. WITHOUT leaves tests out of the reckoning: it shows what would escape.
+again. QUICK runs of each mutant only the tests that must catch it. WITHOUT grades nothing: by the
+recorded table (kills.txt, written by RECORD=1) it says what would escape without those tests.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from grade import lab as labs
-from grade import lab_forms, lab_overlay, proof_tree, qemu
+from grade import kills, lab_forms, lab_overlay, options, proof_tree, qemu
 from grade.lab import ROOT, Lab
 
 JUDGING = "authentic lab_grade lab_judge lab_session oracle layout qemu records session".split()
 """The parts of the grader that a verdict rests on."""
-CAUGHT, PASSED, MISSED, LEFT_OUT = "x", ".", "!", " "
+CAUGHT, PASSED, MISSED, NOT_RUN = "x", ".", "!", " "
 MAX_SECONDS = 1800
 KINDS = {"mutant": "mistake", "rewrite": "rewrite", "cheat": "cheat"}
 """Each kind of patch has a folder of its name, in the plural, and says by this key what it is."""
@@ -48,21 +49,22 @@ class Variant:
     """The files that it changes."""
     record: dict[str, Any] = field(default_factory=dict)
 
-    def caught(self, without: set[str]) -> set[str]:
-        return {t["name"] for t in self.record["tests"] if not t["ok"]} - without
+    @property
+    def caught(self) -> list[str]:
+        return [test["name"] for test in self.record["tests"] if not test["ok"]]
 
     @property
     def harmless(self) -> bool:
         return self.kind == "rewrite"
 
-    def missed(self, without: set[str]) -> list[str]:
+    @property
+    def missed(self) -> list[str]:
         """Tests that had to catch it and did not."""
-        caught = self.caught(set())
-        return [name for name in self.caught_by if name not in caught and name not in without]
+        return [name for name in self.caught_by if name not in self.caught]
 
-    def right(self, without: set[str]) -> bool:
-        caught = self.caught(without)
-        return not caught if self.harmless else bool(caught) and not self.missed(without)
+    @property
+    def right(self) -> bool:
+        return not self.caught if self.harmless else bool(self.caught) and not self.missed
 
 
 def read(path: Path, kind: str, lab: Lab) -> Variant:
@@ -112,13 +114,15 @@ def fingerprint(lab: Lab, variant: Variant) -> str:
 class Runner:
     """Grades variants, each in a directory of its own."""
 
-    def __init__(self, lab: Lab, out: Path) -> None:
+    def __init__(self, lab: Lab, out: Path, quick: bool = False) -> None:
         self.lab = lab
         self.out = out
+        self.quick = quick
         self.folder = out / "proof" / lab.name
 
     def grade(self, variant: Variant) -> None:
-        kept = ROOT / self.folder / f"{variant.name}.json"
+        full = ROOT / self.folder / f"{variant.name}.json"
+        kept = full.with_suffix(".quick.json") if self.quick else full
         print_of = fingerprint(self.lab, variant)
         if kept.exists():
             data = json.loads(kept.read_text(encoding="utf-8"))
@@ -142,7 +146,7 @@ class Runner:
         result.unlink(missing_ok=True)
         command = [sys.executable, "-m", "grade.lab_grade", "--trusted", "--lab", self.lab.name]
         done = subprocess.run(
-            [*command, "--impl", form, "--workers", "1"],
+            [*command, "--impl", form, "--workers", "1", "--test", self._tests(variant)],
             cwd=root,
             env=proof_tree.clean_environment(O=str(self.out)),
             stdin=subprocess.DEVNULL,
@@ -154,9 +158,12 @@ class Runner:
         )
         (ROOT / self.folder / f"{variant.name}.log").write_text(done.stdout, encoding="utf-8")
         record: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-        if record["verdict"] != "graded" or not record["complete"]:
+        if record["verdict"] != "graded" or not (self.quick or record["complete"]):
             raise SystemExit(f"strata: {variant.path} was not graded:\n{done.stdout}")
         return record
+
+    def _tests(self, variant: Variant) -> str:
+        return " ".join(variant.caught_by) if self.quick else ""
 
     def _patched(self, variant: Variant, folder: Path) -> None:
         for path in self.lab.owned:
@@ -202,41 +209,51 @@ class Runner:
         return troubles
 
 
-def matrix(lab: Lab, found: list[Variant], without: set[str]) -> str:
+def matrix(lab: Lab, found: list[Variant]) -> str:
     """A row for each variant, a column for each test."""
     width = max(len(variant.name) for variant in found)
     names = [test.name for test in lab.tests]
     lines = [f"{'':{width}}  points  " + " ".join(f"{i:2}" for i in range(1, len(names) + 1))]
     for variant in found:
-        caught, missed = variant.caught(without), variant.missed(without)
-        points = sum(test.points for test in lab.tests if test.name in caught)
+        run = {test["name"]: test["ok"] for test in variant.record["tests"]}
+        points = sum(test.points for test in lab.tests if run.get(test.name))
         marks = [
-            LEFT_OUT if name in without
-            else CAUGHT if name in caught
-            else MISSED if name in missed
-            else PASSED
+            CAUGHT if name in variant.caught
+            else MISSED if name in variant.missed
+            else PASSED if name in run
+            else NOT_RUN
             for name in names
         ]
-        lines.append(
-            f"{variant.name:{width}}  {lab.total - points:6}  " + " ".join(f" {m}" for m in marks)
-        )
+        lines.append(f"{variant.name:{width}}  {points:6}  " + " ".join(f" {m}" for m in marks))
     key = ", ".join(f"{i} {name}" for i, name in enumerate(names, 1))
     legend = f"{CAUGHT} caught, {PASSED} not, {MISSED} must have caught it and did not"
     return "\n".join([*lines, "", f"tests: {key}", legend])
 
 
-def verdict(found: list[Variant], without: set[str]) -> list[str]:
+def verdict(found: list[Variant]) -> list[str]:
     said = []
     for variant in found:
-        if variant.harmless and (caught := variant.caught(without)):
-            names = " ".join(sorted(caught))
+        if variant.harmless and variant.caught:
+            names = " ".join(sorted(variant.caught))
             said.append(f"FALSE ALARM {variant.name} is harmless, but fails {names}")
-        elif not variant.harmless and not variant.caught(without):
+        elif not variant.harmless and not variant.caught:
             said.append(f"ESCAPED {variant.name}: {variant.what}")
-        elif missed := variant.missed(without):
+        elif variant.missed:
             word = "FOOLED BY" if variant.kind == "cheat" else "MISSED"
-            said.append(f"{word} {variant.name}, which passes {' '.join(missed)}: {variant.what}")
+            names = " ".join(variant.missed)
+            said.append(f"{word} {variant.name}, which passes {names}: {variant.what}")
     return said
+
+
+def say_escaping(lab: Lab, without: set[str]) -> int:
+    """By the recorded table: what would escape if these tests were not there."""
+    table = kills.read(lab)
+    what = {variant.name: variant.what for variant in variants(lab, ["mutant"], set())}
+    escaping = kills.escaping(table, without)
+    for name in escaping:
+        print(f"ESCAPES {name}: {what.get(name, '')}")
+    print(f"without {' '.join(sorted(without))} {len(escaping)} of {len(table)} mutants escape")
+    return 1 if escaping else 0
 
 
 def main() -> int:
@@ -246,22 +263,34 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=int(env("JOBS") or min(2, os.cpu_count() or 1)))
     parser.add_argument("--kinds", nargs="+", default=["mutant", "rewrite"], choices=list(KINDS))
     parser.add_argument("--only", default=env("ONLY") or "", help="these mutants and rewrites")
+    parser.add_argument("--quick", default=env("QUICK"), help="1: only the tests that must catch")
+    parser.add_argument("--record", default=env("RECORD"), help="1: write kills.txt")
     parser.add_argument("--without", default=env("WITHOUT") or "", help="as if without these tests")
     args = parser.parse_args()
     lab = labs.find(args.lab)
-    without = {lab.test(name).name for name in args.without.replace(",", " ").split()}
-    found = variants(lab, args.kinds, set(args.only.split()))
+    if without := {lab.test(name).name for name in args.without.replace(",", " ").split()}:
+        return say_escaping(lab, without)
+    quick = options.flag("QUICK", args.quick)
+    # Of a rewrite every test must say that it is right.
+    found = variants(lab, ["mutant"] if quick else args.kinds, set(args.only.split()))
     out = Path(env("O") or "build/gcc")
     qemu.end_on_signals()
     proof_tree.build(out, f"LAB={lab.name}", "IMPL=reference")
-    troubles = Runner(lab, out).grade_all(found, args.jobs, True)
+    troubles = Runner(lab, out, quick).grade_all(found, args.jobs, True)
     graded = [variant for variant in found if variant.record]
     if graded:
-        print(matrix(lab, graded, without))
-    said = verdict(graded, without) + [f"NOT GRADED {trouble}" for trouble in troubles]
+        print(matrix(lab, graded))
+    said = verdict(graded) + [f"NOT GRADED {trouble}" for trouble in troubles]
+    now = {v.name: v.caught for v in graded if v.kind == "mutant"}
+    table = kills.read(lab)
+    if not quick:
+        said += [f"WEAKER {line}" for line in kills.changes(table, now)]
+        if options.flag("RECORD", args.record):
+            known = {variant.name for variant in variants(lab, ["mutant"], set())}
+            kills.write(lab, {n: t for n, t in {**table, **now}.items() if n in known})
     print("\n".join(said))
-    right = sum(variant.right(without) for variant in graded)
-    counts = ", ".join(f"{sum(v.kind == kind for v in found)} {kind}s" for kind in args.kinds)
+    right = sum(variant.right for variant in graded)
+    counts = ", ".join(f"{n} {kind}s" for kind in KINDS if (n := sum(v.kind == kind for v in found)))
     print(f"{counts}: {right} of {len(found)} as they must be")
     return 0 if right == len(found) else 1
 

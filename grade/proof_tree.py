@@ -11,6 +11,7 @@ from pathlib import Path
 from grade.lab import ROOT
 
 LAB_WORDS = "LAB IMPL BASE STAGE T GDB O JOBS WITHOUT ONLY OUT FROM SUBMISSIONS".split()
+LAB_WORDS += "RECORDS QUICK RECORD N SEED CPUS MEM JITTER".split()
 LEFT_OUT = {"labs", "tests", "proof"}
 """Parts of a build directory that belong to one kind of work."""
 
