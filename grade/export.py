@@ -36,7 +36,8 @@ OF_A_LAB = "README.md lab.toml tests/* starter/*".split()
 """What students get of this lab's folder and of earlier ones'; of later labs' nothing."""
 DENIED = """
 mk/proof.mk grade/mutants.py grade/mutate*.py grade/export.py grade/batch*.py grade/proof_tree.py
-grade/demo*.py tests/suites/labs.py tests/suites/messages.py tests/suites/proof.py
+grade/demo*.py grade/kills.py grade/grade_many.py tests/suites/labs.py tests/suites/messages.py
+tests/suites/proof.py tests/suites/course*.py
 """.split()
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/*".split()
 BUILT = (".o", ".elf", ".d", ".s", "")

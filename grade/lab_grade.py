@@ -7,6 +7,7 @@ What every test found is written to results.json in the variant's directory afte
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.util
 import os
 import queue
@@ -127,14 +128,18 @@ class Grader:
         plan: Plan = self.judge.PLANS[test.name]
         result = TestResult(test)
         started = time.monotonic()
+        digest = hashlib.sha256()
         for boot in plan.boots:
             run = self.run_boot(test, plan, boot)
+            if boot.icount and not boot.command:
+                digest.update(b"\n".join(run.outcome.records))
             # CPUs that really run at once give figures of their own in every run.
             result.notes += run.notes if boot.icount else []
             if run.findings:
                 lab_explain.explain(self.lab, test, run)
                 result.fail(run)
                 break
+        result.digest = digest.hexdigest()[:16]
         result.seconds = time.monotonic() - started
         return result
 

@@ -29,6 +29,8 @@ class TestResult:
     notes: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     repro: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    """Of the records of all boots that count instructions and wait for no disk."""
     seconds: float = 0.0
     failed: Run | None = None
 
@@ -52,6 +54,7 @@ class TestResult:
             "findings": [vars(finding) for finding in self.findings[:MAX_FINDINGS]],
             "console": self.console,
             "repro": self.repro,
+            "digest": self.digest,
         }
 
 

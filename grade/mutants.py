@@ -19,6 +19,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -290,7 +291,8 @@ def main() -> int:
             kills.write(lab, {n: t for n, t in {**table, **now}.items() if n in known})
     print("\n".join(said))
     right = sum(variant.right for variant in graded)
-    counts = ", ".join(f"{n} {kind}s" for kind in KINDS if (n := sum(v.kind == kind for v in found)))
+    kinds = Counter(variant.kind for variant in found)
+    counts = ", ".join(f"{count} {kind}s" for kind, count in kinds.items())
     print(f"{counts}: {right} of {len(found)} as they must be")
     return 0 if right == len(found) else 1
 

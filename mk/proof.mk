@@ -15,7 +15,10 @@ N ?=
 EXPORTED += JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N
 export JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N
 
-.PHONY: mutants cheats mutate export batch batch-merge gradescope check-all
+.PHONY: grade-many mutants cheats mutate export batch batch-merge gradescope check-all
+grade-many:
+	@$(call finally,$(PYTHON) -m grade.grade_many)
+
 mutants:
 	@$(call finally,$(PYTHON) -m grade.mutants)
 

@@ -69,7 +69,7 @@ MUSLCC := $(filter musl-gcc,$(found))
 O := build/$(TOOLCHAIN)$(if $(filter 1,$(UBSAN)),-ubsan)
 
 # Goals that boot.
-BOOTING := qemu run gdb check bench grade repro mutants cheats mutate batch check-all
+BOOTING := qemu run gdb check bench grade grade-many repro mutants cheats mutate batch check-all
 
 # What a goal needs beyond the compiler.
 goals := $(or $(MAKECMDGOALS),all)
