@@ -186,11 +186,9 @@ class Batch:
 
 
 def summary(record: dict[str, Any]) -> str:
-    """One line; of what a compiler said, its first error."""
-    lines = record["detail"].splitlines()
-    errors = [line for line in lines if "error" in line.lower()] or lines
+    """One line."""
     said = f"{record['score']}/{record['max_score']} {record['verdict']}"
-    return f"  {record['submission']!r:.60}: {said} {''.join(errors[:1])[:120]}"
+    return f"  {record['submission']!r:.60}: {said} {batch_merge.gist(record['detail'])[:120]}"
 
 
 def run_limited(

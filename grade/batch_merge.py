@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,15 @@ COLUMNS = ["submission", "score", "max_score", "verdict", "detail", "seed", "sec
 MAX_DETAIL = 200
 
 
+TELLING = re.compile(r"\berror: |undefined reference|multiple definition|did not end")
+
+
+def gist(detail: str) -> str:
+    """Of all that a compiler and a linker say, the first line that tells what is wrong."""
+    lines = detail.splitlines()
+    return next((line for line in lines if TELLING.search(line)), "".join(lines[:1]))
+
+
 def cell(value: object) -> str:
     """One line; a spreadsheet takes what begins with these letters for a formula."""
     text = " ".join(str(value).split())[:MAX_DETAIL]
@@ -25,6 +35,7 @@ def cell(value: object) -> str:
 
 def row(record: dict[str, Any]) -> dict[str, str]:
     cells = {name: cell(record.get(name, "")) for name in COLUMNS}
+    cells["detail"] = cell(gist(record.get("detail", "")))
     for test in record.get("tests", []):
         cells[test["name"]] = str(test["points"])
     return cells

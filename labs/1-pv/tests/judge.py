@@ -261,7 +261,7 @@ PLANS: dict[str, Plan] = {
     "rounded": Plan([Boot(ONE + "bytes_rounded")], WORK, workloads.bytes_per_mapping),
     "thousand": Plan([Boot(ONE + "thousand")], WORK, workloads.bytes_per_mapping),
     "reuse": Plan(
-        [Boot(ONE + "reuse")],
+        [Boot(ONE + "reuse"), Boot(ONE + "reuse_row")],
         ["before", "full", "thinned", "refilled", "after"],
         workloads.reuse,
     ),

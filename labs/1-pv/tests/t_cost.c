@@ -49,9 +49,9 @@ KTEST(lab_pv_thousand)
     workload(1, 1000);
 }
 
-// Half of the later mappings go, here and there, and as many others come: their room is used again,
-// although chunks that are full came before.
-KTEST(lab_pv_reuse)
+// Some of the later mappings go and as many others come: their room is used again, although chunks
+// that are full came before.
+static void reuse(bool (*goes)(struct rng *r, unsigned i))
 {
     enum { N = 1680, SPARE = 1680 };
     struct rng r = lab_rng(0);
@@ -62,8 +62,8 @@ KTEST(lab_pv_reuse)
     lab_point("before", true);
     map_row(0, LAB_VA, 0, N);
     lab_point("full", true);
-    for (unsigned i = 0; i < N; i++) {
-        if (i >= N / 2 && rng_below(&r, 2)) {
+    for (unsigned i = N / 2; i < N; i++) {
+        if (goes(&r, i)) {
             pmap_remove(lab_pmap[0], LAB_VA + i * PAGE_SIZE, LAB_VA + (i + 1) * PAGE_SIZE);
             removed++;
         }
@@ -74,6 +74,29 @@ KTEST(lab_pv_reuse)
     lab_destroy_pmaps();
     lab_point("after", true);
     lab_free_pages();
+}
+
+static bool one_in_two(struct rng *r, unsigned i)
+{
+    (void)i;
+    return rng_below(r, 2) != 0;
+}
+
+KTEST(lab_pv_reuse)
+{
+    reuse(one_in_two);
+}
+
+// Twenty side by side: the room is all in one word of a chunk's bitmap.
+static bool twenty(struct rng *r, unsigned i)
+{
+    (void)r;
+    return i % 168 < 20;
+}
+
+KTEST(lab_pv_reuse_row)
+{
+    reuse(twenty);
 }
 
 // One process after the other is filled and emptied in its own order: what is wholly free goes
