@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import textwrap
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from grade.lab_judge import Finding, Run
 
 MAX_FINDINGS = 4
 CONSOLE_LINES = 8
+WIDTH = 98
 KEPT_LINES, KEPT_COLUMNS, KEPT_BYTES = 40, 400, 1 << 16
 COLOURS = {"ok": "32", "FAIL": "31"}
 BACKTRACE = re.compile(r"^\s+(?:#\d+|0x[0-9a-f]{8,}).*", re.MULTILINE)
@@ -56,6 +58,12 @@ class TestResult:
             "repro": self.repro,
             "digest": self.digest,
         }
+
+
+def wrapped(word: str, text: str) -> list[str]:
+    """The lines of one part of a finding; nothing if it is empty."""
+    return textwrap.wrap(text, WIDTH, initial_indent=f"{'':9}{word:10}", subsequent_indent=19 * " ",
+                         break_long_words=False, break_on_hyphens=False)
 
 
 class Report:
@@ -115,8 +123,7 @@ class Report:
             lines += [f"         expected: {finding.expected}"] if finding.expected else []
             got = finding.got.replace("\n", f"\n{'':19}")
             lines += [f"         got:      {got}"] if got else []
-            lines += [f"         rule:     {finding.rule()}"] if finding.invariant else []
-            lines += [f"         hint:     {finding.hint}"] if finding.hint else []
+            lines += wrapped("rule:", finding.rule()) + wrapped("hint:", finding.hint)
         if len(result.findings) > MAX_FINDINGS:
             lines.append(f"       - and {len(result.findings) - MAX_FINDINGS} more")
         if not result.ok:

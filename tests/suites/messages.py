@@ -30,7 +30,7 @@ SLOW_CASES = [("exhaustion-loops", "nothing-to-steal", HANG, "")]
 PARTS = {
     "what was expected": r"expected: \S",
     "what was found": r"got: +\S",
-    "the rule and its place": r"rule: +\S.* \(1-pv/README\.md, .+\)$",
+    "the rule and its place": r"rule: +\S[^:]*\(1-pv/README\.md, [^)]+\)$",
     "a hint": r"hint: +\S",
     "the console": r"^ +\| \S",
     "a command": r"again: make repro LAB=pv IMPL=mutant-\S+ T=\S+ SEED=\d+$",

@@ -247,7 +247,8 @@ def shortage(run: Run) -> tuple[State, State] | None:
         most = before.stats[stat] + MOST_ENTERED
         if not before.stats[stat] < after.stats[stat] <= most:
             run.wrong(f"{stat} after a shortage: {what}",
-                      f"{before.stats[stat] + 1} to {most}", after.stats[stat], invariant="the statistics count what they are named for")
+                      f"{before.stats[stat] + 1} to {most}", after.stats[stat],
+                      invariant="the statistics count what they are named for")
     return before, after
 
 
