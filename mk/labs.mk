@@ -37,6 +37,10 @@ AUTO ?=
 EXPORTED += LAB IMPL BASE STAGE T GDB AUTO
 export LAB IMPL BASE STAGE T GDB AUTO
 
+ifeq ($(UBSAN) $(filter grade,$(goals)),1 grade)
+  $(error strata: the points are for the plain build: leave UBSAN out)
+endif
+
 .PHONY: demo grade repro start lab-status lab-seal diff
 grade:
 	@$(call finally,$(PYTHON) -m grade.lab_grade)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,14 @@ def clean_environment(**more: str) -> dict[str, str]:
     ours += "LAB IMPL BASE STAGE T GDB".split()
     env = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("MAKE")}
     return {**env, **more}
+
+
+def may_hold(job: str, pattern: str) -> bool:
+    """Whether the job can have a wanted result, as far as a glob's fixed beginning tells."""
+    fixed = re.split(r"[*?[]", pattern, maxsplit=1)[0]
+    if fixed == pattern:
+        return wanted(job, pattern)
+    return job.startswith(fixed) or fixed.startswith(job)
 
 
 def wanted(name: str, pattern: str) -> bool:

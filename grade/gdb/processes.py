@@ -28,6 +28,11 @@ def all_threads() -> Iterator[tuple[gdb.Value, gdb.Value]]:
             yield process, thread
 
 
+def kernel_threads() -> Iterator[gdb.Value]:
+    """Every struct thread without a process, but for the idle ones."""
+    yield from each(gdb.parse_and_eval("'thread.c'::kthreads"), "struct thread", "link")
+
+
 def space_of(pid: str) -> gdb.Value:
     """The struct vm_space of a process."""
     for process in all_processes():
@@ -49,8 +54,10 @@ def cpu_contexts() -> dict[int, gdb.Value]:
 
 
 def thread_contexts() -> Iterator[gdb.Value]:
-    """The struct kctx of every user thread."""
+    """The struct kctx of every thread but the idle ones."""
     for _, thread in all_threads():
+        yield thread["kctx"]
+    for thread in kernel_threads():
         yield thread["kctx"]
 
 
@@ -121,12 +128,13 @@ class BtAll(KernelCommand):
             print(f"CPU {cpu.num - 1}:")
             gdb.execute(f"backtrace {MAX_FRAMES}")
         selected.switch()
-        for process, thread in all_threads():
+        known = [(f"pid {int(process['pid'])}", thread) for process, thread in all_threads()]
+        known += [("kernel", thread) for thread in kernel_threads()]
+        for owner, thread in known:
             if int(thread["kctx"].address) in running:
                 continue
             name = thread["comm"].string()
-            ids = f"pid {int(process['pid'])}, tid {int(thread['tid'])}"
-            print(f"{name} ({ids}): {state_of(thread)}")
+            print(f"{name} ({owner}, tid {int(thread['tid'])}): {state_of(thread)}")
             for address in sleeping_frames(thread):
                 print(f"    {address:#018x} {where(address - 1)}")
 

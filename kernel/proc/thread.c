@@ -3,8 +3,8 @@
 // Making and burying threads. Stacks come from kernel_map, with a guard page below; a few are
 // kept with their struct thread, because kernel memory is slower to get than a cached page.
 //
-// Locks: `buried' is a lock-free stack (pushed with spinlocks held, taken as a whole); `cached' has
-// a spinlock.
+// Locks: `buried' is a lock-free stack (pushed with spinlocks held, taken as a whole); `cached' and
+// `kthreads' have a spinlock each.
 #include "proc/thread.h"
 
 #include "amd64/cpu.h"
@@ -23,6 +23,10 @@ static struct pool thread_pool;
 static struct thread *buried;   // (a) linked by next_buried
 static unsigned nthreads;       // (a)
 static int last_kernel_tid;     // (a) counts down: kernel threads have ids below zero
+
+// Kernel threads, for the debugger alone.
+static struct spinlock kthreads_lock = SPINLOCK_INIT("kernel threads", LOCK_SIGNAL, 0);
+static struct list kthreads = LIST_INIT(kthreads);  // (kthreads_lock)
 
 static struct spinlock cache_lock = SPINLOCK_INIT("stack cache", LOCK_POOL_BACKEND, 0);
 static char *cached[MAX_CACHED];    // (cache_lock)
@@ -140,11 +144,23 @@ struct thread *thread_create(struct process *proc, const char *name, void (*fn)(
     return t;
 }
 
+static void kthread_list(struct thread *t, bool born)
+{
+    spin_lock(&kthreads_lock);
+    if (born)
+        list_push_back(&kthreads, &t->link);
+    else
+        list_remove(&t->link);
+    spin_unlock(&kthreads_lock);
+}
+
 static void thread_free(struct thread *t, bool keep_stack)
 {
     sigpending_flush(&t->pending, ~0ul);
     if (t->proc)
         process_unref(t->proc);
+    else
+        kthread_list(t, false);
     stack_put(t->stack, keep_stack);
     pool_put(&thread_pool, t);
     __atomic_sub_fetch(&nthreads, 1, __ATOMIC_RELAXED);
@@ -175,6 +191,7 @@ int kthread_create(const char *name, void (*fn)(void *), void *arg, struct threa
     t->tid = t->kctx.id = __atomic_sub_fetch(&last_kernel_tid, 1, __ATOMIC_RELAXED);
     if (out)
         *out = t;
+    kthread_list(t, true);
     sched_start(t);
     return 0;
 }

@@ -58,7 +58,7 @@ struct thread {
 
     // Signals.
     uint32_t work;              // (a) enum thread_work
-    struct list link;           // (g) in its process's threads
+    struct list link;           // (g) in its process's threads, or with all kernel threads
     struct sigpending pending;  // (g) for this thread alone
     sigset_t blocked;           // (g) written by the thread itself only
     sigset_t saved_mask;        // (t) see WORK_MASK

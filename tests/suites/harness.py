@@ -35,6 +35,7 @@ REFUSED = [
     ("qemu", "SEED=x", "SEED=x: must be a whole number"),
     ("qemu", "JITTER=-1", "JITTER=-1: must be a whole number"),
     ("all", "UBSAN=yes", "UBSAN=yes: must be 1, 0 or nothing"),
+    ("grade", "UBSAN=1", "the points are for the plain build"),
     ("run", "CMD=", "CMD is missing"),
 ]
 
