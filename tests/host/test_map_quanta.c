@@ -16,7 +16,6 @@
 #include "lib/printf.h"
 #include "lib/rng.h"
 #include "tests/host/lib/vm_machine.h"
-#include "vm/kmem.h"
 #include "vm/map_entry.h"
 #include "vm/vm_map.h"
 
@@ -405,39 +404,6 @@ static void test_prepare_enter(void)
     vm_map_destroy(&map);
 }
 
-// ---- kernel memory ----
-
-// Freed while another has the map locked: neither sleeps nor allocates; found again later.
-static void test_kmem_free_locked(void)
-{
-    uint64_t free_before = machine_free_pages();
-    void *blocks[30];
-
-    for (unsigned i = 0; i < array_len(blocks); i++)
-        blocks[i] = kmem_alloc(kernel_map, (1 + i % 3) * PAGE_SIZE, 0, i % 2 ? KM_GUARD : 0);
-    unsigned nquanta = kernel_map->nquanta;
-    nosleep_enter();
-    for (unsigned i = 0; i < array_len(blocks); i += 3)
-        kmem_free(kernel_map, blocks[i], (1 + i % 3) * PAGE_SIZE);
-    nosleep_exit();
-    CHECK(kernel_map->nquanta == nquanta - 10, "%u quanta", kernel_map->nquanta);
-    rw_lock_read(&kernel_map->lock);
-    nosleep_enter();
-    for (unsigned i = 1; i < array_len(blocks); i += 3)
-        kmem_free(kernel_map, blocks[i], (1 + i % 3) * PAGE_SIZE);
-    nosleep_exit();
-    CHECK(kernel_map->nquanta == nquanta - 10, "%u quanta", kernel_map->nquanta);
-    rw_unlock_read(&kernel_map->lock);
-    kmem_drain();
-    CHECK(kernel_map->nquanta == nquanta - 20, "%u quanta", kernel_map->nquanta);
-    machine_check();
-    for (unsigned i = 2; i < array_len(blocks); i += 3)
-        kmem_free(kernel_map, blocks[i], (1 + i % 3) * PAGE_SIZE);
-    machine_check();
-    CHECK(machine_free_pages() == free_before, "%lu pages free, %lu before", machine_free_pages(),
-          free_before);
-}
-
 int main(int argc, char **argv)
 {
     shim_main(argc, argv);
@@ -450,7 +416,6 @@ int main(int argc, char **argv)
     RUN(test_enter_allocates);
     RUN(test_reserves_are_apart);
     RUN(test_prepare_enter);
-    RUN(test_kmem_free_locked);
     RUN(test_counter_example); // last: its panics leave a map locked
     return shim_done();
 }
