@@ -24,6 +24,12 @@
 // A pass that frees too little goes round again; the last round takes referenced pages as well.
 #define ROUNDS 4
 
+// The daemon leaves this part of memory to the files in use, which are the text of what runs. To
+// take those pages, too, would let everybody go on by a page at a time, each of which is taken from
+// somebody who needs it just as much; whoever cannot have memory otherwise gets none.
+#define FLOOR_SHARE 64
+#define FLOOR_MIN   32ul
+
 static struct pageout_stats stats;
 
 void pageout_get_stats(struct pageout_stats *st)
@@ -156,7 +162,22 @@ static uint64_t scan_inactive(uint64_t target, bool even_referenced)
     return nfreed;
 }
 
-uint64_t pageout_pass(uint64_t target_pages)
+// How many pages may go until no more than `floor' are left that can. Some on the queues cannot:
+// pages of anons without swap, which leave the queues when they are looked at.
+static uint64_t above_floor(uint64_t floor)
+{
+    struct vm_page_stats ps;
+    struct swap_stats ss;
+
+    vm_page_get_stats(&ps);
+    swap_get_stats(&ss);
+    uint64_t n = ps.nactive + ps.ninactive;
+    if (!ss.nslots)
+        n = min(n, ps.by_owner[PAGE_OBJECT]);
+    return n > floor ? n - floor : 0;
+}
+
+static uint64_t pass(uint64_t target_pages, uint64_t floor)
 {
     uint64_t nfreed = 0;
 
@@ -164,8 +185,11 @@ uint64_t pageout_pass(uint64_t target_pages)
     stat_inc(stats.passes);
     kmem_drain();
     for (unsigned round = 1; round <= ROUNDS && nfreed < target_pages; round++) {
-        age_active(target_pages - nfreed);
-        nfreed += scan_inactive(target_pages - nfreed, round == ROUNDS);
+        uint64_t want = min(target_pages - nfreed, above_floor(floor));
+        if (want == 0)
+            break;
+        age_active(want);
+        nfreed += scan_inactive(want, round == ROUNDS);
     }
     stat_add(stats.freed, nfreed);
     if (nfreed < target_pages) {
@@ -174,6 +198,11 @@ uint64_t pageout_pass(uint64_t target_pages)
         nfreed += ndrained;
     }
     return nfreed;
+}
+
+uint64_t pageout_pass(uint64_t target_pages)
+{
+    return pass(target_pages, 0);
 }
 
 _Noreturn void pageout_daemon(void *arg)
@@ -186,6 +215,6 @@ _Noreturn void pageout_daemon(void *arg)
         vm_page_daemon_sleep();
         vm_page_get_stats(&ps);
         uint64_t want = max(vm_page_free_target, ps.nfree + 1) - ps.nfree;
-        vm_page_daemon_report(pageout_pass(want));
+        vm_page_daemon_report(pass(want, max(ps.npages / FLOOR_SHARE, FLOOR_MIN)));
     }
 }

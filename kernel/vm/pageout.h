@@ -5,6 +5,11 @@
 // implementation. First form: synchronous, one page at a time. Final form: BUSY|PAGEOUT while the
 // write is under way, clusters, completion by callback.
 //
+// A small share of memory is left to the pages in use, however short memory is: a pass that could
+// only go on by taking those ends, and who waits for it gets ENOMEM. So a system whose memory is
+// gone decides, and does not spend its time taking the same pages to and fro; and the few pages
+// that one step needs at once (a file's, and the user's that it is copied to) can all be there.
+//
 // A page under PAGEOUT: success: RELEASED, then freed; failure that may pass: PAGEOUT withdrawn,
 // the page dirty and active; either way the object's npaging falls.
 //
