@@ -68,16 +68,20 @@ class Sequence:
         self.rng = Rng(seed)
         self.live: dict[int, tuple[int, int]] = {}
 
-    def round(self) -> None:
+    def step(self) -> tuple[int, int, int]:
+        """One call: the slot, the bytes that are mapped (0: unmapped), the kind."""
         below = self.rng.below
+        slot, size, kind = below(self.SLOTS), below(16), below(32)
+        if slot in self.live:
+            return slot, 0, self.live.pop(slot)[1]
+        npages = 5 if size < 8 else 4 if size < 14 else 1 + size % 3 * 8
+        which = QUANTUM if kind < 30 else GUARD if kind == 30 else READ_ONLY
+        self.live[slot] = (npages * PAGE, which)
+        return slot, npages * PAGE, which
+
+    def round(self) -> None:
         for _ in range(self.ROUND):
-            slot, size, kind = below(self.SLOTS), below(16), below(32)
-            if slot in self.live:
-                del self.live[slot]
-            else:
-                npages = 5 if size < 8 else 4 if size < 14 else 1 + size % 3 * 8
-                which = QUANTUM if kind < 30 else GUARD if kind == 30 else READ_ONLY
-                self.live[slot] = (npages * PAGE, which)
+            self.step()
 
 
 # ---- changes ----
