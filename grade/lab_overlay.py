@@ -23,6 +23,7 @@ BASES = ["reference", "starter", "mine"]
 def forms(lab: str, impl: str, base: str, stage: str) -> tuple[str, dict[str, str]]:
     """The variant's name, and the form of every lab in it."""
     known = labs.all_labs()
+    students = (ROOT / labs.CURRENT).exists()
     if stage:
         if lab or impl or base:
             raise SystemExit("strata: STAGE says every lab's form: no LAB, IMPL or BASE beside it")
@@ -36,7 +37,8 @@ def forms(lab: str, impl: str, base: str, stage: str) -> tuple[str, dict[str, st
         raise SystemExit(f"strata: BASE={base}: must be reference, starter or mine")
     if impl and not lab:
         raise SystemExit(f"strata: IMPL={impl} needs a lab: LAB=pv")
-    chosen = {each.name: base or "reference" for each in known}
+    # In the students' tree earlier labs are there in one form: the reference, or their own.
+    chosen = {each.name: base or ("mine" if students else "reference") for each in known}
     if not lab:
         return f"base-{base}", chosen
     name = labs.find(lab).name

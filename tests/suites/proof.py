@@ -198,6 +198,22 @@ def check_export(lab: Lab) -> Iterator[Result]:
         yield Result(f"proof/{lab.name}/export-leak", len(made.leaks(target)) == 1, line)
 
 
+def check_own(config: Config, before: Lab, lab: Lab) -> Iterator[Result]:
+    """A student's own earlier lab goes along, and is what the kernel is built from."""
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = Path(scratch) / "tree"
+        export.Export(lab, before.folder / "starter").write(tree)
+        done = subprocess.run(
+            ["make", "-s", "-n", "kernel", f"LAB={lab.name}", *config.make_words], cwd=tree,
+            env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, check=False,
+        )
+        same = [(tree / path).read_bytes() == before.starter(path).read_bytes()
+                for path in before.owned]
+        right = done.returncode == 0 and all(same)
+        yield Result(f"proof/{lab.name}/own-{before.name}", right, done.stdout[-2000:])
+
+
 def check_points() -> Iterator[Result]:
     """Mechanical changes leave assertions, strings and comments alone."""
     source = '#include "x.h"\nvoid f(int a)\n{\n    KASSERT(a < 3, "a < %d", a);\n'
@@ -231,6 +247,12 @@ def jobs(config: Config) -> list[Job]:
             Job(f"proof/{lab.name}/reference", lambda lab=lab: check_reference(lab)),
             Job(f"proof/{lab.name}/export", lambda lab=lab: check_export(lab)),
         ]
+        if lab is not known[0]:
+            before = known[known.index(lab) - 1]
+            found.append(
+                Job(f"proof/{lab.name}/own-{before.name}",
+                    lambda before=before, lab=lab: check_own(config, before, lab))
+            )
         if PV in lab.owned and config.kernel.exists():
             found.append(
                 Job("proof/grade", lambda lab=lab: check_hostile_folders(config, lab))
