@@ -23,6 +23,8 @@ ROWS = {
     "map": "mapping a block, mean",
     "unmap": "unmapping it, mean",
     "unmap_worst": "unmapping it, the worst",
+    "middle_quantum": "unmapping the middle, a quantum",
+    "middle_plain": "unmapping the middle, reserved before",
     "lookup_10": "lookup beside 10 entries",
     "lookup_1000": "lookup beside 1000 entries",
     "lookup_100000": "lookup beside 100,000 entries",

@@ -65,6 +65,8 @@ void lab_destroy_maps(void)
         spaces[n] = NULL;
         lab_map[n] = NULL;
     }
+    for (unsigned slot = 0; slot < LAB_MAX_SLOTS; slot++)
+        lab_slot[slot].va = 0;
 }
 
 // ---- blocks ----
