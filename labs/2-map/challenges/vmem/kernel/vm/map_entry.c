@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Map entries as vmem has them (Bonwick and Adams 2001): what is allocated never merges, what is
+// free always does. A quantum is a segment with an entry of its own, and the free span behind it is
+// described by that same entry. So who frees a segment gives an entry back and needs none: the two
+// spans beside it are one as soon as it is gone. There is no reserve, and no split to pay for; the
+// price is a kernel map as long as its list of segments. Entries that are no quanta merge as in the
+// reference.
+//
+// Locking: map_entry.h.
+
+#include "vm/map_entry.h"
+
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "mem/pool.h"
+#include "vm/amap.h"
+#include "vm/map_space.h"
+#include "vm/stat.h"
+#include "vm/vm_object.h"
+
+static struct pool entry_pool;
+static struct map_entry_stats stats;
+
+void map_entry_init(void)
+{
+    pool_init(&entry_pool, "map_entry", sizeof(struct vm_map_entry), 0, &pool_allocator_direct);
+}
+
+int map_entry_reserve(struct vm_map *map, unsigned n, unsigned flags, struct list *spare)
+{
+    struct list got;
+
+    (void)map;
+    list_init(&got);
+    for (unsigned i = 0; i < n; i++) {
+        struct vm_map_entry *e = pool_get(&entry_pool, flags);
+        if (!e) {
+            map_entry_unreserve(map, &got);
+            return ENOMEM;
+        }
+        stat_inc(stats.allocated);
+        stat_inc(stats.live);
+        list_push_back(&got, &e->link);
+    }
+    list_splice(spare, &got);
+    return 0;
+}
+
+void map_entry_unreserve(struct vm_map *map, struct list *spare)
+{
+    struct vm_map_entry *e;
+
+    (void)map;
+    while ((e = list_pop(spare, struct vm_map_entry, link))) {
+        stat_dec(stats.live);
+        pool_put(&entry_pool, e);
+    }
+}
+
+static bool is_quantum(const struct vm_map_entry *e)
+{
+    return e->flags & ME_QUANTUM;
+}
+
+// True if clipping at va splits e, and the reserve does not pay for it.
+static bool splits(const struct vm_map_entry *e, vaddr_t va)
+{
+    return e->start_va < va && va < e->end_va && !is_quantum(e);
+}
+
+unsigned map_entry_need(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
+{
+    struct vm_map_entry *e;
+
+    bool found = vm_map_lookup(map, start_va, &e);
+    unsigned need = found && splits(e, start_va);
+    if (found && end_va <= e->end_va)
+        return need + splits(e, end_va);
+    return need + (vm_map_lookup(map, end_va, &e) && splits(e, end_va));
+}
+
+// ---- linking ----
+
+static struct vm_map_entry *entry_of(struct rb_node *n)
+{
+    return n ? rb_entry(n, struct vm_map_entry, node) : NULL;
+}
+
+static struct vm_map_entry *previous(struct vm_map *map, struct vm_map_entry *e)
+{
+    return e->link.prev == &map->entries ? NULL
+                                         : list_entry(e->link.prev, struct vm_map_entry, link);
+}
+
+static void entry_remove(struct vm_map *map, struct vm_map_entry *e)
+{
+    struct vm_map_entry *before = previous(map, e);
+
+    if (map->hint == e)
+        map->hint = NULL;
+    rb_remove(&map->tree, &e->node);
+    list_remove(&e->link);
+    map->nentries--;
+    map_space_update(map, before);
+}
+
+// Where an entry that begins at va belongs.
+struct place {
+    struct rb_node *parent; // in the tree
+    int side;
+    struct vm_map_entry *before, *after; // in the list; NULL: none
+};
+
+static struct place find_place(struct vm_map *map, vaddr_t va)
+{
+    struct place p = {0};
+
+    for (struct rb_node *n = map->tree.root; n; n = n->child[p.side]) {
+        p.parent = n;
+        p.side = va >= entry_of(n)->start_va;
+        if (p.side)
+            p.before = entry_of(n);
+    }
+    p.after = p.before ? vm_map_next(map, p.before) : vm_map_first(map);
+    return p;
+}
+
+static void entry_insert(struct vm_map *map, struct vm_map_entry *e, const struct place *p)
+{
+    list_push_front(p->before ? &p->before->link : &map->entries, &e->link);
+    rb_insert(&map->tree, &e->node, p->parent, p->side);
+    map->nentries++;
+    map_space_update(map, e);
+    map_space_update(map, p->before);
+}
+
+// ---- merging ----
+
+static pgno_t npages(const struct vm_map_entry *e)
+{
+    return (e->end_va - e->start_va) >> PAGE_SHIFT;
+}
+
+// True if b goes on with what a maps, but for the amap. A segment's entry says what is freed as
+// one, and a submap's which range is that submap's, so these stay as they are.
+static bool agree(const struct vm_map_entry *a, const struct vm_map_entry *b)
+{
+    uint64_t offset = a->object ? a->offset + (a->end_va - a->start_va) : a->offset;
+
+    return a->flags == b->flags && a->prot == b->prot && a->max_prot == b->max_prot &&
+           a->inherit == b->inherit && a->advice == b->advice && a->wired == b->wired &&
+           a->object == b->object && offset == b->offset && !(a->flags & (ME_SUBMAP | ME_QUANTUM));
+}
+
+// Makes one amap serve both a and b; false if it cannot be. Both then know it.
+static bool share_amap(struct vm_map_entry *a, struct vm_map_entry *b)
+{
+    if (a->amap == b->amap) {
+        if (a->amap && a->amap_slot + npages(a) != b->amap_slot)
+            return false;
+        if (a->amap)
+            amap_join(a->amap, a->amap_slot, b->amap_slot, b->amap_slot + npages(b));
+    } else if (!b->amap) {
+        if (amap_extend(a->amap, a->amap_slot, npages(a), npages(b)))
+            return false;
+        b->amap_slot = a->amap_slot + npages(a);
+    } else if (!a->amap) {
+        if (amap_extend_down(b->amap, &b->amap_slot, npages(b), npages(a)))
+            return false;
+        a->amap_slot = b->amap_slot;
+        b->amap_slot += npages(a);
+    } else {
+        return false;
+    }
+    a->amap = b->amap = a->amap ? a->amap : b->amap;
+    return true;
+}
+
+// True if a and b are to be one entry: each of them then knows all that it needs but its new ends.
+static inline bool may_merge(struct vm_map_entry *a, struct vm_map_entry *b)
+{
+    return a && b && a->end_va == b->start_va && agree(a, b) && share_amap(a, b);
+}
+
+// Another entry now stands for this one, too.
+static void retire(struct vm_map_entry *e, struct list *dead)
+{
+    stat_inc(stats.merges);
+    e->amap = NULL;
+    list_push_back(dead, &e->link);
+}
+
+// b, the next one after a, becomes a part of it.
+static void swallow_next(struct vm_map *map, struct vm_map_entry *a, struct vm_map_entry *b,
+                         struct list *dead)
+{
+    a->end_va = b->end_va;
+    entry_remove(map, b);
+    retire(b, dead);
+}
+
+// Puts the new entry in its place, or makes a neighbour serve for it; returns the one that does.
+static struct vm_map_entry *entry_place(struct vm_map *map, struct vm_map_entry *e,
+                                        struct list *dead)
+{
+    struct place p = find_place(map, e->start_va);
+
+    KASSERT((!p.before || p.before->end_va <= e->start_va) &&
+                (!p.after || e->end_va <= p.after->start_va),
+            "[%#lx, %#lx) overlaps %#lx or %#lx", e->start_va, e->end_va,
+            p.before ? p.before->end_va : 0, p.after ? p.after->start_va : 0);
+    if (may_merge(p.before, e)) {
+        p.before->end_va = e->end_va;
+        map_space_update(map, p.before);
+        if (may_merge(p.before, p.after))
+            swallow_next(map, p.before, p.after, dead);
+        retire(e, dead);
+        return p.before;
+    }
+    if (may_merge(e, p.after)) {
+        p.after->start_va = e->start_va;
+        p.after->offset = e->offset;
+        p.after->amap_slot = e->amap_slot;
+        map_space_update(map, p.before);
+        retire(e, dead);
+        return p.after;
+    }
+    entry_insert(map, e, &p);
+    return e;
+}
+
+struct vm_map_entry *map_entry_link(struct vm_map *map, struct vm_map_req *req)
+{
+    struct vm_map_entry *e = list_pop(&req->spare, struct vm_map_entry, link);
+
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
+    KASSERT(e, "no entry reserved for %#lx", req->va);
+    *e = (struct vm_map_entry){
+        .start_va = req->va,
+        .end_va = req->va + req->len,
+        .object = req->object,
+        .offset = req->offset,
+        .amap = req->amap,
+        .amap_slot = req->amap_slot,
+        .wired = req->wired,
+        .prot = req->prot,
+        .max_prot = req->max_prot,
+        .inherit = req->inherit,
+        .advice = req->advice,
+        .flags = req->entry_flags,
+    };
+    KASSERT(!is_quantum(e) || (!e->object && !e->amap), "quantum at %#lx: object %p, amap %p",
+            e->start_va, e->object, e->amap);
+    map->size += req->len;
+    return entry_place(map, e, &req->dead);
+}
+
+struct vm_map_entry *map_entry_simplify(struct vm_map *map, struct vm_map_entry *e,
+                                        struct list *dead)
+{
+    struct vm_map_entry *before = previous(map, e), *after = vm_map_next(map, e);
+
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
+    if (may_merge(e, after))
+        swallow_next(map, e, after, dead);
+    if (!may_merge(before, e))
+        return e;
+    swallow_next(map, before, e, dead);
+    return before;
+}
+
+// ---- splitting ----
+
+// Splits e at va. e keeps its place in the tree as the part above or the one below.
+static void entry_split(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, bool keep_upper,
+                        struct list *spare)
+{
+    pgno_t npages_below = (va - e->start_va) >> PAGE_SHIFT;
+
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
+    KASSERT(e->start_va < va && va < e->end_va, "%#lx in [%#lx, %#lx)", va, e->start_va, e->end_va);
+    KASSERT(!is_quantum(e), "[%#lx, %#lx): a part of a segment is freed", e->start_va, e->end_va);
+    struct vm_map_entry *n = list_pop(spare, struct vm_map_entry, link);
+    KASSERT(n, "no entry reserved to split at %#lx", va);
+    stat_inc(stats.clips);
+    if (e->object)
+        vm_object_ref(e->object);
+    if (e->amap)
+        amap_split(e->amap, e->amap_slot, e->amap_slot + npages_below, e->amap_slot + npages(e));
+    *n = *e;
+    struct vm_map_entry *upper = keep_upper ? e : n, *lower = keep_upper ? n : e;
+    lower->end_va = va;
+    upper->start_va = va;
+    upper->amap_slot += npages_below;
+    if (e->object)
+        upper->offset += npages_below << PAGE_SHIFT;
+    struct place p = find_place(map, n->start_va);
+    entry_insert(map, n, &p);
+    map_space_update(map, e);
+}
+
+void map_entry_clip_start(struct vm_map *map, struct vm_map_entry *e, vaddr_t va,
+                          struct list *spare)
+{
+    entry_split(map, e, va, true, spare);
+}
+
+void map_entry_clip_end(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, struct list *spare)
+{
+    entry_split(map, e, va, false, spare);
+}
+
+// ---- unlinking ----
+
+// A segment that goes leaves its span to the entry before it: map_space_update tells that one.
+void map_entry_unlink_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
+                            struct list *spare, struct list *dead)
+{
+    struct vm_map_entry *e;
+
+    if (!vm_map_lookup(map, start_va, &e))
+        e = e ? vm_map_next(map, e) : vm_map_first(map);
+    while (e && e->start_va < end_va) {
+        if (e->start_va < start_va)
+            map_entry_clip_start(map, e, start_va, spare);
+        if (e->end_va > end_va)
+            map_entry_clip_end(map, e, end_va, spare);
+        struct vm_map_entry *next = vm_map_next(map, e);
+        entry_remove(map, e);
+        map->size -= e->end_va - e->start_va;
+        list_push_back(dead, &e->link);
+        e = next;
+    }
+}
+
+// ---- checks ----
+
+static unsigned check_segments(struct vm_map *map, struct strbuf *out)
+{
+    unsigned nsegments = 0;
+
+    list_for_each (e, &map->entries, struct vm_map_entry, link)
+        nsegments += is_quantum(e);
+    if (nsegments == map->nquanta && map->nreserve == 0 && list_empty(&map->reserve))
+        return 0;
+    strbuf_printf(out, "map %p: %u segments of %u live quanta, %u entries in reserve\n", map,
+                  nsegments, map->nquanta, map->nreserve);
+    return 1;
+}
+
+// Neighbours that agree are one entry. Only where there are amaps may it be otherwise, as one that
+// could not be extended at the time may become extensible later.
+static unsigned check_merged(struct vm_map *map, struct strbuf *out)
+{
+    unsigned faults = 0;
+
+    list_for_each (e, &map->entries, struct vm_map_entry, link) {
+        struct vm_map_entry *next = vm_map_next(map, e);
+        if (!next || e->end_va < next->start_va || !agree(e, next) || e->amap || next->amap)
+            continue;
+        strbuf_printf(out, "map %p: [%#lx, %#lx) and [%#lx, %#lx) are not merged\n", map,
+                      e->start_va, e->end_va, next->start_va, next->end_va);
+        faults++;
+    }
+    return faults;
+}
+
+unsigned map_entry_check(struct vm_map *map, struct strbuf *out)
+{
+    return check_segments(map, out) + check_merged(map, out);
+}
+
+void map_entry_get_stats(struct map_entry_stats *st)
+{
+    *st = stats;
+}
