@@ -178,6 +178,7 @@ static void test_random(void)
 static void test_extend(void)
 {
     struct vm_amap *a = amap_alloc(10);
+    pgno_t slot = 0;
 
     CHECK(amap_extend(a, 0, 10, 5) == 0, "one reference");
     amap_lock(a);
@@ -187,9 +188,37 @@ static void test_extend(void)
     amap_unlock(a);
     amap_split(a, 0, 5, 15);
     CHECK(amap_extend(a, 5, 10, 1) == EBUSY, "two references");
+    CHECK(amap_extend_down(a, &slot, 5, 1) == EBUSY && slot == 0, "two references");
+    amap_join(a, 0, 5, 15);
+    CHECK(amap_nrefs(a) == 1, "%u references", amap_nrefs(a));
+    amap_split(a, 0, 5, 15);
     amap_unref(a, 5, 10);
     CHECK(anon_count() == 0, "%lu anons", anon_count());
     amap_unref(a, 0, 5);
+}
+
+// An amap grows downward: its anons move with their slots, and what is below is empty.
+static void test_extend_down(void)
+{
+    struct vm_amap *a = amap_alloc(40);
+    pgno_t slot = 0;
+
+    amap_lock(a);
+    struct vm_anon *an = anon_alloc_page(NULL);
+    mutex_unlock(&an->lock);
+    CHECK(amap_add(a, 35, an) == 0, "add");
+    amap_unlock(a);
+    for (unsigned grown = 1; grown < 200; grown++) {
+        CHECK(amap_extend_down(a, &slot, 39 + grown, 1) == 0, "one page more");
+        pgno_t at = slot;
+        amap_lock(a);
+        CHECK(amap_next(a, &at, slot + 40 + grown) == an && at == slot + grown + 35, "slot %lu",
+              at);
+        amap_unlock(a);
+        machine_check();
+    }
+    amap_unref(a, slot, 239);
+    CHECK(anon_count() == 0, "%lu anons", anon_count());
 }
 
 // Private memory that is inherited shared: both see each other's writes, also of pages that nobody
@@ -230,6 +259,7 @@ int main(int argc, char **argv)
         slab_free(slab_alloc(size, KM_WAITOK));
     RUN(test_random);
     RUN(test_extend);
+    RUN(test_extend_down);
     RUN(test_inherit_share);
     return shim_done();
 }

@@ -241,6 +241,19 @@ static void test_fail_nth(void)
     CHECK(ctx->allocs == before + 5 && ctx->fail_nth == 0, "%lu allocations", ctx->allocs);
 }
 
+static void test_may_not_allocate(void)
+{
+    noalloc_enter();
+    noalloc_enter();
+    noalloc_exit();
+    PANICS("may not allocate", fail_injected());
+    this_cpu()->in_interrupt = true;
+    CHECK(!fail_injected(), "in an interrupt");
+    this_cpu()->in_interrupt = false;
+    noalloc_exit();
+    CHECK(!fail_injected(), "allowed again");
+}
+
 static char printed[1000];
 
 static void print_sink(const char *text, size_t len)
@@ -340,6 +353,7 @@ int main(int argc, char **argv)
     RUN(test_may_not_sleep);
     RUN(test_irq_depth);
     RUN(test_fail_nth);
+    RUN(test_may_not_allocate);
     RUN(test_print_held);
     RUN(test_jitter);
     return shim_done();
