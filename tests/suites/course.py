@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,12 +19,13 @@ import time
 from pathlib import Path
 from typing import Iterator
 
-from grade import batch, render
+from grade import batch, lab_forms, render
 from grade import lab as labs
 from grade.lab import Lab
 from tests.job import ROOT, Config, Job, Result, clean_environment
 from tests.suites import course_class
 from tests.suites.course_class import Expected
+from tests.suites.proof import check_long
 
 LIMIT_SECONDS = 1500
 TOP_FIELDS = {"score", "output", "tests", "output_format", "stdout_visibility", "visibility",
@@ -152,13 +154,43 @@ def check_files() -> Iterator[Result]:
         yield Result(f"course/files/{path.name}", not wrong, "\n".join(wrong))
 
 
-def check_long(config: Config, name: str, *words: str) -> Iterator[Result]:
-    command = ["make", *words, *config.make_words]
-    done = subprocess.run(
-        command, cwd=ROOT, env=clean_environment(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+def in_root(root: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """A shell in a root of its own; what it mounts goes with it."""
+    mounts = 'mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"; '
+    path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", f'{mounts}exec chroot "$0" env -i {path} sh -c "$1"',
+         str(root), script],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False,
     )
-    yield Result(name, done.returncode == 0, done.stdout, " ".join(command))
+
+
+def check_clean_root(config: Config, lab: Lab) -> Iterator[Result]:
+    """The students' tree in a new Debian: it sets itself up, and grades starter and reference."""
+    name = f"course/{lab.name}/clean-root"
+    if os.geteuid() or not shutil.which("debootstrap"):
+        yield Result(name, True, skipped="needs root and debootstrap")
+        return
+    root = (config.out / "clean-root").absolute()
+    if not (root / "etc").exists():
+        made = subprocess.run(["debootstrap", "--variant=minbase", "bookworm", str(root)],
+                              capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            yield Result(name, True, skipped="debootstrap did not get a system")
+            return
+    tree = root / "strata"
+    shutil.rmtree(tree, ignore_errors=True)
+    yield from check_long(config, f"{name}/export", "export", f"LAB={lab.name}", f"OUT={tree}",
+                          "TRY=0")
+    done = in_root(root, "cd /strata && ./setup && make -s grade")
+    right = f"{lab.starter_score}/{lab.total} points" in done.stdout
+    yield Result(f"{name}/starter", right and done.returncode == 0, done.stdout)
+    for path in lab.owned:
+        (tree / path).write_bytes(lab_forms.reference_bytes(lab, path))
+    done = in_root(root, "cd /strata && make -s grade")
+    right = f"{lab.total}/{lab.total} points" in done.stdout
+    yield Result(f"{name}/reference", right and done.returncode == 0, done.stdout)
 
 
 def jobs(config: Config) -> list[Job]:
@@ -172,6 +204,10 @@ def jobs(config: Config) -> list[Job]:
             for lab in known if lab.name == "pv"
         ]
         for lab in known:
+            found.append(
+                Job(f"course/{lab.name}/clean-root",
+                    lambda lab=lab: check_clean_root(config, lab), heavy=True)
+            )
             name = f"course/{lab.name}/many"
             words = ("grade-many", f"LAB={lab.name}", f"N={os.environ.get('N') or 200}")
             found.append(

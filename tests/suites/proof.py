@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 from typing import Callable, Iterator
 
-from grade import batch_files, export, lab_overlay, mutants, mutate_points, vet
+from grade import batch_files, export, kills, lab_overlay, mutants, mutate_points, vet
 from grade import lab as labs
 from grade.lab import Lab
 from grade.vet import Refused
@@ -42,6 +42,8 @@ HOSTILE = {
     "channel": ('#include "dev/record.h"\n', "#include"),
     "binary": ("\0\1\2", "not a text"),
 }
+SAMPLE = 10
+"""Of so many wrong solutions make check grades one."""
 HARMLESS = 'const char *s = "asm section /*"; // asm(\n/* asm("") */ int x;\n#pragma once\n'
 
 
@@ -224,6 +226,28 @@ def check_points() -> Iterator[Result]:
     yield Result("proof/points", wanted <= set(got) and alone, str(got))
 
 
+def check_kills(lab: Lab) -> Iterator[Result]:
+    """The recorded matrix knows every wrong solution, and each is caught by the tests it names."""
+    table, wrong = kills.read(lab), []
+    found = mutants.variants(lab, ["mutant"], set())
+    for variant in found:
+        caught = table.get(variant.name, [])
+        if missed := [name for name in variant.caught_by if name not in caught]:
+            wrong.append(f"{variant.name} is not caught by {' '.join(missed)}")
+    gone = table.keys() - {variant.name for variant in found}
+    wrong += [f"{name} is recorded, and there is none" for name in sorted(gone)]
+    if wrong:
+        wrong.append(f"make mutants LAB={lab.name} RECORD=1 writes {kills.path_of(lab)}")
+    yield Result(f"proof/{lab.name}/kills", not wrong, "\n".join(wrong))
+
+
+def check_sample(config: Config, lab: Lab) -> Iterator[Result]:
+    """A few of the wrong solutions, graded by the tests that must catch them."""
+    names = lab.mutants()[::SAMPLE]
+    words = ("mutants", f"LAB={lab.name}", "QUICK=1", "JOBS=1", f"ONLY={' '.join(names)}")
+    yield from check_long(config, f"proof/{lab.name}/sample", *words)
+
+
 def check_long(config: Config, name: str, *words: str) -> Iterator[Result]:
     command = ["make", *words, *config.make_words]
     done = subprocess.run(
@@ -252,6 +276,12 @@ def jobs(config: Config) -> list[Job]:
             found.append(
                 Job(f"proof/{lab.name}/own-{before.name}",
                     lambda before=before, lab=lab: check_own(config, before, lab))
+            )
+        if kills.path_of(lab).exists():
+            found.append(Job(f"proof/{lab.name}/kills", lambda lab=lab: check_kills(lab)))
+        if config.kernel.exists() and not config.all:
+            found.append(
+                Job(f"proof/{lab.name}/sample", lambda lab=lab: check_sample(config, lab))
             )
         if PV in lab.owned and config.kernel.exists():
             found.append(
