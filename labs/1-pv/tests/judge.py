@@ -287,7 +287,7 @@ PLANS: dict[str, Plan] = {
         {"failed": 1},
     ),
     "steal-smp": Plan(
-        [Boot(ONE + "forget"), *several_cpus("smp_steal")],
+        [Boot(ONE + "forget"), Boot(ONE + "busy"), *several_cpus("smp_steal")],
         ["worked", "end"],
         workloads.steal_smp,
         {"refused": 1},

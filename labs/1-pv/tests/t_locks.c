@@ -149,3 +149,33 @@ KTEST(lab_pv_forget)
     lab_point("end", false);
     lab_free_pages();
 }
+
+// ---- a victim that is busy ----
+
+// The oldest chunk's pmap is locked by somebody else: the next one is stolen from. Here the somebody
+// is this thread, in the order of two pmaps.
+KTEST(lab_pv_busy)
+{
+    enum { EACH = 160, WANTED = 200 };
+
+    lab_make_pmaps(3);
+    lab_make_pages(PAGES + 1);
+    unsigned busy = lab_pmap[0] < lab_pmap[1] ? 0 : 1, needy = 1 - busy;
+    lab_enter(needy, VA(511), PAGES, PROT_READ, PMAP_WIRED);
+    for (unsigned i = 0; i < EACH; i++)
+        lab_enter(busy, VA(i), i, PROT_RW, 0);
+    for (unsigned i = 0; i < EACH; i++)
+        lab_enter(2, VA(i), i, PROT_RW, 0);
+    lab_exhaust();
+    spin_lock(&lab_pmap[busy]->lock);
+    for (unsigned i = 0; i < WANTED; i++)
+        pmap_enter(lab_pmap[needy], VA(i), lab_page[i], PROT_READ, 0);
+    KTEST_CHECK(lab_pmap[busy]->resident == EACH, "%lu mappings are left of a pmap that was locked",
+                lab_pmap[busy]->resident);
+    spin_unlock(&lab_pmap[busy]->lock);
+    lab_point("worked", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}

@@ -134,7 +134,8 @@ KTEST(lab_pv_steal_sparse)
     lab_free_pages();
 }
 
-// Alone in the world: a process that can only steal from itself.
+// Alone in the world: a process that can only steal from itself. Its oldest chunk is all wired, and
+// the next one in part: that has room, and no page.
 KTEST(lab_pv_steal_own)
 {
     unsigned entered = 0;
@@ -143,16 +144,18 @@ KTEST(lab_pv_steal_own)
     lab_make_pages(512);
     make_tables(0, 0);
     for (unsigned i = 0; i < 500; i++)
-        lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+        lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW,
+                  i < 164 || i == 200 || i == 300 ? PMAP_WIRED : 0);
     lab_exhaust_but_reserve();
     for (unsigned i = 0; i < 300; i++) // more than two chunks can take, whatever they held
         lab_enter(0, LAB_VA + (2ul << 20) + i * PAGE_SIZE, i, PROT_RW, 0);
     lab_point("low", true);
     lab_exhaust();
     lab_point("exhausted", true);
-    for (unsigned i = 0; i < 2000; i++)
-        entered += pmap_enter(lab_pmap[0], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
-                              lab_page[i % 512], PROT_READ, 0) == 0;
+    for (unsigned i = 0; i < 2000; i++) {
+        vaddr_t va = LAB_VA + i % 511 * PAGE_SIZE + (1 + i / 511 % 3) * (2ul << 20);
+        entered += pmap_enter(lab_pmap[0], va, lab_page[i % 512], PROT_READ, 0) == 0;
+    }
     record_printf("entered %u of 2000", entered);
     lab_point("stolen", false);
     lab_destroy_pmaps();
