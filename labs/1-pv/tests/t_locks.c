@@ -152,8 +152,8 @@ KTEST(lab_pv_forget)
 
 // ---- a victim that is busy ----
 
-// The oldest chunk's pmap is locked by somebody else: the next one is stolen from. Here the somebody
-// is this thread, in the order of two pmaps.
+// The oldest chunk's pmap is locked by somebody else: the next one is stolen from. The somebody
+// is this thread here, in the order of two pmaps.
 KTEST(lab_pv_busy)
 {
     enum { EACH = 160, WANTED = 200 };
