@@ -39,7 +39,7 @@ include mk/boot.mk mk/tests.mk mk/image.mk
 all: $(if $(wildcard kernel/kernel.mk),$(KERNEL)) image
 
 help:
-	@cat mk/help.txt
+	@cat mk/help.txt $(wildcard mk/help-proof.txt)
 
 setup:
 	./setup

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make demo LAB=pv`: a lab's starter and reference side by side on the same steps, for a lecture.
+"""`make demo LAB=pv`: a lab's starter and another form side by side on the same steps.
 
+The other form is IMPL; without it, the reference for a lecture, or mine in a tree that has none.
 Any key goes on, q ends. AUTO=1 shows every screen at once and needs no terminal. What the scenes
 are, and how a guest is drawn, is the lab's: labs/<n>-<name>/demo/scenes.py.
 """
@@ -20,14 +21,13 @@ from types import ModuleType
 from typing import Iterator
 
 from grade import lab as labs
-from grade import qemu
+from grade import lab_forms, qemu
 from grade.lab import Lab
 from grade.lab_grade import make_kernel
 from grade.lab_session import LabSession
 from grade.oracle import Oracle
 from grade.session import End
 
-FORMS = ("starter", "reference")
 WIDTH = 47
 POINT_SECONDS = 120.0
 WALL_SECONDS = 4 * 3600.0
@@ -155,15 +155,17 @@ def main() -> int:
         raise SystemExit("strata: the demonstration wants a terminal; AUTO=1 needs none")
     scenes = scenes_of(lab)
     qemu.end_on_signals()
+    other = os.environ.get("IMPL") or ("reference" if lab_forms.sealed_ids(lab) else "mine")
+    forms = ("starter", other)
     variants = {}
-    for form in FORMS:
+    for form in forms:
         variants[form], trouble = make_kernel(lab, form, "", [])
         if trouble:
             raise SystemExit(f"strata: the {form} of lab {lab.name} does not build:\n{trouble}")
-    out = variants[FORMS[0]].parent.parent
+    out = variants[forms[0]].parent.parent
     with keys(auto):
         for scene in scenes.SCENES:
-            guests = [Guest(form, variants[form], out, scenes, scene.ktest) for form in FORMS]
+            guests = [Guest(form, variants[form], out, scenes, scene.ktest) for form in forms]
             try:
                 if not play(scene, guests, auto):
                     return 0

@@ -32,11 +32,11 @@ tests/*.py tests/host/* tests/guests/* tests/busybox/* tests/bench/* tests/stres
 tests/suites/*.py
 doc/architecture.md doc/filesystem.md doc/*-experiments.md
 """.split()
-OF_A_LAB = "README.md lab.toml tests/* starter/*".split()
+OF_A_LAB = "README.md lab.toml tests/* starter/* demo/*".split()
 """What students get of this lab's folder and of earlier ones'; of later labs' nothing."""
 DENIED = """
 mk/proof.mk grade/mutants.py grade/mutate*.py grade/export.py grade/batch*.py grade/proof_tree.py
-grade/demo*.py grade/kills.py grade/grade_many.py tests/suites/labs.py tests/suites/messages.py
+grade/kills.py grade/grade_many.py mk/help-proof.txt tests/suites/labs.py tests/suites/messages.py
 tests/suites/proof.py tests/suites/course*.py
 """.split()
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/*".split()

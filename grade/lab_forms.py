@@ -48,7 +48,16 @@ def reference_bytes(lab: Lab, path: str) -> bytes:
 
 
 def form_names(lab: Lab) -> list[str]:
-    return ["mine", "starter", "reference", *lab.challenges, f"{MUTANT}NAME", "a/folder"]
+    """The forms that this tree has: one made for students has no solutions."""
+    found = ["mine", "starter"]
+    found += ["reference"] if sealed_ids(lab) else []
+    found += [name for name in lab.challenges if challenge(lab, name).is_dir()]
+    found += [f"{MUTANT}NAME"] if lab.mutants() else []
+    return [*found, "a/folder"]
+
+
+def challenge(lab: Lab, name: str) -> Path:
+    return lab.folder / "challenges" / name
 
 
 def sources(lab: Lab, form: str, scratch: Path) -> dict[str, Path]:
@@ -62,15 +71,16 @@ def sources(lab: Lab, form: str, scratch: Path) -> dict[str, Path]:
         found = {path: lab.starter(path) for path in lab.owned}
     elif form == "reference":
         found = _reference(lab, scratch / "reference")
-    elif form in lab.challenges:
-        found = {path: lab.folder / "challenges" / form / path for path in lab.owned}
+    elif form in lab.challenges and challenge(lab, form).is_dir():
+        found = {path: challenge(lab, form) / path for path in lab.owned}
     elif form.startswith(MUTANT):
         found = _mutant(lab, form.removeprefix(MUTANT), scratch / form)
     elif "/" in form:
         found = _folder(lab, Path(form))
     else:
+        why = "not in this tree; " if form in lab.challenges else ""
         names = " ".join(form_names(lab))
-        raise SystemExit(f"strata: IMPL={form}: the forms of lab {lab.name} are {names}")
+        raise SystemExit(f"strata: IMPL={form}: {why}the forms of lab {lab.name} here are {names}")
     found = {path: source for path, source in found.items() if source.exists()}
     if not found:
         raise SystemExit(f"strata: IMPL={form}: none of {' '.join(lab.owned)} is there")
@@ -89,7 +99,7 @@ def _reference(lab: Lab, scratch: Path) -> dict[str, Path]:
 def _mutant(lab: Lab, name: str, scratch: Path) -> dict[str, Path]:
     patch = lab.folder / "mutants" / f"{name}.patch"
     if not patch.exists():
-        names = " ".join(lab.mutants())
+        names = " ".join(lab.mutants()) or "not in this tree"
         raise SystemExit(f"strata: IMPL={MUTANT}{name}: the mutants are {names}")
     fresh = scratch.with_name(scratch.name + ".new")
     for path in lab.owned:

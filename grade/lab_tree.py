@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The labs' files in the work tree: `make start`, `make lab-status`, `make diff`, `make lab-seal`.
 
-Nothing here overwrites a file that holds somebody's work: start replaces a file only if it is the
-reference, and says what stands in its way otherwise.
+start replaces a file that holds somebody's work only if FORCE=1 says so; otherwise it says what
+would be lost.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from pathlib import Path
 
 from grade import lab as labs
+from grade import options
 from grade.lab import ROOT, Lab
 from grade.lab_forms import blob_id, reference_bytes, sealed_ids, write_changed
 
@@ -36,10 +38,10 @@ def start(name: str) -> int:
     lab = labs.find(name)
     states = {path: state(lab, path) for path in lab.owned}
     modified = [path for path, what in states.items() if what == "modified"]
-    if modified:
+    if modified and not options.flag("FORCE", os.environ.get("FORCE")):
         raise SystemExit(
-            f"strata: {' '.join(modified)}: modified; starting would lose that. Save the work "
-            "(git stash, or a commit and git checkout of the reference) and start again."
+            f"strata: {' '.join(modified)}: modified, and starting anew would lose that. Save the work "
+            f"(git commit on a branch, or a copy); then: make start LAB={lab.name} FORCE=1"
         )
     for path in lab.owned:
         write_changed(ROOT / path, lab.starter(path).read_bytes())

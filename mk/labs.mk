@@ -34,8 +34,9 @@ KERNEL := $(KERNEL_OUT)/kernel.elf
 T ?=
 GDB ?=
 AUTO ?=
-EXPORTED += LAB IMPL BASE STAGE T GDB AUTO
-export LAB IMPL BASE STAGE T GDB AUTO
+FORCE ?=
+EXPORTED += LAB IMPL BASE STAGE T GDB AUTO FORCE
+export LAB IMPL BASE STAGE T GDB AUTO FORCE
 
 ifeq ($(UBSAN) $(filter grade,$(goals)),1 grade)
   $(error strata: the points are for the plain build: leave UBSAN out)

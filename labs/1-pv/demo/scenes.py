@@ -101,6 +101,12 @@ def draw_chunks(
     return [row[-1] for row in sorted(rows)]
 
 
+def has_chunks(types: layout.Types) -> bool:
+    """Whether this form has chunks that can be drawn: their members have the handout's names."""
+    chunk = types.structs.get("pv_chunk")
+    return chunk is not None and {"pmap", "free", "entries"} <= chunk.fields.keys()
+
+
 def forms(oracle: Oracle, variant: Path) -> layout.Types:
     """The structures of this form's pv.c; a form that is the work tree's is built with the rest."""
     objects = [folder / "kernel/amd64/pv.o" for folder in (variant, oracle.out)]
@@ -128,13 +134,14 @@ def draw(oracle: Oracle, variant: Path) -> list[str]:
         f"free memory        {free}",
         "",
     ]
-    if "pv_chunk" in types.structs:
+    if has_chunks(types):
         rows = draw_chunks(oracle, pages, spaces, types)
         lines.append("chunks: process, entries, used" if rows else "no chunks")
         lines += rows[:MOST_ROWS]
         if len(rows) > MOST_ROWS:
             lines.append(f"   and {len(rows) - MOST_ROWS} more")
     else:
-        lines.append("pages of 48-byte entries" if pages else "no pages of entries")
+        size = types.structs["pv_entry"].size
+        lines.append(f"pages of {size}-byte entries" if pages else "no pages of entries")
         lines += ["   " + "O" * min(24, len(pages) - i) for i in range(0, len(pages), 24)]
     return lines

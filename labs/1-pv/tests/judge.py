@@ -265,7 +265,7 @@ PLANS: dict[str, Plan] = {
         ["before", "full", "thinned", "refilled", "after"],
         workloads.reuse,
     ),
-    "speed": Plan([Boot(ONE + "speed")], ["measured"], workloads.speed, {"ticks": 4}),
+    "speed": Plan([Boot(ONE + "speed")], ["measured"], workloads.speed, {"ticks": 5}),
     "steal": Plan(
         [Boot(ONE + "steal")],
         ["exhausted", "stolen", "end"],
