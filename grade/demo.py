@@ -137,7 +137,7 @@ def play(scene: object, guests: list[Guest], auto: bool) -> bool:
     for point, words in scene.points.items():  # type: ignore[attr-defined]
         halves = [guest.wait(point) for guest in guests]
         title = f"=== {scene.title}: {point}"  # type: ignore[attr-defined]
-        names = [guest.form.upper() for guest in guests]
+        names = [g.form if "/" in g.form else g.form.upper() for g in guests]
         body = side_by_side([names[0], "", *halves[0]], [names[1], "", *halves[1]])
         if not show([title, "", *body, "", f"  {words}"], auto):
             return False

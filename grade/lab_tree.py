@@ -40,8 +40,9 @@ def start(name: str) -> int:
     modified = [path for path, what in states.items() if what == "modified"]
     if modified and not options.flag("FORCE", os.environ.get("FORCE")):
         raise SystemExit(
-            f"strata: {' '.join(modified)}: modified, and starting anew would lose that. Save the work "
-            f"(git commit on a branch, or a copy); then: make start LAB={lab.name} FORCE=1"
+            f"strata: {' '.join(modified)}: modified, and starting anew would lose that. "
+            "Save the work (git commit on a branch, or a copy); then: "
+            f"make start LAB={lab.name} FORCE=1"
         )
     for path in lab.owned:
         write_changed(ROOT / path, lab.starter(path).read_bytes())

@@ -42,7 +42,10 @@ endif
 TEST ?=
 SUITE ?=
 
-check: all $(GUESTS) $(HOST_TESTS)
+# Host tests and guests are built only where SUITE and TEST, a name or a glob, can mean one of them.
+asked = $(if $(filter-out $(1),$(SUITE)),,$(if $(TEST),$(filter h% *% ?% [%,$(TEST)),yes))
+
+check: all $(if $(call asked,harness),$(GUESTS)) $(if $(call asked,host),$(HOST_TESTS))
 	@$(call finally,$(PYTHON) -m tests.run --out $(O) --kernel $(KERNEL) \
 		--suite '$(SUITE)' --test '$(TEST)')
 
