@@ -80,8 +80,8 @@ static void reap(int n)
 
 static unsigned char *map_page(unsigned char *at)
 {
-    unsigned char *p = mmap(at, PAGE, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    unsigned char *p =
+        mmap(at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
     if (p != at)
         fail("mmap");
@@ -135,8 +135,8 @@ static void work_tasks(void)
     static char stacks[TASKS][STACK];
 
     for (unsigned long i = 0; i < TASKS; i++)
-        if (clone(task, stacks[i] + STACK, CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD,
-                  (void *)i) < 0)
+        if (clone(task, stacks[i] + STACK, CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD, (void *)i) <
+            0)
             fail("clone");
     await(TASKS);
     point("mapped");

@@ -19,24 +19,24 @@ enum lab_kind { LAB_QUANTUM, LAB_GUARD, LAB_READ_ONLY, LAB_PLAIN };
 
 struct lab_slot {
     uint64_t map;
-    uint64_t va;                // 0: nothing is mapped
-    uint64_t len;               // bytes
-    uint64_t kind;              // enum lab_kind
+    uint64_t va;   // 0: nothing is mapped
+    uint64_t len;  // bytes
+    uint64_t kind; // enum lab_kind
 };
 
 // What cannot be read from the entries alone, by the pristine parts that know it.
 struct lab_ref {
-    uint64_t what;              // address of an object or an amap
+    uint64_t what; // address of an object or an amap
     uint64_t nrefs;
 };
 
 struct lab_report {
-    uint64_t nfaults;           // of map_check, amap_check, pool_check, page_check
-    uint64_t unmaps;            // quanta unmapped by lab_free
-    uint64_t unmap_allocs;      // allocations that this tried
-    uint64_t nheld;             // locks that the running thread holds
-    uint64_t nrefs;             // lines of ref[]
-    char text[2048];            // what the checks said
+    uint64_t nfaults;      // of map_check, amap_check, pool_check, page_check
+    uint64_t unmaps;       // quanta unmapped by lab_free
+    uint64_t unmap_allocs; // allocations that this tried
+    uint64_t nheld;        // locks that the running thread holds
+    uint64_t nrefs;        // lines of ref[]
+    char text[2048];       // what the checks said
     struct lab_ref ref[LAB_MAX_REFS];
 };
 
@@ -51,7 +51,7 @@ struct rng lab_rng(uint64_t part);
 // Map number n: a kernel map of so many pages of address space, or a new process's.
 void lab_make_kernel_map(unsigned n, size_t npages);
 struct vm_space *lab_make_space(unsigned n);
-void lab_destroy_maps(void);    // all that are left
+void lab_destroy_maps(void); // all that are left
 
 // ---- blocks ----
 
@@ -66,7 +66,7 @@ void lab_free_at(struct vm_map *map, vaddr_t va, size_t len);
 
 // From lab_forbid to lab_allow the running thread's allocations fail, and are counted.
 void lab_forbid(void);
-uint64_t lab_allow(void);       // how many were tried
+uint64_t lab_allow(void); // how many were tried
 
 // ---- speaking to the judge ----
 

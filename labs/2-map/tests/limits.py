@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`python3 labs/2-map/tests/limits.py [seed]`: how many entries a reserve must keep, by other rules.
+"""`python3 labs/2-map/tests/limits.py [seed]`: what a reserve must keep, by three rules.
 
 Plays the 40,000 calls of the test `sequence` on a list of runs, lowest fit first, without a kernel.
 """

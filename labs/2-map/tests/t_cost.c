@@ -99,8 +99,7 @@ KTEST(lab_map_cost_middle)
 static void crowd(unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++)
-        lab_alloc(0, 0, i % 2 ? LAB_QUANTUM : LAB_READ_ONLY,
-                  lab_map[0]->min_va + i * PAGE_SIZE, 1);
+        lab_alloc(0, 0, i % 2 ? LAB_QUANTUM : LAB_READ_ONLY, lab_map[0]->min_va + i * PAGE_SIZE, 1);
 }
 
 static uint64_t lookup_ticks(unsigned nentries)

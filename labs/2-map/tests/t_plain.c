@@ -37,12 +37,23 @@ static void drop_objects(void)
 // ---- pairs ----
 
 enum apart {
-    BY_PROT, BY_MAX_PROT, BY_INHERIT, BY_ADVICE, BY_WIRING, BY_COW, BY_NEEDSCOPY, BY_STACK_LIMIT,
-    BY_OBJECT, BY_HAVING_AN_OBJECT, BY_OFFSET_GAP, BY_SAME_OFFSET, BY_OFFSET_ORDER, BY_HOLE, NAPART
+    BY_PROT,
+    BY_MAX_PROT,
+    BY_INHERIT,
+    BY_ADVICE,
+    BY_WIRING,
+    BY_COW,
+    BY_NEEDSCOPY,
+    BY_STACK_LIMIT,
+    BY_OBJECT,
+    BY_HAVING_AN_OBJECT,
+    BY_OFFSET_GAP,
+    BY_SAME_OFFSET,
+    BY_OFFSET_ORDER,
+    BY_HOLE,
+    NAPART
 };
-enum together {
-    ANONYMOUS, PRIVATE, SHARED, READ_ONLY, ADVISED, STACK, NTOGETHER
-};
+enum together { ANONYMOUS, PRIVATE, SHARED, READ_ONLY, ADVISED, STACK, NTOGETHER };
 
 struct pair {
     struct vm_map_req lower, upper;
@@ -72,12 +83,24 @@ static struct pair make_apart(enum apart what, vaddr_t va)
     struct pair p = {plain(va), plain(va + 4 * PAGE_SIZE)};
 
     switch (what) {
-    case BY_PROT: p.upper.prot = PROT_RW; break;
-    case BY_MAX_PROT: p.upper.max_prot = PROT_ALL; break;
-    case BY_INHERIT: p.upper.inherit = INHERIT_SHARE; break;
-    case BY_ADVICE: p.upper.advice = ADVICE_RANDOM; break;
-    case BY_WIRING: p.upper.wired = 1; break;
-    case BY_COW: p.upper.entry_flags = ME_COW; break;
+    case BY_PROT:
+        p.upper.prot = PROT_RW;
+        break;
+    case BY_MAX_PROT:
+        p.upper.max_prot = PROT_ALL;
+        break;
+    case BY_INHERIT:
+        p.upper.inherit = INHERIT_SHARE;
+        break;
+    case BY_ADVICE:
+        p.upper.advice = ADVICE_RANDOM;
+        break;
+    case BY_WIRING:
+        p.upper.wired = 1;
+        break;
+    case BY_COW:
+        p.upper.entry_flags = ME_COW;
+        break;
     case BY_NEEDSCOPY:
         p.lower.entry_flags = ME_COW;
         p.upper.entry_flags = ME_COW | ME_NEEDSCOPY;
@@ -91,11 +114,21 @@ static struct pair make_apart(enum apart what, vaddr_t va)
         with_object(&p, 0, 4);
         p.upper.object = lab_object[1];
         break;
-    case BY_HAVING_AN_OBJECT: p.upper.object = lab_object[0]; break;
-    case BY_OFFSET_GAP: with_object(&p, 0, 5); break;
-    case BY_SAME_OFFSET: with_object(&p, 4, 4); break;
-    case BY_OFFSET_ORDER: with_object(&p, 4, 0); break;
-    default: p.upper.va += PAGE_SIZE; break;
+    case BY_HAVING_AN_OBJECT:
+        p.upper.object = lab_object[0];
+        break;
+    case BY_OFFSET_GAP:
+        with_object(&p, 0, 5);
+        break;
+    case BY_SAME_OFFSET:
+        with_object(&p, 4, 4);
+        break;
+    case BY_OFFSET_ORDER:
+        with_object(&p, 4, 0);
+        break;
+    default:
+        p.upper.va += PAGE_SIZE;
+        break;
     }
     return p;
 }
@@ -105,8 +138,11 @@ static struct pair make_together(enum together what, vaddr_t va)
     struct pair p = {plain(va), plain(va + 4 * PAGE_SIZE)};
 
     switch (what) {
-    case ANONYMOUS: break;
-    case PRIVATE: p.lower.entry_flags = p.upper.entry_flags = ME_COW; break;
+    case ANONYMOUS:
+        break;
+    case PRIVATE:
+        p.lower.entry_flags = p.upper.entry_flags = ME_COW;
+        break;
     case SHARED:
         with_object(&p, 8, 12);
         p.lower.inherit = p.upper.inherit = INHERIT_SHARE;
@@ -115,7 +151,9 @@ static struct pair make_together(enum together what, vaddr_t va)
         with_object(&p, 0, 4);
         p.lower.max_prot = p.upper.max_prot = PROT_READ;
         break;
-    case ADVISED: p.lower.advice = p.upper.advice = ADVICE_SEQUENTIAL; break;
+    case ADVISED:
+        p.lower.advice = p.upper.advice = ADVICE_SEQUENTIAL;
+        break;
     default:
         p.lower.entry_flags = p.upper.entry_flags = ME_COW | ME_STACK;
         p.lower.offset = p.upper.offset = USER_MIN;
@@ -186,8 +224,8 @@ KTEST(lab_map_together)
 #define SEQ_POINTS 6u
 #define SEQ_ROUND  500u
 
-static uint64_t word_of[REGION];    // what a private page must hold
-static bool private_page[REGION];   // anonymous, private
+static uint64_t word_of[REGION];  // what a private page must hold
+static bool private_page[REGION]; // anonymous, private
 static bool touching;
 
 static vaddr_t page_va(uint64_t page)

@@ -31,8 +31,11 @@ static void one_op(struct rng *r)
     if (lab_slot[slot].va)
         lab_free(slot);
     else
-        lab_alloc(0, slot, kind < 30 ? LAB_QUANTUM : kind == 30 ? LAB_GUARD : LAB_READ_ONLY, 0,
-                  size_of(size));
+        lab_alloc(0, slot,
+                  kind < 30    ? LAB_QUANTUM
+                  : kind == 30 ? LAB_GUARD
+                               : LAB_READ_ONLY,
+                  0, size_of(size));
 }
 
 static void check_now(void)
@@ -149,8 +152,7 @@ KTEST(lab_map_counter)
         int error = vm_map_unmap(lab_map[0], from, to);
         KTEST_CHECK(error == 0, "unmapping the middle: error %d", error);
         lab_slot[first + 3].len = from - plain;
-        lab_slot[first + 4] =
-            (struct lab_slot){0, to, plain + PLAIN * PAGE_SIZE - to, LAB_PLAIN};
+        lab_slot[first + 4] = (struct lab_slot){0, to, plain + PLAIN * PAGE_SIZE - to, LAB_PLAIN};
         if (round % 8 == 0)
             lab_point("split");
         lab_free(first + 1);

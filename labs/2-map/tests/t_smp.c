@@ -15,7 +15,7 @@
 #include "vm/kmem.h"
 
 #define SMP_MAPS  2u
-#define SMP_EACH  96u   // slots of each CPU
+#define SMP_EACH  96u // slots of each CPU
 #define SMP_TIMES 1200u
 
 #define PIT_CHANNEL 0x40 // the old timer: its counter, low byte and high byte

@@ -15,8 +15,8 @@
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
 
-#define ANON    (LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS)
-#define NPAGES  64u
+#define ANON   (LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS)
+#define NPAGES 64u
 
 static vaddr_t map_private(struct vm_space *vs, vaddr_t va, size_t npages)
 {
@@ -253,15 +253,24 @@ static uint64_t digest(struct vm_map *map)
 static int try(struct vm_space *vs, unsigned op, struct vm_object *object)
 {
     vaddr_t va = LAB_USER_VA + 20 * PAGE_SIZE;
-    struct vm_map_req req = {.va = va, .len = 8 * PAGE_SIZE, .prot = PROT_RW, .max_prot = PROT_ALL,
-                             .inherit = INHERIT_COPY, .flags = MAP_FIXED_ADDR};
+    struct vm_map_req req = {.va = va,
+                             .len = 8 * PAGE_SIZE,
+                             .prot = PROT_RW,
+                             .max_prot = PROT_ALL,
+                             .inherit = INHERIT_COPY,
+                             .flags = MAP_FIXED_ADDR};
 
     switch (op) {
-    case 0: return vm_map_unmap(&vs->map, va, va + 8 * PAGE_SIZE);
-    case 1: return vm_map_protect(&vs->map, va, va + 8 * PAGE_SIZE, PROT_READ);
-    case 2: return vm_map_advise(&vs->map, va, va + 8 * PAGE_SIZE, ADVICE_RANDOM);
-    case 3: return vm_map_inherit(&vs->map, va, va + 8 * PAGE_SIZE, INHERIT_NONE);
-    case 4: return vm_map_map(&vs->map, &req);
+    case 0:
+        return vm_map_unmap(&vs->map, va, va + 8 * PAGE_SIZE);
+    case 1:
+        return vm_map_protect(&vs->map, va, va + 8 * PAGE_SIZE, PROT_READ);
+    case 2:
+        return vm_map_advise(&vs->map, va, va + 8 * PAGE_SIZE, ADVICE_RANDOM);
+    case 3:
+        return vm_map_inherit(&vs->map, va, va + 8 * PAGE_SIZE, INHERIT_NONE);
+    case 4:
+        return vm_map_map(&vs->map, &req);
     default:
         req.object = object;
         vm_object_ref(object);
@@ -327,8 +336,8 @@ static void time_with(const char *name, unsigned nentries)
 
     for (unsigned i = 0; i < TIMES; i++) {
         rw_lock_read(&lab_map[0]->lock);
-        vm_map_lookup(lab_map[0],
-                      lab_map[0]->min_va + (64 + rng_below(&r, nentries)) * PAGE_SIZE, &e);
+        vm_map_lookup(lab_map[0], lab_map[0]->min_va + (64 + rng_below(&r, nentries)) * PAGE_SIZE,
+                      &e);
         rw_unlock_read(&lab_map[0]->lock);
     }
     uint64_t looked = (rdtsc() - start) / TIMES, mapping = 0, freeing = 0;
