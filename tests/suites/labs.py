@@ -86,16 +86,15 @@ def check_files(lab: Lab) -> Iterator[Result]:
     yield Result(f"labs/{lab.name}/files", not wrong, "\n".join(wrong))
 
 
-def check_stage(config: Config, stage: int) -> Iterator[Result]:
-    """The kernel's own tests and all programs, on the kernel as it is after lab `stage`."""
-    name, word = f"labs/stage{stage}", f"STAGE={stage}"
-    done = build(config, word)
-    yield Result(f"{name}/build", done.returncode == 0, done.stdout, f"make {word}")
+def check_mix(config: Config, name: str, words: list[str], variant: str) -> Iterator[Result]:
+    """The kernel's own tests and all programs, on a kernel of starters and references."""
+    done = build(config, *words)
+    yield Result(f"{name}/build", done.returncode == 0, done.stdout, f"make {' '.join(words)}")
     if done.returncode != 0:
         return
-    variant = config.out / "labs" / f"stage{stage}" / "kernel.elf"
+    kernel_elf = config.out / "labs" / variant / "kernel.elf"
     inner = dataclasses.replace(
-        config, variant=variant, make_words=[*config.make_words, word], pattern=""
+        config, variant=kernel_elf, make_words=[*config.make_words, *words], pattern=""
     )
     for job in kernel.jobs(inner) + programs.jobs(inner):
         for result in job.run():
@@ -154,7 +153,19 @@ def jobs(config: Config) -> list[Job]:
                     heavy=True,
                 )
             )
-    # The last stage is the kernel that all other suites test.
-    for stage in range(len(known)):
-        found.append(Job(f"labs/stage{stage}", lambda stage=stage: check_stage(config, stage)))
+    for name, words, variant in mixes(known):
+        found.append(
+            Job(f"labs/{name}", lambda n=name, w=words, v=variant: check_mix(
+                config, f"labs/{n}", w, v))
+        )
     return found
+
+
+def mixes(known: list[Lab]) -> Iterator[tuple[str, list[str], str]]:
+    """Kernels that must work: after each number of labs, and with each one alone. (Of the first,
+    that is stage 1; the last stage is the kernel that all other suites test.)"""
+    for stage in range(len(known)):
+        yield f"stage{stage}", [f"STAGE={stage}"], f"stage{stage}"
+    for lab in known[1:]:
+        words = [f"LAB={lab.name}", "IMPL=reference", "BASE=starter"]
+        yield f"{lab.name}-alone", words, f"{lab.name}-reference+starter"
