@@ -33,6 +33,11 @@ def write(lab: Lab, kills: Kills) -> None:
     path_of(lab).write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
 
 
+def union(lab: Lab, one: list[str], other: list[str]) -> list[str]:
+    """In the lab's order."""
+    return [test.name for test in lab.tests if test.name in {*one, *other}]
+
+
 def escaping(kills: Kills, without: set[str]) -> list[str]:
     """Wrong solutions that no test but these catches."""
     return [name for name, tests in kills.items() if not set(tests) - without]
