@@ -21,7 +21,8 @@ void machine_start(unsigned npages);
 // Ends the test if map_check, amap_check, slab_check, pool_check or page_check finds anything.
 void machine_check(void);
 
-// Free pages, once empty pool pages are given back: equal before and after means nothing leaked.
+// Free pages, once empty pool pages are given back, and map entries as if packed: equal before and
+// after means nothing leaked.
 uint64_t machine_free_pages(void);
 
 // The thread's nth allocation from now on fails; 0: none does. Returns whether one has failed.
