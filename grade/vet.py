@@ -188,7 +188,7 @@ def _vet_object(path: Path) -> tuple[set[str], set[str]]:
 
 def _defined(shared: Path, known: tuple[str, ...]) -> set[str]:
     """What the kernel's own objects of these floors offer, but for the judge's channels."""
-    paths = [str(path) for floor in known for path in (shared / "kernel" / floor).glob("*.o")]
+    paths = [str(path) for floor in known for path in (shared / "kernel" / floor).rglob("*.o")]
     command = [*(os.environ.get("NM") or "nm").split(), "-g", "-P", "--defined-only", *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = (line.split() for line in done.stdout.splitlines())

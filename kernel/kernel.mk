@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The kernel: every .c and .S below kernel/ is compiled and linked, so a new file joins by itself.
+# The kernel: every .c and .S of a floor (kernel/*) and of a room inside one (kernel/fs/sfs) is
+# compiled and linked, so a new file joins by itself.
 #
 # A variant (mk/labs.mk) hides some of them and adds others, from wherever they lie; its own objects
 # and the linked kernel are below $(KERNEL_OUT), all other objects are the plain build's.
@@ -10,7 +11,8 @@
 
 KERNEL_OBJ := $(O)/kernel
 KERNEL_LINK := $(KERNEL_OUT)/kernel
-KERNEL_SRCS := $(filter-out $(OVERLAY_HIDES) $(if $(UBSAN),,%/ubsan.c),$(wildcard kernel/*/*.c))
+KERNEL_SRCS := $(filter-out $(OVERLAY_HIDES) $(if $(UBSAN),,%/ubsan.c),\
+	$(wildcard kernel/*/*.c kernel/*/*/*.c))
 KERNEL_ASM := $(wildcard kernel/*/*.S)
 KERNEL_OBJS := $(KERNEL_SRCS:kernel/%.c=$(KERNEL_OBJ)/%.o) \
 	$(KERNEL_ASM:kernel/%.S=$(KERNEL_OBJ)/%.S.o) \

@@ -23,7 +23,7 @@ HOST_CFLAGS := -std=gnu17 -g -O1 $(WARNINGS) -fsanitize=address,undefined \
 host-words = $(shell sed -n 's|^// $(1): *||p' $(2))
 
 # What a linked source includes is not in the compiler's list of dependencies.
-HOST_HEADERS := $(wildcard kernel/*/*.h tests/host/lib/*.h) kernel/lib/string.c
+HOST_HEADERS := $(wildcard kernel/*/*.h kernel/*/*/*.h tests/host/lib/*.h) kernel/lib/string.c
 
 $(O)/tests/host/%: tests/host/%.c $(HOST_HEADERS)
 	$(call say,HOST,$@)

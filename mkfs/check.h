@@ -5,7 +5,7 @@
 #pragma once
 
 #include <stdio.h>
-#include "fs/sfs_format.h"
+#include "fs/sfs/sfs_format.h"
 
 struct check {
     uint8_t *image;             // may be changed: the journal is replayed in it

@@ -10,7 +10,7 @@
 // is there, the 20 files up to it must be whole.
 #include <stdio.h>
 #include "check.h"
-#include "fs/sfs.h"
+#include "fs/sfs/sfs.h"
 #include "host.h"
 #include "lib/errno.h"
 #include "lib/rng.h"

@@ -3,8 +3,8 @@
 // See format.h. Only what is not zero is written: the superblock, the state block, the bitmaps of
 // what the metadata uses, the journal's header, and the root directory.
 #include "format.h"
-#include "fs/sfs.h"
-#include "fs/sfs_format.h"
+#include "fs/sfs/sfs.h"
+#include "fs/sfs/sfs_format.h"
 #include "lib/bitmap.h"
 #include "lib/errno.h"
 #include "lib/string.h"

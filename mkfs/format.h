@@ -3,8 +3,8 @@
 // Makes an empty file system on a device that is all zeros.
 #pragma once
 
-#include "fs/bdev.h"
-#include "fs/sfs_env.h"
+#include "fs/sfs/bdev.h"
+#include "fs/sfs/sfs_env.h"
 
 struct format {                 // sizes; 0 = chosen from the device's
     uint32_t nblocks;           // file system, 4 KiB blocks

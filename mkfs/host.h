@@ -5,8 +5,8 @@
 // (host.c); tests with threads link the kernel's own locks instead.
 #pragma once
 
-#include "fs/bdev.h"
-#include "fs/sfs_env.h"
+#include "fs/sfs/bdev.h"
+#include "fs/sfs/sfs_env.h"
 
 extern const struct sfs_env host_env;
 

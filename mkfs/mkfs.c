@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "format.h"
-#include "fs/sfs.h"
+#include "fs/sfs/sfs.h"
 #include "host.h"
 
 #define COPY_PAGES 64u // moved at once

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Disk images for tests: made small, looked into, damaged on purpose, checked by fsck.
 
-Knows as much of the format (kernel/fs/sfs_format.h) as damaging it takes.
+Knows as much of the format (kernel/fs/sfs/sfs_format.h) as damaging it takes.
 """
 
 from __future__ import annotations

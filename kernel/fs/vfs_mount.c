@@ -6,10 +6,10 @@
 #include "fs/vfs_mounts.h"
 
 #include "amd64/clock.h"
-#include "fs/bdev_disk.h"
-#include "fs/sfs.h"
+#include "fs/sfs/bdev_disk.h"
+#include "fs/sfs/sfs.h"
 #include "fs/syncer.h"
-#include "fs/vnode_sfs.h"
+#include "fs/sfs/vnode_sfs.h"
 #include "fs/vnode_impl.h"
 #include "lib/errno.h"
 #include "mem/vm_page.h"

@@ -16,7 +16,7 @@
 #include "dev/random.h"
 #include "dev/record.h"
 #include "dev/uart.h"
-#include "fs/bdev_disk.h"
+#include "fs/sfs/bdev_disk.h"
 #include "fs/syncer.h"
 #include "fs/tty.h"
 #include "fs/vfs_mounts.h"

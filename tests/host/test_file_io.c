@@ -5,9 +5,10 @@
 // too early, a small disk that fails now and then, and each allocation failing once.
 //
 // cflags: -DDMAP_BASE=0x200000000000ul -fno-strict-aliasing
-// link: tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/bdev.c kernel/fs/buf.c
-// link: kernel/fs/journal.c kernel/fs/journal_recover.c kernel/fs/sfs_[abcdimort]*.c
-// link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/namei.c kernel/fs/vfs_ops.c
+// link: tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
+// link: kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c kernel/fs/sfs/sfs_[abcdimort]*.c
+// link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs*.c
+// link: kernel/fs/namei.c kernel/fs/vfs_ops.c
 // link: kernel/fs/file.c kernel/fs/uio.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
 // link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
@@ -19,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/shim.h"
-#include "fs/sfs_format.h"
+#include "fs/sfs/sfs_format.h"
 #include "lib/errno.h"
 #include "lib/rng.h"
 #include "tests/host/lib/vfs_machine.h"

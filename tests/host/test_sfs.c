@@ -8,8 +8,8 @@
 // link: kernel/sync/[!i]*.c kernel/lib/bitmap.c
 // link: tests/host/lib/sfs_model.c tests/host/lib/sfs_model_names.c
 // link: tests/host/lib/sfs_model_check.c tests/host/lib/memdev.c
-// link: kernel/fs/bdev.c kernel/fs/buf.c kernel/fs/journal.c kernel/fs/journal_recover.c
-// link: kernel/fs/sfs_[abcdimort]*.c
+// link: kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c
+// link: kernel/fs/sfs/sfs_[abcdimort]*.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
 // cflags: -fno-strict-aliasing
 #include <stdio.h>

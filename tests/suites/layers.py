@@ -18,6 +18,9 @@ from tests.job import ROOT, Config, Job, Result
 # From the ground up; the parts of one floor may use each other.
 FLOORS = [["lib"], ["sync", "dev"], ["mem"], ["amd64"], ["vm"], ["proc", "fs"], ["sys"], ["main"]]
 LEVEL = {part: level for level, parts in enumerate(FLOORS) for part in parts}
+# A room inside a floor, and the files of that floor outside of it that may include its headers: the
+# one that mounts.
+ROOMS = {"fs/sfs": ["kernel/fs/vfs_mount.c"]}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 PART = re.compile(r"(?:^|/)kernel/(\w+)/")
 
@@ -46,6 +49,10 @@ def check_headers() -> Iterator[Result]:
             there = match[1].split("/")[0]
             if LEVEL.get(there, -1) > here:
                 broken.append(f"{name}:{number}: includes {match[1]} from a floor above")
+            room = match[1].rpartition("/")[0]
+            outside = room in ROOMS and part_of(name) == there and f"/{room}/" not in name
+            if outside and name not in ROOMS[room]:
+                broken.append(f"{name}:{number}: looks into the room {room}: {match[1]}")
     yield Result("layers/headers", not broken, "\n".join(broken))
 
 

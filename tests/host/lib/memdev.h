@@ -4,7 +4,7 @@
 // crash may leave. Writes since the last flush are kept apart from what is stable.
 #pragma once
 
-#include "fs/bdev.h"
+#include "fs/sfs/bdev.h"
 #include "lib/rng.h"
 
 struct memdev_write {

@@ -8,7 +8,7 @@
 // so that a sector read back says whose it is.
 #pragma once
 
-#include "fs/sfs.h"
+#include "fs/sfs/sfs.h"
 #include "lib/memdev.h"
 #include "lib/rng.h"
 

@@ -3,8 +3,8 @@
 // The file system on the machine of vm_machine.h: sfs on a disk in memory is mounted on /, and user
 // memory that copies go to and from is a real map, whose pages fault. Tests name it and what it
 // needs in their link lines as VFS:
-//     tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/bdev.c kernel/fs/buf.c
-//     kernel/fs/journal*.c kernel/fs/sfs_[abcdimort]*.c kernel/fs/vnode*.c kernel/fs/namei.c
+//     tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
+//     kernel/fs/sfs/journal*.c kernel/fs/sfs/sfs_[abcdimort]*.c kernel/fs/vnode*.c kernel/fs/namei.c
 //     kernel/fs/vfs_ops.c kernel/fs/file.c kernel/fs/uio.c mkfs/format.c mkfs/check*.c
 #pragma once
 

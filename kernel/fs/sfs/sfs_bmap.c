@@ -3,7 +3,7 @@
 // Block maps: 12 direct pointers in the inode, then trees of one, two and three levels of indirect
 // blocks, as in the file systems since Unix's. A lookup in the last run found costs a few
 // instructions; else it is one buffer per level. The inode's lock guards its map.
-#include "fs/sfs_impl.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 

@@ -2,7 +2,7 @@
 //
 // In-core inodes: the table of those in use, reading them with all checks, and writing them back.
 // The table's lock is held while one is read, so that nobody sees it half made.
-#include "fs/sfs_impl.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"

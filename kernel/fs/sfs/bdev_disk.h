@@ -3,7 +3,7 @@
 // The disks of kernel/dev as block devices.
 #pragma once
 
-#include "fs/bdev.h"
+#include "fs/sfs/bdev.h"
 
 // Disk n, or NULL if there is none.
 struct bdev *bdev_disk(unsigned n);

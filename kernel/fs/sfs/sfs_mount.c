@@ -4,7 +4,7 @@
 // trusts nothing: the superblock must have its checksum and describe exactly the layout that its
 // three sizes give.
 #include <stdarg.h>
-#include "fs/sfs_impl.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/printf.h"

@@ -13,8 +13,8 @@
 // open handles, so nothing that an operation takes within its handle may be held.
 #pragma once
 
-#include "fs/buf.h"
-#include "fs/sfs_format.h"
+#include "fs/sfs/buf.h"
+#include "fs/sfs/sfs_format.h"
 #include "lib/list.h"
 #include "sync/mutex.h"
 

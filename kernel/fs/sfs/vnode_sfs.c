@@ -3,9 +3,9 @@
 // The table of the on-disk file system's vnodes, and its mount; see vnode_sfs.h. The operations are
 // in vnode_sfs_ops.c.
 
-#include "fs/vnode_sfs.h"
+#include "fs/sfs/vnode_sfs.h"
 
-#include "fs/sfs.h"
+#include "fs/sfs/sfs.h"
 #include "lib/errno.h"
 #include "mem/pool.h"
 

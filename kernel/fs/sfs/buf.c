@@ -2,8 +2,8 @@
 //
 // See buf.h. A buffer goes through: reusable (on the lru list) - pinned - changed by the running
 // transaction - committed and dirty (reusable again, once written home) - clean.
-#include "fs/buf.h"
-#include "fs/sfs_env.h"
+#include "fs/sfs/buf.h"
+#include "fs/sfs/sfs_env.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"

@@ -21,9 +21,9 @@
 // Truncate: first take the pages beyond out of the cache, waiting for those busy with I/O.
 #pragma once
 
-#include "fs/bdev.h"
-#include "fs/sfs_env.h"
-#include "fs/sfs_format.h"
+#include "fs/sfs/bdev.h"
+#include "fs/sfs/sfs_env.h"
+#include "fs/sfs/sfs_format.h"
 #include "lib/list.h"
 #include "lib/types.h"
 #include "sync/mutex.h"

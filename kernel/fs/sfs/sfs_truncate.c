@@ -3,7 +3,7 @@
 // Freeing the blocks of a file from its end. A huge file takes many transactions: each frees as
 // much as its reservation allows and leaves a map that is whole; meanwhile the inode is an orphan,
 // so that the next mount goes on after a crash.
-#include "fs/sfs_impl.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 
 // Blocks kept of a step's reservation: for two bitmap blocks of a run, for each level an indirect

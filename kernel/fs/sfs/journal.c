@@ -3,8 +3,8 @@
 // See journal.h. The log is not a ring: transactions follow each other from its start, and a
 // checkpoint begins it anew. A transaction's descriptor carries the checksum of all its blocks
 // and so is its commit record too. journal_recover.c has the reading side.
-#include "fs/journal.h"
-#include "fs/sfs_env.h"
+#include "fs/sfs/journal.h"
+#include "fs/sfs/sfs_env.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"

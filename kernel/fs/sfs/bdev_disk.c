@@ -3,7 +3,7 @@
 // The disks of kernel/dev as block devices, and the second one as swap space. The driver wants
 // physical pages: the direct map's are computed, others are looked up in the kernel's tables.
 
-#include "fs/bdev_disk.h"
+#include "fs/sfs/bdev_disk.h"
 
 #include "amd64/pmap.h"
 #include "dev/blk.h"

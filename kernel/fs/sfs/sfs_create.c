@@ -2,7 +2,7 @@
 //
 // New names: lookup, create, symlink, link. Each is one operation; names are looked for within it,
 // since a buffer may not stay pinned while an operation begins.
-#include "fs/sfs_impl.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 

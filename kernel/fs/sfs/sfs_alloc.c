@@ -4,7 +4,7 @@
 // `busy' in memory also keeps the blocks that were freed since the last checkpoint: as long as
 // the log could write old contents to a block again, or a crash bring its file back, nobody may
 // reuse it. All under alloc_lock.
-#include "fs/sfs_impl.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/bitmap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"

@@ -3,7 +3,7 @@
 // Attributes of inodes. Times and growth are kept lazily: setting them costs a list insertion,
 // and they reach the inode's buffer at the next sync, or with the next change that is written
 // anyway. The inode's lock guards them.
-#include "fs/sfs_impl.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 
 // Puts ip, whose lock is held, on the list of those to be written at the next sync. A mere look at

@@ -2,7 +2,7 @@
 //
 // Names that go: unlink, rmdir, rename. An inode that loses its last link becomes an orphan in the
 // same operation; its blocks are freed when it is closed.
-#include "fs/sfs_impl.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 

@@ -3,9 +3,9 @@
 // The operations of the on-disk file system's vnodes. They are thin: directory operations add the
 // child's lock, which sfs wants, and turn inodes into vnodes; files say where their pages lie.
 
-#include "fs/vnode_sfs.h"
+#include "fs/sfs/vnode_sfs.h"
 
-#include "fs/sfs.h"
+#include "fs/sfs/sfs.h"
 #include "fs/vnode_pager.h"
 #include "lib/errno.h"
 #include "lib/string.h"

@@ -2,7 +2,7 @@
 //
 // What all block devices share: the range check, so that a damaged block number never reaches a
 // driver, and reports of what is wrong.
-#include "fs/bdev.h"
+#include "fs/sfs/bdev.h"
 #include <stdarg.h>
 #include "lib/errno.h"
 #include "lib/printf.h"

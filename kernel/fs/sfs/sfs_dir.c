@@ -2,7 +2,7 @@
 //
 // Directory blocks: finding, adding and removing records. The directory's vnode lock guards its
 // contents. Every record is checked before it is believed, so a damaged block gives EIO.
-#include "fs/sfs_impl.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"

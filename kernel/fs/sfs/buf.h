@@ -12,7 +12,7 @@
 // together are smaller than the pool, and others pin one at a time and wait for nothing with it.
 #pragma once
 
-#include "fs/bdev.h"
+#include "fs/sfs/bdev.h"
 #include "lib/list.h"
 #include "sync/mutex.h"
 

@@ -3,8 +3,8 @@
 // Replays the journal at mount: reads transactions from the start of the log while they are whole
 // and in sequence, writes their blocks home, and starts an empty log. A crash meanwhile does no
 // harm: the next mount replays the same again. Single-threaded, before anything uses the cache.
-#include "fs/journal.h"
-#include "fs/sfs_env.h"
+#include "fs/sfs/journal.h"
+#include "fs/sfs/sfs_env.h"
 #include "lib/errno.h"
 #include "lib/printf.h"
 #include "lib/string.h"

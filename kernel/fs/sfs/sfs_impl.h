@@ -6,9 +6,9 @@
 // the file system turns read-only, and what is on the disk stays as the last commit left it.
 #pragma once
 
-#include "fs/buf.h"
-#include "fs/journal.h"
-#include "fs/sfs.h"
+#include "fs/sfs/buf.h"
+#include "fs/sfs/journal.h"
+#include "fs/sfs/sfs.h"
 
 #define SFS_INODE_CHAINS 64u
 

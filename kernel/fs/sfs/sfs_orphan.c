@@ -4,7 +4,7 @@
 // are closed. They are on a list on the disk (head in the state block, then next_orphan), and the
 // next mount finishes what a crash interrupts. The list in memory has the same order, so that an
 // inode in its middle finds the one before. alloc_lock guards both.
-#include "fs/sfs_impl.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 
 static int state_buf(struct sfs *fs, struct buf **b, struct sfs_state **state)
