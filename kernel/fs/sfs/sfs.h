@@ -129,6 +129,8 @@ void sfs_iref(struct sfs_inode *ip);        // another reference to an inode one
 void sfs_iput(struct sfs_inode *ip);
 
 void sfs_getattr(struct sfs_inode *ip, struct sfs_attr *attr);
+// Whether it has no name left. Without a lock: for who knows that nobody gives it one just now.
+bool sfs_unlinked(const struct sfs_inode *ip);
 int sfs_setattr(struct sfs_inode *ip, const struct sfs_attr *attr, unsigned which);
 
 // Sets the times named (SFS_SET_ATIME, SFS_SET_MTIME; mtime sets ctime too) to now. Lazy: costs

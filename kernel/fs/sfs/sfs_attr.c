@@ -56,6 +56,11 @@ int sfs_write_lazy(struct sfs *fs)
     return error;
 }
 
+bool sfs_unlinked(const struct sfs_inode *ip)
+{
+    return __atomic_load_n(&ip->d.nlink, __ATOMIC_RELAXED) == 0;
+}
+
 void sfs_getattr(struct sfs_inode *ip, struct sfs_attr *attr)
 {
     mutex_lock(&ip->lock);

@@ -9,7 +9,7 @@
 int sfs_lookup(struct sfs_inode *dir, const char *name, size_t len, uint32_t *ino)
 {
     struct sfs_slot slot;
-    int error = sfs_dir_check(dir, name, len);
+    int error = sfs_dir_check(dir, len);
 
     if (!error)
         error = sfs_dir_find(dir, name, len, &slot);
@@ -131,7 +131,7 @@ static int create(struct sfs_inode *dir, const struct creation *c, struct sfs_in
 {
     struct sfs_inode *ip;
     struct sfs_op op;
-    int error = sfs_dir_check(dir, c->name, c->len);
+    int error = sfs_dir_check_new(dir, c->name, c->len);
 
     if (!error)
         error = sfs_inode_new(dir->fs, &ip);
@@ -223,7 +223,7 @@ static int link_inside(struct sfs_op *op, struct sfs_inode *dir, const char *nam
 int sfs_link(struct sfs_inode *dir, const char *name, size_t len, struct sfs_inode *ip)
 {
     struct sfs_op op;
-    int error = sfs_dir_check(dir, name, len);
+    int error = sfs_dir_check_new(dir, name, len);
 
     if (!error && (ip->d.mode & SFS_IFMT) == SFS_IFDIR)
         error = EPERM;

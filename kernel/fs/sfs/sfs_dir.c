@@ -7,15 +7,20 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 
-int sfs_dir_check(struct sfs_inode *dir, const char *name, size_t len)
+int sfs_dir_check(struct sfs_inode *dir, size_t len)
 {
     if ((dir->d.mode & SFS_IFMT) != SFS_IFDIR)
         return ENOTDIR;
     if (len > SFS_NAME_MAX)
         return ENAMETOOLONG;
-    if (len == 0 || memchr(name, '/', len) || memchr(name, 0, len))
-        return EINVAL;
-    return 0;
+    return len > 0 ? 0 : EINVAL;
+}
+
+int sfs_dir_check_new(struct sfs_inode *dir, const char *name, size_t len)
+{
+    int error = sfs_dir_check(dir, len);
+
+    return !error && (memchr(name, '/', len) || memchr(name, 0, len)) ? EINVAL : error;
 }
 
 static uint32_t dir_blocks(const struct sfs_inode *dir)
@@ -57,7 +62,8 @@ static struct sfs_dirent *record(struct sfs_inode *dir, const struct buf *b, uns
 }
 
 // Looks for a name in one block; ENOENT, EIO. Most of a lookup's time is spent here: a record is
-// checked only as far as the loop needs it, names are first compared in length and last byte.
+// checked only as far as the loop needs it (an inode's number by who uses it), names are first
+// compared in length and last byte.
 static int find_in_block(struct sfs_inode *dir, const char *name, size_t len, struct sfs_slot *slot)
 {
     slot->prev = 0;
@@ -68,8 +74,6 @@ static int find_in_block(struct sfs_inode *dir, const char *name, size_t len, st
             return bad_record(dir, slot->b, off);
         if (e->namelen == len && e->ino && sizeof(*e) + len <= reclen &&
             e->name[len - 1] == name[len - 1] && memcmp(e->name, name, len) == 0) {
-            if (!record(dir, slot->b, off))
-                return EIO;
             slot->off = off;
             slot->ino = e->ino;
             slot->type = e->type;

@@ -143,4 +143,5 @@ void sfs_dir_remove(struct sfs_op *op, struct sfs_inode *dir, const struct sfs_s
 void sfs_dir_replace(struct sfs_op *op, const struct sfs_slot *slot, uint32_t ino, unsigned type);
 int sfs_dir_init(struct sfs_op *op, struct sfs_inode *dir, uint32_t parent);    // "." and ".."
 int sfs_dir_is_empty(struct sfs_inode *dir);    // 0, ENOTEMPTY, EIO
-int sfs_dir_check(struct sfs_inode *dir, const char *name, size_t len);     // ENOTDIR, bad name
+int sfs_dir_check(struct sfs_inode *dir, size_t len);   // ENOTDIR, a bad length of a name
+int sfs_dir_check_new(struct sfs_inode *dir, const char *name, size_t len); // and bad characters

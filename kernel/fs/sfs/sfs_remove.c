@@ -72,7 +72,7 @@ static int remove_name(const struct sfs_name *n, struct sfs_inode *ip)
 int sfs_unlink(struct sfs_inode *dir, const char *name, size_t len, struct sfs_inode *ip)
 {
     struct sfs_name n = {.dir = dir, .name = name, .len = len};
-    int error = sfs_dir_check(dir, name, len);
+    int error = sfs_dir_check(dir, len);
 
     if (!error && is_dir(ip))
         error = EISDIR;
@@ -82,7 +82,7 @@ int sfs_unlink(struct sfs_inode *dir, const char *name, size_t len, struct sfs_i
 int sfs_rmdir(struct sfs_inode *dir, const char *name, size_t len, struct sfs_inode *ip)
 {
     struct sfs_name n = {.dir = dir, .name = name, .len = len};
-    int error = sfs_dir_check(dir, name, len);
+    int error = sfs_dir_check(dir, len);
 
     if (!error && is_dots(&n))
         error = len == 1 ? EINVAL : ENOTEMPTY;
@@ -122,10 +122,10 @@ static int check_not_below(struct sfs_inode *dir, const struct sfs_inode *ancest
 static int check_rename(const struct sfs_name *from, struct sfs_inode *ip,
                         const struct sfs_name *to, struct sfs_inode *over)
 {
-    int error = sfs_dir_check(from->dir, from->name, from->len);
+    int error = sfs_dir_check(from->dir, from->len);
 
     if (!error)
-        error = sfs_dir_check(to->dir, to->name, to->len);
+        error = sfs_dir_check_new(to->dir, to->name, to->len);
     if (!error && (is_dots(from) || is_dots(to)))
         error = EINVAL;
     if (!error && over && is_dir(ip) != is_dir(over))

@@ -140,10 +140,7 @@ static void keep_unused(struct vnode *v)
 // or because pages could not be written. table_lock held.
 static bool leaves(struct vnode *v, bool keep)
 {
-    struct sfs_attr a;
-
-    sfs_getattr(sfs_inode_of(v), &a);
-    if (a.nlink > 0 && (keep || v->object.npages > 0)) {
+    if (!sfs_unlinked(sfs_inode_of(v)) && (keep || v->object.npages > 0)) {
         keep_unused(v);
         return false;
     }
