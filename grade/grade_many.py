@@ -17,7 +17,45 @@ from pathlib import Path
 
 from grade import lab as labs
 from grade import lab_grade, options, qemu
+from grade.lab import Lab
 from grade.lab_report import Report
+
+
+class Many:
+    """What came of the gradings so far."""
+
+    def __init__(self, lab: Lab, impl: str, variant: Path) -> None:
+        self.lab = lab
+        self.impl = impl
+        self.variant = variant
+        self.scores: Counter[int] = Counter()
+        self.digests: dict[str, Counter[str]] = {test.name: Counter() for test in lab.tests}
+        self.seconds: list[float] = []
+
+    def grade(self, number: int, workers: int) -> None:
+        screen = io.StringIO()
+        report = Report(self.lab, self.impl, 1, self.variant / "many.json", screen)
+        started = time.monotonic()
+        lab_grade.Grader(self.lab, self.variant, 1, report).grade(self.lab.tests, workers)
+        self.seconds.append(time.monotonic() - started)
+        self.scores[report.score] += 1
+        for result in report.results:
+            self.digests[result.test.name][result.digest] += 1
+        print(f"  {number}: {report.score} points, {self.seconds[-1]:.1f} s", flush=True)
+        if report.score != max(self.scores):
+            print(screen.getvalue(), flush=True)
+
+    def summary(self) -> int:
+        """Says it all; 1 if two gradings were not alike."""
+        if not self.seconds:
+            return 1
+        points = ", ".join(f"{count} x {score}" for score, count in self.scores.most_common())
+        differing = [name for name, found in self.digests.items() if len(found) > 1]
+        mean = sum(self.seconds) / len(self.seconds)
+        print(f"{len(self.seconds)} gradings of {self.impl}: {points} points; "
+              f"{min(self.seconds):.1f} to {max(self.seconds):.1f} s, {mean:.1f} on average")
+        print(f"records that differ: {' '.join(differing) or 'none'}")
+        return 1 if len(self.scores) > 1 or differing else 0
 
 
 def main() -> int:
@@ -34,27 +72,13 @@ def main() -> int:
     variant, trouble = lab_grade.make_kernel(lab, args.impl, env("BASE") or "", [])
     if trouble:
         raise SystemExit(trouble)
-    scores: Counter[int] = Counter()
-    digests: dict[str, Counter[str]] = {test.name: Counter() for test in lab.tests}
-    seconds: list[float] = []
-    for number in range(1, times + 1):
-        screen = io.StringIO()
-        report = Report(lab, args.impl, 1, variant / "many.json", screen)
-        started = time.monotonic()
-        lab_grade.Grader(lab, variant, 1, report).grade(lab.tests, args.workers)
-        seconds.append(time.monotonic() - started)
-        scores[report.score] += 1
-        for result in report.results:
-            digests[result.test.name][result.digest] += 1
-        print(f"  {number}: {report.score} points, {seconds[-1]:.1f} s", flush=True)
-        if len(scores) > 1 and report.score != max(scores):
-            print(screen.getvalue(), flush=True)
-    said = ", ".join(f"{count} x {score}" for score, count in scores.most_common())
-    differing = [name for name, found in digests.items() if len(found) > 1]
-    print(f"{times} gradings of {args.impl}: {said} points; {min(seconds):.1f} to "
-          f"{max(seconds):.1f} s, {sum(seconds) / times:.1f} on average")
-    print(f"records that differ: {' '.join(differing) or 'none'}")
-    return 1 if len(scores) > 1 or differing else 0
+    many = Many(lab, args.impl, variant)
+    try:
+        for number in range(1, times + 1):
+            many.grade(number, args.workers)
+    except KeyboardInterrupt:
+        pass  # what there is counts
+    return many.summary()
 
 
 if __name__ == "__main__":
