@@ -14,13 +14,17 @@ from typing import Any, TextIO
 
 from grade.lab import Lab, Test
 from grade.lab_judge import Finding, Run
+from grade.session import End
 
 MAX_FINDINGS = 4
+MAX_RECORDED = 20
 CONSOLE_LINES = 8
 WIDTH = 98
 KEPT_LINES, KEPT_COLUMNS, KEPT_BYTES = 40, 400, 1 << 16
 COLOURS = {"ok": "32", "FAIL": "31"}
 BACKTRACE = re.compile(r"^\s+(?:#\d+|0x[0-9a-f]{8,}).*", re.MULTILINE)
+VALUE = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b")
+"""A number in a panic's message: two that differ in numbers alone are the same mistake."""
 
 
 @dataclass
@@ -41,8 +45,17 @@ class TestResult:
         self.failed = run
         self.findings += run.findings
         text = run.outcome.console[-KEPT_BYTES:].decode(errors="replace").replace("\r\n", "\n")
-        self.console = [line[:KEPT_COLUMNS] for line in text.splitlines()[-KEPT_LINES:]]
+        lines = text.splitlines()
+        at = next((i for i, line in enumerate(lines) if line.startswith("panic: ")), None)
+        lines = lines[-KEPT_LINES:] if at is None else lines[at : at + KEPT_LINES]
+        self.console = [line[:KEPT_COLUMNS] for line in lines]
         self.repro = {"T": self.test.name, "SEED": run.seed - run.boot.seed_step}
+
+    def panic(self) -> str:
+        """The message of the panic in which the test failed, or nothing."""
+        if self.ok or not self.failed or self.failed.outcome.end is not End.PANIC:
+            return ""
+        return self.failed.outcome.detail
 
     def record(self) -> dict[str, Any]:
         return {
@@ -53,7 +66,7 @@ class TestResult:
             "max_points": self.test.points,
             "ok": self.ok,
             "notes": self.notes,
-            "findings": [vars(finding) for finding in self.findings[:MAX_FINDINGS]],
+            "findings": [vars(finding) for finding in self.findings[:MAX_RECORDED]],
             "console": self.console,
             "repro": self.repro,
             "digest": self.digest,
@@ -76,6 +89,8 @@ class Report:
         self.results: list[TestResult] = []
         self.verdict = "graded"
         self.detail = ""
+        self._panics: dict[str, str] = {}
+        """The first test that showed each panic."""
         self._lock = threading.Lock()
         self._colour = screen.isatty() and "NO_COLOR" not in os.environ
         self.write(False)
@@ -118,6 +133,11 @@ class Report:
         word = self._word("ok" if result.ok else "FAIL")
         lines = [f"{word} {points} {test.name:17} {test.title}"]
         lines += [f"             {note}" for note in result.notes]
+        before = self._same_panic(result)
+        if before:
+            lines.append(f"       - the same panic as in {before}: {result.panic()}")
+            print("\n".join([*lines, self._again(result)]), file=self.screen, flush=True)
+            return
         for finding in result.findings[:MAX_FINDINGS]:
             lines += [f"       - {finding.what}"]
             lines += [f"         expected: {finding.expected}"] if finding.expected else []
@@ -125,13 +145,23 @@ class Report:
             lines += [f"         got:      {got}"] if got else []
             lines += wrapped("rule:", finding.rule()) + wrapped("hint:", finding.hint)
         if len(result.findings) > MAX_FINDINGS:
-            lines.append(f"       - and {len(result.findings) - MAX_FINDINGS} more")
+            lines.append(f"       - and {len(result.findings) - MAX_FINDINGS} more, in {self.path}")
         if not result.ok:
             lines += [f"       | {line}" for line in self._tail(result)]
-            words = " ".join(f"{name}={value}" for name, value in result.repro.items())
-            impl = "" if self.impl == "mine" else f" IMPL={self.impl}"
-            lines.append(f"       again: make repro LAB={self.lab.name}{impl} {words}")
+            lines.append(self._again(result))
         print("\n".join(lines), file=self.screen, flush=True)
+
+    def _again(self, result: TestResult) -> str:
+        words = " ".join(f"{name}={value}" for name, value in result.repro.items())
+        impl = "" if self.impl == "mine" else f" IMPL={self.impl}"
+        return f"       again: make repro LAB={self.lab.name}{impl} {words}"
+
+    def _same_panic(self, result: TestResult) -> str:
+        """The test that ended in this panic before, or nothing."""
+        if not (panic := result.panic()):
+            return ""
+        first = self._panics.setdefault(VALUE.sub("#", panic), result.test.name)
+        return first if first != result.test.name else ""
 
     def _tail(self, result: TestResult) -> list[str]:
         """The console's last lines; from the panic on, if there was one."""
@@ -149,6 +179,8 @@ class Report:
 
     def finish(self, partial: bool) -> None:
         self.write(not partial)
+        if failed := [result.test.name for result in self.results if not result.ok]:
+            print(f"failed: {' '.join(failed)}", file=self.screen)
         if not partial:
             print(
                 f"lab {self.lab.name}, {self.impl}: {self.score}/{self.lab.total} points",

@@ -2,7 +2,7 @@
 """`make repro LAB=pv T=test SEED=n`: one graded test again; with GDB=1 stopped where it fails.
 
 For GDB the test runs twice: first judged, which shows the boot that fails and how; then the same
-boot under GDB, which stops in panic, where the test itself notices (ktest_fail), or at the point
+boot under GDB, which stops in the panic, where the test itself notices (ktest_fail), or at the point
 after which the judge found the machine's state wrong.
 """
 
@@ -20,11 +20,14 @@ from grade.session import End
 
 def stops(run: Run) -> list[str]:
     """GDB's commands that lead to the failure of this run."""
-    found = ["break panic", "break ktest_fail"]
+    found = ["break crash.c:crash", "break ktest_fail"]
     told = any(words[1] != "ok" for words in run.records("test"))
     if run.outcome.end is End.EXIT and not told:
         point = run.bad_point or len(run.states)
         found += ["break judge_point", f"ignore $bpnum {point - 1}"] if point else []
+        if run.bad_point:
+            seen = f"the state is wrong at point {run.states[point - 1].name}"
+            return [*found, "continue", f"echo Here {seen}; `c' goes on to the next point.\\n"]
     return [*found, "continue"]
 
 

@@ -3,6 +3,7 @@
 set pagination off
 set confirm off
 set print pretty on
+set output-radix 16
 set history save off
 set disassemble-next-line auto
 set architecture i386:x86-64

@@ -37,8 +37,28 @@ class Console(KernelCommand):
     raw = True
 
     def run(self, words: list[str]) -> None:
-        with open(os.environ["STRATA_CONSOLE"], "w", encoding="utf-8") as console:
-            console.write(words[0] + "\n")
+        if int(gdb.parse_and_eval("'uart.c'::receiver")):
+            type_text(words[0] + "\n")
+        else:
+            Listening(words[0] + "\n")
+
+
+class Listening(gdb.Breakpoint):
+    """Types its text once the guest listens to its console: what comes before is lost."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("uart_set_receiver", internal=True)
+        self.text = text
+
+    def stop(self) -> bool:
+        type_text(self.text)
+        self.enabled = False
+        return False
+
+
+def type_text(text: str) -> None:
+    with open(os.environ["STRATA_CONSOLE"], "w", encoding="utf-8") as console:
+        console.write(text)
 
 
 Strata()

@@ -22,7 +22,7 @@ BACKTRACE = r"#\d+\s+0x[0-9a-f]+ \w+\+0x[0-9a-f]+ \(\S+:\d+\)"
 HANG = r"0x[0-9a-f]{16} \w+ at \S+:\d+"
 # Wrong solution, test, what the message must show beside the usual parts, and where GDB stops.
 CASES = [
-    ("wrong-pmap", "sequence", BACKTRACE, "panic"),
+    ("wrong-pmap", "sequence", BACKTRACE, "crash"),
     ("enter-no-lock", "smp", "pv_enter works on a page's part .* without pv_lock", "ktest_fail"),
     ("count-first-only", "small", "pv_count 16, pv_is_mapped True", "judge_point"),
 ]
