@@ -12,15 +12,18 @@ import re
 
 from grade.lab import Lab, Test
 from grade.lab_judge import Finding, Run
+from grade.session import End
 
 CONSOLE_BYTES = 1 << 14
 
 
 def explain(lab: Lab, test: Test, run: Run) -> None:
     console = run.outcome.console[-CONSOLE_BYTES:].decode(errors="replace")
+    # What a test counts has nothing to do with a run that did not end.
+    whole = run.outcome.end is End.EXIT or test.kind != "cost"
     for finding in run.findings:
-        finding.invariant = finding.invariant or test.invariant
-        finding.hint = finding.hint or hint(lab, finding, console) or test.hint
+        finding.invariant = finding.invariant or (test.invariant if whole else "")
+        finding.hint = finding.hint or hint(lab, finding, console) or (test.hint if whole else "")
         if place := lab.rules.get(finding.invariant):
             finding.place = f"{lab.folder.name}/README.md, {place}"
 

@@ -29,6 +29,9 @@ from grade.oracle import Oracle
 from grade.session import End
 
 WALL_SECONDS = 240.0
+WALL_SECONDS_LATER = 90.0
+"""Once a boot has hung: others will hang the same way."""
+SLOW_SECONDS = 20.0
 WALL_SECONDS_PROGRAM = 90.0
 REAL_SECONDS = 30
 MAX_STATIC = 4096
@@ -103,6 +106,7 @@ class Grader:
         self.seed = seed
         self.report = report
         self.judge = judge_of(lab)
+        self.wall = WALL_SECONDS
 
     def grade(self, tests: list[Test], workers: int) -> None:
         waiting: queue.SimpleQueue[Test] = queue.SimpleQueue()
@@ -115,7 +119,12 @@ class Grader:
                     test = waiting.get_nowait()
                 except queue.Empty:
                     return
-                self.report.add(self.run_test(test))
+                slow = threading.Timer(SLOW_SECONDS, self.report.slow, [test])
+                slow.daemon = True
+                slow.start()
+                result = self.run_test(test)
+                slow.cancel()
+                self.report.add(result)
 
         threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
         for thread in threads:
@@ -173,12 +182,14 @@ class Grader:
             authentic.check_image(build, oracle.memory)
             authentic.check_caller(build, oracle, vm, boot.ktest, self.lab)
 
-        wall = WALL_SECONDS_PROGRAM if boot.command else WALL_SECONDS
+        wall = WALL_SECONDS_PROGRAM if boot.command else self.wall
         command = bool(boot.command)
         machine = self.machine(boot, run.seed)
         session = LabSession(machine, wall, self.out, at_point, command, witness)
         try:
             run.outcome = session.run()
+            if run.outcome.end is End.HANG:
+                self.wall = WALL_SECONDS_LATER
             self.judge_run(plan, run, session.trouble)
             self.judge_static(test, run)
         except Exception as error:  # the judge tripped over what the guest's memory held
@@ -211,11 +222,13 @@ class Grader:
     def judge_run(self, plan: Plan, run: Run, trouble: str) -> None:
         """How it ended, which points it reached, and what the test's own judge thinks."""
         end = run.outcome
+        reached = [state.name for state in run.states]
         if trouble:
             broken = Finding("the guest's memory", "structures of the kernel", trouble)
             run.findings.insert(0, broken)
         if end.end is not End.EXIT or (run.boot.command and end.status):
-            run.findings.insert(0, Finding("the end of the run", "power-off", end.describe()))
+            after = f", after point {reached[-1]}" if reached else ""
+            run.findings.insert(0, Finding(f"the end of the run{after}", "power-off", end.describe()))
         if run.boot.ktest:
             for words in run.records("test"):
                 if words[1] != "ok":
@@ -223,8 +236,7 @@ class Grader:
             if not run.records("test") and end.end is End.EXIT:
                 run.wrong("the end of the test", "a record that it ran", "none")
             self.judge_records(plan, run)
-        reached = [state.name for state in run.states]
-        if plan.points is not None and reached != plan.points:
+        if plan.points is not None and reached != plan.points and end.end is End.EXIT:
             wanted = " ".join(plan.points) or "none"
             run.wrong("points reached", wanted, " ".join(reached) or "none")
         if plan.judge:

@@ -124,6 +124,12 @@ class Report:
             self.write(False)
             self._say(result)
 
+    def slow(self, test: Test) -> None:
+        """Tells who waits at a terminal."""
+        if self.screen.isatty():
+            print(f"     ... {test.name} is still running: a hang is noticed in minutes",
+                  file=self.screen, flush=True)
+
     def _word(self, word: str) -> str:
         return f"\033[{COLOURS[word]}m{word:4}\033[0m" if self._colour else f"{word:4}"
 

@@ -68,6 +68,22 @@ HOSTCC := $(if $(filter gcc,$(found)),gcc,cc)
 MUSLCC := $(filter musl-gcc,$(found))
 O := build/$(TOOLCHAIN)$(if $(filter 1,$(UBSAN)),-ubsan)
 
+# A variable that nothing reads is a slip of the pen.
+KNOWN := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST APPEND CMD LLVM UBSAN WERROR V O TEST SUITE \
+	EXTRA IMAGE_SIZE BUSYBOX LAB IMPL BASE STAGE T GDB GDB_ARGS AUTO FORCE JOBS ONLY WITHOUT OUT \
+	FROM SUBMISSIONS RECORDS QUICK RECORD N TRY CC LD AR OBJCOPY NM OBJDUMP ADDR2LINE HOSTCC \
+	MUSLCC PYTHON CROSS WARNINGS QEMU MAKEFLAGS
+space := $(subst ,, )
+given := $(foreach word,$(subst \$(space),_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))
+$(foreach name,$(filter-out $(KNOWN),$(given)),$(warning strata: $(name): no such variable: make help))
+ifneq ($(filter grade repro,$(or $(MAKECMDGOALS),all)),)
+  ifneq ($(filter TEST,$(given)),)
+    $(error strata: grade and repro take T='test ...', not TEST)
+  endif
+  $(foreach name,$(filter CPUS MEM JITTER ICOUNT TCG APPEND LIMIT SUITE CMD EXTRA,$(given)),\
+	$(warning strata: $(name): each graded test says this itself: left out))
+endif
+
 # Goals that boot.
 BOOTING := qemu run gdb check bench grade grade-many repro mutants cheats mutate batch check-all
 

@@ -215,6 +215,8 @@ def judge_figures(state: State, run: Run) -> None:
 
 ONE = "lab_pv_"
 WORK = ["before", "mapped", "after"]
+POISON = ("poison=full",)
+"""Every word of a freed page is poison: who looks at a chunk that was given back is lost."""
 
 
 def several_cpus(name: str) -> list[Boot]:
@@ -227,15 +229,15 @@ def several_cpus(name: str) -> list[Boot]:
 PLANS: dict[str, Plan] = {
     "replace": Plan([Boot(ONE + "replace")], ["replaced", "again", "end"], model.judge_replace),
     "sequence": Plan(
-        [Boot(ONE + "ops", seed_step=i) for i in range(3)],
+        [Boot(ONE + "ops", seed_step=i, words=POISON) for i in range(3)],
         ["start", *["ops"] * 6, "end"],
         model.judge_ops,
     ),
     "wired": Plan(
-        [Boot(ONE + "wired")], ["entered", "removed", "refilled", "end"], model.judge_wired
+        [Boot(ONE + "wired", words=POISON)], ["entered", "removed", "refilled", "end"], model.judge_wired
     ),
     "given-back": Plan(
-        [Boot(ONE + "given_back")], ["before", "full", "emptied"], workloads.given_back
+        [Boot(ONE + "given_back", words=POISON)], ["before", "full", "emptied"], workloads.given_back
     ),
     "steal-used": Plan([Boot(ONE + "steal_used")], ["exhausted", "stolen"], workloads.steal_used),
     "fork": Plan(
