@@ -228,7 +228,8 @@ class Grader:
             run.findings.insert(0, broken)
         if end.end is not End.EXIT or (run.boot.command and end.status):
             after = f", after point {reached[-1]}" if reached else ""
-            run.findings.insert(0, Finding(f"the end of the run{after}", "power-off", end.describe()))
+            ended = Finding(f"the end of the run{after}", "power-off", end.describe())
+            run.findings.insert(0, ended)
         if run.boot.ktest:
             for words in run.records("test"):
                 if words[1] != "ok":

@@ -2,8 +2,8 @@
 """`make repro LAB=pv T=test SEED=n`: one graded test again; with GDB=1 stopped where it fails.
 
 For GDB the test runs twice: first judged, which shows the boot that fails and how; then the same
-boot under GDB, which stops in the panic, where the test itself notices (ktest_fail), or at the point
-after which the judge found the machine's state wrong.
+boot under GDB, which stops in the panic, where the test itself notices (ktest_fail), or at the
+point after which the judge found the machine's state wrong.
 """
 
 from __future__ import annotations

@@ -75,7 +75,8 @@ KNOWN := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST APPEND CMD LLVM UBSAN WER
 	MUSLCC PYTHON CROSS WARNINGS QEMU MAKEFLAGS
 space := $(subst ,, )
 given := $(foreach word,$(subst \$(space),_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))
-$(foreach name,$(filter-out $(KNOWN),$(given)),$(warning strata: $(name): no such variable: make help))
+$(foreach name,$(filter-out $(KNOWN),$(given)),\
+	$(warning strata: $(name): no such variable: make help))
 ifneq ($(filter grade repro,$(or $(MAKECMDGOALS),all)),)
   ifneq ($(filter TEST,$(given)),)
     $(error strata: grade and repro take T='test ...', not TEST)

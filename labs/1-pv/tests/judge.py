@@ -234,10 +234,14 @@ PLANS: dict[str, Plan] = {
         model.judge_ops,
     ),
     "wired": Plan(
-        [Boot(ONE + "wired", words=POISON)], ["entered", "removed", "refilled", "end"], model.judge_wired
+        [Boot(ONE + "wired", words=POISON)],
+        ["entered", "removed", "refilled", "end"],
+        model.judge_wired,
     ),
     "given-back": Plan(
-        [Boot(ONE + "given_back", words=POISON)], ["before", "full", "emptied"], workloads.given_back
+        [Boot(ONE + "given_back", words=POISON)],
+        ["before", "full", "emptied"],
+        workloads.given_back,
     ),
     "steal-used": Plan([Boot(ONE + "steal_used")], ["exhausted", "stolen"], workloads.steal_used),
     "fork": Plan(
