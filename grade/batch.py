@@ -15,29 +15,19 @@ import json
 import os
 import queue
 import re
-import resource
 import shutil
-import signal
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from grade import batch_files, batch_merge, lab_overlay, options, proof_tree, qemu, vet
+from grade import batch_files, batch_merge, lab_overlay, limited, options, proof_tree, qemu, vet
 from grade import lab as labs
 from grade.lab import ROOT, Lab
 from grade.vet import Refused
 
-BUILD_SECONDS = 60
 GRADE_SECONDS = 1800
-BUILD_LIMITS = {
-    resource.RLIMIT_CPU: BUILD_SECONDS,
-    resource.RLIMIT_AS: 4 << 30,
-    resource.RLIMIT_FSIZE: 256 << 20,
-    resource.RLIMIT_CORE: 0,
-}
 SUFFIXES = (".c", ".h", ".S", ".py", ".mk")
 MAX_TEXT = 20000
 """Characters that a record keeps of what the compiler said."""
@@ -141,16 +131,18 @@ class Batch:
 
     def _build(self, form: str) -> None:
         words = [f"O={self.out}", f"LAB={self.lab.name}", f"IMPL={form}"]
-        status, text = run_limited(["make", "-s", "kernel", *words], BUILD_SECONDS)
+        status, text = limited.run(["make", "-s", "kernel", *words], limited.BUILD_SECONDS, ROOT,
+                                   proof_tree.clean_environment())
         if status is None:
-            raise NotBuilt(f"the build did not end in {BUILD_SECONDS} s")
+            raise NotBuilt(f"the build did not end in {limited.BUILD_SECONDS} s")
         if status != 0:
             raise NotBuilt(text.strip() or f"the build ended with status {status}")
 
     def _run_tests(self, home: Path, form: str, variant: Path) -> dict[str, Any]:
         command = [sys.executable, "-m", "grade.lab_grade", "--trusted", "--lab", self.lab.name]
         command += ["--impl", form, "--workers", "1", "--seed", str(self.seed)]
-        status, text = run_limited(command, GRADE_SECONDS, self.out, limits=False)
+        env = proof_tree.clean_environment(O=str(self.out))
+        status, text = limited.run(command, GRADE_SECONDS, ROOT, env, limits=False)
         (home / "log.txt").write_text(text, encoding="utf-8")
         result = json.loads((variant / "results.json").read_text(encoding="utf-8"))
         if status != 0 or not result["complete"]:
@@ -189,41 +181,6 @@ def summary(record: dict[str, Any]) -> str:
     """One line."""
     said = f"{record['score']}/{record['max_score']} {record['verdict']}"
     return f"  {record['submission']!r:.60}: {said} {batch_merge.gist(record['detail'])[:120]}"
-
-
-def run_limited(
-    command: list[str], seconds: int, out: Path | None = None, limits: bool = True
-) -> tuple[int | None, str]:
-    """Runs a command in a process group of its own; None as status if it had to be ended."""
-    parent = os.getpid()
-
-    def arm() -> None:
-        qemu.die_with_parent(parent)
-        os.nice(5)
-        for what, value in BUILD_LIMITS.items() if limits else ():
-            resource.setrlimit(what, (value, value))
-
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=proof_tree.clean_environment(**({"O": str(out)} if out else {})),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        preexec_fn=arm,
-    )
-    try:
-        said, _ = process.communicate(timeout=seconds)
-        return process.returncode, said.decode(errors="replace")
-    except subprocess.TimeoutExpired:
-        return None, ""
-    finally:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        process.wait()
 
 
 def main() -> int:

@@ -11,7 +11,6 @@ import hashlib
 import importlib.util
 import os
 import queue
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from grade import lab as labs
-from grade import authentic, lab_explain, lab_forms, lab_overlay, options, qemu, vet
+from grade import authentic, lab_explain, lab_forms, lab_overlay, limited, options, qemu, vet
 from grade.lab import ROOT, Lab, Test
 from grade.lab_judge import Boot, Finding, Plan, Run
 from grade.lab_report import Report, TestResult
@@ -28,6 +27,8 @@ from grade.lab_session import LabSession
 from grade.oracle import Oracle
 from grade.session import End
 
+MAKE_SECONDS = 600
+"""A first build, on a busy machine."""
 WALL_SECONDS = 240.0
 WALL_SECONDS_LATER = 90.0
 """Once a boot has hung: others will hang the same way."""
@@ -58,17 +59,13 @@ def make_kernel(lab: Lab, impl: str, base: str, make_words: list[str]) -> tuple[
     name, _ = lab_overlay.forms(lab.name, impl, base, "")
     ours = [f"LAB={lab.name}", f"IMPL={impl}", *([f"BASE={base}"] if base else [])]
     env = {k: v for k, v in os.environ.items() if k not in LAB_WORDS and not k.startswith("MAKE")}
-    done = subprocess.run(
-        ["make", "-s", "kernel", "image", *ours, *make_words],
-        cwd=ROOT,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return out / "labs" / name, done.stdout if done.returncode else ""
+    words = [*ours, *make_words]
+    for goal, limits in (("image", False), ("kernel", True)):
+        command = ["make", "-s", goal, f"O={out}", *(words if limits else make_words)]
+        status, text = limited.run(command, MAKE_SECONDS, ROOT, env, limits)
+        if status != 0:
+            return out / "labs" / name, text or f"make {goal} ended with status {status}"
+    return out / "labs" / name, ""
 
 
 def refusal(lab: Lab, impl: str, variant: Path | None = None) -> str:

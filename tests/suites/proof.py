@@ -16,7 +16,9 @@ import zipfile
 from pathlib import Path
 from typing import Callable, Iterator
 
-from grade import batch_files, export, kills, lab_overlay, mutants, mutate_points, vet
+from grade import (
+    batch_files, export, kills, lab_overlay, limited, mutants, mutate_points, vet,
+)
 from grade import lab as labs
 from grade.lab import Lab
 from grade.vet import Refused
@@ -216,6 +218,20 @@ def check_own(config: Config, before: Lab, lab: Lab) -> Iterator[Result]:
         yield Result(f"proof/{lab.name}/own-{before.name}", right, done.stdout[-2000:])
 
 
+def check_limited() -> Iterator[Result]:
+    """A command that says too much is kept short; one that does not end is ended, children too."""
+    shell = ["sh", "-c", "yes warning & yes warning"]
+    status, text = limited.run(shell, 1.5, ROOT, clean_environment())
+    yield Result("proof/limited/endless", status is None and not text, f"{status}: {text[:80]}")
+    flood = ["sh", "-c", "yes warning | head -c 30000000; exit 3"]
+    status, text = limited.run(flood, 30, ROOT, clean_environment())
+    right = status == 3 and len(text) == limited.MAX_OUTPUT
+    yield Result("proof/limited/flood", right, f"{status}, {len(text)} bytes")
+    status, text = limited.run(["dd", "if=/dev/zero", "of=/dev/null", "bs=8G", "count=1"], 30, ROOT,
+                               clean_environment())
+    yield Result("proof/limited/memory", status == 1, f"{status}: {text}")
+
+
 def check_points() -> Iterator[Result]:
     """Mechanical changes leave assertions, strings and comments alone."""
     source = '#include "x.h"\nvoid f(int a)\n{\n    KASSERT(a < 3, "a < %d", a);\n'
@@ -260,7 +276,7 @@ def check_long(config: Config, name: str, *words: str) -> Iterator[Result]:
 def jobs(config: Config) -> list[Job]:
     if config.variant:
         return []
-    found = [Job("proof/points", check_points)]
+    found = [Job("proof/points", check_points), Job("proof/limited", check_limited)]
     known = labs.all_labs()
     if known:
         found.append(Job("proof/hostile", lambda: check_hostile_text(known[0])))
