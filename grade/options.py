@@ -14,21 +14,29 @@ from pathlib import Path
 
 from grade import qemu
 
-MIN_MEM = 24 << 20
-MAX_MEM = 6 << 30
+MIN_MEM = "24M"
+MAX_MEM = "6G"
+MIN_SWAP = "1M"
 MAX_CPUS = 8
 UNITS = {"M": 1 << 20, "G": 1 << 30}
 
 
+def size_bytes(name: str, text: str, low: str, high: str) -> int:
+    """The bytes that a size such as 128M or 4G means, which must be within limits."""
+
+    def value(size: str) -> int:
+        match = re.fullmatch(r"(\d+)([MG])", size)
+        if not match:
+            raise SystemExit(f"strata: {name}={text}: must be a number with M or G, such as 128M")
+        return int(match[1]) * UNITS[match[2]]
+
+    if not value(low) <= value(text) <= value(high):
+        raise SystemExit(f"strata: {name}={text}: must be from {low} to {high}")
+    return value(text)
+
+
 def mem_bytes(text: str) -> int:
-    """The bytes that a size such as 128M or 4G means."""
-    match = re.fullmatch(r"(\d+)([MG])", text)
-    if not match:
-        raise SystemExit(f"strata: MEM={text}: must be a number with M or G, such as 128M")
-    size = int(match[1]) * UNITS[match[2]]
-    if not MIN_MEM <= size <= MAX_MEM:
-        raise SystemExit(f"strata: MEM={text}: must be from 24M to 6G")
-    return size
+    return size_bytes("MEM", text, MIN_MEM, MAX_MEM)
 
 
 def number(name: str, text: str, low: int, high: int) -> int:
@@ -61,6 +69,7 @@ def parse(needs_command: bool = False) -> argparse.Namespace:
     parser.add_argument("--icount", default=env("ICOUNT"))
     parser.add_argument("--tcg", default=env("TCG") or "auto")
     parser.add_argument("--persist", default=env("PERSIST"))
+    parser.add_argument("--swap", default=env("SWAP"))
     parser.add_argument("--append", default=env("APPEND") or "", help="more kernel words")
     parser.add_argument("--verbose", default=env("V"))
     parser.add_argument("--command", default=env("STRATA_CMD") or None)
@@ -74,6 +83,7 @@ def parse(needs_command: bool = False) -> argparse.Namespace:
     if opts.tcg not in ("auto", "multi", "single"):
         raise SystemExit(f"strata: TCG={opts.tcg}: must be auto, multi or single")
     opts.persist = flag("PERSIST", opts.persist)
+    opts.swap = size_bytes("SWAP", opts.swap, MIN_SWAP, MAX_MEM) if opts.swap else 0
     opts.verbose = flag("V", opts.verbose)
     if needs_command and not opts.command:
         raise SystemExit("strata: CMD is missing: make run CMD='ls -l /'")
@@ -98,6 +108,7 @@ def machine(opts: argparse.Namespace) -> qemu.Machine:
         icount=opts.icount,
         tcg=opts.tcg,
         persist=opts.persist,
+        swap=opts.swap,
     )
 
 

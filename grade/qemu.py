@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.parse
 from dataclasses import dataclass, field
 from functools import partial
@@ -58,6 +59,8 @@ class Machine:
     has as many. With more CPUs than the host's, spinlocks crawl: a holder may wait for the host."""
     persist: bool = False
     """Write to the disk image itself, not to an overlay that is thrown away."""
+    swap: int = 0
+    """Bytes of a second disk, empty and gone afterwards, that the kernel swaps to; 0: none."""
     write_log: Path | None = None
     """Log every write and flush of the disk here, in the format of dm-log-writes."""
     extra: list[str] = field(default_factory=list)
@@ -159,8 +162,14 @@ class Qemu:
             args += ["-mon", "chardev=con,mode=readline"]
         if self.paused:
             args += ["-S"]
-        with records_guest, monitor_guest:
-            self._start(args, (records_guest.fileno(), monitor_guest.fileno()))
+        with records_guest, monitor_guest, tempfile.TemporaryFile() as swap:
+            pass_fds = [records_guest.fileno(), monitor_guest.fileno()]
+            if self.machine.swap:
+                swap.truncate(self.machine.swap)
+                pass_fds.append(swap.fileno())
+                drive = f"file=/dev/fd/{swap.fileno()},if=none,id=swap,format=raw,cache=unsafe"
+                args += ["-drive", drive, "-device", "virtio-blk-device,drive=swap"]
+            self._start(args, tuple(pass_fds))
         return self
 
     def _start(self, args: list[str], pass_fds: tuple[int, ...]) -> None:

@@ -9,6 +9,7 @@ LIMIT ?=
 ICOUNT ?=
 TCG ?=
 PERSIST ?=
+SWAP ?=
 APPEND ?=
 CMD ?=
 LLVM ?=
@@ -122,6 +123,6 @@ endif
 
 # A command may hold dollar signs of the guest's shell: it is passed on as it was written.
 STRATA_CMD := $(value CMD)
-EXPORTED := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST APPEND V LLVM UBSAN STRATA_CMD \
+EXPORTED := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND V LLVM UBSAN STRATA_CMD \
 	NM ADDR2LINE O
 export $(EXPORTED)

@@ -318,11 +318,31 @@ def check_use(
         yield Result(f"disk/{name}/next-boot", right, again.describe() + text_of(again.console))
 
 
+# ---- swap ----
+
+SWAP_BYTES = 128 << 20
+SWAP_COMMAND = "/tests/memhogs 60 1024 && cat /proc/vm/swap /proc/vm/check"
+
+
+def check_swap(config: Config) -> Iterator[Result]:
+    """With a disk to swap to, processes get more memory than there is, and keep what is in it."""
+    outcome = boot(config, SWAP_COMMAND, LIMIT_SECONDS, mem="24M", swap=SWAP_BYTES)
+    console = text_of(outcome.console)
+    whole = re.search(r"(\d+) whole", console)
+    right = outcome.exit_status() == 0 and console.endswith("\nok\n")
+    right = right and whole is not None and int(whole[1]) > 24 # MiB
+    slots = {name: int(n) for name, n in re.findall(r"^(n?\w+) (\d+)$", console, re.MULTILINE)}
+    right = right and slots["ins"] > 1000 and slots["outs"] > 1000 and slots["nused"] < 100
+    repro = config.make("run", MEM="24M", SWAP=f"{SWAP_BYTES >> 20}M", CMD=SWAP_COMMAND)
+    yield Result("disk/swap", right, f"{outcome.describe()}\n{console}", repro)
+
+
 def jobs(config: Config) -> list[Job]:
     if not config.runs_programs:
         return []
     return [
         Job("disk", lambda: check_refused(config)),
+        Job("disk/swap", lambda: check_swap(config)),
         Job("disk/damage", lambda: check_damage(config)),
         *[Job(f"disk/{use[0]}", lambda u=use: check_use(config, *u)) for use in USES],
         *[
