@@ -304,7 +304,9 @@ def jobs(config: Config) -> list[Job]:
                 Job("proof/grade", lambda lab=lab: check_hostile_folders(config, lab))
             )
         if config.all and config.kernel.exists():
-            for word in ("mutants", "cheats", "mutate"):
+            # Where nobody has said which mechanical changes are equivalent, some survive.
+            said = (lab.folder / "equivalent.txt").exists()
+            for word in ("mutants", "cheats", *(["mutate"] if said else [])):
                 name = f"proof/{lab.name}/{word}"
                 words = (word, f"LAB={lab.name}")
                 found.append(
