@@ -37,21 +37,24 @@ def read_entry(table_pa: int, index: int) -> int:
 
 
 class Map(KernelCommand):
-    """map PID: the entries of a process's address map; `map kernel` for the kernel's."""
+    """map PID: the entries of a process's address map; `map kernel` and `map kmem` for the kernel's,
+    `map EXPRESSION` for one that a struct vm_map * points to."""
 
     name = "map"
 
     def run(self, words: list[str]) -> None:
         if len(words) != 1:
             raise self.usage()
-        if words[0] == "kernel":
-            vm_map = gdb.parse_and_eval("kernel_map")
-            if vm_map.type.strip_typedefs().code == gdb.TYPE_CODE_PTR:
-                vm_map = vm_map.dereference()
-        else:
+        if words[0].isdecimal():
             vm_map = processes.space_of(words[0])["map"]
+        else:
+            named = {"kernel": "kernel_map", "kmem": "kmem_map"}
+            vm_map = gdb.parse_and_eval(named.get(words[0], words[0])).dereference()
         for entry in each(vm_map["entries"], "struct vm_map_entry", "link"):
             print(describe(entry))
+        if int(vm_map["kernel"]):
+            print(f"{int(vm_map['nentries'])} entries, {int(vm_map['nreserve'])} in reserve, "
+                  f"{int(vm_map['nquanta'])} live quanta")
 
 
 def describe(entry: gdb.Value) -> str:
