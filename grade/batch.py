@@ -169,7 +169,7 @@ class Batch:
                     batch_merge.write_csv(self.lab, records, self.folder / "results.csv")
                     print(summary(record), flush=True)
 
-        threads = [threading.Thread(target=work) for _ in range(jobs)]
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
         for thread in threads:
             thread.start()
         for thread in threads:

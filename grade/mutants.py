@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from grade import lab as labs
-from grade import kills, lab_forms, lab_overlay, options, proof_tree, qemu
+from grade import kills, lab_forms, lab_overlay, limited, options, proof_tree, qemu
 from grade.lab import ROOT, Lab
 
 JUDGING = "authentic lab_grade lab_judge lab_session oracle layout qemu records session".split()
@@ -146,21 +146,13 @@ class Runner:
         result = root / self.out / "labs" / name / "results.json"
         result.unlink(missing_ok=True)
         command = [sys.executable, "-m", "grade.lab_grade", "--trusted", "--lab", self.lab.name]
-        done = subprocess.run(
-            [*command, "--impl", form, "--workers", "1", "--test", self._tests(variant)],
-            cwd=root,
-            env=proof_tree.clean_environment(O=str(self.out)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=MAX_SECONDS,
-            check=False,
-        )
-        (ROOT / self.folder / f"{variant.name}.log").write_text(done.stdout, encoding="utf-8")
+        command += ["--impl", form, "--workers", "1", "--test", self._tests(variant)]
+        env = proof_tree.clean_environment(O=str(self.out))
+        _, said = limited.run(command, MAX_SECONDS, root, env, limits=False)
+        (ROOT / self.folder / f"{variant.name}.log").write_text(said, encoding="utf-8")
         record: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         if record["verdict"] != "graded" or not (self.quick or record["complete"]):
-            raise SystemExit(f"strata: {variant.path} was not graded:\n{done.stdout}")
+            raise SystemExit(f"strata: {variant.path} was not graded:\n{said}")
         return record
 
     def _tests(self, variant: Variant) -> str:
@@ -202,7 +194,7 @@ class Runner:
                 except (Exception, SystemExit) as error:
                     troubles.append(f"{variant.name}: {error}")
 
-        threads = [threading.Thread(target=work) for _ in range(jobs)]
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
         for thread in threads:
             thread.start()
         for thread in threads:

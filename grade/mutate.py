@@ -128,7 +128,7 @@ class Mutation:
                 done += 1
                 print(f"  {done}/{total} {by or 'SURVIVED'}: {point.describe()[:150]}", flush=True)
 
-        threads = [threading.Thread(target=work) for _ in range(jobs)]
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
         for thread in threads:
             thread.start()
         for thread in threads:

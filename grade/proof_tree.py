@@ -8,10 +8,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from grade import limited
 from grade.lab import ROOT
 
 LAB_WORDS = "LAB IMPL BASE STAGE T GDB O JOBS WITHOUT ONLY OUT FROM SUBMISSIONS".split()
 LAB_WORDS += "RECORDS QUICK RECORD N SEED CPUS MEM JITTER".split()
+BUILD_SECONDS = 1800
+"""Of everything, on a busy machine."""
 LEFT_OUT = {"labs", "tests", "proof"}
 """Parts of a build directory that belong to one kind of work."""
 
@@ -66,15 +69,7 @@ def private_tree(target: Path, out: Path) -> None:
 
 def build(out: Path, *words: str, root: Path = ROOT) -> None:
     """Builds what all variants share. SystemExit if that fails."""
-    done = subprocess.run(
-        ["make", "-s", f"O={out}", "kernel", "image", *words],
-        cwd=root,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SystemExit(f"strata: the tree does not build:\n{done.stdout}")
+    command = ["make", "-s", f"O={out}", "kernel", "image", *words]
+    status, said = limited.run(command, BUILD_SECONDS, root, clean_environment(), limits=False)
+    if status != 0:
+        raise SystemExit(f"strata: the tree does not build:\n{said}")

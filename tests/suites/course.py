@@ -25,7 +25,7 @@ from grade.lab import Lab
 from tests.job import ROOT, Config, Job, Result, clean_environment
 from tests.suites import course_class
 from tests.suites.course_class import Expected
-from tests.suites.proof import check_long
+from tests.suites.proof import check_long, descendants
 
 LIMIT_SECONDS = 1500
 TOP_FIELDS = {"score", "output", "tests", "output_format", "stdout_visibility", "visibility",
@@ -51,16 +51,6 @@ def start(config: Config, lab: Lab, folder: Path) -> subprocess.Popen[str]:
 
 def times(folder: Path) -> dict[str, float]:
     return {str(p): p.stat().st_mtime for p in (folder / "records").rglob("record.json")}
-
-
-def descendants(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
-    parents = {int(a): int(b) for a, b in (line.split() for line in listed.stdout.splitlines())}
-    found, new = set(), {pid}
-    while new:
-        new = {child for child, parent in parents.items() if parent in new} - found
-        found |= new
-    return sorted(found)
 
 
 def kill_half_way(config: Config, lab: Lab, folder: Path, half: int) -> str:

@@ -10,8 +10,10 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Callable, Iterator
@@ -218,6 +220,45 @@ def check_own(config: Config, before: Lab, lab: Lab) -> Iterator[Result]:
         yield Result(f"proof/{lab.name}/own-{before.name}", right, done.stdout[-2000:])
 
 
+def descendants(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
+    parents = {int(a): int(b) for a, b in (line.split() for line in listed.stdout.splitlines())}
+    found, new = set(), {pid}
+    while new:
+        new = {child for child, parent in parents.items() if parent in new} - found
+        found |= new
+    return sorted(found)
+
+
+def name_of(pid: int) -> str:
+    """Of a process that runs; nothing of one that has ended, reaped or not."""
+    try:
+        name, _, rest = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")
+    except OSError:
+        return ""
+    return "" if rest.split()[0] == "Z" else name.partition("(")[2]
+
+
+def check_ended(config: Config, lab: Lab) -> Iterator[Result]:
+    """Grading that is told to end while machines run ends at once, and they with it."""
+    command = [sys.executable, "-m", "grade.mutants", "--lab", lab.name, "--quick", "1"]
+    names = lab.mutants()[:4]
+    for name in names:
+        (ROOT / config.out / "proof" / lab.name / f"{name}.quick.json").unlink(missing_ok=True)
+    env = clean_environment(O=str(config.out), ONLY=" ".join(names))
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
+    until, below = time.monotonic() + 60, []
+    while time.monotonic() < until and not any("qemu" in name_of(pid) for pid in below):
+        time.sleep(0.1)
+        below = descendants(process.pid)
+    process.terminate()
+    status = process.wait(10)
+    time.sleep(1)
+    left = [f"{pid} {name}" for pid in below if (name := name_of(pid))]
+    right = status != 0 and bool(below) and not left
+    yield Result("proof/ended", right, f"status {status}, of {len(below)} left: {left}")
+
+
 def check_limited() -> Iterator[Result]:
     """A command that says too much is kept short; one that does not end is ended, children too."""
     shell = ["sh", "-c", "yes warning & yes warning"]
@@ -300,6 +341,7 @@ def jobs(config: Config) -> list[Job]:
                 Job(f"proof/{lab.name}/sample", lambda lab=lab: check_sample(config, lab))
             )
         if PV in lab.owned and config.kernel.exists():
+            found.append(Job("proof/ended", lambda lab=lab: check_ended(config, lab)))
             found.append(
                 Job("proof/grade", lambda lab=lab: check_hostile_folders(config, lab))
             )
