@@ -37,8 +37,8 @@ def read_entry(table_pa: int, index: int) -> int:
 
 
 class Map(KernelCommand):
-    """map PID: the entries of a process's address map; `map kernel` and `map kmem` for the kernel's,
-    `map EXPRESSION` for one that a struct vm_map * points to."""
+    """map PID: the entries of a process's address map; `map kernel` and `map kmem` for the
+    kernel's, `map EXPRESSION` for one that a struct vm_map * points to."""
 
     name = "map"
 
