@@ -182,6 +182,8 @@ def main() -> int:
     passed, failed, skipped = report.counts()
     if failed:
         print("failed: " + " ".join(r.name for r in report.results if not r.ok and not r.skipped))
+    if not report.results:
+        print(f"no test has the name, prefix or glob TEST={args.test}")
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0
 

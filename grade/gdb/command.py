@@ -36,10 +36,30 @@ class KernelCommand(gdb.Command):
         return gdb.GdbError("usage: " + self.__doc__.splitlines()[0])
 
 
+def path_to(kind: gdb.Type, name: str) -> list[gdb.Field]:
+    """The fields that lead to a member: itself, or a structure in which it lies. [] for none."""
+    fields = kind.strip_typedefs().fields()
+    for field in fields:
+        if field.name == name:
+            return [field]
+    for field in fields:
+        if field.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT:
+            if inner := path_to(field.type, name):
+                return [field, *inner]
+    return []
+
+
+def member(value: gdb.Value, name: str) -> gdb.Value:
+    """A member of a structure, or of one that lies in it."""
+    for field in path_to(value.type, name):
+        value = value[field]
+    return value
+
+
 def container(node: gdb.Value, type_name: str, member: str) -> gdb.Value:
     """The structure of which the object at `node` (a value, not a pointer) is a member."""
     outer = gdb.lookup_type(type_name)
-    offset = next(f.bitpos // 8 for f in outer.fields() if f.name == member)
+    offset = sum(field.bitpos // 8 for field in path_to(outer, member))
     return gdb.Value(int(node.address) - offset).cast(outer.pointer()).dereference()
 
 

@@ -12,7 +12,7 @@ from typing import Iterator
 import gdb
 
 import processes
-from command import KernelCommand, each, text
+from command import KernelCommand, each, member, text
 
 PAGE = 4096
 KERNEL_HALF = 1 << 63
@@ -45,7 +45,7 @@ def chunk_of(entry: gdb.Value) -> gdb.Value | None:
 
 def mapping(entry: gdb.Value) -> str:
     chunk = None if has(entry, "pmap") else chunk_of(entry)
-    pmap = entry["pmap"] if chunk is None else chunk["pmap"]
+    pmap = entry["pmap"] if chunk is None else member(chunk, "pmap")
     return f"va {int(entry['va']):#x} pmap {int(pmap):#x}  entry {int(entry.address):#x}"
 
 
@@ -76,8 +76,13 @@ def chunks_of(pmap: gdb.Value) -> Iterator[gdb.Value]:
 def used(chunk: gdb.Value) -> list[int]:
     """The numbers of a chunk's entries in use."""
     low, high = chunk["entries"].type.range()
-    words = [int(chunk["free"][i]) for i in range(chunk["free"].type.range()[1] + 1)]
+    words = bitmap(chunk)
     return [i for i in range(low, high + 1) if not words[i // 64] >> i % 64 & 1]
+
+
+def bitmap(chunk: gdb.Value) -> list[int]:
+    free = member(chunk, "free")
+    return [int(free[i]) for i in range(free.type.range()[1] + 1)]
 
 
 class Pv(KernelCommand):
@@ -126,8 +131,7 @@ class Chunks(KernelCommand):
             print(f"pmap {int(pmap.address):#x}")
             for chunk in chunks_of(pmap):
                 count = chunk["entries"].type.range()[1] + 1
-                free = " ".join(f"{int(chunk['free'][i]):016x}"
-                                for i in range(chunk["free"].type.range()[1] + 1))
+                free = " ".join(f"{word:016x}" for word in bitmap(chunk))
                 print(f"  chunk {int(chunk.address):#x}  {len(used(chunk))}/{count} used  {free}")
 
 

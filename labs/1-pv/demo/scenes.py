@@ -86,12 +86,12 @@ def draw_chunk(free: int, entries: int) -> str:
 def draw_chunks(
     oracle: Oracle, pages: list[int], spaces: list[int], types: layout.Types
 ) -> list[str]:
-    chunk = types.structs["pv_chunk"]
-    bits, first = chunk.fields["free"], chunk.fields["entries"]
+    chunk = chunk_fields(types)
+    bits, first = chunk["free"], chunk["entries"]
     entries = first.size // types.structs["pv_entry"].size
     rows = []
     for pa in pages:
-        owner = oracle.memory.word(pa + chunk.fields["pmap"].offset)
+        owner = oracle.memory.word(pa + chunk["pmap"].offset)
         if owner not in spaces:
             continue
         free = int.from_bytes(oracle.memory.read(pa + bits.offset, bits.size), "little")
@@ -101,10 +101,18 @@ def draw_chunks(
     return [row[-1] for row in sorted(rows)]
 
 
-def has_chunks(types: layout.Types) -> bool:
-    """Whether this form has chunks that can be drawn: their members have the handout's names."""
-    chunk = types.structs.get("pv_chunk")
-    return chunk is not None and {"pmap", "free", "entries"} <= chunk.fields.keys()
+def chunk_fields(types: layout.Types) -> dict[str, layout.Field]:
+    """The members of this form's chunks, and of a header at their beginning; {} if it has none, or
+    none with the handout's names."""
+    found = {}
+    if "pv_chunk" in types.structs:
+        fields = types.structs["pv_chunk"].fields
+        first = fields["entries"].offset if "entries" in fields else 0
+        for struct_type in types.structs.values():
+            if {"pmap", "free"} <= struct_type.fields.keys() and struct_type.size == first:
+                found |= struct_type.fields
+        found |= fields
+    return found if {"pmap", "free", "entries"} <= found.keys() else {}
 
 
 def forms(oracle: Oracle, variant: Path) -> layout.Types:
@@ -134,7 +142,7 @@ def draw(oracle: Oracle, variant: Path) -> list[str]:
         f"free memory        {free}",
         "",
     ]
-    if has_chunks(types):
+    if chunk_fields(types):
         rows = draw_chunks(oracle, pages, spaces, types)
         lines.append("chunks: process, entries, used" if rows else "no chunks")
         lines += rows[:MOST_ROWS]
