@@ -14,6 +14,8 @@ from grade import layout
 from grade.lab_judge import Run
 from grade.oracle import ENTRIES, PAGE, PTE, Oracle, OracleError
 
+from workloads import GIVEN_BACK
+
 if TYPE_CHECKING:
     from judge import State
 
@@ -106,8 +108,9 @@ def judge_held(state: State, run: Run, where: str) -> None:
     need = sum(-(-count // PER_CHUNK) for count in mapped.values())
     if not mapped and state.owners["PV"] > SLACK:
         run.wrong(where + "the reverse map's, with nothing mapped", f"at most {SLACK}",
-                  state.owners["PV"], invariant=ACCOUNTED,
-                  hint="Memory for entries is taken when they are needed, and given back after.")
+                  state.owners["PV"], invariant=GIVEN_BACK,
+                  hint="When the last entry of a chunk is freed, its page goes back at once. Nothing "
+                  "is kept in store, either: memory is taken when entries need it.")
     elif state.name == "exhausted" and state.owners["PV"] > 3 * need + SLACK:
         run.wrong(where + f"the reverse map's, for {sum(mapped.values())} mappings",
                   f"at most {3 * need + SLACK}", state.owners["PV"], invariant=ACCOUNTED)

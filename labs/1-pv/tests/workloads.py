@@ -330,7 +330,9 @@ def steal_smp(run: Run) -> None:
         if refused * 10 > granted:
             run.wrong("mappings refused while several CPUs share no memory",
                       "fewer than one in ten of those granted",
-                      f"{refused} refused, {granted} granted", invariant=NEVER_FAILS)
+                      f"{refused} refused, {granted} granted", invariant=NEVER_FAILS,
+                      hint="When there is no page for entries, take a chunk of a pmap that can be "
+                      "locked, or of your own.")
     for state in run.named("worked"):
         contents(run, state)
 
