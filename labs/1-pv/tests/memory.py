@@ -109,8 +109,8 @@ def judge_held(state: State, run: Run, where: str) -> None:
     if not mapped and state.owners["PV"] > SLACK:
         run.wrong(where + "the reverse map's, with nothing mapped", f"at most {SLACK}",
                   state.owners["PV"], invariant=GIVEN_BACK,
-                  hint="When the last entry of a chunk is freed, its page goes back at once. Nothing "
-                  "is kept in store, either: memory is taken when entries need it.")
+                  hint="When the last entry of a chunk is freed, its page goes back at once. "
+                  "Nothing is kept in store, either: memory is taken when entries need it.")
     elif state.name == "exhausted" and state.owners["PV"] > 3 * need + SLACK:
         run.wrong(where + f"the reverse map's, for {sum(mapped.values())} mappings",
                   f"at most {3 * need + SLACK}", state.owners["PV"], invariant=ACCOUNTED)
