@@ -132,26 +132,28 @@ KTEST(lab_pv_replace)
     lab_free_pages();
 }
 
-// In the last process a whole chunk is wired, and stays full; in the others a few mappings here and
-// there are.
+// In the last two processes a whole chunk is wired, the first or the second, and stays full; in the
+// others a few mappings here and there are.
 static bool is_wired(unsigned pmap, unsigned i)
 {
-    return pmap < 2 ? i % 100 == pmap : i < 168 || i == 200;
+    if (pmap < 2)
+        return i % 100 == pmap;
+    return pmap == 2 ? i < 168 || i == 200 : i == 0 || (i >= 168 && i < 336);
 }
 
 // Wired mappings outlive pmap_remove_all_user, and nothing else does; then the room is used again.
 KTEST(lab_pv_wired)
 {
-    lab_make_pmaps(3);
+    lab_make_pmaps(4);
     lab_make_pages(400);
-    for (unsigned pmap = 0; pmap < 3; pmap++)
+    for (unsigned pmap = 0; pmap < 4; pmap++)
         for (unsigned i = 0; i < 400; i++)
             lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, is_wired(pmap, i) ? PMAP_WIRED : 0);
     lab_point("entered", false);
-    for (unsigned pmap = 0; pmap < 3; pmap++)
+    for (unsigned pmap = 0; pmap < 4; pmap++)
         pmap_remove_all_user(lab_pmap[pmap]);
     lab_point("removed", false);
-    for (unsigned pmap = 0; pmap < 3; pmap++)
+    for (unsigned pmap = 0; pmap < 4; pmap++)
         for (unsigned i = 0; i < 160; i++)
             lab_enter(pmap, LAB_VA + (1ul << 21) + i * PAGE_SIZE, i, PROT_RW, 0);
     lab_point("refilled", false);
