@@ -16,6 +16,9 @@ from elftools.dwarf.die import DIE
 from elftools.elf.elffile import ELFFile
 
 
+POINTER = 8
+
+
 @dataclass(frozen=True)
 class Field:
     offset: int
@@ -67,12 +70,16 @@ def _size(die: DIE) -> int:
     while True:
         if "DW_AT_byte_size" in die.attributes:
             return int(die.attributes["DW_AT_byte_size"].value)
+        if die.tag == "DW_TAG_pointer_type":  # clang does not say
+            return POINTER
         inner = die.get_DIE_from_attribute("DW_AT_type")
         if die.tag == "DW_TAG_array_type":
             count = 1
             for bound in die.iter_children():
                 if "DW_AT_upper_bound" in bound.attributes:
                     count *= int(bound.attributes["DW_AT_upper_bound"].value) + 1
+                elif "DW_AT_count" in bound.attributes:
+                    count *= int(bound.attributes["DW_AT_count"].value)
             return count * _size(inner)
         die = inner
 
