@@ -85,7 +85,7 @@ def read_refs(state: State, walker: walk.Walker, oracle: Oracle, at: int) -> Non
     for i in range(min(state.report["nrefs"], 1024)):
         what, nrefs = struct.unpack("<2Q", oracle.memory.read(at + 16 * i, 16))
         state.refs[what] = nrefs
-    types = layout.types_of(oracle.out / "labs/2-map/tests/t_plain.o")
+    types = layout.types_of(oracle.out / "labs/2-map/tests/t_user.o")
     offset = types.structs["vm_object"].fields["nrefs"].offset
     data = oracle.memory.read(oracle.symbol_pa("lab_object"), 24)
     state.objects = [address for address in struct.unpack("<3Q", data)]
