@@ -67,34 +67,35 @@ def of_all_cpus(vm: qemu.Qemu) -> str:
             state = "halted" if cpu.halted else "running"
             flag = "on" if cpu.interrupts else "off"
             lines.append(f"CPU {cpu.number}: {state}, interrupts {flag}, rsp {cpu.rsp:#x}")
-            frames = _frames(vm, cpu)
-            lines += [f"    {name}" for name in _names(str(vm.machine.kernel), frames)]
+            found = frames(vm, cpu.number, cpu.rip, cpu.rbp)
+            lines += [f"    {name}" for name in names(str(vm.machine.kernel), found)]
     except OSError as error:
         lines.append(f"no backtrace: {error}")
     return "\n".join(lines)
 
 
-def _frames(vm: qemu.Qemu, cpu: Cpu) -> list[int]:
-    frames = [cpu.rip]
-    rbp = cpu.rbp
-    while rbp >= KERNEL_HALF and rbp % 8 == 0 and len(frames) < MAX_FRAMES:
-        words = re.findall(r"0x([0-9a-f]{16})", vm.monitor(f"x/2gx {rbp:#x}", cpu.number))
+def frames(vm: qemu.Qemu, cpu: int, rip: int, rbp: int) -> list[int]:
+    """An address of code, and the return addresses up the chain of frame pointers."""
+    found = [rip]
+    while rbp >= KERNEL_HALF and rbp % 8 == 0 and len(found) < MAX_FRAMES:
+        words = re.findall(r"0x([0-9a-f]{16})", vm.monitor(f"x/2gx {rbp:#x}", cpu))
         if len(words) < 2:
             break
         saved, back = int(words[-2], 16), int(words[-1], 16)
         if back < KERNEL_HALF:
             break
-        frames.append(back)
+        found.append(back)
         if saved <= rbp:
             break
         rbp = saved
-    return frames
+    return found
 
 
-def _names(kernel: str, frames: list[int]) -> list[str]:
+def names(kernel: str, found: list[int]) -> list[str]:
+    """What the addresses that `frames` found are called."""
     tool = os.environ.get("ADDR2LINE") or "addr2line"
     # A return address points after the call: look up the call itself.
-    wanted = [f"{at if i == 0 else at - 1:#x}" for i, at in enumerate(frames)]
+    wanted = [f"{at if i == 0 else at - 1:#x}" for i, at in enumerate(found)]
     try:
         done = subprocess.run(
             [tool, "-fpe", kernel, *wanted], capture_output=True, text=True, timeout=20, check=False
@@ -103,5 +104,5 @@ def _names(kernel: str, frames: list[int]) -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         named = []
     here = os.getcwd() + "/"
-    texts = [line.replace(here, "") for line in named] + ["?"] * len(frames)
-    return [f"{at:#018x} {text}" for at, text in zip(frames, texts)]
+    texts = [line.replace(here, "") for line in named] + ["?"] * len(found)
+    return [f"{at:#018x} {text}" for at, text in zip(found, texts)]

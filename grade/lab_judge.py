@@ -9,7 +9,7 @@ from typing import Any, Callable
 from grade.session import End, Outcome
 
 
-MAX_TEXT = 2000
+MAX_TEXT = 4000
 """Characters of what a finding says; the rest of a kernel's long speech is left out."""
 
 

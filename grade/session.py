@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Callable
 
-from grade import backtrace, qemu
+from grade import backtrace, blocked, qemu
 from grade.records import RecordError, RecordReader
 
 QUIET_SECONDS = 1.0
@@ -59,6 +59,11 @@ class Outcome:
 
     def exit_status(self) -> int:
         return self.status if self.end is End.EXIT else self.end.value
+
+
+def where(vm: qemu.Qemu) -> str:
+    """Where all CPUs stand, and who waits if none of them does anything."""
+    return backtrace.of_all_cpus(vm) + blocked.of_threads(vm)
 
 
 class Session:
@@ -125,11 +130,11 @@ class Session:
                     vm.kill()
                     return why
                 if self.limit and now - started > self.limit:
-                    return f"no end after {self.limit:g} s\n" + backtrace.of_all_cpus(vm)
+                    return f"no end after {self.limit:g} s\n" + where(vm)
                 if events:
                     quiet_since = now
                 elif now - quiet_since >= QUIET_SECONDS and (why := self._stuck(vm)):
-                    return why + "\n" + backtrace.of_all_cpus(vm)
+                    return why + "\n" + where(vm)
         return ""
 
     def _stuck(self, vm: qemu.Qemu) -> str:

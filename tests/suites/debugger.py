@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make gdb`: GDB's commands on a kernel that runs a program, at a breakpoint in a system call."""
+"""`make gdb`: GDB's commands on a kernel that runs a program, at a breakpoint in a system call; and
+what is said of a machine that waits for ever."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +13,11 @@ from pathlib import Path
 from typing import Iterator
 
 from grade import qemu
+from grade.session import Session
 from tests.job import ROOT, Config, Job, Result, clean_environment
 
 LIMIT_SECONDS = 240
+HANG_SECONDS = 8
 NAMED = (["kernel"], ["pmap"], ["page"])
 """Words that tell two tests of one command apart."""
 PAGE_OF_INIT = (
@@ -67,7 +71,21 @@ def check(config: Config) -> Iterator[Result]:
         yield Result(name, all(part in answer for part in expected), detail)
 
 
+def check_hang(config: Config) -> Iterator[Result]:
+    """A machine that idles for ever: the report says which thread waits, and where."""
+    machine = qemu.Machine(
+        kernel=config.kernel, disk=config.disk, words=[qemu.run_word("sleep 1000"), "quiet"]
+    )
+    outcome = Session(machine, HANG_SECONDS).run()
+    wanted = r"^sleep \(process \d+\): blocked\n(?: .*\n)*?.* sys_nanosleep at "
+    right = re.search(wanted, outcome.detail, re.MULTILINE) is not None
+    yield Result("debugger/hang", right, f"expected {wanted!r}, got\n{outcome.describe()}")
+
+
 def jobs(config: Config) -> list[Job]:
     if not config.runs_programs or not shutil.which("gdb"):
         return []
-    return [Job("debugger", lambda: check(config))]
+    return [
+        Job("debugger", lambda: check(config)),
+        Job("debugger/hang", lambda: check_hang(config)),
+    ]
