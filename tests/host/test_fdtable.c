@@ -256,7 +256,6 @@ int main(int argc, char **argv)
     shim_main(argc, argv);
     shim_watchdog(120);
     vfs_start(3000, 1000, 8);
-    file_init();
     fdtable_init();
     for (unsigned i = 0; i < FILES; i++) {
         vnode_ref(root_vnode);
