@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Names against a model: random trees of directories, files and symlinks, made, renamed, removed and
-// walked by paths with dots, double slashes, links that loop and links to nothing.
+// Names against a model: random trees of directories, files and symlinks, made, renamed, removed
+// and walked by paths with dots, double slashes, links that loop and links to nothing.
 //
 // cflags: -DDMAP_BASE=0x200000000000ul -fno-strict-aliasing
 // link: tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
