@@ -21,15 +21,18 @@ NOTE_TO_SELF = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
 
 def source_files() -> list[Path]:
-    """The files under version control, and new ones that are not ignored."""
+    """The files under version control, and new ones that are not ignored; in a bare copy, all."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    paths = (ROOT / line for line in listed.stdout.splitlines())
+    if listed.returncode == 0:
+        paths = [ROOT / line for line in listed.stdout.splitlines()]
+    else:
+        paths = [path for path in ROOT.rglob("*") if path.relative_to(ROOT).parts[0] != "build"]
     return sorted(p for p in paths if p.is_file() and (p.suffix in SUFFIXES or p.name in NAMES))
 
 
