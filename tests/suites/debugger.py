@@ -18,7 +18,7 @@ from tests.job import ROOT, Config, Job, Result, clean_environment
 
 LIMIT_SECONDS = 240
 HANG_SECONDS = 8
-NAMED = (["kernel"], ["pmap"], ["page"])
+NAMED = (["kernel"], ["kmem_map"], ["pmap"], ["page"])
 """Words that tell two tests of one command apart."""
 PAGE_OF_INIT = (
     "import re; gdb.execute('pv page ' + "
@@ -44,7 +44,7 @@ COMMANDS = [
 
 def check(config: Config) -> Iterator[Result]:
     # The second sleep: during the first one everybody else has come to where it waits.
-    lines = ["thbreak sys_nanosleep", "ignore 1 1", "continue"]
+    lines = ["thbreak sys_nanosleep", "continue"] * 2
     for number, (command, *_) in enumerate(COMMANDS):
         lines += [f"echo @{number}\\n", command]
     with tempfile.TemporaryDirectory(prefix="strata-gdb-test-") as folder:
