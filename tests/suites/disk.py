@@ -321,7 +321,7 @@ def check_use(
 # ---- swap ----
 
 SWAP_BYTES = 128 << 20
-SWAP_COMMAND = "/tests/memhogs 60 1024 && cat /proc/vm/swap /proc/vm/check"
+SWAP_COMMAND = "/tests/memhogs 60 1024 200000 && cat /proc/vm/swap /proc/vm/check"
 
 
 def check_swap(config: Config) -> Iterator[Result]:

@@ -96,6 +96,8 @@ def check_mix(config: Config, name: str, words: list[str], variant: str) -> Iter
     inner = dataclasses.replace(
         config, variant=kernel_elf, make_words=[*config.make_words, *words], pattern=""
     )
+    if words[0].startswith("LAB="):
+        inner.mem = "128M" # the graded tests, which this kernel holds, are for this much
     for job in kernel.jobs(inner) + programs.jobs(inner):
         for result in job.run():
             result.name = f"{name}/{result.name}"
