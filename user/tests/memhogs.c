@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * memhogs [PROCESSES [KIB [MOST]]]: many processes need more memory together than there is. Each touches
- * its share, and pages of a file in between as a program does its text, and keeps it until all have
- * theirs, were refused or were killed. Reports on standard error how many, and how many pages were
- * taken away from somebody meanwhile; that is to be fewer than MOST (20,000).
+ * memhogs [PROCESSES [KIB [MOST]]]: many processes need more memory together than there is. Each
+ * touches its share, and pages of a file in between as a program does its text, and keeps it until
+ * all have theirs, were refused or were killed. Reports on standard error how many, and how many
+ * pages were taken away from somebody meanwhile; that is to be fewer than MOST (20,000).
  */
 #include <fcntl.h>
 #include <sys/mman.h>
