@@ -65,6 +65,11 @@ class Config:
         return self.disk.exists() and (ROOT / "kernel" / "sys").is_dir()
 
     @property
+    def graded(self) -> bool:
+        """Whether labs can be graded: checks in the kernel's code change what it costs."""
+        return "UBSAN=1" not in self.make_words
+
+    @property
     def kernel(self) -> Path:
         return self.variant or self.out / "kernel.elf"
 
