@@ -17,7 +17,7 @@ from grade import lab as labs
 from grade import lab_forms
 from grade.lab import Lab
 from tests.job import ROOT, Config, Job, Result, clean_environment
-from tests.suites import kernel, programs
+from tests.suites import kernel, programs, stress
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
@@ -87,7 +87,8 @@ def check_files(lab: Lab) -> Iterator[Result]:
 
 
 def check_mix(config: Config, name: str, words: list[str], variant: str) -> Iterator[Result]:
-    """The kernel's own tests and all programs, on a kernel of starters and references."""
+    """The kernel's tests, all programs, and the page daemon where memory runs out, on a kernel of
+    starters and references."""
     done = build(config, *words)
     yield Result(f"{name}/build", done.returncode == 0, done.stdout, f"make {' '.join(words)}")
     if done.returncode != 0:
@@ -98,7 +99,9 @@ def check_mix(config: Config, name: str, words: list[str], variant: str) -> Iter
     )
     if words[0].startswith("LAB="):
         inner.mem = "128M" # the graded tests, which this kernel holds, are for this much
-    for job in kernel.jobs(inner) + programs.jobs(inner):
+    torture = stress.command("vmtorture 32 2", "vmtorture 8 2")
+    pageout = Job("pageout", lambda: stress.check(inner, "pageout", 1, 1, torture, "24M"))
+    for job in [*kernel.jobs(inner), *programs.jobs(inner), pageout]:
         for result in job.run():
             result.name = f"{name}/{result.name}"
             yield result
