@@ -7,6 +7,7 @@ import fnmatch
 import os
 import re
 import shlex
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterator
@@ -114,6 +115,22 @@ def clean_environment(**more: str) -> dict[str, str]:
     ours += "STRATA_CMD O LAB IMPL BASE STAGE T GDB".split()
     env = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("MAKE")}
     return {**env, **more}
+
+
+def run_as_user(
+    command: list[str], stderr: int = subprocess.STDOUT, cwd: Path = ROOT, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command as somebody would who types it: nothing of our own make's is around it."""
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=clean_environment(**env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        check=False,
+    )
 
 
 def may_hold(job: str, pattern: str) -> bool:

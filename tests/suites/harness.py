@@ -14,7 +14,7 @@ from typing import Iterator
 from grade import qemu
 from grade.records import RecordError, RecordReader, frame
 from grade.session import End
-from tests.job import ROOT, Config, Job, Result, clean_environment
+from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 # Guest, exit status of run, what standard output holds, what standard error holds.
 ENDS: list[tuple[str, int, str, str]] = [
@@ -106,14 +106,7 @@ def check_kill(config: Config, number: signal.Signals) -> Iterator[Result]:
 
 def check_refused(goal: str, word: str, message: str) -> Iterator[Result]:
     """A make variable that makes no sense is refused before anything is built."""
-    done = subprocess.run(
-        ["make", goal, word, "O=build/never"],
-        cwd=ROOT,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_as_user(["make", goal, word, "O=build/never"], stderr=subprocess.PIPE)
     right = done.returncode == 2 and message in done.stderr and not (ROOT / "build/never").exists()
     detail = f"expected status 2 and {message!r}\ngot status {done.returncode}, {done.stderr!r}"
     yield Result(f"harness/refuse/{goal}-{word}", right, detail)

@@ -16,38 +16,20 @@ from typing import Any, Iterator
 from grade import lab as labs
 from grade import lab_forms
 from grade.lab import Lab
-from tests.job import ROOT, Config, Job, Result, clean_environment
+from tests.job import ROOT, Config, Job, Result, run_as_user
 from tests.suites import kernel, programs, stress
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
 def build(config: Config, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["make", "kernel", *config.make_words, *words],
-        cwd=ROOT,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    return run_as_user(["make", "kernel", *config.make_words, *words])
 
 
 def grade(config: Config, lab: Lab, impl: str) -> tuple[dict[str, Any], str, str]:
     """Grades one form, by make as anyone would: the record, what was printed, the command."""
     command = ["make", "grade", *config.make_words, f"LAB={lab.name}", f"IMPL={impl}"]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    done = run_as_user(command)
     path = config.out / "labs" / f"{lab.name}-{impl}" / "results.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return record, done.stdout, " ".join(command)
@@ -110,16 +92,7 @@ def check_mix(config: Config, name: str, words: list[str], variant: str) -> Iter
 def check_demo(config: Config, lab: Lab) -> Iterator[Result]:
     """The demonstration runs by itself, and shows what its recording in doc/ shows."""
     command = ["make", "demo", *config.make_words, f"LAB={lab.name}", "AUTO=1"]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    done = run_as_user(command, stderr=subprocess.PIPE)
     recorded = (ROOT / "doc" / f"{lab.name}-demo.txt").read_text(encoding="utf-8")
     changes = difflib.unified_diff(recorded.splitlines(), done.stdout.splitlines(), "doc", "shown")
     right = done.returncode == 0 and done.stdout == recorded

@@ -10,13 +10,12 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-import subprocess
 from pathlib import Path
 from typing import Iterator
 
 from grade import lab as labs
 from grade.lab import Lab
-from tests.job import ROOT, Config, Job, Result, clean_environment
+from tests.job import ROOT, Config, Job, Result, run_as_user
 
 BACKTRACE = r"#\d+\s+0x[0-9a-f]+ \w+\+0x[0-9a-f]+ \(\S+:\d+\)"
 HANG = r"0x[0-9a-f]{16} \w+ at \S+:\d+"
@@ -38,14 +37,6 @@ PARTS = {
 IN_GDB = {"bt": r"#\d+ ", "pv pmap lab_pmap[0]": r"\d+ entries$", "chunks": r"/168 used"}
 
 
-def run(command: list[str], **env: str) -> str:
-    done = subprocess.run(
-        command, cwd=ROOT, env=clean_environment(**env), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-    )
-    return done.stdout
-
-
 def lacking(text: str, parts: dict[str, str]) -> str:
     gone = [name for name, part in parts.items() if not re.search(part, text, re.MULTILINE)]
     return f"{', '.join(gone)} is not in\n{text}" if gone else ""
@@ -59,20 +50,21 @@ def without_places(text: str) -> str:
 def check_case(config: Config, mutant: str, test: str, shows: str, stop: str) -> Iterator[Result]:
     name = f"messages/{mutant}"
     form = ["LAB=pv", f"IMPL=mutant-{mutant}", f"T={test}"]
-    text = run(["make", "grade", *config.make_words, *form])
+    text = run_as_user(["make", "grade", *config.make_words, *form]).stdout
     trouble = lacking(text, {**PARTS, "what this mistake shows": shows})
     yield Result(name, not trouble, trouble)
     found = re.search(r"again: (make repro .*)$", text, re.MULTILINE)
     if not found:
         return
     command = [*shlex.split(found[1]), *config.make_words]
-    again = run(command)
+    again = run_as_user(command).stdout
     right = without_places(again) == without_places(text)
     yield Result(f"{name}/repro", right, f"first\n{text}\nthen\n{again}")
     if stop:
         parts = {f"GDB in {stop}": rf"^(#0  {stop}|Breakpoint \d+, {stop}) ", **IN_GDB}
         asked = " ".join(f"-ex {shlex.quote(each)}" for each in IN_GDB)
-        trouble = lacking(run([*command, "GDB=1"], GDB_ARGS=f"-batch {asked}"), parts)
+        stopped = run_as_user([*command, "GDB=1"], GDB_ARGS=f"-batch {asked}")
+        trouble = lacking(stopped.stdout, parts)
         yield Result(f"{name}/gdb", not trouble, trouble)
 
 

@@ -24,7 +24,7 @@ from grade import (
 from grade import lab as labs
 from grade.lab import Lab
 from grade.vet import Refused
-from tests.job import ROOT, Config, Job, Result, clean_environment
+from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 PV = "kernel/amd64/pv.c"
 """What the hostile submissions claim to be."""
@@ -179,11 +179,7 @@ def check_hostile_folders(config: Config, lab: Lab) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as scratch:
         for name, wanted in hostile_folders(Path(scratch)):
             command = ["make", "grade", *config.make_words, f"LAB={lab.name}", "T=small"]
-            done = subprocess.run(
-                [*command, f"IMPL={scratch}/{name}/"], cwd=ROOT, env=clean_environment(),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                text=True, check=False,
-            )
+            done = run_as_user([*command, f"IMPL={scratch}/{name}/"])
             right = done.returncode == 1 and wanted in done.stdout and "0/100" in done.stdout
             yield Result(f"proof/grade/{name}", right, f"expected `{wanted}', got {done.stdout}")
         for made in (config.out / "labs").glob(f"{lab.name}-{lab_overlay.safe_name(scratch)}*"):
@@ -209,11 +205,8 @@ def check_own(config: Config, before: Lab, lab: Lab) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "tree"
         export.Export(lab, before.folder / "starter").write(tree)
-        done = subprocess.run(
-            ["make", "-s", "-n", "kernel", f"LAB={lab.name}", *config.make_words], cwd=tree,
-            env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, check=False,
-        )
+        words = ["-s", "-n", "kernel", f"LAB={lab.name}", *config.make_words]
+        done = run_as_user(["make", *words], cwd=tree)
         same = [(tree / path).read_bytes() == before.starter(path).read_bytes()
                 for path in before.owned]
         right = done.returncode == 0 and all(same)
@@ -307,10 +300,7 @@ def check_sample(config: Config, lab: Lab) -> Iterator[Result]:
 
 def check_long(config: Config, name: str, *words: str) -> Iterator[Result]:
     command = ["make", *words, *config.make_words]
-    done = subprocess.run(
-        command, cwd=ROOT, env=clean_environment(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-    )
+    done = run_as_user(command)
     yield Result(name, done.returncode == 0, done.stdout, " ".join(command))
 
 

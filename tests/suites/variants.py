@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import subprocess
 from typing import Iterator
 
-from tests.job import ROOT, Config, Job, Result, clean_environment
+from tests.job import ROOT, Config, Job, Result, run_as_user
 from tests.suites import kernel, programs
 
 # Name, build directory, make variable, tools needed beyond the usual ones.
@@ -28,16 +27,7 @@ def check(config: Config, name: str, folder: str, word: str, tools: list[str]) -
         yield Result(prefix, True, skipped=f"{' '.join(missing)} not here: ./setup --all")
         return
     command = ["make", "all", "WERROR=1", word]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    done = run_as_user(command)
     yield Result(f"{prefix}/build", done.returncode == 0, done.stdout, " ".join(command))
     if done.returncode != 0:
         return
