@@ -8,32 +8,15 @@ from typing import TYPE_CHECKING
 
 from grade.lab_judge import Run
 from grade.oracle import PTE
+from grade.rng import Rng
 
 if TYPE_CHECKING:
     from judge import State
 
-MASK = (1 << 64) - 1
 PAGE = 4096
 VA = 0x40000000
 PMAPS, PAGES, SLOTS, POINTS, ROUND = 4, 48, 1024, 6, 500
 RIGHT_MAPPINGS = "what was entered last is mapped, and what was removed is not"
-
-
-class Rng:
-    """SplitMix64, as kernel/lib/rng.h has it."""
-
-    def __init__(self, seed: int, part: int) -> None:
-        self.state = (seed + (part << 32)) & MASK
-
-    def next(self) -> int:
-        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
-        z = self.state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-        return z ^ (z >> 31)
-
-    def below(self, bound: int) -> int:
-        return self.next() % bound
 
 
 @dataclass

@@ -6,27 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MASK = (1 << 64) - 1
+from grade.rng import Rng
+
 PAGE = 4096
 USER_VA = 0x40000000
 QUANTUM, GUARD, READ_ONLY, PLAIN = range(4)
-
-
-class Rng:
-    """SplitMix64, as kernel/lib/rng.h has it."""
-
-    def __init__(self, seed: int, part: int = 0) -> None:
-        self.state = (seed + (part << 32)) & MASK
-
-    def next(self) -> int:
-        self.state = (self.state + 0x9E3779B97F4A7C15) & MASK
-        z = self.state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-        return z ^ (z >> 31)
-
-    def below(self, bound: int) -> int:
-        return self.next() % bound
 
 
 # ---- blocks ----
