@@ -3,27 +3,20 @@
 #
 # The parts' own rules are in kernel/kernel.mk, user/user.mk and mkfs/mkfs.mk. They use from here:
 # O (where everything is built), CC LD AR OBJCOPY NM OBJDUMP (for amd64), HOSTCC, PYTHON, WARNINGS,
-# LLVM, UBSAN, Q (`$(Q)command`), say (`$(call say,CC,$@)`) and cc-has.
+# LLVM, UBSAN, cc-has, and from mk/begin.mk Q (`$(Q)command`) and begin (`$(call begin,CC)`).
 
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
-include mk/toolchain.mk mk/labs.mk
+include mk/toolchain.mk mk/begin.mk mk/labs.mk
 
 # As many jobs as processors, unless a number is given.
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(HOST_CPUS)
 endif
 
-ifeq ($(V),1)
-Q :=
-say = @:
-else
-Q := @
-say = @printf '  %-7s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))'
-endif
 # $(call cc-has,-fflag): the flag if CC knows it.
 cc-has = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
 WARNINGS := -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror)
@@ -45,8 +38,7 @@ setup:
 	./setup
 
 clean:
-	$(call say,RM,build)
-	$(Q)rm -rf build
+	rm -rf build
 
 # Formatting is a matter of the checked-in .clang-format; starters and solutions alike.
 format-check:

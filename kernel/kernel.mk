@@ -33,20 +33,17 @@ KERNEL_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --build
 	-T $(KERNEL_LDSCRIPT)
 
 $(KERNEL_OBJ)/%.o: kernel/%.c
-	@mkdir -p $(@D)
-	$(call say,CC,$@)
+	$(call begin,CC)
 	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(KERNEL_OBJ)/%.S.o: kernel/%.S
-	@mkdir -p $(@D)
-	$(call say,AS,$@)
+	$(call begin,AS)
 	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # $(call kernel-from,object,source,prerequisites,flags): an object whose source lies elsewhere.
 define kernel-from
 $(1): $(2) $(3)
-	@mkdir -p $$(@D)
-	$$(call say,CC,$$@)
+	$$(call begin,CC)
 	$$(Q)$$(CC) $(4) $$(KERNEL_CFLAGS) -MMD -MP -c -o $$@ $$<
 endef
 object-of = $(firstword $(subst =, ,$(1)))
@@ -58,22 +55,22 @@ $(foreach pair,$(OVERLAY_TESTS),$(eval $(call kernel-from,$(call object-of,$(pai
 
 # The list of objects changes when a file comes or goes: that must link anew.
 $(KERNEL_LINK)/objects: FORCE
-	@mkdir -p $(@D)
+	$(in-place)
 	@echo '$(KERNEL_OBJS)' | cmp -s - $@ || echo '$(KERNEL_OBJS)' > $@
 
 $(KERNEL_LINK)/first.elf: $(KERNEL_OBJS) $(KERNEL_LINK)/objects $(KERNEL_LDSCRIPT)
-	$(call say,LD,$@)
+	$(call begin,LD)
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS)
 
 $(KERNEL_LINK)/ksyms.s: $(KERNEL_LINK)/first.elf kernel/amd64/ksyms.py kernel/amd64/dwarf_line.py
-	$(call say,SYMS,$@)
+	$(call begin,SYMS)
 	$(Q)$(PYTHON) kernel/amd64/ksyms.py $< $@
 
 $(KERNEL_LINK)/ksyms.o: $(KERNEL_LINK)/ksyms.s
 	$(Q)$(CC) -c -o $@ $<
 
 $(KERNEL): $(KERNEL_LINK)/first.elf $(KERNEL_LINK)/ksyms.o
-	$(call say,LD,$@)
+	$(call begin,LD)
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS) $(KERNEL_LINK)/ksyms.o
 
 .PHONY: FORCE kernel

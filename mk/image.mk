@@ -20,6 +20,6 @@ IMAGE_SCRIPTS := $(wildcard user/tests/sh/*.sh tests/busybox/*.sh user/etc/*)
 IMAGE_FILES := $(USER_PROGRAMS) $(MUSL_PROGRAMS) $(BENCH) $(STRESS) $(IMAGE_SCRIPTS) $(BUSYBOX)
 
 $(O)/disk.img: $(O)/mkfs $(IMAGE_FILES) $(EXTRA) $(wildcard $(O)/extra) mk/stage.sh mk/image.mk
-	$(call say,IMAGE,$@)
+	$(call begin,IMAGE)
 	$(Q)O='$(O)' OBJCOPY='$(OBJCOPY)' BUSYBOX='$(BUSYBOX)' sh mk/stage.sh $(O)/root $(EXTRA)
 	$(Q)$(O)/mkfs $@ $(IMAGE_SIZE) $(O)/root

@@ -6,8 +6,7 @@ GUESTS := $(foreach v,ok panic hang spin triple early garbage,$(O)/tests/guests/
 guest-variant = $(shell echo $(1) | tr a-z A-Z)
 
 $(O)/tests/guests/%.elf: tests/guests/guest.S tests/guests/guest.ld
-	$(call say,GUEST,$@)
-	@mkdir -p $(@D)
+	$(call begin,GUEST)
 	$(Q)$(CC) -m64 -c -DVARIANT_$(call guest-variant,$*) -o $(@:.elf=.o) $<
 	$(Q)$(LD) -n -T tests/guests/guest.ld -o $@ $(@:.elf=.o)
 
@@ -26,8 +25,7 @@ host-words = $(shell sed -n 's|^// $(1): *||p' $(2))
 HOST_HEADERS := $(wildcard kernel/*/*.h kernel/*/*/*.h tests/host/lib/*.h) kernel/lib/string.c
 
 $(O)/tests/host/%: tests/host/%.c $(HOST_HEADERS)
-	$(call say,HOST,$@)
-	@mkdir -p $(@D)
+	$(call begin,HOST)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(call host-words,cflags,$<) -MMD -MP -MF $@.d -o $@ $< \
 		$(call host-words,link,$<)
 
@@ -52,16 +50,14 @@ check: all $(if $(call asked,harness),$(GUESTS)) $(if $(call asked,host),$(HOST_
 # The benchmark: a musl program, so that the same binary runs on Linux.
 BENCH := $(if $(MUSLCC),$(O)/tests/bench)
 $(O)/tests/bench: $(wildcard tests/bench/*.c tests/bench/*.h)
-	$(call say,MUSL,$@)
-	@mkdir -p $(@D)
+	$(call begin,MUSL)
 	$(Q)$(MUSLCC) -static -O2 -g $(WARNINGS) -o $@ $(filter %.c,$^)
 
 # Stress programs, plain Linux programs too.
 STRESS_SRCS := $(if $(MUSLCC),$(wildcard tests/stress/*.c))
 STRESS := $(patsubst tests/stress/%.c,$(O)/tests/stress/%,$(STRESS_SRCS))
 $(O)/tests/stress/%: tests/stress/%.c tests/stress/stress.h
-	$(call say,MUSL,$@)
-	@mkdir -p $(@D)
+	$(call begin,MUSL)
 	$(Q)$(MUSLCC) -static -O2 -g $(WARNINGS) -o $@ $<
 
 bench: all

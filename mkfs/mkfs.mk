@@ -2,7 +2,7 @@
 # Host tools for the file system: mkfs runs the kernel's code, fsck has its own reading of the
 # format, crash judges a log of a guest's disk writes.
 
-MKFS_CFLAGS := -std=gnu17 -O2 -g -fno-strict-aliasing -iquote kernel -iquote mkfs \
+MKFS_CFLAGS := -std=gnu17 -O1 -g -fno-strict-aliasing -iquote kernel -iquote mkfs \
 	$(or $(WARNINGS),-Wall -Wextra)
 SFS_SRCS := $(addprefix kernel/fs/sfs/,bdev.c buf.c journal.c journal_recover.c sfs_alloc.c \
 	sfs_attr.c sfs_bmap.c sfs_create.c sfs_dir.c sfs_inode.c sfs_mount.c sfs_orphan.c sfs_remove.c \
@@ -16,15 +16,14 @@ CRASH_SRCS := mkfs/crash.c mkfs/writelog.c mkfs/host.c mkfs/image.c kernel/lib/b
 mkfs-objects = $(patsubst %.c,$(O)/host/%.o,$(1))
 
 $(O)/host/%.o: %.c
-	@mkdir -p $(@D)
-	$(call say,HOSTCC,$@)
+	$(call begin,HOST)
 	$(Q)$(HOSTCC) $(MKFS_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/mkfs: $(call mkfs-objects,$(MKFS_SRCS))
 $(O)/fsck: $(call mkfs-objects,$(FSCK_SRCS))
 $(O)/crash: $(call mkfs-objects,$(CRASH_SRCS))
 $(O)/mkfs $(O)/fsck $(O)/crash:
-	$(call say,HOSTLD,$@)
+	$(call begin,HOST)
 	$(Q)$(HOSTCC) -o $@ $^
 
 all: $(O)/mkfs $(O)/fsck

@@ -11,9 +11,8 @@ ifeq ($(origin CC),default)
   CC := gcc
   LD := ld
 endif
-ifndef say
-  Q := @
-  say = @printf '  %-7s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))'
+ifndef begin
+  include mk/begin.mk
   cc-has = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
 endif
 
@@ -30,8 +29,9 @@ USER_PROGRAMS := $(USER_TOOLS:%=$(O)/user/bin/%) $(O)/user/bin/sh $(USER_TESTS:%
 user: $(USER_PROGRAMS)
 
 # For Strata: freestanding, static, at the place that user.ld says, without anything of the host's.
-# -O1: half of a clean build is programs, and what is measured is the kernel.
-USER_CFLAGS := -std=gnu17 -m64 -march=x86-64 -O1 -g $(WARNINGS) -Wshadow -Wstrict-prototypes \
+# Programs are not optimised, the libc is a little: half of a clean build is programs, and what is
+# measured is the kernel.
+USER_CFLAGS := -std=gnu17 -m64 -march=x86-64 -O0 -g $(WARNINGS) -Wshadow -Wstrict-prototypes \
 	-ffreestanding -nostdinc -Iuser/include -isystem $(shell $(CC) -print-file-name=include) \
 	-fno-pic -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-fno-omit-frame-pointer -fcf-protection=none -ffunction-sections -fdata-sections
@@ -40,19 +40,24 @@ USER_LDFLAGS := -static -nostdlib --gc-sections -z noexecstack -z max-page-size=
 user-objects = $(patsubst user/%,$(O)/user/obj/%.o,$(1))
 
 # The loops of memcpy and strlen must not become calls of memcpy and strlen.
-$(O)/user/obj/lib/%: USER_CFLAGS += $(call cc-has,-fno-tree-loop-distribute-patterns)
+USER_LIB_CFLAGS := -O1 $(call cc-has,-fno-tree-loop-distribute-patterns)
+$(O)/user/obj/lib/%: USER_CFLAGS += $(USER_LIB_CFLAGS)
 
 $(O)/user/obj/%.o: user/%
-	$(call say,USER,$@)
-	@mkdir -p $(@D)
+	$(call begin,USER)
 	$(Q)$(CC) $(USER_CFLAGS) -MMD -MP -c -o $@ $<
 
 define user-link
-	@mkdir -p $(@D)
-	$(Q)$(LD) $(USER_LDFLAGS) -o $@ $(filter %.o,$^)
+	$(in-place)
+	$(Q)$(LD) $(USER_LDFLAGS) -o $@ $(filter %.o %.a,$^)
 endef
 
-$(USER_PROGRAMS): $(call user-objects,$(USER_LIB)) user/user.ld
+$(USER_PROGRAMS): $(O)/user/libc.a user/user.ld
+$(O)/user/libc.a: $(call user-objects,$(USER_LIB))
+	$(in-place)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
 $(O)/user/bin/%: $(O)/user/obj/bin/%.c.o $(call user-objects,$(USER_COMMON))
 	$(user-link)
 $(O)/user/bin/sh: $(call user-objects,$(USER_SH) $(USER_COMMON))
@@ -70,12 +75,10 @@ MUSL_RCRT1    := $(firstword $(wildcard $(addsuffix /rcrt1.o,/usr/lib/x86_64-lin
 MUSL_PROGRAMS := $(if $(MUSLCC),$(patsubst user/%.c,$(O)/user/%,$(MUSL_SOURCES)) \
 	$(if $(MUSL_RCRT1),$(O)/user/tests/musl/hello-pie))
 $(O)/user/tests/musl/%: user/tests/musl/%.c
-	$(call say,MUSL,$@)
-	@mkdir -p $(@D)
+	$(call begin,MUSL)
 	$(Q)$(MUSLCC) -static -O2 -g $(WARNINGS) -o $@ $<
 $(O)/user/tests/musl/hello-pie: user/tests/musl/hello.c
-	$(call say,MUSL,$@)
-	@mkdir -p $(@D)
+	$(call begin,MUSL)
 	$(Q)$(MUSLCC) -static -fPIE -Wl,-pie,--no-dynamic-linker -nostartfiles -O2 -g $(WARNINGS) \
 		-o $@ $(MUSL_RCRT1) $<
 user: $(MUSL_PROGRAMS)
@@ -89,8 +92,7 @@ host-user: $(HOST_USER)
 check: host-user
 
 define host-link
-	$(call say,HOST,$@)
-	@mkdir -p $(@D)
+	$(call begin,HOST)
 	$(Q)$(HOSTCC) $(HOST_USER_CFLAGS) -o $@ $(filter %.c,$^)
 endef
 
