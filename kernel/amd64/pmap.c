@@ -101,7 +101,7 @@ static bool drop_mapping(struct pmap *pm, vaddr_t va, struct vm_page *pg, void *
     if (*pte & PTE_WIRED && !d->wired_too)
         return false;
     uint64_t old = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED);
-    if (old & PTE_A)
+    if (pte_cached(old))
         tlb_batch_add(&d->batch, va);
     pmap_harvest(pg, old);
     pmap_uncount(pm, old);

@@ -74,6 +74,10 @@ void pmap_page_protect(struct vm_page *pg, vm_prot_t prot);     // PROT_READ: wr
 bool pmap_page_mapped(struct vm_page *pg);
 bool pmap_is_referenced(struct vm_page *pg);
 bool pmap_clear_reference(struct vm_page *pg);  // true if it was
+// For many pages at once: pmap_age is pmap_clear_reference, whose TLB flush waits for pmap_age_end, one for all pages.
+void pmap_age_begin(void);
+bool pmap_age(struct vm_page *pg);
+void pmap_age_end(void);
 bool pmap_is_modified(struct vm_page *pg);
 bool pmap_clear_modify(struct vm_page *pg);     // true if it was; mappings become read-only until they fault or stay writable with the bit clear
 

@@ -4,7 +4,8 @@
 // Private to kernel/amd64/pmap*.c.
 //
 // Invariants. A PTE whose accessed bit is clear is in no TLB: the CPU sets the bit before it caches
-// a translation, and whoever clears the bit flushes. A mapping is forgotten by the reverse map only
+// a translation, and whoever clears the bit flushes, at the latest at the end of an aging round:
+// while one is under way, the bit tells nothing (pte_cached). A mapping is forgotten by the reverse map only
 // after its PTE is gone and the TLBs are flushed: else a page without entries could still be
 // written. The pgno of a table's page counts its entries that are not zero (user tables only).
 #pragma once
@@ -57,6 +58,14 @@ static inline uint64_t pte_prot(vm_prot_t prot)
 static inline uint64_t pte_load(const uint64_t *pte)
 {
     return __atomic_load_n(pte, __ATOMIC_RELAXED);
+}
+
+extern unsigned pmap_aging; // rounds under way; atomic
+
+// If a TLB may hold what was just taken out of, or changed in, a user's table.
+static inline bool pte_cached(uint64_t old)
+{
+    return old & PTE_A || __atomic_load_n(&pmap_aging, __ATOMIC_SEQ_CST);
 }
 
 // The entry for va in the lowest table that exists, or NULL if a 4 KiB page cannot be mapped there now.

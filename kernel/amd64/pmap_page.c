@@ -47,6 +47,8 @@ static void for_each_mapping(struct vm_page *pg, mapping_op *op, void *arg)
     }
 }
 
+unsigned pmap_aging;
+
 // Clears bits of a PTE and flushes if a TLB may hold it; returns the old PTE.
 static uint64_t clear_bits(const struct pv_mapping *m, uint64_t *pte, uint64_t bits)
 {
@@ -55,7 +57,7 @@ static uint64_t clear_bits(const struct pv_mapping *m, uint64_t *pte, uint64_t b
     if (!(*pte & bits))
         return *pte;
     uint64_t old = __atomic_fetch_and(pte, ~bits, __ATOMIC_RELAXED);
-    if (old & PTE_A) {
+    if (pte_cached(old)) {
         b.n = 1;
         b.va[0] = m->va;
         tlb_flush(m->pmap, &b);
@@ -125,6 +127,17 @@ static bool op_clear(struct vm_page *pg, const struct pv_mapping *m, uint64_t *p
     return false;
 }
 
+static bool op_age(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg)
+{
+    struct bit_query *q = arg;
+
+    (void)pg;
+    (void)m;
+    if (*pte & q->bit)
+        q->found |= (__atomic_fetch_and(pte, ~q->bit, __ATOMIC_SEQ_CST) & q->bit) != 0;
+    return false;
+}
+
 static bool test_attr(struct vm_page *pg, uint32_t attr, uint64_t bit)
 {
     struct bit_query q = {bit, __atomic_load_n(&pg->attrs, __ATOMIC_RELAXED) & attr};
@@ -134,13 +147,13 @@ static bool test_attr(struct vm_page *pg, uint32_t attr, uint64_t bit)
     return q.found;
 }
 
-static bool clear_attr(struct vm_page *pg, uint32_t attr, uint64_t bit)
+static bool clear_attr(struct vm_page *pg, uint32_t attr, uint64_t bit, mapping_op *op)
 {
     struct bit_query q = {bit, false};
 
     // The PTEs first: what a vanishing mapping leaves in the attributes meanwhile is seen, too.
     if (pv_is_mapped(pg))
-        for_each_mapping(pg, op_clear, &q);
+        for_each_mapping(pg, op, &q);
     uint32_t old = __atomic_fetch_and(&pg->attrs, ~attr, __ATOMIC_RELAXED);
     return q.found || old & attr;
 }
@@ -152,7 +165,28 @@ bool pmap_is_referenced(struct vm_page *pg)
 
 bool pmap_clear_reference(struct vm_page *pg)
 {
-    return clear_attr(pg, PGA_REFERENCED, PTE_A);
+    return clear_attr(pg, PGA_REFERENCED, PTE_A, op_clear);
+}
+
+void pmap_age_begin(void)
+{
+    __atomic_fetch_add(&pmap_aging, 1, __ATOMIC_SEQ_CST);
+}
+
+bool pmap_age(struct vm_page *pg)
+{
+    KASSERT(__atomic_load_n(&pmap_aging, __ATOMIC_RELAXED), "page %p", (void *)pg);
+    return clear_attr(pg, PGA_REFERENCED, PTE_A, op_age);
+}
+
+void pmap_age_end(void)
+{
+    struct tlb_batch b;
+
+    b.n = 0;
+    tlb_batch_all(&b);
+    tlb_flush(&kernel_pmap, &b);
+    __atomic_fetch_sub(&pmap_aging, 1, __ATOMIC_SEQ_CST);
 }
 
 bool pmap_is_modified(struct vm_page *pg)
@@ -162,7 +196,7 @@ bool pmap_is_modified(struct vm_page *pg)
 
 bool pmap_clear_modify(struct vm_page *pg)
 {
-    return clear_attr(pg, PGA_MODIFIED, PTE_D);
+    return clear_attr(pg, PGA_MODIFIED, PTE_D, op_clear);
 }
 
 // ---- for the reverse map ----

@@ -117,6 +117,10 @@ KTEST(pmap_hardware)
     KTEST_CHECK(poke(TEST_VA, 3) && pmap_is_modified(pg), "write after upgrade");
     KTEST_CHECK(pmap_clear_modify(pg) && !pmap_is_modified(pg), "modified bit after clearing");
     KTEST_CHECK(poke(TEST_VA, 4) && pmap_is_modified(pg), "a second write is not noticed");
+    pmap_age_begin();
+    KTEST_CHECK(pmap_age(pg) && !pmap_is_referenced(pg), "referenced bit after aging");
+    pmap_age_end();
+    KTEST_CHECK(peek(TEST_VA, &word) && pmap_is_referenced(pg), "a read after aging is not noticed");
     pmap_enter(pm, TEST_VA, other, PROT_RW, 0);
     KTEST_CHECK(peek(TEST_VA, &word) && word == 2, "word %lx after replacing", word);
     KTEST_CHECK(!pmap_page_mapped(pg) && pmap_is_modified(pg), "the replaced page");
@@ -239,12 +243,17 @@ static void wait_for_looks(void)
 }
 
 // Round r maps the page that holds r, and then kills the page of round r - 1: whoever still reads
-// that has a stale TLB.
+// that has a stale TLB. Every other round lies in a round of aging, which clears the accessed bits
+// that else say what to flush.
 static void writer(uint64_t rounds)
 {
     for (uint64_t r = 1; r <= rounds && clock_ns() < smp_deadline; r++) {
         uint64_t *word = page_to_dmap(two[r % 2]);
         __atomic_store_n(word, r, __ATOMIC_SEQ_CST);
+        if (r % 2) {
+            pmap_age_begin();
+            pmap_age(two[(r - 1) % 2]);
+        }
         if (r % 3 == 0)
             pmap_remove(shared, TEST_VA, TEST_VA + PAGE_SIZE);
         else if (r % 3 == 1)
@@ -254,6 +263,8 @@ static void writer(uint64_t rounds)
         __atomic_store_n((uint64_t *)page_to_dmap(two[(r - 1) % 2]), DEAD, __ATOMIC_SEQ_CST);
         __atomic_store_n(&published, r, __ATOMIC_SEQ_CST);
         wait_for_looks();
+        if (r % 2)
+            pmap_age_end();
     }
     __atomic_store_n(&published, ~0ul, __ATOMIC_SEQ_CST);
 }

@@ -38,7 +38,7 @@ static void flush_one(struct pmap *pm, vaddr_t va)
 // If a CPU that caches the old entry may do what the new one forbids.
 static bool narrows(uint64_t old, uint64_t new)
 {
-    return old & PTE_A && ((old & ~new &PTE_W) || (new & ~old &PTE_NX));
+    return pte_cached(old) && ((old & ~new &PTE_W) || (new & ~old &PTE_NX));
 }
 
 // ---- enter ----
@@ -49,7 +49,7 @@ static void displace(struct pmap *pm, vaddr_t va, uint64_t *pte)
     uint64_t old = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED);
     struct vm_page *pg = phys_to_page(old & PTE_PA);
 
-    if (old & PTE_A)
+    if (pte_cached(old))
         flush_one(pm, va);
     pmap_harvest(pg, old);
     pmap_uncount(pm, old);
@@ -136,7 +136,7 @@ static uint64_t invalidate(uint64_t *table, vaddr_t va, vaddr_t stop, struct tlb
         if (!*pte)
             continue;
         uint64_t old = __atomic_fetch_and(pte, ~PTE_P, __ATOMIC_RELAXED);
-        if (old & PTE_A)
+        if (pte_cached(old))
             tlb_batch_add(b, va);
         n++;
     }
@@ -206,7 +206,7 @@ static void protect_table(uint64_t *table, vaddr_t va, vaddr_t stop, vm_prot_t p
         while (!__atomic_compare_exchange_n(pte, &old, (old & keep) | set, false, __ATOMIC_RELAXED,
                                             __ATOMIC_RELAXED))
             ;
-        if (old & PTE_A)
+        if (pte_cached(old))
             tlb_batch_add(b, va);
     }
 }

@@ -60,17 +60,19 @@ static void age_active(uint64_t target)
 
     vm_page_get_stats(&ps);
     uint64_t want = max((ps.nactive + ps.ninactive) / 3, target);
+    pmap_age_begin();
     for (uint64_t n = ps.nactive; n > 0 && ps.ninactive < want; n--) {
         spin_lock(&vm_page_queue_lock);
         struct vm_page *pg = vm_page_queue_first(PQ_ACTIVE);
         if (pg && !keep_anon(pg)) {
-            bool referenced = pmap_clear_reference(pg);
+            bool referenced = pmap_age(pg);
             vm_page_requeue(pg, referenced ? PQ_ACTIVE : PQ_INACTIVE);
             stat_add(stats.deactivated, !referenced);
             ps.ninactive += !referenced;
         }
         spin_unlock(&vm_page_queue_lock);
     }
+    pmap_age_end();
 }
 
 static struct mutex *page_lock(struct vm_page *pg)
