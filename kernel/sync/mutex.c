@@ -1,45 +1,115 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Sleeping mutexes. One atomic word decides: FREE to HELD takes the mutex and HELD to FREE
-// releases it, without the wait queue. A thread that must wait makes the word CONTENDED under the
-// queue's lock; then a release fails its fast path and, under the same lock, hands the mutex to
-// the oldest waiter without ever making it free, so nobody can overtake and no wake-up can be
-// lost. Invariant, under the queue's lock: the queue is empty unless the word is CONTENDED.
+// Sleeping mutexes. Where nobody waits, one atomic operation takes the mutex and one releases it.
+//
+// A thread that finds it held spins for a while if the owner runs on another CPU, as in FreeBSD's
+// and NetBSD's adaptive mutexes, and then queues up. A release with threads waiting makes the mutex
+// free and wakes the oldest of them, but does not wait for it: others may take the mutex meanwhile.
+// Handing it over at once would give a convoy, in which each holder's next round waits for a switch
+// of threads. To starve nobody, a thread that comes too late goes to the queue's front and asks for
+// MUTEX_HANDOFF: then the next release gives it the mutex without ever making it free. (Go's
+// sync.Mutex and Linux's mutexes do the same.)
+//
+// A release that sees only MUTEX_HELD is one compare-and-swap; all else is done under the queue's
+// lock, but for MUTEX_HELD, which may be set at any time while it is clear. Invariants, under the
+// queue's lock: the queue is empty unless MUTEX_WAITED is set; with MUTEX_HANDOFF it is not, and
+// the mutex is held; MUTEX_WOKEN is set from a wake-up until the woken thread has the mutex or is
+// back on the queue, and nobody else is woken for it meanwhile.
 #include "lib/panic.h"
+#include "sync/irq.h"
 #include "sync/jitter.h"
 #include "sync/mutex.h"
+
+#define SPINS 100 // a few times what a page fault holds its object for
 
 void mutex_init(struct mutex *m, const char *name, enum lock_rank rank, unsigned flags)
 {
     lock_init(&m->lock, name, rank, flags);
-    m->state = MUTEX_FREE;
+    m->state = 0;
     waitq_init(&m->waiters, name);
 }
 
-static inline bool change(struct mutex *m, uint32_t from, uint32_t to)
+// Changes the state if it is still `*from'; else tells what it is.
+static inline bool change(struct mutex *m, uint32_t *from, uint32_t to)
 {
-    return __atomic_compare_exchange_n(&m->state, &from, to, false, __ATOMIC_ACQ_REL,
+    return __atomic_compare_exchange_n(&m->state, from, to, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED);
 }
 
-// Waits until the mutex is handed to this thread, or finds that it has become free. Out of line, so
-// that the fast path need not save registers for it.
+// `gone': the bits that this thread has to take back with it.
+static bool take(struct mutex *m, uint32_t gone)
+{
+    uint32_t state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+
+    while (!(state & MUTEX_HELD)) {
+        if (change(m, &state, (state & ~gone) | MUTEX_HELD)) {
+            m->lock.owner = kctx_current();
+            return true;
+        }
+    }
+    return false;
+}
+
+// If the owner is on a CPU, and so on its way to the release, or just comes or goes.
+static bool owner_runs(const struct mutex *m)
+{
+    const struct kctx *owner = __atomic_load_n(&m->lock.owner, __ATOMIC_RELAXED);
+
+    for (unsigned i = 0; owner && i < ncpus; i++)
+        if (__atomic_load_n(&percpu_of[i]->kctx, __ATOMIC_RELAXED) == owner)
+            return true;
+    return !owner;
+}
+
+static bool spin(struct mutex *m, uint32_t gone)
+{
+    for (unsigned i = 0; i < SPINS && ncpus > 1 && owner_runs(m); i++) {
+        if (take(m, gone))
+            return true;
+        cpu_relax();
+        spin_poll();
+    }
+    return false;
+}
+
+// Takes the mutex, or changes the state to what a thread in the queue wants. Queue locked.
+static bool take_or_wait(struct mutex *m, uint32_t gone, uint32_t wanted)
+{
+    uint32_t state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+
+    do {
+        if (take(m, gone))
+            return true;
+        state |= MUTEX_HELD;
+    } while (!change(m, &state, (state & ~gone) | wanted));
+    return false;
+}
+
+// Out of line, so that the fast path need not save registers for it.
 static __attribute__((noinline)) void mutex_wait(struct mutex *m)
 {
     struct kctx *ctx = kctx_current();
     struct waiter w;
+    uint32_t gone = 0, wanted = MUTEX_WAITED;
 
-    spin_lock(&m->waiters.lock);
-    if (__atomic_exchange_n(&m->state, MUTEX_CONTENDED, __ATOMIC_ACQUIRE) == MUTEX_FREE) {
-        // Free means that nobody waits, and nobody can begin to while we have the queue.
-        __atomic_store_n(&m->state, MUTEX_HELD, __ATOMIC_RELAXED);
-        m->lock.owner = ctx;
-        spin_unlock(&m->waiters.lock);
-        return;
-    }
     ctx->waiting = &m->lock;
-    waitq_enqueue(&m->waiters, &w);
-    waitq_wait_granted(&m->waiters, &w);
+    while (!spin(m, gone)) {
+        spin_lock(&m->waiters.lock);
+        if (take_or_wait(m, gone, wanted)) {
+            spin_unlock(&m->waiters.lock);
+            break;
+        }
+        waitq_enqueue(&m->waiters, &w);
+        if (gone) {
+            list_remove(&w.link);
+            list_push_front(&m->waiters.waiters, &w.link);
+        }
+        waitq_wait_granted(&m->waiters, &w);
+        if (lock_owned(&m->lock))
+            break;
+        gone = MUTEX_WOKEN;
+        wanted = MUTEX_WAITED | MUTEX_HANDOFF;
+    }
     ctx->waiting = NULL;
 }
 
@@ -50,7 +120,8 @@ void mutex_lock(struct mutex *m)
     assert_may_sleep("mutex_lock");
     jitter_point();
     lock_note_acquire(ctx, &m->lock);
-    if (__builtin_expect(change(m, MUTEX_FREE, MUTEX_HELD), 1))
+    uint32_t state = 0;
+    if (__builtin_expect(change(m, &state, MUTEX_HELD), 1))
         m->lock.owner = ctx;
     else
         mutex_wait(m);
@@ -59,23 +130,32 @@ void mutex_lock(struct mutex *m)
 
 bool mutex_trylock(struct mutex *m)
 {
-    if (!change(m, MUTEX_FREE, MUTEX_HELD))
+    if (!take(m, 0))
         return false;
-    m->lock.owner = kctx_current();
     lock_note_tried(m->lock.owner, &m->lock);
     return true;
 }
 
-// Makes the oldest waiter the owner.
-static __attribute__((noinline)) void mutex_hand_over(struct mutex *m)
+// The owner is NULL, and somebody waits or was woken.
+static __attribute__((noinline)) void release_contended(struct mutex *m)
 {
     spin_lock(&m->waiters.lock);
+    uint32_t state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
     struct waiter *w = list_first(&m->waiters.waiters, struct waiter, link);
-    KASSERT(w, "mutex %s is contended (%u) and nobody waits", m->lock.name, m->state);
-    m->lock.owner = w->who;
-    waitq_grant(&m->waiters, w);
-    if (list_empty(&m->waiters.waiters))
-        __atomic_store_n(&m->state, MUTEX_HELD, __ATOMIC_RELEASE);
+    KASSERT(state & MUTEX_HELD && (w || !(state & (MUTEX_WAITED | MUTEX_HANDOFF))),
+            "mutex %s: state %x, first waiter %p", m->lock.name, state, (void *)w);
+
+    if (state & MUTEX_HANDOFF || (w && !(state & MUTEX_WOKEN))) {
+        bool handoff = state & MUTEX_HANDOFF;
+        if (handoff)
+            m->lock.owner = w->who;
+        waitq_grant(&m->waiters, w);
+        state = (handoff ? MUTEX_HELD : MUTEX_WOKEN) |
+                (list_empty(&m->waiters.waiters) ? 0 : MUTEX_WAITED);
+    } else {
+        state &= ~MUTEX_HELD;
+    }
+    __atomic_store_n(&m->state, state, __ATOMIC_RELEASE);
     spin_unlock(&m->waiters.lock);
 }
 
@@ -83,7 +163,8 @@ void mutex_unlock(struct mutex *m)
 {
     lock_note_release(kctx_current(), &m->lock);
     m->lock.owner = NULL;
-    if (__builtin_expect(!change(m, MUTEX_HELD, MUTEX_FREE), 0))
-        mutex_hand_over(m);
+    uint32_t state = MUTEX_HELD;
+    if (__builtin_expect(!change(m, &state, 0), 0))
+        release_contended(m);
     jitter_point();
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Sleeping mutexes: mutual exclusion over sections that may sleep. Owner-checked, not recursive,
-// not for interrupt handlers. Fair: a release with threads waiting hands the mutex to the one that
-// has waited longest. Taking and releasing one are preemption points when jitter is on.
+// not for interrupt handlers. Nearly fair: threads get it in the order in which they came, but while
+// one is being woken, others may overtake it; after that it is next. Taking and releasing one are
+// preemption points when jitter is on.
 #pragma once
 
 #include "sync/lock_check.h"
@@ -10,14 +11,15 @@
 
 struct mutex {
     struct lock lock;
-    uint32_t state;             // enum mutex_state; atomic
+    uint32_t state;             // bits of enum mutex_state; 0: free; atomic
     struct waitq waiters;
 };
 
 enum mutex_state {
-    MUTEX_FREE,
-    MUTEX_HELD,                 // and nobody waits
-    MUTEX_CONTENDED,            // held, and a release must hand it over
+    MUTEX_HELD = 1,
+    MUTEX_WAITED = 2,           // somebody is on the queue
+    MUTEX_WOKEN = 4,            // somebody was woken and is on its way
+    MUTEX_HANDOFF = 8,          // the next release must hand the mutex over
 };
 
 // flags: 0 or LOCK_NESTED.

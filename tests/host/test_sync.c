@@ -102,7 +102,7 @@ static void test_mutex_exclusion(void)
 {
     mutex_init(&mutex, "mutex", LOCK_OBJECT, 0);
     shim_run_threads(THREADS, mutex_body);
-    CHECK(mutex.state == MUTEX_FREE && !mutex.lock.owner, "state %u", mutex.state);
+    CHECK(mutex.state == 0 && !mutex.lock.owner, "state %u", mutex.state);
     CHECK(list_empty(&mutex.waiters.waiters), "somebody waits");
 }
 
@@ -153,15 +153,40 @@ static void test_mutex_order(void)
         shim_wait_blocked(threads[i]);
         CHECK(shim_kctx(threads[i])->waiting == &mutex.lock, "waits for another lock");
     }
-    CHECK(mutex.state == MUTEX_CONTENDED, "state %u", mutex.state);
-    mutex_unlock(&mutex);
-    CHECK(!mutex_held(&mutex), "it is the next thread's already");
-    mutex_lock(&mutex); // after all who came before
-    trace_expect("0123");
+    CHECK(mutex.state == (MUTEX_HELD | MUTEX_WAITED), "state %u", mutex.state);
     mutex_unlock(&mutex);
     for (unsigned i = 0; i < THREADS; i++)
         shim_join(threads[i]);
-    CHECK(mutex.state == MUTEX_FREE, "state %u", mutex.state);
+    trace_expect("0123");
+    CHECK(mutex.state == 0, "state %u", mutex.state);
+}
+
+// Whoever was overtaken while it woke up is the next.
+static void test_mutex_handoff(void)
+{
+    unsigned overtaken = 0;
+
+    for (unsigned round = 0; round < 1000 || overtaken == 0; round++) {
+        trace_reset();
+        mutex_lock(&mutex);
+        for (uintptr_t i = 0; i < 2; i++) {
+            threads[i] = shim_spawn("queueing", queue_up, (void *)i);
+            shim_wait_blocked(threads[i]);
+        }
+        mutex_unlock(&mutex);
+        mutex_lock(&mutex);
+        if (!trace[0]) {
+            overtaken++;
+            shim_wait_blocked(threads[0]);
+            CHECK(mutex.state == (MUTEX_HELD | MUTEX_WAITED | MUTEX_HANDOFF), "state %u",
+                  mutex.state);
+        }
+        mutex_unlock(&mutex);
+        for (unsigned i = 0; i < 2; i++)
+            shim_join(threads[i]);
+        trace_expect("01");
+        CHECK(mutex.state == 0, "state %u", mutex.state);
+    }
 }
 
 static void reader(void *arg)
@@ -237,6 +262,7 @@ int main(int argc, char **argv)
     RUN(test_mutex_exclusion);
     RUN(test_rwlock_exclusion);
     RUN(test_mutex_order);
+    RUN(test_mutex_handoff);
     RUN(test_rwlock_order);
     RUN(test_rwlock_downgrade);
     return shim_done();

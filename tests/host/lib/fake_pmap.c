@@ -218,6 +218,19 @@ bool pmap_clear_reference(struct vm_page *pg)
     return test_attr(pg, PGA_REFERENCED, true);
 }
 
+void pmap_age_begin(void)
+{
+}
+
+bool pmap_age(struct vm_page *pg)
+{
+    return pmap_clear_reference(pg);
+}
+
+void pmap_age_end(void)
+{
+}
+
 bool pmap_is_modified(struct vm_page *pg)
 {
     return test_attr(pg, PGA_MODIFIED, false);
