@@ -120,7 +120,7 @@ KTEST(pmap_hardware)
     pmap_age_begin();
     KTEST_CHECK(pmap_age(pg) && !pmap_is_referenced(pg), "referenced bit after aging");
     pmap_age_end();
-    KTEST_CHECK(peek(TEST_VA, &word) && pmap_is_referenced(pg), "a read after aging is not noticed");
+    KTEST_CHECK(peek(TEST_VA, &word) && pmap_is_referenced(pg), "a read after aging is missed");
     pmap_enter(pm, TEST_VA, other, PROT_RW, 0);
     KTEST_CHECK(peek(TEST_VA, &word) && word == 2, "word %lx after replacing", word);
     KTEST_CHECK(!pmap_page_mapped(pg) && pmap_is_modified(pg), "the replaced page");
