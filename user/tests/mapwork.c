@@ -5,15 +5,12 @@
 // stacks and pipes are kernel memory. At points, where everybody stands still, the grader looks at
 // all maps from outside.
 
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
+
+#include "judged.h"
 
 #define PAGE     4096ul
 #define REGION   0x50000000ul // the grader knows it
@@ -23,59 +20,6 @@
 #define STACK    65536
 #define CHILDREN 12
 
-static int ready[2], go[2][2]; // of each meeting, a pipe to go on
-
-static void fail(const char *what)
-{
-    fprintf(stderr, "mapwork: %s\n", what);
-    exit(1);
-}
-
-static void point(const char *name)
-{
-    int fd = open("/proc/judge", O_WRONLY);
-
-    if (fd < 0 || write(fd, name, strlen(name)) < 0)
-        fail("no /proc/judge");
-    close(fd);
-}
-
-// Says that it is ready, and waits for the word to go on from this meeting.
-static void meet(int meeting)
-{
-    char c = 0;
-
-    if (write(ready[1], &c, 1) != 1 || read(go[meeting][0], &c, 1) != 1)
-        fail("pipe");
-}
-
-static void await(int n)
-{
-    char c;
-
-    for (int i = 0; i < n; i++)
-        if (read(ready[0], &c, 1) != 1)
-            fail("pipe");
-}
-
-static void release(int n, int meeting)
-{
-    char c = 0;
-
-    for (int i = 0; i < n; i++)
-        if (write(go[meeting][1], &c, 1) != 1)
-            fail("pipe");
-}
-
-static void reap(int n)
-{
-    int status;
-
-    for (int i = 0; i < n; i++)
-        if (wait(&status) < 0 || status != 0)
-            fail("a child failed");
-}
-
 // ---- tasks in one address space ----
 
 static unsigned char *map_page(unsigned char *at)
@@ -84,7 +28,7 @@ static unsigned char *map_page(unsigned char *at)
         mmap(at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
     if (p != at)
-        fail("mmap");
+        errx(1, "mmap");
     return p;
 }
 
@@ -105,27 +49,27 @@ static int task(void *arg)
             continue;
         }
         if (*p != value[i])
-            fail("a byte is wrong");
+            errx(1, "a byte is wrong");
         if (draw >> 20 & 1) {
             if (munmap(p, PAGE) < 0)
-                fail("munmap");
+                errx(1, "munmap");
             value[i] = 0;
         } else if (mprotect(p, PAGE, PROT_READ) < 0 || *p != value[i] ||
                    mprotect(p, PAGE, PROT_READ | PROT_WRITE) < 0) {
-            fail("mprotect");
+            errx(1, "mprotect");
         }
     }
     for (unsigned i = number; i < NPAGES; i += TASKS) {
         unsigned char *p = (unsigned char *)(REGION + i * PAGE);
         if (value[i] && *p != value[i])
-            fail("a byte is wrong at the end");
+            errx(1, "a byte is wrong at the end");
         if (!value[i])
             map_page(p);
     }
     meet(0);
     for (unsigned i = number; i < NPAGES; i += TASKS)
         if (number % 2 && munmap((unsigned char *)(REGION + i * PAGE), PAGE) < 0)
-            fail("munmap");
+            errx(1, "munmap");
     meet(1);
     _exit(0);
 }
@@ -137,7 +81,7 @@ static void work_tasks(void)
     for (unsigned long i = 0; i < TASKS; i++)
         if (clone(task, stacks[i] + STACK, CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD, (void *)i) <
             0)
-            fail("clone");
+            errx(1, "clone");
     await(TASKS);
     point("mapped");
     release(TASKS, 0);
@@ -146,7 +90,7 @@ static void work_tasks(void)
     release(TASKS, 1);
     reap(TASKS);
     if (munmap((void *)REGION, NPAGES * PAGE) < 0)
-        fail("munmap of the region");
+        errx(1, "munmap of the region");
     point("reaped");
 }
 
@@ -158,7 +102,7 @@ static void child(int number)
 
     for (int i = 0; i < 8; i++)
         if (pipe(pipes[i]) < 0 || write(pipes[i][1], &number, sizeof(number)) < 0)
-            fail("pipe");
+            errx(1, "pipe");
     meet(0);
     _exit(0);
 }
@@ -168,7 +112,7 @@ static void start_children(int n)
     for (int i = 0; i < n; i++) {
         int pid = fork();
         if (pid < 0)
-            fail("fork");
+            errx(1, "fork");
         if (pid == 0)
             child(i);
     }
@@ -192,13 +136,12 @@ static void work_forks(void)
 
 int main(int argc, char **argv)
 {
-    if (pipe(ready) < 0 || pipe(go[0]) < 0 || pipe(go[1]) < 0)
-        fail("pipe");
+    open_meetings();
     if (argc == 2 && strcmp(argv[1], "tasks") == 0)
         work_tasks();
     else if (argc == 2 && strcmp(argv[1], "forks") == 0)
         work_forks();
     else
-        fail("tasks or forks?");
+        errx(1, "tasks or forks?");
     return 0;
 }

@@ -8,25 +8,16 @@ from outside. Nothing that differs from run to run is drawn.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 from grade import layout
 from grade.oracle import Oracle
+from grade.scene import Scene
 
 PAGE = 4096
 SPACES = 64     # LAB_MAX_PMAPS
 CELL = 8        # entries of a chunk that one character stands for
 MOST_ROWS = 9
-
-
-@dataclass
-class Scene:
-    ktest: str
-    title: str
-    points: dict[str, str]
-    """What is said at each point."""
-
 
 SCENES = [
     Scene("lab_pv_thousand", "One process maps 1000 pages", {

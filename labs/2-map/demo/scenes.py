@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import struct
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from grade.oracle import Oracle
+from grade.scene import Scene
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -24,15 +24,6 @@ SHOWN = 44      # pages, a character each
 USER_VA = 0x40000000
 SLOTS = 8
 RIGHTS = {0: "-", 1: "r", 3: "w"}
-
-
-@dataclass
-class Scene:
-    ktest: str
-    title: str
-    points: dict[str, str]
-    """What is said at each point."""
-
 
 SCENES = [
     Scene("lab_map_demo_merge", "Blocks come and go in a kernel map", {
