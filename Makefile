@@ -40,6 +40,7 @@ setup:
 clean:
 	rm -rf build
 
-# Formatting is a matter of the checked-in .clang-format; starters and solutions alike.
+# Sources are formatted by the checked-in .clang-format (version 14), starters and solutions alike;
+# headers and the table of system calls are set in columns by hand.
 format-check:
-	$(Q)git ls-files '*.c' '*.h' | xargs -r clang-format --dry-run -Werror
+	$(Q)git ls-files '*.c' | grep -v kernel/sys/syscall.c | xargs clang-format --dry-run -Werror

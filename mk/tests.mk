@@ -40,10 +40,14 @@ endif
 TEST ?=
 SUITE ?=
 
-# Host tests and guests are built only where SUITE and TEST, a name or a glob, can mean one of them.
+# Host tests and guests are built only where SUITE and TEST, a name or a glob, can mean one of them;
+# of the host tests only those that TEST=host/NAME/... means.
 asked = $(if $(filter-out $(1),$(SUITE)),,$(if $(TEST),$(filter h% *% ?% [%,$(TEST)),yes))
 
-check: all $(if $(call asked,harness),$(GUESTS)) $(if $(call asked,host),$(HOST_TESTS))
+asked-hosts = $(if $(filter host/%,$(TEST)),$(patsubst %.c,$(O)/%,$(wildcard \
+	tests/$(subst $(space),/,$(wordlist 1,2,$(subst /,$(space),$(TEST)))).c)),$(HOST_TESTS))
+
+check: all $(if $(call asked,harness),$(GUESTS)) $(if $(call asked,host),$(asked-hosts))
 	@$(call finally,$(PYTHON) -m tests.run --out $(O) --kernel $(KERNEL) \
 		--suite '$(SUITE)' --test '$(TEST)')
 

@@ -43,7 +43,7 @@
 
 #define DEFAULT_SEED 1
 #define KMEM_SHARE   4            // the kmem submap is 1/4 of kernel address space...
-#define KMEM_MAX     (64ul << 20)   // ...but no more than this, unless kmem= says otherwise
+#define KMEM_MAX     (64ul << 20) // ...but no more than this, unless kmem= says otherwise
 #define KVA_MIN      (64ul << 20)
 
 // Nothing can be said before the console works, nothing locked before cpu_init.

@@ -29,7 +29,7 @@ static unsigned check_pools(struct strbuf *out)
 
 static int show_check(int pid, struct strbuf *out)
 {
-    unsigned (*const checks[])(struct strbuf *) = {page_check, check_pools, pv_check, pmap_check,
+    unsigned (*const checks[])(struct strbuf *) = {page_check, check_pools, pv_check,  pmap_check,
                                                    map_check,  amap_check,  slab_check};
     unsigned faults = 0;
 

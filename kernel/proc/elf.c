@@ -9,7 +9,7 @@
 #include "proc/exec.h"
 #include "vm/vm_space.h"
 
-#define PIE_BASE  0x555555554000ul  // where position-independent programs go
+#define PIE_BASE  0x555555554000ul // where position-independent programs go
 #define MAX_PHDRS 32
 
 enum { ET_EXEC = 2, ET_DYN = 3, EM_X86_64 = 62 };
@@ -32,7 +32,7 @@ struct elf_phdr {
 
 static int check_header(const struct elf_header *h, size_t len)
 {
-    static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F', 2, 1, 1};     // 64 bits, little-endian
+    static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F', 2, 1, 1}; // 64 bits, little-endian
 
     if (len < sizeof(*h) || memcmp(h->ident, ident, sizeof(ident)) != 0)
         return ENOEXEC;
@@ -120,7 +120,7 @@ static int map_segments(struct vnode *v, const struct elf_header *h, const struc
     for (unsigned i = 0; i < h->phnum; i++) {
         const struct elf_phdr *ph = &phdrs[i];
         if (ph->type == PT_INTERP)
-            return ENOEXEC;     // dynamic programs are not supported
+            return ENOEXEC; // dynamic programs are not supported
         if (ph->type != PT_LOAD || ph->memsz == 0)
             continue;
         int err = check_segment(ph, base);

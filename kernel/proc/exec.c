@@ -14,25 +14,25 @@
 #include "proc/thread.h"
 #include "vm/vm_space.h"
 
-#define HEAD_BYTES  256         // of the file: ELF header and most program headers, or a #! line
-#define MAX_SCRIPTS 4           // scripts whose interpreters are scripts
+#define HEAD_BYTES  256 // of the file: ELF header and most program headers, or a #! line
+#define MAX_SCRIPTS 4   // scripts whose interpreters are scripts
 #define STACK_MAX   (64ul << 20)
 
 enum { S_IXANY = 0111 };
 
 // One exec on its way.
 struct exec {
-    struct vnode *dir;          // where relative paths start
-    const char *asked;          // the path that execve got
-    const char *path;           // of the program, or of the script followed last
-    struct vnode *file;         // the program, referenced
-    char head[HEAD_BYTES];      // its beginning
+    struct vnode *dir;     // where relative paths start
+    const char *asked;     // the path that execve got
+    const char *path;      // of the program, or of the script followed last
+    struct vnode *file;    // the program, referenced
+    char head[HEAD_BYTES]; // its beginning
     size_t head_len;
     struct exec_args args;
-    struct vm_space *space;     // the new one
+    struct vm_space *space; // the new one
     struct elf_image image;
-    char interpreter[HEAD_BYTES];   // a script's first line, taken apart
-    char script[HEAD_BYTES];    // the name of an interpreter that is a script itself
+    char interpreter[HEAD_BYTES]; // a script's first line, taken apart
+    char script[HEAD_BYTES];      // the name of an interpreter that is a script itself
 };
 
 static int open_program(struct exec *x, const char *path)
@@ -83,14 +83,14 @@ static int follow_script(struct exec *x)
     x->interpreter[len] = '\0';
     char *newline = strchr(x->interpreter, '\n');
     if (!newline && x->head_len == sizeof(x->head))
-        return ENOEXEC;         // the line is too long
+        return ENOEXEC; // the line is too long
     if (newline)
         *newline = '\0';
     char *name = skip_blanks(x->interpreter + 2);
     char *end = end_of_word(name);
     char *arg = skip_blanks(end);
     *end = '\0';
-    for (char *last = arg + strlen(arg); last > arg && (last[-1] == ' ' || last[-1] == '\t'); )
+    for (char *last = arg + strlen(arg); last > arg && (last[-1] == ' ' || last[-1] == '\t');)
         *--last = '\0';
     if (*name == '\0')
         return ENOEXEC;

@@ -10,9 +10,26 @@
 #include "proc/exec.h"
 #include "proc/process.h"
 
-enum { AT_NULL, AT_PHDR = 3, AT_PHENT, AT_PHNUM, AT_PAGESZ, AT_BASE, AT_FLAGS, AT_ENTRY,
-       AT_UID = 11, AT_EUID, AT_GID, AT_EGID, AT_PLATFORM, AT_HWCAP, AT_CLKTCK, AT_SECURE = 23,
-       AT_RANDOM = 25, AT_EXECFN = 31 };
+enum {
+    AT_NULL,
+    AT_PHDR = 3,
+    AT_PHENT,
+    AT_PHNUM,
+    AT_PAGESZ,
+    AT_BASE,
+    AT_FLAGS,
+    AT_ENTRY,
+    AT_UID = 11,
+    AT_EUID,
+    AT_GID,
+    AT_EGID,
+    AT_PLATFORM,
+    AT_HWCAP,
+    AT_CLKTCK,
+    AT_SECURE = 23,
+    AT_RANDOM = 25,
+    AT_EXECFN = 31
+};
 
 #define PHDR_SIZE    56
 #define CLOCK_TICKS  100
@@ -41,7 +58,7 @@ static int push_data(vaddr_t *sp, const struct exec_args *a, const char *path, s
     int err = 0;
 
     random_bytes(random, sizeof(random));
-    *sp -= sizeof(uint64_t);        // the top word is zero
+    *sp -= sizeof(uint64_t); // the top word is zero
     at->path_va = push(sp, path, strlen(path) + 1, &err);
     at->strings_va = push(sp, a->buf, a->len, &err);
     at->platform_va = push(sp, "x86_64", sizeof("x86_64"), &err);
@@ -86,11 +103,24 @@ int exec_build_stack(const struct exec_args *a, const struct elf_image *image, c
     vaddr_t sp = STACK_TOP;
     int err = push_data(&sp, a, path, &at);
     const struct auxv aux[] = {
-        {AT_PHDR, image->phdr_va}, {AT_PHENT, PHDR_SIZE}, {AT_PHNUM, image->phnum},
-        {AT_PAGESZ, PAGE_SIZE}, {AT_BASE, 0}, {AT_FLAGS, 0}, {AT_ENTRY, image->entry_va},
-        {AT_UID, 0}, {AT_EUID, 0}, {AT_GID, 0}, {AT_EGID, 0}, {AT_HWCAP, cpuid_features()},
-        {AT_CLKTCK, CLOCK_TICKS}, {AT_SECURE, 0}, {AT_RANDOM, at.random_va},
-        {AT_EXECFN, at.path_va}, {AT_PLATFORM, at.platform_va}, {AT_NULL, 0},
+        {AT_PHDR, image->phdr_va},
+        {AT_PHENT, PHDR_SIZE},
+        {AT_PHNUM, image->phnum},
+        {AT_PAGESZ, PAGE_SIZE},
+        {AT_BASE, 0},
+        {AT_FLAGS, 0},
+        {AT_ENTRY, image->entry_va},
+        {AT_UID, 0},
+        {AT_EUID, 0},
+        {AT_GID, 0},
+        {AT_EGID, 0},
+        {AT_HWCAP, cpuid_features()},
+        {AT_CLKTCK, CLOCK_TICKS},
+        {AT_SECURE, 0},
+        {AT_RANDOM, at.random_va},
+        {AT_EXECFN, at.path_va},
+        {AT_PLATFORM, at.platform_va},
+        {AT_NULL, 0},
     };
     const uint64_t argc = a->argc;
     size_t words = 1 + a->argc + 1 + a->envc + 1;

@@ -44,7 +44,7 @@ static bool leave_process(struct thread *t, int status)
         p->group_status = status;
     }
     // Signals that this thread was to take are for others now.
-    list_for_each(other, &p->threads, struct thread, link) {
+    list_for_each (other, &p->threads, struct thread, link) {
         if (p->pending.set & ~other->blocked)
             signal_give_work(other, WORK_SIGNAL);
     }
@@ -57,7 +57,7 @@ static bool leave_process(struct thread *t, int status)
 // Tree lock held: p's children become init's.
 static void give_children_away(struct process *p)
 {
-    list_for_each_safe(c, &p->children, struct process, sibling) {
+    list_for_each_safe (c, &p->children, struct process, sibling) {
         list_remove(&c->sibling);
         list_push_back(&init_process->children, &c->sibling);
         c->parent = init_process;
@@ -123,7 +123,7 @@ int process_single_thread(void)
     }
     if (p->nthreads > 1) {
         p->execing = t;
-        list_for_each(other, &p->threads, struct thread, link) {
+        list_for_each (other, &p->threads, struct thread, link) {
             if (other != t)
                 signal_give_work(other, WORK_KILL);
         }

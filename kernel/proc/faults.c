@@ -15,7 +15,7 @@
 #include "vm/vm_fault.h"
 #include "vm/vm_space.h"
 
-#define OOM_WAIT_NS 10000000ul  // for a victim to give its memory back
+#define OOM_WAIT_NS 10000000ul // for a victim to give its memory back
 
 static void kill_for_memory(struct process *p)
 {
@@ -84,8 +84,8 @@ static int page_fault(struct trapframe *tf, vaddr_t va, unsigned error)
 static void page_fault_signal(vaddr_t va, int err)
 {
     switch (err) {
-    case ENOMEM:    // killed already
-    case EINTR:     // being killed
+    case ENOMEM: // killed already
+    case EINTR:  // being killed
         return;
     case EACCES:
         signal_fault(SIGSEGV, SEGV_ACCERR, va);
@@ -107,7 +107,7 @@ static int simd_code(void)
 
     context_save_fpu(&fpu);
     __builtin_memcpy(&mxcsr, &fpu.fxsave[24], sizeof(mxcsr));
-    uint32_t raised = mxcsr & ~(mxcsr >> 7) & 0x3f;     // flags whose mask bit is clear
+    uint32_t raised = mxcsr & ~(mxcsr >> 7) & 0x3f; // flags whose mask bit is clear
     if (raised & 1)
         return FPE_FLTINV;
     if (raised & 4)

@@ -13,23 +13,23 @@
 #include "sync/waitq.h"
 #include "vm/vm_space.h"
 
-#define NBUCKETS    64
-#define OWNER_DIED  0x40000000u
-#define WAITERS     0x80000000u
-#define TID_MASK    0x3fffffffu
-#define ROBUST_MAX  2048        // entries of a robust list that are looked at
+#define NBUCKETS   64
+#define OWNER_DIED 0x40000000u
+#define WAITERS    0x80000000u
+#define TID_MASK   0x3fffffffu
+#define ROBUST_MAX 2048 // entries of a robust list that are looked at
 
 struct futex_key {
-    const void *base;           // the vm_object, or the vm_space
-    uint64_t offset;            // in it: bytes, or the address
+    const void *base; // the vm_object, or the vm_space
+    uint64_t offset;  // in it: bytes, or the address
 };
 
 struct sleeper {
-    struct list link;           // (bucket)
-    struct futex_key key;       // (bucket)
-    struct bucket *bucket;      // (a) changed by requeue with both buckets locked
+    struct list link;      // (bucket)
+    struct futex_key key;  // (bucket)
+    struct bucket *bucket; // (a) changed by requeue with both buckets locked
     uint32_t bits;
-    bool woken;                 // (bucket)
+    bool woken; // (bucket)
     struct waitq wait;
 };
 
@@ -152,7 +152,7 @@ static unsigned wake_matching(struct bucket *b, const struct futex_key *k, unsig
 {
     unsigned n = 0;
 
-    list_for_each_safe(s, &b->sleepers, struct sleeper, link) {
+    list_for_each_safe (s, &b->sleepers, struct sleeper, link) {
         if (n == most)
             break;
         if (same(&s->key, k) && (s->bits & bits)) {
@@ -196,7 +196,7 @@ static unsigned move_matching(struct bucket *from, const struct futex_key *k, st
 {
     unsigned n = 0;
 
-    list_for_each_safe(s, &from->sleepers, struct sleeper, link) {
+    list_for_each_safe (s, &from->sleepers, struct sleeper, link) {
         if (n == most)
             break;
         if (!same(&s->key, k))

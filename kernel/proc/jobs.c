@@ -16,7 +16,7 @@ void signal_job_stop(struct process *p, int sig)
     p->stop_signal = sig;
     p->nstopped = 0;
     p->continued = false;
-    list_for_each(t, &p->threads, struct thread, link)
+    list_for_each (t, &p->threads, struct thread, link)
         signal_give_work(t, WORK_STOP);
 }
 

@@ -88,11 +88,16 @@ static int show_stat_of(struct process *p, struct strbuf *out)
 static const char *state_name(char letter)
 {
     switch (letter) {
-    case 'R': return "R (running)";
-    case 'D': return "D (disk sleep)";
-    case 'T': return "T (stopped)";
-    case 'Z': return "Z (zombie)";
-    default:  return "S (sleeping)";
+    case 'R':
+        return "R (running)";
+    case 'D':
+        return "D (disk sleep)";
+    case 'T':
+        return "T (stopped)";
+    case 'Z':
+        return "Z (zombie)";
+    default:
+        return "S (sleeping)";
     }
 }
 
@@ -313,8 +318,10 @@ static int pid_next_fd(int pid, int fd)
 
 void proc_files_init(void)
 {
-    static const struct procfs_pids pids = {.self = pid_self, .next = pid_next,
-                                            .exists = pid_exists, .link = pid_link,
+    static const struct procfs_pids pids = {.self = pid_self,
+                                            .next = pid_next,
+                                            .exists = pid_exists,
+                                            .link = pid_link,
                                             .next_fd = pid_next_fd};
 
     procfs_set_pids(&pids);

@@ -16,7 +16,7 @@ struct row {
     uint64_t offset;
     uint8_t prot;
     bool shared, stack;
-    struct vnode *file;         // referenced, or NULL
+    struct vnode *file; // referenced, or NULL
 };
 
 struct rows {
@@ -48,7 +48,9 @@ static void copy_entry(const struct vm_map_entry *e, void *arg)
         return;
     struct row *r = &rows->row[rows->n++];
     bool file = e->object && e->object->ops == &vnode_pager_ops;
-    *r = (struct row){.start_va = e->start_va, .end_va = e->end_va, .prot = e->prot,
+    *r = (struct row){.start_va = e->start_va,
+                      .end_va = e->end_va,
+                      .prot = e->prot,
                       .shared = !(e->flags & ME_COW) && e->inherit == INHERIT_SHARE,
                       .stack = e->flags & ME_STACK};
     if (file) {

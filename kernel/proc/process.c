@@ -16,19 +16,19 @@
 #include "proc/thread.h"
 #include "vm/vm_space.h"
 
-#define HASH_SIZE  256
-#define STACK_SOFT (8ul << 20)
-#define FIRST_REUSED_ID 300     // after ids wrapped, as on Linux: the first ones stay daemons'
+#define HASH_SIZE       256
+#define STACK_SOFT      (8ul << 20)
+#define FIRST_REUSED_ID 300 // after ids wrapped, as on Linux: the first ones stay daemons'
 
 struct mutex proc_tree_lock;
 struct process *init_process;
 
 static struct pool process_pool;
-static struct list all = LIST_INIT(all);        // (T) by pid
-static struct process *hash[HASH_SIZE];         // (T)
-static unsigned count;                          // (T)
-static int last_id;                             // (T)
-static bool ids_wrapped;                        // (T)
+static struct list all = LIST_INIT(all); // (T) by pid
+static struct process *hash[HASH_SIZE];  // (T)
+static unsigned count;                   // (T)
+static int last_id;                      // (T)
+static bool ids_wrapped;                 // (T)
 
 void process_init(void)
 {
@@ -40,12 +40,12 @@ void process_init(void)
 
 static bool id_in_use(int id)
 {
-    list_for_each(p, &all, struct process, all_link) {
+    list_for_each (p, &all, struct process, all_link) {
         if (p->pid == id || p->pgid == id || p->sid == id)
             return true;
         bool found = false;
         spin_lock(&p->sig_lock);
-        list_for_each(t, &p->threads, struct thread, link)
+        list_for_each (t, &p->threads, struct thread, link)
             found |= t->tid == id;
         spin_unlock(&p->sig_lock);
         if (found)
@@ -108,7 +108,7 @@ struct process *process_next(int pid)
     struct process *found = NULL;
 
     mutex_lock(&proc_tree_lock);
-    list_for_each(p, &all, struct process, all_link) {
+    list_for_each (p, &all, struct process, all_link) {
         if (p->pid > pid) {
             found = p;
             process_ref(p);
@@ -140,7 +140,7 @@ unsigned process_for_group(int pgid, void (*fn)(struct process *p, void *arg), v
     unsigned n = 0;
 
     mutex_lock(&proc_tree_lock);
-    list_for_each(p, &all, struct process, all_link) {
+    list_for_each (p, &all, struct process, all_link) {
         if (pgid == -1 ? p->pid == INIT_PID || p == self : p->pgid != pgid)
             continue;
         fn(p, arg);

@@ -24,9 +24,12 @@
 
 #define SLICE_TICKS 2
 
-#define RUNQ_INIT {.lock = SPINLOCK_INIT("run queue", LOCK_SCHED, LOCK_NESTED)}
+#define RUNQ_INIT                                                                                  \
+    {                                                                                              \
+        .lock = SPINLOCK_INIT("run queue", LOCK_SCHED, LOCK_NESTED)                                \
+    }
 struct runq runqs[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = RUNQ_INIT};
-static uint64_t idle_cpus;          // (a) bit per CPU that halts or is about to
+static uint64_t idle_cpus; // (a) bit per CPU that halts or is about to
 
 static inline struct runq *this_runq(void)
 {

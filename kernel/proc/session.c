@@ -49,7 +49,7 @@ void session_process_ends(struct process *p)
     // Its own group may have depended on its parent's being there for it; its children's on it.
     if (p->parent->pgid != p->pgid && process_group_orphaned(p->pgid, p))
         wake_orphans(p->pgid);
-    list_for_each(c, &p->children, struct process, sibling) {
+    list_for_each (c, &p->children, struct process, sibling) {
         if (c->pgid == p->pgid || c->sid != p->sid)
             continue;
         struct process *parent = c->parent;
@@ -153,9 +153,12 @@ static int background(int sig)
 
 void session_init(void)
 {
-    static const struct tty_ops ops = {
-        .signal_group = signal_group, .session = current_session, .group = current_group,
-        .is_leader = is_leader, .group_in_session = group_in_session, .background = background};
+    static const struct tty_ops ops = {.signal_group = signal_group,
+                                       .session = current_session,
+                                       .group = current_group,
+                                       .is_leader = is_leader,
+                                       .group_in_session = group_in_session,
+                                       .background = background};
 
     tty_init(&ops);
 }

@@ -31,7 +31,7 @@ static void retarget(struct thread *t, sigset_t newly_blocked)
 
     if (!moved || p->nthreads == 1)
         return;
-    list_for_each(other, &p->threads, struct thread, link) {
+    list_for_each (other, &p->threads, struct thread, link) {
         if (other != t && (moved & ~other->blocked))
             signal_give_work(other, WORK_SIGNAL);
     }
@@ -72,7 +72,7 @@ int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
         p->actions[sig - 1].mask &= ~UNBLOCKABLE;
         if (signal_is_ignored(p, sig)) {
             sigpending_flush(&p->pending, sigbit(sig));
-            list_for_each(t, &p->threads, struct thread, link)
+            list_for_each (t, &p->threads, struct thread, link)
                 sigpending_flush(&t->pending, sigbit(sig));
         }
     }

@@ -13,9 +13,9 @@
 #include "proc/signal.h"
 #include "proc/thread.h"
 
-#define RED_ZONE       128
-#define UC_FLAGS       6        // the stack segment is saved and restored strictly
-#define FPSTATE_ALIGN  64
+#define RED_ZONE      128
+#define UC_FLAGS      6 // the stack segment is saved and restored strictly
+#define FPSTATE_ALIGN 64
 
 struct sigcontext {
     uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
@@ -77,12 +77,29 @@ int signal_altstack(const struct sigaltstack *new, struct sigaltstack *old)
 
 static void save_registers(struct sigcontext *c, const struct thread *t, const struct trapframe *tf)
 {
-    *c = (struct sigcontext){
-        .r8 = tf->r8, .r9 = tf->r9, .r10 = tf->r10, .r11 = tf->r11, .r12 = tf->r12,
-        .r13 = tf->r13, .r14 = tf->r14, .r15 = tf->r15, .rdi = tf->rdi, .rsi = tf->rsi,
-        .rbp = tf->rbp, .rbx = tf->rbx, .rdx = tf->rdx, .rax = tf->rax, .rcx = tf->rcx,
-        .rsp = tf->rsp, .rip = tf->rip, .rflags = tf->rflags, .cs = tf->cs, .ss = tf->ss,
-        .err = t->trap_error, .trapno = t->trap_no, .cr2 = t->trap_addr};
+    *c = (struct sigcontext){.r8 = tf->r8,
+                             .r9 = tf->r9,
+                             .r10 = tf->r10,
+                             .r11 = tf->r11,
+                             .r12 = tf->r12,
+                             .r13 = tf->r13,
+                             .r14 = tf->r14,
+                             .r15 = tf->r15,
+                             .rdi = tf->rdi,
+                             .rsi = tf->rsi,
+                             .rbp = tf->rbp,
+                             .rbx = tf->rbx,
+                             .rdx = tf->rdx,
+                             .rax = tf->rax,
+                             .rcx = tf->rcx,
+                             .rsp = tf->rsp,
+                             .rip = tf->rip,
+                             .rflags = tf->rflags,
+                             .cs = tf->cs,
+                             .ss = tf->ss,
+                             .err = t->trap_error,
+                             .trapno = t->trap_no,
+                             .cr2 = t->trap_addr};
 }
 
 static void take_registers(struct trapframe *tf, const struct sigcontext *c)
@@ -92,7 +109,7 @@ static void take_registers(struct trapframe *tf, const struct sigcontext *c)
     tf->rbp = c->rbp, tf->rbx = c->rbx, tf->rdx = c->rdx, tf->rax = c->rax, tf->rcx = c->rcx;
     tf->rsp = c->rsp, tf->rip = c->rip, tf->rflags = c->rflags;
     trap_sanitize(tf);
-    tf->vector = 0;     // no longer a system call: all registers are restored as they are
+    tf->vector = 0; // no longer a system call: all registers are restored as they are
 }
 
 // Writes the FPU state below *sp and moves *sp there.
@@ -142,7 +159,7 @@ int sigframe_pop(struct thread *t, struct trapframe *tf)
 {
     struct ucontext uc;
     struct fpu_state fpu;
-    vaddr_t frame_va = tf->rsp - sizeof(vaddr_t);       // the restorer's address has been popped
+    vaddr_t frame_va = tf->rsp - sizeof(vaddr_t); // the restorer's address has been popped
 
     if (copyin(&uc, frame_va + offsetof(struct sigframe, uc), sizeof(uc)) != 0)
         return EFAULT;

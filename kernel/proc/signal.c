@@ -38,7 +38,7 @@ void sigpending_flush(struct sigpending *p, sigset_t which)
     if (!(p->set & which))
         return;
     p->set &= ~which;
-    list_for_each_safe(item, &p->infos, struct siginfo_item, link) {
+    list_for_each_safe (item, &p->infos, struct siginfo_item, link) {
         if (which & sigbit(item->info.signo)) {
             list_remove(&item->link);
             pool_put(&item_pool, item);
@@ -75,7 +75,7 @@ int sigpending_take(struct sigpending *p, sigset_t which, struct siginfo *info)
     int sig = __builtin_ctzl(ready & faults ? ready & faults : ready) + 1;
     struct siginfo_item *found = NULL;
     unsigned same = 0;
-    list_for_each(item, &p->infos, struct siginfo_item, link) {
+    list_for_each (item, &p->infos, struct siginfo_item, link) {
         if (item->info.signo != sig)
             continue;
         if (same++ == 0)
@@ -98,11 +98,16 @@ int sigpending_take(struct sigpending *p, sigset_t which, struct siginfo *info)
 enum sig_default signal_default(int sig)
 {
     switch (sig) {
-    case SIGCHLD: case SIGURG: case SIGWINCH:
+    case SIGCHLD:
+    case SIGURG:
+    case SIGWINCH:
         return DEFAULT_IGNORE;
     case SIGCONT:
         return DEFAULT_CONTINUE;
-    case SIGSTOP: case SIGTSTP: case SIGTTIN: case SIGTTOU:
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
         return DEFAULT_STOP;
     default:
         return DEFAULT_END;
@@ -144,7 +149,7 @@ void signal_kill_group_locked(struct process *p, int status)
         return;
     p->exiting = true;
     p->group_status = status;
-    list_for_each(t, &p->threads, struct thread, link)
+    list_for_each (t, &p->threads, struct thread, link)
         signal_give_work(t, WORK_KILL);
 }
 
@@ -172,7 +177,7 @@ static struct thread *choose(struct process *p, int sig)
 
     if (self && self->proc == p && takes(self, sig))
         return self;
-    list_for_each(t, &p->threads, struct thread, link) {
+    list_for_each (t, &p->threads, struct thread, link) {
         if (takes(t, sig))
             return t;
     }
@@ -182,14 +187,13 @@ static struct thread *choose(struct process *p, int sig)
 // The effects that SIGCONT and the stop signals have when they are sent, blocked or not.
 static void job_control(struct process *p, int sig)
 {
-    const sigset_t stops =
-        sigbit(SIGSTOP) | sigbit(SIGTSTP) | sigbit(SIGTTIN) | sigbit(SIGTTOU);
+    const sigset_t stops = sigbit(SIGSTOP) | sigbit(SIGTSTP) | sigbit(SIGTTIN) | sigbit(SIGTTOU);
     sigset_t cancelled = sig == SIGCONT ? stops : sigbit(sig) & stops ? sigbit(SIGCONT) : 0;
 
     if (!cancelled)
         return;
     sigpending_flush(&p->pending, cancelled);
-    list_for_each(t, &p->threads, struct thread, link)
+    list_for_each (t, &p->threads, struct thread, link)
         sigpending_flush(&t->pending, cancelled);
     if (sig == SIGCONT)
         signal_job_continue(p);

@@ -17,20 +17,20 @@
 #include "sync/kctx.h"
 #include "vm/kmem.h"
 
-#define MAX_CACHED 8            // stacks kept for reuse
+#define MAX_CACHED 8 // stacks kept for reuse
 
 static struct pool thread_pool;
-static struct thread *buried;   // (a) linked by next_buried
-static unsigned nthreads;       // (a)
-static int last_kernel_tid;     // (a) counts down: kernel threads have ids below zero
+static struct thread *buried; // (a) linked by next_buried
+static unsigned nthreads;     // (a)
+static int last_kernel_tid;   // (a) counts down: kernel threads have ids below zero
 
 // Kernel threads, for the debugger alone.
 static struct spinlock kthreads_lock = SPINLOCK_INIT("kernel threads", LOCK_SIGNAL, 0);
-static struct list kthreads = LIST_INIT(kthreads);  // (kthreads_lock)
+static struct list kthreads = LIST_INIT(kthreads); // (kthreads_lock)
 
 static struct spinlock cache_lock = SPINLOCK_INIT("stack cache", LOCK_POOL_BACKEND, 0);
-static char *cached[MAX_CACHED];    // (cache_lock)
-static unsigned ncached;            // (cache_lock)
+static char *cached[MAX_CACHED]; // (cache_lock)
+static unsigned ncached;         // (cache_lock)
 
 void thread_init(void)
 {

@@ -10,7 +10,7 @@
 #include "sync/spinlock.h"
 
 struct timer_queue {
-    struct spinlock lock;           // guards all of this
+    struct spinlock lock; // guards all of this
     struct rb_tree tree;
     struct timer *volatile running; // its function is being called
     uint64_t event_ns;              // what the clock is set to; CLOCK_NEVER: nothing
@@ -18,8 +18,10 @@ struct timer_queue {
 };
 
 #define QUEUE_INIT                                                                                 \
-    {.lock = SPINLOCK_INIT("timers", LOCK_TIMER, 0), .event_ns = CLOCK_NEVER,                      \
-     .next_tick_ns = CLOCK_NEVER}
+    {                                                                                              \
+        .lock = SPINLOCK_INIT("timers", LOCK_TIMER, 0), .event_ns = CLOCK_NEVER,                   \
+        .next_tick_ns = CLOCK_NEVER                                                                \
+    }
 static struct timer_queue queues[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = QUEUE_INIT};
 
 static inline struct timer *first_timer(struct timer_queue *q)

@@ -25,7 +25,7 @@ void process_usage(struct process *p, struct usage *u)
 {
     spin_lock(&p->sig_lock);
     *u = p->dead_usage;
-    list_for_each(t, &p->threads, struct thread, link) {
+    list_for_each (t, &p->threads, struct thread, link) {
         struct usage one;
         thread_usage(t, &one);
         u->user_ns += one.user_ns;
@@ -46,7 +46,9 @@ void process_notify_parent(struct process *p, int code, int status)
     if (!parent)
         return;
     process_usage(p, &u);
-    struct siginfo info = {.code = code, .pid = p->pid, .status = status,
+    struct siginfo info = {.code = code,
+                           .pid = p->pid,
+                           .status = status,
                            .utime = (int64_t)(u.user_ns / TICK_NS),
                            .stime = (int64_t)(u.sys_ns / TICK_NS)};
     bool quiet = !end && (parent->actions[SIGCHLD - 1].flags & SA_NOCLDSTOP);
@@ -119,7 +121,7 @@ static int look(struct process *p, int type, int id, int options, struct wait_re
 {
     bool any = false;
 
-    list_for_each(c, &p->children, struct process, sibling) {
+    list_for_each (c, &p->children, struct process, sibling) {
         if (!matches(c, type, id, options))
             continue;
         any = true;

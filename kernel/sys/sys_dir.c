@@ -166,7 +166,7 @@ struct listing {
     int err;
 };
 
-struct dirent64 {               // Linux's, the name behind it
+struct dirent64 { // Linux's, the name behind it
     uint64_t ino;
     int64_t off;
     uint16_t reclen;
@@ -181,7 +181,7 @@ static int list_one(void *arg, const char *name, size_t len, uint64_t ino, uint8
     size_t size = (offsetof(struct dirent64, name) + len + 1 + 7) & ~7ul;
 
     if (size > l->end_va - l->to_va) {
-        l->err = EINVAL;        // if nothing was listed before
+        l->err = EINVAL; // if nothing was listed before
         return 1;
     }
     d.reclen = (uint16_t)size;

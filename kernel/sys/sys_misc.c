@@ -86,13 +86,18 @@ enum {
     MAGIC2B = 0x16041998,
     MAGIC2C = 0x20112000
 };
-enum { CMD_RESTART = 0x01234567, CMD_HALT = (int)0xcdef0123, CMD_POWER_OFF = 0x4321fedc,
-       CMD_CAD_OFF = 0, CMD_CAD_ON = (int)0x89abcdef };
+enum {
+    CMD_RESTART = 0x01234567,
+    CMD_HALT = (int)0xcdef0123,
+    CMD_POWER_OFF = 0x4321fedc,
+    CMD_CAD_OFF = 0,
+    CMD_CAD_ON = (int)0x89abcdef
+};
 
 long sys_reboot(int magic, int magic2, int cmd)
 {
-    if (magic != LINUX_REBOOT_MAGIC1 || (magic2 != MAGIC2 && magic2 != MAGIC2A &&
-                                         magic2 != MAGIC2B && magic2 != MAGIC2C))
+    if (magic != LINUX_REBOOT_MAGIC1 ||
+        (magic2 != MAGIC2 && magic2 != MAGIC2A && magic2 != MAGIC2B && magic2 != MAGIC2C))
         return -EINVAL;
     switch (cmd) {
     case CMD_CAD_OFF:
@@ -123,10 +128,15 @@ static int statfs_vnode(struct vnode *v, vaddr_t va)
 
     if (err)
         return err;
-    const struct statfs64 st = {
-        .type = u.magic, .bsize = u.block_size, .blocks = u.blocks, .bfree = u.free,
-        .bavail = u.free, .files = u.files, .ffree = u.free_files, .namelen = NAME_MAX,
-        .frsize = u.block_size};
+    const struct statfs64 st = {.type = u.magic,
+                                .bsize = u.block_size,
+                                .blocks = u.blocks,
+                                .bfree = u.free,
+                                .bavail = u.free,
+                                .files = u.files,
+                                .ffree = u.free_files,
+                                .namelen = NAME_MAX,
+                                .frsize = u.block_size};
     return copyout(va, &st, sizeof(st));
 }
 

@@ -25,7 +25,7 @@ struct pollfd {
 // A poll under way: the descriptors and what they need, in one block if they are many.
 struct poll {
     struct pollfd *fds;
-    struct file **files;        // referenced; NULL: none behind that descriptor
+    struct file **files; // referenced; NULL: none behind that descriptor
     struct pollset set;
     unsigned n;
     void *block;
@@ -36,8 +36,8 @@ struct poll {
 
 static int poll_alloc(struct poll *p, unsigned n)
 {
-    const size_t each = sizeof(struct file *) + WAITERS_PER_FILE * sizeof(struct waiter) +
-                        sizeof(struct pollfd);
+    const size_t each =
+        sizeof(struct file *) + WAITERS_PER_FILE * sizeof(struct waiter) + sizeof(struct pollfd);
 
     *p = (struct poll){.n = n, .fds = p->fast_fds, .files = p->fast_files};
     p->set = (struct pollset){.waiters = p->fast_waiters, .max = FAST_FDS * WAITERS_PER_FILE};
@@ -313,7 +313,7 @@ long sys_pselect6(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t
                   vaddr_t mask_arg_va)
 {
     const vaddr_t va[3] = {rd_va, wr_va, ex_va};
-    uint64_t mask_arg[2] = {0, 0};      // the mask's address and size
+    uint64_t mask_arg[2] = {0, 0}; // the mask's address and size
     uint64_t deadline;
 
     if (mask_arg_va && copyin(mask_arg, mask_arg_va, sizeof(mask_arg)) != 0)

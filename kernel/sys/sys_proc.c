@@ -145,8 +145,10 @@ long sys_vfork(void)
 long sys_clone(uint64_t flags, vaddr_t stack_va, vaddr_t parent_tid_va, vaddr_t child_tid_va,
                vaddr_t tls)
 {
-    const struct clone_args args = {.flags = flags, .stack_va = stack_va,
-                                    .parent_tid_va = parent_tid_va, .child_tid_va = child_tid_va,
+    const struct clone_args args = {.flags = flags,
+                                    .stack_va = stack_va,
+                                    .parent_tid_va = parent_tid_va,
+                                    .child_tid_va = child_tid_va,
                                     .tls = tls};
 
     return clone(&args);

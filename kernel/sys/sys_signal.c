@@ -54,7 +54,7 @@ static bool kill_thread(struct process *p, int tid, const struct kill_arg *k)
     bool found = false;
 
     spin_lock(&p->sig_lock);
-    list_for_each(t, &p->threads, struct thread, link) {
+    list_for_each (t, &p->threads, struct thread, link) {
         if (t->tid == tid) {
             found = true;
             if (k->sig)

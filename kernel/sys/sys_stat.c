@@ -11,7 +11,7 @@
 #include "sys/syscall.h"
 #include "vm/slab.h"
 
-struct stat64 {                 // Linux's struct stat for amd64
+struct stat64 { // Linux's struct stat for amd64
     uint64_t dev, ino, nlink;
     uint32_t mode, uid, gid, pad;
     uint64_t rdev, size, blksize, blocks;
@@ -56,9 +56,16 @@ static int stat_vnode(struct vnode *v, vaddr_t stat_va)
 
     if (err)
         return err;
-    struct stat64 st = {
-        .dev = a.dev, .ino = a.ino, .nlink = a.nlink, .mode = a.mode, .uid = a.uid, .gid = a.gid,
-        .rdev = a.rdev, .size = a.size, .blksize = PAGE_SIZE, .blocks = a.blocks};
+    struct stat64 st = {.dev = a.dev,
+                        .ino = a.ino,
+                        .nlink = a.nlink,
+                        .mode = a.mode,
+                        .uid = a.uid,
+                        .gid = a.gid,
+                        .rdev = a.rdev,
+                        .size = a.size,
+                        .blksize = PAGE_SIZE,
+                        .blocks = a.blocks};
     split_ns(a.atime_ns, st.atime);
     split_ns(a.mtime_ns, st.mtime);
     split_ns(a.ctime_ns, st.ctime);
@@ -129,13 +136,22 @@ long sys_statx(int dirfd, vaddr_t path_va, unsigned flags, unsigned mask, vaddr_
     vnode_unref(v);
     if (err)
         return -err;
-    struct statx sx = {
-        .mask = STATX_BASIC, .blksize = PAGE_SIZE, .nlink = a.nlink, .uid = a.uid, .gid = a.gid,
-        .mode = (uint16_t)a.mode, .ino = a.ino, .size = a.size, .blocks = a.blocks,
-        .atime = to_statx_time(a.atime_ns), .mtime = to_statx_time(a.mtime_ns),
-        .ctime = to_statx_time(a.ctime_ns), .rdev_major = dev_major(a.rdev),
-        .rdev_minor = dev_minor(a.rdev), .dev_major = dev_major(a.dev),
-        .dev_minor = dev_minor(a.dev)};
+    struct statx sx = {.mask = STATX_BASIC,
+                       .blksize = PAGE_SIZE,
+                       .nlink = a.nlink,
+                       .uid = a.uid,
+                       .gid = a.gid,
+                       .mode = (uint16_t)a.mode,
+                       .ino = a.ino,
+                       .size = a.size,
+                       .blocks = a.blocks,
+                       .atime = to_statx_time(a.atime_ns),
+                       .mtime = to_statx_time(a.mtime_ns),
+                       .ctime = to_statx_time(a.ctime_ns),
+                       .rdev_major = dev_major(a.rdev),
+                       .rdev_minor = dev_minor(a.rdev),
+                       .dev_major = dev_major(a.dev),
+                       .dev_minor = dev_minor(a.dev)};
     return -copyout(statx_va, &sx, sizeof(sx));
 }
 

@@ -144,7 +144,7 @@ long sys_sched_setaffinity(int pid, unsigned len, vaddr_t mask_va)
 long sys_getpriority(int which, int who)
 {
     (void)who;
-    return which < 0 || which > 2 ? -EINVAL : 20;   // 20 - nice
+    return which < 0 || which > 2 ? -EINVAL : 20; // 20 - nice
 }
 
 long sys_setpriority(int which, int who, int nice)

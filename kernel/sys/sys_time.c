@@ -11,8 +11,16 @@
 #include "sys/calls.h"
 #include "sys/syscall.h"
 
-enum { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID,
-       CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME };
+enum {
+    CLOCK_REALTIME,
+    CLOCK_MONOTONIC,
+    CLOCK_PROCESS_CPUTIME_ID,
+    CLOCK_THREAD_CPUTIME_ID,
+    CLOCK_MONOTONIC_RAW,
+    CLOCK_REALTIME_COARSE,
+    CLOCK_MONOTONIC_COARSE,
+    CLOCK_BOOTTIME
+};
 #define TIMER_ABSTIME 1
 
 // ---- clocks ----
@@ -182,7 +190,7 @@ long sys_setitimer(int which, vaddr_t new_va, vaddr_t old_va)
     uint64_t interval = 0, value = 0, old, old_interval;
 
     if (which != 0)
-        return -EINVAL;         // only ITIMER_REAL
+        return -EINVAL; // only ITIMER_REAL
     if (new_va) {
         int err = timeval_in(new_va, &interval);
         if (!err)

@@ -27,7 +27,7 @@
 #define STEPS  20000u
 
 struct model {
-    struct fdtable *t;  // NULL: no such table
+    struct fdtable *t; // NULL: no such table
     unsigned nrefs;
     struct {
         struct file *f; // NULL: not open

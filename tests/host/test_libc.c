@@ -132,10 +132,18 @@ static void test_strings(void)
 
 static void test_numbers(void)
 {
-    static const char *const texts[] = {"9223372036854775807", "9223372036854775808",
-                                        "-9223372036854775808", "-9223372036854775809",
-                                        "18446744073709551615", "18446744073709551616", "0x",
-                                        "0xg", "-", "+", "", " \t12"};
+    static const char *const texts[] = {"9223372036854775807",
+                                        "9223372036854775808",
+                                        "-9223372036854775808",
+                                        "-9223372036854775809",
+                                        "18446744073709551615",
+                                        "18446744073709551616",
+                                        "0x",
+                                        "0xg",
+                                        "-",
+                                        "+",
+                                        "",
+                                        " \t12"};
     char s[26], *end1, *end2;
     for (int r = 0; r < ROUNDS; r++) {
         int base = r % 3 == 0 ? 0 : r % 3 == 1 ? 10 : (int)rnd(35) + 2;
@@ -200,8 +208,8 @@ static void test_formats(void)
 
 static void random_pattern(char *p)
 {
-    static const char *const items[] = {"a", "b", "?", "*", "[ab]", "[!a]", "[a-c]", "\\*", "/",
-                                        "[[:alpha:]]", ".", "[!a-b]", "[]a]"};
+    static const char *const items[] = {"a",   "b", "?",           "*", "[ab]",   "[!a]", "[a-c]",
+                                        "\\*", "/", "[[:alpha:]]", ".", "[!a-b]", "[]a]"};
     *p = '\0';
     for (unsigned n = rnd(6); n > 0; n--)
         p = our_stpcpy(p, items[rnd(13)]);

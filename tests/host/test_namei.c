@@ -22,13 +22,14 @@
 #include "lib/errno.h"
 #include "lib/rng.h"
 #include "tests/host/lib/vfs_machine.h"
+#include "vm/slab.h"
 
 #define NODES     64
 #define STEPS     5000u
 #define MAX_LINKS 40
 
 struct node {
-    char type;       // 'd', 'f', 'l'; 0: unused
+    char type; // 'd', 'f', 'l'; 0: unused
     int parent;
     char name;       // one letter
     char target[48]; // of a link
@@ -186,11 +187,11 @@ static void drop(const char *path)
     bool as_dir = rng_below(&rng, 2);
     int at = find(path, false);
     bool dir = at >= 0 && nodes[at].type == 'd';
-    int want = at < 0 ? -at
+    int want = at < 0           ? -at
                : as_dir && !dir ? ENOTDIR
-               : as_dir ? (has_children(at) ? ENOTEMPTY : 0)
-               : dir ? EISDIR
-                     : 0;
+               : as_dir         ? (has_children(at) ? ENOTEMPTY : 0)
+               : dir            ? EISDIR
+                                : 0;
     int err = as_dir ? vfs_rmdir(root_vnode, path) : vfs_unlink(root_vnode, path);
 
     CHECK(err == want, "remove %s: %d, not %d", path, err, want);
@@ -203,8 +204,8 @@ static void move(const char *from, const char *to)
     int at = find(from, false), dir = parent_of(to), over = find(to, false);
     bool both = at >= 0 && over >= 0;
     bool good = at >= 0 && dir >= 0 && nodes[dir].type == 'd' && !inside(dir, at) &&
-                (over < 0 || at == over || ((nodes[at].type == 'd') == (nodes[over].type == 'd') &&
-                                            !has_children(over)));
+                (over < 0 || at == over ||
+                 ((nodes[at].type == 'd') == (nodes[over].type == 'd') && !has_children(over)));
     int err = vfs_rename(root_vnode, from, root_vnode, to, false);
 
     CHECK((err == 0) == good, "rename %s to %s: %d, good %d", from, to, err, good);
@@ -255,11 +256,55 @@ static void test_random(void)
     vfs_check();
 }
 
+static void expect(const char *path, unsigned flags, int want)
+{
+    struct slab_stats before, after;
+    struct namei_last last;
+    struct vnode *v;
+
+    // Once before, so that the vnodes are in memory.
+    int err = namei(root_vnode, path, flags, &v, &last);
+    if (!err)
+        vnode_unref(v);
+    slab_get_stats(&before);
+    err = namei(root_vnode, path, flags, &v, &last);
+    slab_get_stats(&after);
+    CHECK(after.objects == before.objects && after.large_bytes == before.large_bytes, "a leak");
+    CHECK(err == want, "%.20s with flags %x: %d, not %d", path, flags, err, want);
+    if (!err)
+        vnode_unref(v);
+}
+
+// A chain of as many links as may be followed, and one more; a name as long as may be, and longer.
+static void test_limits(void)
+{
+    char name[NAME_MAX + 2], target[16] = ".";
+
+    for (unsigned i = 1; i <= MAX_LINKS + 1; i++) {
+        sprintf(name, "link%u", i);
+        CHECK(vfs_symlink(target, root_vnode, name) == 0, "%s", name);
+        expect(name, NAMEI_FOLLOW, i > MAX_LINKS ? ELOOP : 0);
+        strcpy(target, name);
+    }
+    for (unsigned i = 1; i <= MAX_LINKS + 1; i++) {
+        sprintf(name, "link%u", i);
+        CHECK(vfs_unlink(root_vnode, name) == 0, "%s", name);
+    }
+    memset(name, 'n', NAME_MAX);
+    name[NAME_MAX] = '\0';
+    expect(name, 0, ENOENT);
+    expect(name, NAMEI_PARENT, 0);
+    strcat(name, "n");
+    expect(name, 0, ENAMETOOLONG);
+    expect(name, NAMEI_PARENT, ENAMETOOLONG);
+}
+
 int main(int argc, char **argv)
 {
     shim_main(argc, argv);
     shim_watchdog(120);
     vfs_start(3000, 1000, 8);
+    RUN(test_limits);
     RUN(test_random);
     machine_check();
     return shim_done();

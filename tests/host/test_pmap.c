@@ -210,8 +210,10 @@ static void test_fail_nth(void)
         int error = pmap_enter(pm, VA, a, PROT_RW, 0);
         kctx_current()->fail_nth = 0;
         // Three tables, what the reverse map has of its own, and that one's page.
-        CHECK(error == (nth <= 4 ? ENOMEM : nth == 5 && error ? ENOMEM : 0), "nth %lu: error %d",
-              nth, error);
+        CHECK(error == (nth <= 4            ? ENOMEM
+                        : nth == 5 && error ? ENOMEM
+                                            : 0),
+              "nth %lu: error %d", nth, error);
         CHECK(pmap_page_mapped(a) == !error && pmap_extract(pm, VA, &pa, &prot) == !error,
               "nth %lu", nth);
         mmu_check_all();

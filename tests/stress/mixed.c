@@ -195,8 +195,8 @@ static void map_holes(void)
         size_t i = rng_below(NPAGES);
         char *at = p + i * PAGE;
         EXPECT(munmap(at, PAGE), 0);
-        char *again = mmap(at, PAGE, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        char *again =
+            mmap(at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         EXPECT_TRUE(again == at);
         EXPECT(at[rng_below(PAGE)], 0);
         fill_page(at, tag[i] = rng());

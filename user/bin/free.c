@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[] = {"MemTotal", "MemFree", "MemAvailable", "Cached",
-                                    "SwapTotal", "SwapFree"};
+static const char *const names[] = {"MemTotal", "MemFree",   "MemAvailable",
+                                    "Cached",   "SwapTotal", "SwapFree"};
 enum { NNAMES = sizeof names / sizeof names[0] };
 
 int main(void)

@@ -24,10 +24,10 @@ static int by_name(const void *a, const void *b)
 
 static char type_letter(mode_t mode)
 {
-    return S_ISDIR(mode)   ? 'd'
-           : S_ISCHR(mode) ? 'c'
-           : S_ISBLK(mode) ? 'b'
-           : S_ISLNK(mode) ? 'l'
+    return S_ISDIR(mode)    ? 'd'
+           : S_ISCHR(mode)  ? 'c'
+           : S_ISBLK(mode)  ? 'b'
+           : S_ISLNK(mode)  ? 'l'
            : S_ISFIFO(mode) ? 'p'
                             : '-';
 }

@@ -29,9 +29,8 @@ int main(int argc, char **argv)
         printf("  File: %s\n", argv[i]);
         printf("  Size: %ld\tBlocks: %ld\tIO block: %ld\tMode: %06o\n", (long)st.st_size,
                (long)st.st_blocks, (long)st.st_blksize, st.st_mode);
-        printf("Device: %lx\tInode: %lu\tLinks: %lu\tUid: %u\tGid: %u\n",
-               (unsigned long)st.st_dev, (unsigned long)st.st_ino, (unsigned long)st.st_nlink,
-               st.st_uid, st.st_gid);
+        printf("Device: %lx\tInode: %lu\tLinks: %lu\tUid: %u\tGid: %u\n", (unsigned long)st.st_dev,
+               (unsigned long)st.st_ino, (unsigned long)st.st_nlink, st.st_uid, st.st_gid);
         print_time("Access", st.st_atime);
         print_time("Modify", st.st_mtime);
         print_time("Change", st.st_ctime);

@@ -53,7 +53,7 @@ int main(int argc, char **argv)
         delete |= opt == 'd';
         squeeze |= opt == 's';
     }
-    if (argc - optind < 1 || (argc - optind < 2 && !delete && !squeeze))
+    if (argc - optind < 1 || (argc - optind < 2 && !delete &&!squeeze))
         errx(2, "usage: tr [-ds] set [set]");
     int nfrom = expand(argv[optind], from);
     if (argc - optind > 1)

@@ -11,11 +11,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MIN_SHIFT  5
-#define MAX_SHIFT  16
-#define CHUNK      (64 * 1024UL)
-#define PAGE       4096UL
-#define ROUND(n, to) (((n) + (to) - 1) & ~((to) - 1))
+#define MIN_SHIFT    5
+#define MAX_SHIFT    16
+#define CHUNK        (64 * 1024UL)
+#define PAGE         4096UL
+#define ROUND(n, to) (((n) + (to)-1) & ~((to)-1))
 
 struct block {
     size_t size; /* of the whole block with this header */

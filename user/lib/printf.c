@@ -12,7 +12,7 @@
 #define MAX_DIGITS 24 /* of a 64-bit number in octal, and a sign */
 
 struct sink {
-    FILE *file;        /* or, when NULL, the string: */
+    FILE *file; /* or, when NULL, the string: */
     char *s;
     size_t size, used; /* used counts on beyond size */
     bool failed;
@@ -93,7 +93,10 @@ static void convert(struct sink *k, struct spec *sp, va_list *ap)
     case 'i':
         v = (int64_t)integer(sp, ap, true);
         number(k, sp, v < 0 ? -(uint64_t)v : (uint64_t)v, 10,
-               v < 0 ? "-" : sp->plus ? "+" : sp->space ? " " : "");
+               v < 0       ? "-"
+               : sp->plus  ? "+"
+               : sp->space ? " "
+                           : "");
         break;
     case 'u':
         number(k, sp, integer(sp, ap, false), 10, "");
@@ -119,8 +122,8 @@ static void convert(struct sink *k, struct spec *sp, va_list *ap)
         s = va_arg(*ap, const char *);
         if (!s)
             s = "(null)";
-        field(k, sp, "", 0, s, (int)(sp->precision < 0 ? strlen(s)
-                                                        : strnlen(s, (size_t)sp->precision)));
+        field(k, sp, "", 0, s,
+              (int)(sp->precision < 0 ? strlen(s) : strnlen(s, (size_t)sp->precision)));
         break;
     default:
         emit(k, &sp->conv, 1);

@@ -28,8 +28,8 @@ int sigaction(int sig, const struct sigaction *restrict new, struct sigaction *r
             .restorer = __restore_rt,
             .mask = new->sa_mask,
         };
-    long r = syscall(SYS_rt_sigaction, sig, new ? &knew : NULL, old ? &kold : NULL,
-                     sizeof(sigset_t));
+    long r =
+        syscall(SYS_rt_sigaction, sig, new ? &knew : NULL, old ? &kold : NULL, sizeof(sigset_t));
     if (r == 0 && old) {
         memset(old, 0, sizeof *old);
         old->sa_handler = kold.handler;

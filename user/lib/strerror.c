@@ -11,7 +11,10 @@ static const struct {
     int number;
     const char *name, *text;
 } errors[] = {
-#define E(name, text) {name, #name, text}
+#define E(name, text)                                                                              \
+    {                                                                                              \
+        name, #name, text                                                                          \
+    }
     E(EPERM, "Operation not permitted"),
     E(ENOENT, "No such file or directory"),
     E(ESRCH, "No such process"),

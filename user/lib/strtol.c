@@ -37,9 +37,9 @@ static struct number read_number(const char *s, char **end, int base)
         base = *s == '0' ? 8 : 10;
     }
     for (; digit_of(*s) < base; s++, any = true)
-        n.overflow |= __builtin_mul_overflow(n.magnitude, (unsigned long)base, &n.magnitude) ||
-                      __builtin_add_overflow(n.magnitude, (unsigned long)digit_of(*s),
-                                             &n.magnitude);
+        n.overflow |=
+            __builtin_mul_overflow(n.magnitude, (unsigned long)base, &n.magnitude) ||
+            __builtin_add_overflow(n.magnitude, (unsigned long)digit_of(*s), &n.magnitude);
     if (end)
         *end = (char *)(any ? s : start);
     return n;

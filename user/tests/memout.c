@@ -121,8 +121,8 @@ static void attempt(const char *what, void (*fn)(void))
         fn();
     waitpid(pid, &status, 0);
     bool killed = WIFSIGNALED(status) && WTERMSIG(status) == 9;
-    bool ended = WIFEXITED(status) &&
-                 (WEXITSTATUS(status) == REFUSED || WEXITSTATUS(status) == HAD_ENOUGH);
+    bool ended =
+        WIFEXITED(status) && (WEXITSTATUS(status) == REFUSED || WEXITSTATUS(status) == HAD_ENOUGH);
     if (killed || ended)
         say("%s: ended\n", what);
     else

@@ -106,7 +106,7 @@ static void move(int i, int k, int round)
     memset(&model[i], 0, sizeof model[i]);
 }
 
-static void delete(int i, int round)
+static void delete (int i, int round)
 {
     MUST("unlink", round, model[i].exists ? 0 : -1, unlink(path(i)));
     memset(&model[i], 0, sizeof model[i]);
@@ -117,7 +117,7 @@ static void step(int round)
     int i = (int)stress_random(FILES);
     switch (stress_random(12)) {
     case 0:
-        delete(i, round);
+        delete (i, round);
         break;
     case 1:
         move(i, (int)stress_random(FILES), round);

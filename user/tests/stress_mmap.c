@@ -17,8 +17,8 @@ enum kind { NONE, PRIVATE, FILE_SHARED, FILE_PRIVATE };
 static struct {
     enum kind kind;
     int prot;
-    unsigned char value;    /* of the page's first byte */
-    bool written;           /* FILE_PRIVATE: a copy, no longer the file's */
+    unsigned char value; /* of the page's first byte */
+    bool written;        /* FILE_PRIVATE: a copy, no longer the file's */
     int file_page;
 } model[PAGES];
 
@@ -53,8 +53,8 @@ static int expected(int i)
 {
     if (model[i].kind == NONE || !(model[i].prot & PROT_READ))
         return -1;
-    bool from_file = model[i].kind == FILE_SHARED ||
-                     (model[i].kind == FILE_PRIVATE && !model[i].written);
+    bool from_file =
+        model[i].kind == FILE_SHARED || (model[i].kind == FILE_PRIVATE && !model[i].written);
     return from_file ? file_value[model[i].file_page] : model[i].value;
 }
 

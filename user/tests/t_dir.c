@@ -20,7 +20,9 @@ static void list(const char *path)
         return;
     for (struct dirent *e; (e = readdir(d)) && n < 600;)
         snprintf(names[n++], sizeof names[0], "%s%s", e->d_name,
-                 e->d_type == DT_DIR ? "/" : e->d_type == DT_REG ? "" : "?");
+                 e->d_type == DT_DIR   ? "/"
+                 : e->d_type == DT_REG ? ""
+                                       : "?");
     closedir(d);
     qsort(names, n, sizeof names[0], by_name);
     say("%s has %zu:", path, n);

@@ -19,16 +19,44 @@ static void load(unsigned long seed)
         v[i][1] = ~(seed * 77 + i);
     }
 #define LOAD(n) __asm__ volatile("movdqa %0, %%xmm" #n : : "m"(v[n]) : "xmm" #n)
-    LOAD(0); LOAD(1); LOAD(2); LOAD(3); LOAD(4); LOAD(5); LOAD(6); LOAD(7);
-    LOAD(8); LOAD(9); LOAD(10); LOAD(11); LOAD(12); LOAD(13); LOAD(14); LOAD(15);
+    LOAD(0);
+    LOAD(1);
+    LOAD(2);
+    LOAD(3);
+    LOAD(4);
+    LOAD(5);
+    LOAD(6);
+    LOAD(7);
+    LOAD(8);
+    LOAD(9);
+    LOAD(10);
+    LOAD(11);
+    LOAD(12);
+    LOAD(13);
+    LOAD(14);
+    LOAD(15);
 }
 
 static bool kept(unsigned long seed)
 {
     vec v[16];
 #define STORE(n) __asm__ volatile("movdqa %%xmm" #n ", %0" : "=m"(v[n]))
-    STORE(0); STORE(1); STORE(2); STORE(3); STORE(4); STORE(5); STORE(6); STORE(7);
-    STORE(8); STORE(9); STORE(10); STORE(11); STORE(12); STORE(13); STORE(14); STORE(15);
+    STORE(0);
+    STORE(1);
+    STORE(2);
+    STORE(3);
+    STORE(4);
+    STORE(5);
+    STORE(6);
+    STORE(7);
+    STORE(8);
+    STORE(9);
+    STORE(10);
+    STORE(11);
+    STORE(12);
+    STORE(13);
+    STORE(14);
+    STORE(15);
     for (unsigned long i = 0; i < 16; i++)
         if (v[i][0] != seed * 1000 + i || v[i][1] != ~(seed * 77 + i))
             return false;

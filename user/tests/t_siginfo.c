@@ -25,7 +25,7 @@ static void keep_and_leave(int sig, siginfo_t *si, void *context)
     siglongjmp(out, 1);
 }
 
-static void catch(int sig, void (*handler)(int, siginfo_t *, void *), int flags)
+static void handle(int sig, void (*handler)(int, siginfo_t *, void *), int flags)
 {
     struct sigaction sa = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | flags};
     sigaction(sig, &sa, NULL);
@@ -33,7 +33,7 @@ static void catch(int sig, void (*handler)(int, siginfo_t *, void *), int flags)
 
 static void senders(void)
 {
-    catch(SIGUSR1, keep, 0);
+    handle(SIGUSR1, keep, 0);
     T(kill(getpid(), SIGUSR1));
     T(info.si_signo);
     T(info.si_code == SI_USER);
@@ -69,8 +69,8 @@ static void touch(const char *what, char *p, bool write)
 
 static void faults(void)
 {
-    catch(SIGSEGV, keep_and_leave, 0);
-    catch(SIGBUS, keep_and_leave, 0);
+    handle(SIGSEGV, keep_and_leave, 0);
+    handle(SIGBUS, keep_and_leave, 0);
     fault_base = mmap(NULL, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     mprotect(fault_base + PAGE, PAGE, PROT_NONE);
     munmap(fault_base + 2 * PAGE, PAGE);
@@ -116,7 +116,7 @@ static void repair(int sig, siginfo_t *si, void *context)
 static void repaired(void)
 {
     char *p = mmap(NULL, 10 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    catch(SIGSEGV, repair, 0);
+    handle(SIGSEGV, repair, 0);
     count = 0;
     for (int i = 0; i < 10; i++)
         p[i * PAGE + i] = (char)i;
@@ -138,18 +138,18 @@ static void context_changed(void)
 {
     unsigned result = 0;
     sigset_t mask;
-    catch(SIGSEGV, skip, 0);
+    handle(SIGSEGV, skip, 0);
     __asm__ volatile(".byte 0x8b, 0x07" : "=a"(result) : "D"(8L));
     T(result);
     sigprocmask(SIG_BLOCK, NULL, &mask);
     CHECK(sigismember(&mask, SIGUSR2));
     sigprocmask(SIG_SETMASK, &(sigset_t){0}, NULL);
-    catch(SIGFPE, keep_and_leave, 0);
+    handle(SIGFPE, keep_and_leave, 0);
     if (sigsetjmp(out, 1) == 0)
         __asm__ volatile("xor %%edx, %%edx; mov $1, %%eax; xor %%ecx, %%ecx; div %%ecx" ::
                              : "eax", "ecx", "edx");
     say("division: signal %d code %d\n", info.si_signo, info.si_code);
-    catch(SIGILL, keep_and_leave, 0);
+    handle(SIGILL, keep_and_leave, 0);
     if (sigsetjmp(out, 1) == 0)
         __asm__ volatile("ud2");
     say("illegal: signal %d\n", info.si_signo);
@@ -177,11 +177,11 @@ static void alternate(void)
     T(sigaltstack(&alt, NULL));
     T(sigaltstack(NULL, &old));
     CHECK(old.ss_sp == stack && old.ss_size == sizeof stack && old.ss_flags == 0);
-    catch(SIGUSR1, where, SA_ONSTACK);
+    handle(SIGUSR1, where, SA_ONSTACK);
     raise(SIGUSR1);
     CHECK(on_stack);
     T(flags_inside);
-    catch(SIGUSR1, where, 0);
+    handle(SIGUSR1, where, 0);
     raise(SIGUSR1);
     CHECK(!on_stack);
     alt.ss_size = 100;
@@ -192,7 +192,7 @@ static void alternate(void)
 
 static void stack_overflow(void)
 {
-    catch(SIGSEGV, keep_and_leave, SA_ONSTACK);
+    handle(SIGSEGV, keep_and_leave, SA_ONSTACK);
     if (sigsetjmp(out, 1) == 0)
         t_recurse(T_FOREVER);
     say("stack overflow: signal %d\n", info.si_signo);
@@ -202,14 +202,14 @@ static void stack_overflow(void)
 static void no_stack(void)
 {
     sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
-    catch(SIGSEGV, keep, 0);
+    handle(SIGSEGV, keep, 0);
     __asm__ volatile("mov $64, %rsp; push %rax");
 }
 
 static void children(void)
 {
     int status;
-    catch(SIGCHLD, keep, SA_RESTART);
+    handle(SIGCHLD, keep, SA_RESTART);
     count = 0;
     pid_t pid = fork();
     if (pid == 0)

@@ -16,7 +16,7 @@ static void on_signal(int sig)
     last = sig;
 }
 
-static void catch(int sig, void (*handler)(int), int flags)
+static void handle(int sig, void (*handler)(int), int flags)
 {
     struct sigaction sa = {.sa_handler = handler, .sa_flags = flags};
     sigaction(sig, &sa, NULL);
@@ -55,8 +55,8 @@ static void actions(void)
 static void masks(void)
 {
     sigset_t set = 0, old, pending;
-    catch(SIGUSR1, on_signal, 0);
-    catch(SIGUSR2, on_signal, 0);
+    handle(SIGUSR1, on_signal, 0);
+    handle(SIGUSR2, on_signal, 0);
     count = 0;
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGUSR2);
@@ -101,17 +101,17 @@ static void nested(int sig)
 static void flags(void)
 {
     struct sigaction sa;
-    catch(SIGUSR1, nested, 0);
+    handle(SIGUSR1, nested, 0);
     count = 0;
     raise(SIGUSR1);
     T(count);
     T(max_depth);
-    catch(SIGUSR1, nested, SA_NODEFER);
+    handle(SIGUSR1, nested, SA_NODEFER);
     count = 0;
     raise(SIGUSR1);
     T(count);
     T(max_depth);
-    catch(SIGUSR1, on_signal, SA_RESETHAND);
+    handle(SIGUSR1, on_signal, SA_RESETHAND);
     raise(SIGUSR1);
     sigaction(SIGUSR1, NULL, &sa);
     CHECK(sa.sa_handler == SIG_DFL);
@@ -149,7 +149,7 @@ static void interrupted(int sa_flags)
     int fds[2];
     char c;
     pipe(fds);
-    catch(SIGALRM, on_signal, sa_flags);
+    handle(SIGALRM, on_signal, sa_flags);
     count = 0;
     pid_t pid = fork();
     if (pid == 0) {
@@ -169,7 +169,7 @@ static void interrupted(int sa_flags)
 static void interrupted_calls(void)
 {
     struct timespec long_time = {10, 0}, left = {0, 0};
-    catch(SIGALRM, on_signal, SA_RESTART);
+    handle(SIGALRM, on_signal, SA_RESTART);
     T(setitimer(ITIMER_REAL, &often, NULL));
     T(nanosleep(&long_time, &left));
     CHECK(left.tv_sec > 0 && left.tv_sec < 10);
@@ -189,7 +189,7 @@ static void interrupted_calls(void)
 static void suspend(void)
 {
     sigset_t block = 0, none = 0, now;
-    catch(SIGUSR1, on_signal, 0);
+    handle(SIGUSR1, on_signal, 0);
     count = 0;
     sigaddset(&block, SIGUSR1);
     sigprocmask(SIG_BLOCK, &block, NULL);
@@ -205,7 +205,7 @@ static void suspend(void)
 static void timers(void)
 {
     struct itimerval every = {{0, 5000}, {0, 5000}}, now;
-    catch(SIGALRM, on_signal, SA_RESTART);
+    handle(SIGALRM, on_signal, SA_RESTART);
     count = 0;
     T(setitimer(ITIMER_REAL, &every, NULL));
     while (count < 3)

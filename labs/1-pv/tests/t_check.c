@@ -11,7 +11,7 @@
 #include "lib/printf.h"
 
 #define PAGES    400u
-#define VA(slot) (LAB_VA + (slot) * PAGE_SIZE)
+#define VA(slot) (LAB_VA + (slot)*PAGE_SIZE)
 
 static char text[2048];
 

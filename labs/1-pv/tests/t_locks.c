@@ -17,7 +17,7 @@ _Static_assert(PAGE_WORDS == WATCH_MAX && PMAP_WORDS % WATCH_MAX == 0, "what one
 
 #define PAGES    200u
 #define PARTS    (1 + PMAP_WORDS / WATCH_MAX) // the page's words, and the pmap's in rounds
-#define VA(slot) (LAB_VA + (slot) * PAGE_SIZE)
+#define VA(slot) (LAB_VA + (slot)*PAGE_SIZE)
 
 static unsigned touched;        // times that the watched words were
 static struct pmap *watched_pm; // whose words are watched, or NULL: the page's

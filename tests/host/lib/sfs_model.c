@@ -38,8 +38,7 @@ static uint64_t model_now(void)
     return __atomic_add_fetch(&now, 1000, __ATOMIC_RELAXED);
 }
 
-const struct sfs_env model_env = {
-    .alloc = model_alloc, .free = model_free, .now = model_now};
+const struct sfs_env model_env = {.alloc = model_alloc, .free = model_free, .now = model_now};
 
 void model_start(struct model *m, struct memdev *dev, uint64_t seed)
 {

@@ -24,7 +24,9 @@ static struct mount root_mount = {.path = "/", .dev = 1};
 static __thread struct vm_space *space;
 
 // There is no syncer: tests sync when they want it.
-void syncer_changed(void) {}
+void syncer_changed(void)
+{
+}
 
 // ---- user memory ----
 

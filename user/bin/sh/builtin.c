@@ -156,7 +156,7 @@ static bool set_option(char letter, bool on)
         char letter;
         bool *flag;
     } options[] = {
-        {'e', &sh.errexit}, {'u', &sh.nounset}, {'x', &sh.xtrace},
+        {'e', &sh.errexit}, {'u', &sh.nounset},     {'x', &sh.xtrace},
         {'f', &sh.noglob},  {'i', &sh.interactive},
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
@@ -311,16 +311,16 @@ builtin_fn *builtin_find(const char *name)
         const char *name;
         builtin_fn *fn;
     } table[] = {
-        {":", do_true},           {".", do_source},       {"[", builtin_test},
-        {"bg", builtin_bg},       {"break", do_break},    {"cd", do_cd},
-        {"command", do_command},  {"continue", do_continue}, {"echo", do_echo},
-        {"eval", do_eval},        {"exec", do_exec},      {"exit", do_exit},
-        {"export", do_export},    {"false", do_false},    {"fg", builtin_fg},
-        {"jobs", builtin_jobs},   {"kill", builtin_kill}, {"local", do_local},
-        {"pwd", do_pwd},          {"read", builtin_read}, {"readonly", do_readonly},
-        {"return", do_return},    {"set", do_set},        {"shift", do_shift},
-        {"test", builtin_test},   {"trap", builtin_trap}, {"true", do_true},
-        {"type", do_type},        {"umask", do_umask},    {"unset", do_unset},
+        {":", do_true},          {".", do_source},          {"[", builtin_test},
+        {"bg", builtin_bg},      {"break", do_break},       {"cd", do_cd},
+        {"command", do_command}, {"continue", do_continue}, {"echo", do_echo},
+        {"eval", do_eval},       {"exec", do_exec},         {"exit", do_exit},
+        {"export", do_export},   {"false", do_false},       {"fg", builtin_fg},
+        {"jobs", builtin_jobs},  {"kill", builtin_kill},    {"local", do_local},
+        {"pwd", do_pwd},         {"read", builtin_read},    {"readonly", do_readonly},
+        {"return", do_return},   {"set", do_set},           {"shift", do_shift},
+        {"test", builtin_test},  {"trap", builtin_trap},    {"true", do_true},
+        {"type", do_type},       {"umask", do_umask},       {"unset", do_unset},
         {"wait", builtin_wait},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)

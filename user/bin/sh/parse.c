@@ -20,10 +20,17 @@ static struct node *new_node(struct lexer *l, enum node_kind kind, struct node *
 static _Noreturn void unexpected(struct lexer *l)
 {
     static const char *const names[] = {
-        [TOK_EOF] = "end of text", [TOK_NEWLINE] = "newline", [TOK_SEMI] = ";",
-        [TOK_DSEMI] = ";;",        [TOK_AMP] = "&",           [TOK_AND] = "&&",
-        [TOK_PIPE] = "|",          [TOK_OR] = "||",           [TOK_LPAREN] = "(",
-        [TOK_RPAREN] = ")",        [TOK_REDIR] = "redirection",
+        [TOK_EOF] = "end of text",
+        [TOK_NEWLINE] = "newline",
+        [TOK_SEMI] = ";",
+        [TOK_DSEMI] = ";;",
+        [TOK_AMP] = "&",
+        [TOK_AND] = "&&",
+        [TOK_PIPE] = "|",
+        [TOK_OR] = "||",
+        [TOK_LPAREN] = "(",
+        [TOK_RPAREN] = ")",
+        [TOK_REDIR] = "redirection",
     };
     enum token tok = lex_peek(l);
     const char *text = tok == TOK_WORD ? word_literal(l->word) : names[tok];

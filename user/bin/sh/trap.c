@@ -14,9 +14,9 @@
 #define EXIT_TRAP 0 /* in the place of a signal number */
 #define NTRAPS    32
 
-static char *traps[NTRAPS];                  /* "" ignores, NULL is the default */
+static char *traps[NTRAPS]; /* "" ignores, NULL is the default */
 static volatile sig_atomic_t pending[NTRAPS];
-static volatile sig_atomic_t any_pending;    /* a signal number */
+static volatile sig_atomic_t any_pending; /* a signal number */
 
 static const int interactive_ignored[] = {SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
 
