@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make qemu`: boots to a shell on this terminal. ^A x quits, ^A h shows QEMU's other keys."""
+"""`make qemu`: boots to a shell on this terminal. ^A x quits, ^A h shows QEMU's other keys.
+
+Where stdin is no terminal, what it holds is typed, and at its end the guest is switched off.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ import threading
 from typing import Iterator
 
 from grade import options, qemu
+
+GOODBYE = b"\n\x04poweroff\n"
+"""With ^D at the start of a line, for a program that still reads."""
 
 
 @contextlib.contextmanager
@@ -33,12 +39,31 @@ def drain(fd: int) -> None:
             pass
 
 
+def type_stdin(fd: int) -> None:
+    with contextlib.suppress(OSError):
+        while typed := os.read(sys.stdin.fileno(), 4096):
+            os.write(fd, typed)
+        os.write(fd, GOODBYE)
+
+
+def show(fd: int) -> None:
+    while shown := os.read(fd, 4096):
+        os.write(sys.stdout.fileno(), shown)
+
+
 def main() -> int:
     opts = options.parse()
     machine = options.machine(opts)
     qemu.end_on_signals()
-    with terminal_kept(), qemu.Qemu(machine, tty=True) as vm:
+    at_terminal = sys.stdin.isatty()
+    with terminal_kept(), qemu.Qemu(machine, tty=at_terminal) as vm:
         threading.Thread(target=drain, args=(vm.records,), daemon=True).start()
+        if vm.console is not None and vm.console_in is not None:
+            threading.Thread(target=type_stdin, args=(vm.console_in,), daemon=True).start()
+            try:
+                show(vm.console)
+            except BrokenPipeError:
+                return 1
         status = vm.wait()
     if status == qemu.EXIT_PANIC:
         print("strata: the kernel panicked", file=sys.stderr)

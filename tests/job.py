@@ -118,14 +118,18 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def run_as_user(
-    command: list[str], stderr: int = subprocess.STDOUT, cwd: Path = ROOT, **env: str
+    command: list[str],
+    stderr: int = subprocess.STDOUT,
+    cwd: Path = ROOT,
+    typed: str = "",
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command as somebody would who types it: nothing of our own make's is around it."""
     return subprocess.run(
         command,
         cwd=cwd,
         env=clean_environment(**env),
-        stdin=subprocess.DEVNULL,
+        input=typed,
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,

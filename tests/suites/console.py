@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from typing import Iterator
 
-from tests.job import ROOT, Config, Job, Result, clean_environment
+from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 LIMIT_SECONDS = 120
 PROMPT = r"\n# $"
@@ -74,10 +74,21 @@ def check_quit(config: Config) -> Iterator[Result]:
     yield Result("console/quit", right, detail)
 
 
+def check_pipe(config: Config) -> Iterator[Result]:
+    """Without a terminal, what stdin holds is typed; then the guest is switched off."""
+    command = ["timeout", str(LIMIT_SECONDS), sys.executable, "-m", "grade.console"]
+    command += ["--kernel", str(config.kernel), "--disk", str(config.disk)]
+    done = run_as_user(command, typed="echo one two | wc -w\ncat\nread by cat")
+    text = done.stdout.replace("\r", "")
+    right = done.returncode == 0 and "# 2\n" in text and text.count("read by cat\n") == 2
+    yield Result("console/pipe", right, f"exit status {done.returncode}\n{text}")
+
+
 def jobs(config: Config) -> list[Job]:
     if not config.runs_programs:
         return []
     return [
         Job("console/session", lambda: check(config)),
         Job("console/quit", lambda: check_quit(config)),
+        Job("console/pipe", lambda: check_pipe(config)),
     ]
