@@ -135,11 +135,11 @@ static void measure(const char *name, unsigned pmap, vaddr_t va, unsigned n)
     record_printf("ticks %s %lu %lu", name, (t1 - t0) / n, (t2 - t1) / n);
 }
 
-// Ticks of taking one of n pages, from `first' on, away from the two processes that map it.
+// Ticks of taking one of n pages, from `first' on, away from the two processes that map it: a small
+// one, and one with many mappings, where each is in another part of them.
 static void measure_pages(unsigned first, unsigned n)
 {
     map_row(0, LAB_VA, first, n);
-    map_row(1, LAB_VA, first, n);
     uint64_t t0 = rdtsc();
     for (unsigned i = 0; i < n; i++)
         pmap_page_protect(lab_page[first + i], PROT_NONE);
@@ -166,19 +166,24 @@ static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
 // entry.
 KTEST(lab_pv_speed)
 {
-    enum { N = 500, HOLES = 100, MANY = 143 * 168 - 1 };
+    enum { N = 500, HOLES = 100, SPREAD = 100, MANY = 143 * 168 - 1 };
 
     lab_make_pages(1000);
     lab_make_pmaps(2);
     lab_enter(0, LAB_VA + (3ul << 20), 999, PROT_RW, 0); // the tables are there
     lab_enter(1, LAB_VA + (3ul << 20), 999, PROT_RW, 0);
     measure("small", 0, LAB_VA, N);
-    for (unsigned i = 0; i < MANY; i++)
-        lab_enter(1, LAB_VA + (1ul << 30) + i * PAGE_SIZE, i < HOLES ? i : N + i % 400, PROT_RW,
-                  0); // the lists of the first pages stay short
+    for (unsigned i = 0; i < MANY; i++) {
+        unsigned page = N + i % 400; // the lists of the first pages stay short
+        if (i < HOLES)
+            page = i;
+        else if (i % 168 == 100 && i / 168 < SPREAD)
+            page = N - SPREAD + i / 168;
+        lab_enter(1, LAB_VA + (1ul << 30) + i * PAGE_SIZE, page, PROT_RW, 0);
+    }
     measure_holes(1, LAB_VA + (1ul << 30), 0, HOLES);
     measure("large", 1, LAB_VA, N);
-    measure_pages(N - 100, 100);
+    measure_pages(N - SPREAD, SPREAD);
     uint64_t t0 = rdtsc();
     pmap_remove_all_user(lab_pmap[1]);
     record_printf("ticks exit %lu 0", (rdtsc() - t0) / (MANY + 1));

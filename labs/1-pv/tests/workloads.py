@@ -358,6 +358,7 @@ def speed(run: Run) -> None:
                 invariant="the cost of one mapping does not grow with their number",
                 hint="A search through full chunks, or through all chunks, is at work.",
             )
+    run.notes.append(f"taking a page from two processes: {ticks['page'][0]} instructions")
     if ticks["page"][0] > MOST_PAGE_TICKS:
         run.wrong("instructions for taking a page from two processes", f"at most {MOST_PAGE_TICKS}",
                   ticks["page"][0],
