@@ -17,25 +17,25 @@ export JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N
 
 .PHONY: grade-many mutants cheats mutate export batch batch-merge gradescope check-all
 grade-many:
-	@$(call finally,$(PYTHON) -m grade.grade_many)
+	@$(call finally,$(PYTHON) -m grade.staff.grade_many)
 
 mutants:
-	@$(call finally,$(PYTHON) -m grade.mutants)
+	@$(call finally,$(PYTHON) -m grade.staff.mutants)
 
 cheats:
-	@$(call finally,$(PYTHON) -m grade.mutants --kinds cheat)
+	@$(call finally,$(PYTHON) -m grade.staff.mutants --kinds cheat)
 
 mutate:
-	@$(call finally,$(PYTHON) -m grade.mutate)
+	@$(call finally,$(PYTHON) -m grade.staff.mutate)
 
 export:
-	@$(PYTHON) -m grade.export
+	@$(PYTHON) -m grade.staff.export
 
 batch:
-	@$(call finally,$(PYTHON) -m grade.batch)
+	@$(call finally,$(PYTHON) -m grade.staff.batch)
 
 batch-merge:
-	@$(PYTHON) -m grade.batch_merge
+	@$(PYTHON) -m grade.staff.batch_merge
 
 gradescope:
 	@$(PYTHON) -m grade.gradescope.pack

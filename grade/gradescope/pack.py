@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 from grade import lab as labs
-from grade import proof_tree
 from grade.lab import CURRENT, ROOT
+from grade.staff import proof_tree
 
 TOP = ("setup.sh", "run_autograder")
 

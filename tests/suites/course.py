@@ -19,9 +19,10 @@ import time
 from pathlib import Path
 from typing import Iterator
 
-from grade import batch, lab_forms, render
 from grade import lab as labs
+from grade import lab_forms
 from grade.lab import Lab
+from grade.staff import batch, render
 from tests.job import ROOT, Config, Job, Result, clean_environment
 from tests.suites import course_class
 from tests.suites.course_class import Expected
@@ -38,7 +39,7 @@ TEST_FIELDS = {"score", "max_score", "status", "name", "name_format", "number", 
 
 def start(config: Config, lab: Lab, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "grade.batch", "--lab", lab.name, "--submissions",
+        [sys.executable, "-m", "grade.staff.batch", "--lab", lab.name, "--submissions",
          str(folder / "class"), "--out", str(folder / "records")],
         cwd=ROOT,
         env=clean_environment(O=str(config.out)),

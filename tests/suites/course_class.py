@@ -11,8 +11,9 @@ import zipfile
 from pathlib import Path
 from typing import Iterator
 
-from grade import kills, lab_forms
+from grade import lab_forms
 from grade.lab import Lab
+from grade.staff import kills
 
 MUTANTS = ("wrong-pmap", "full-at-head", "steal-never", "stats-bytes")
 PV = "pv.c"

@@ -18,11 +18,10 @@ import zipfile
 from pathlib import Path
 from typing import Callable, Iterator
 
-from grade import (
-    batch_files, export, kills, lab_overlay, limited, mutants, mutate_points, vet,
-)
 from grade import lab as labs
+from grade import lab_overlay, limited, vet
 from grade.lab import Lab
+from grade.staff import batch_files, export, kills, mutants, mutate_points
 from grade.vet import Refused
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
@@ -234,7 +233,7 @@ def name_of(pid: int) -> str:
 
 def check_ended(config: Config, lab: Lab) -> Iterator[Result]:
     """Grading that is told to end while machines run ends at once, and they with it."""
-    command = [sys.executable, "-m", "grade.mutants", "--lab", lab.name, "--quick", "1"]
+    command = [sys.executable, "-m", "grade.staff.mutants", "--lab", lab.name, "--quick", "1"]
     names = [n for i, n in enumerate(lab.mutants()) if i % SAMPLE][:4]  # not check_sample's
     for name in names:
         (ROOT / config.out / "proof" / lab.name / f"{name}.quick.json").unlink(missing_ok=True)

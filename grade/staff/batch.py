@@ -22,9 +22,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from grade import batch_files, batch_merge, lab_overlay, limited, options, proof_tree, qemu, vet
 from grade import lab as labs
+from grade import lab_overlay, limited, options, qemu, vet
 from grade.lab import ROOT, Lab
+from grade.staff import batch_files, batch_merge, proof_tree
 from grade.vet import Refused
 
 GRADE_SECONDS = 1800

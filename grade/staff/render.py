@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""One record in the forms that others read: `python3 -m grade.render gradescope|junit|text FILE`.
+"""One record as others read it: `python3 -m grade.staff.render gradescope|junit|text FILE`.
 
 The record is a batch's record.json or a grading's results.json.
 """
@@ -93,7 +93,7 @@ FORMS = {"gradescope": gradescope, "junit": junit, "text": text}
 
 def main() -> int:
     if len(sys.argv) != 3 or sys.argv[1] not in FORMS:
-        raise SystemExit(f"strata: python3 -m grade.render {'|'.join(FORMS)} record.json")
+        raise SystemExit(f"strata: python3 -m grade.staff.render {'|'.join(FORMS)} record.json")
     print(FORMS[sys.argv[1]](json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))))
     return 0
 

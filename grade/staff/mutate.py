@@ -20,10 +20,11 @@ import threading
 from pathlib import Path
 
 from grade import lab as labs
-from grade import lab_forms, lab_grade, mutate_points, mutants, proof_tree, qemu
+from grade import lab_forms, lab_grade, qemu
 from grade.lab import ROOT, Lab
 from grade.lab_report import Report
-from grade.mutate_points import Point
+from grade.staff import mutate_points, mutants, proof_tree
+from grade.staff.mutate_points import Point
 
 ORDER = "sequence reuse steal-sparse steal wired thousand small steal-own nothing-to-steal".split()
 """Tests that notice most, first; the others follow in the lab's order."""

@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from grade import lab as labs
-from grade import kills, lab_forms, lab_overlay, limited, options, proof_tree, qemu
+from grade import lab_forms, lab_overlay, limited, options, qemu
 from grade.lab import ROOT, Lab
+from grade.staff import kills, proof_tree
 
 JUDGING = "authentic lab_grade lab_judge lab_session oracle layout qemu records session".split()
 """The parts of the grader that a verdict rests on."""
