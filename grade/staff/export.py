@@ -36,7 +36,7 @@ doc/architecture.md doc/filesystem.md doc/*-experiments.md
 OF_A_LAB = "README.md lab.toml tests/* starter/* demo/*".split()
 """What students get of this lab's folder and of earlier ones'; of later labs' nothing."""
 DENIED = """
-mk/proof.mk mk/help-proof.txt grade/staff/*
+mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
 tests/suites/labs.py tests/suites/messages.py tests/suites/proof.py tests/suites/course*.py
 tests/host/test_map_quanta.c tests/host/test_map_merge.c
 """.split()
