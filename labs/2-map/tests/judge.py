@@ -74,7 +74,7 @@ def read_tests(state: State, walker: walk.Walker, oracle: Oracle, run: Run) -> N
     state.blocks = [block for block in state.slots.values() if block.map in state.maps]
     report = walker.types.structs["lab_report"]
     base = oracle.symbol_pa("lab_report")
-    for field_name in ("nfaults", "unmaps", "unmap_allocs", "nheld", "nrefs"):
+    for field_name in ("nfaults", "unmaps", "unmap_allocs", "nheld", "nrefs", "live", "allocated"):
         at = base + report.fields[field_name].offset
         state.report[field_name] = oracle.memory.word(at)
     read_refs(state, walker, oracle, base + report.fields["ref"].offset)

@@ -166,8 +166,12 @@ static bool quick;
 
 void judge_report(void)
 {
+    struct vm_map_stats ms;
     struct strbuf out;
 
+    vm_map_get_stats(&ms);
+    lab_report.live = ms.entries_live;
+    lab_report.allocated = ms.entries_allocated;
     lab_report.nfaults = lab_report.nrefs = 0;
     lab_report.nheld = kctx_current()->nheld;
     if (quick || lab_report.nheld)

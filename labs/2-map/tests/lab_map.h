@@ -35,6 +35,8 @@ struct lab_report {
     uint64_t unmaps;       // quanta unmapped by lab_free
     uint64_t unmap_allocs; // allocations that this tried
     uint64_t nheld;        // locks that the running thread holds
+    uint64_t live;         // vm_map_get_stats's entries_live
+    uint64_t allocated;    // and entries_allocated
     uint64_t nrefs;        // lines of ref[]
     char text[2048];       // what the checks said
     struct lab_ref ref[LAB_MAX_REFS];

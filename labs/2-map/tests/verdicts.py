@@ -23,6 +23,7 @@ NEVER_ALLOCATES = "unmapping a quantum never allocates"
 WHAT_WAS_MAPPED = "the entries show what was mapped, and nothing besides"
 ALL_MERGED = "neighbours that agree are one entry"
 NOTHING_LOST = "every entry that was taken is given back"
+FIGURES = "the figures say what there is"
 REFERENCES = "an entry has one reference to its object, and one to its amap"
 
 SLACK_PAGES = 2
@@ -96,6 +97,20 @@ def nothing_lost(run: Run, before: str, after: str) -> None:
                   hint="An entry that leaves the map is freed, kept in the reserve, or handed on.")
 
 
+def figures(state: State, run: Run) -> bool:
+    """map_entry_get_stats against the entries of all maps, and of their reserves."""
+    live = sum(len(found.entries) + len(found.reserve) for found in state.all)
+    hint = "An entry lives from map_entry_reserve to map_entry_unreserve, wherever it is."
+    right = run.expect(f"live entries, by map_entry_get_stats, at point {state.name}", live,
+                       state.report["live"], invariant=FIGURES, hint=hint)
+    if right and state.report["allocated"] < live:
+        run.wrong(f"allocated entries, by map_entry_get_stats, at point {state.name}",
+                  f"at least the {live} that live", state.report["allocated"],
+                  invariant=FIGURES, hint=hint)
+        right = False
+    return right
+
+
 def sequence(run: Run) -> None:
     game = model.Sequence(run.seed)
     for state in run.named("ops"):
@@ -108,6 +123,7 @@ def sequence(run: Run) -> None:
             run.wrong("blocks", f"{inside} bytes, side by side", "some overlap",
                       invariant=walk.ORDERED)
     blocks(run)
+    all(figures(state, run) for state in run.states)
     unmaps = [state.report["unmaps"] for state in run.named("end")]
     run.notes += [f"{count} quanta unmapped, 0 allocations" for count in unmaps]
 
