@@ -169,6 +169,33 @@ KTEST(lab_map_counter)
 
 // The middle of a plain mapping cannot be unmapped without an entry, and must not take one that is
 // kept for quanta: it fails, and nothing is changed.
+// How many faults the form's own check finds.
+static unsigned form_check(struct vm_map *map)
+{
+    static char text[512];
+    struct strbuf out;
+
+    strbuf_init(&out, text, sizeof(text));
+    rw_lock_read(&map->lock);
+    unsigned faults = map_entry_check(map, &out);
+    rw_unlock_read(&map->lock);
+    KTEST_CHECK((faults > 0) == (text[0] != '\0'), "map_entry_check: %u faults, and says \"%s\"",
+                faults, text);
+    return faults;
+}
+
+// A law that does not hold must be noticed.
+static void break_the_law(struct vm_map *map)
+{
+    KTEST_CHECK(form_check(map) == 0, "map_entry_check finds faults in a sound map");
+    map->nquanta++;
+    KTEST_CHECK(form_check(map) > 0, "map_entry_check does not miss a quantum's entry");
+    map->nquanta--;
+    map->nreserve++;
+    KTEST_CHECK(form_check(map) > 0, "map_entry_check does not count the reserve");
+    map->nreserve--;
+}
+
 KTEST(lab_map_refused)
 {
     lab_make_kernel_map(0, SPACE_PAGES);
@@ -186,6 +213,7 @@ KTEST(lab_map_refused)
         KTEST_CHECK(need >= 1 && left == 1 && none == 0,
                     "needs of the middle, the beginning, the whole: %u, %u, %u", need, left, none);
     }
+    break_the_law(lab_map[0]);
     lab_point("refused");
     for (unsigned i = 1; i < 10; i += 2)
         lab_free(i);

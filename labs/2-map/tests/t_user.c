@@ -139,6 +139,34 @@ KTEST(lab_map_moved)
 
 // ---- stale hints ----
 
+// Blocks of one size are mapped from above and unmapped: a new one must get the highest place that
+// is free, so the search must be told of every hole (map_space_update).
+static void reuse_holes(struct vm_map *map, struct rng *r)
+{
+    enum { BLOCKS = 32, LEN = 2 * PAGE_SIZE };
+    bool taken[BLOCKS] = {0};
+
+    for (unsigned n = 0; n < 1000; n++) {
+        unsigned i = (unsigned)rng_below(r, BLOCKS), highest = 0;
+        vaddr_t va = map->max_va - (i + 1) * LEN;
+        if (taken[i]) {
+            KTEST_CHECK(vm_map_unmap(map, va, va + LEN) == 0, "unmapping [%#lx, +%#x)", va, LEN);
+            taken[i] = false;
+            continue;
+        }
+        while (taken[highest])
+            highest++;
+        struct vm_map_req req = lab_req(LAB_PLAIN, 0, 2);
+        req.below = map->max_va;
+        int error = vm_map_map(map, &req);
+        va = map->max_va - (highest + 1) * LEN;
+        KTEST_CHECK(error == 0 && req.va == va, "%#lx is free, but error %d, va %#lx", va, error,
+                    req.va);
+        taken[highest] = true;
+    }
+    KTEST_CHECK(vm_map_unmap(map, map->min_va, map->max_va) == 0, "unmapping all");
+}
+
 // The entry that a lookup finds must be one of the map's, whatever was merged, split or freed.
 KTEST(lab_map_hints)
 {
@@ -177,6 +205,8 @@ KTEST(lab_map_hints)
         if (n % 400 == 0)
             lab_quick_point("looked");
     }
+    lab_make_kernel_map(1, 256);
+    reuse_holes(lab_map[1], &r);
     lab_point("end");
     lab_destroy_maps();
 }
