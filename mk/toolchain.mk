@@ -70,7 +70,7 @@ MUSLCC := $(filter musl-gcc,$(found))
 O := build/$(TOOLCHAIN)$(if $(filter 1,$(UBSAN)),-ubsan)
 
 # A variable that nothing reads is a slip of the pen.
-KNOWN := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST APPEND CMD LLVM UBSAN WERROR V O TEST SUITE \
+KNOWN := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND CMD LLVM UBSAN WERROR V O TEST SUITE \
 	EXTRA IMAGE_SIZE BUSYBOX LAB IMPL BASE STAGE T GDB GDB_ARGS AUTO FORCE JOBS ONLY WITHOUT OUT \
 	FROM SUBMISSIONS RECORDS QUICK RECORD N TRY CC LD AR OBJCOPY NM OBJDUMP ADDR2LINE HOSTCC \
 	MUSLCC PYTHON CROSS WARNINGS QEMU MAKEFLAGS
@@ -107,9 +107,9 @@ endif
 
 # Values of the machine are looked at before anything is built.
 ifneq ($(filter $(BOOTING),$(goals)),)
-  ifneq ($(CPUS) $(MEM) $(SEED)$(JITTER)$(LIMIT)$(TCG),1 128M )
+  ifneq ($(CPUS) $(MEM) $(SEED)$(JITTER)$(LIMIT)$(TCG)$(SWAP),1 128M )
     complaint := $(shell CPUS='$(CPUS)' MEM='$(MEM)' SEED='$(SEED)' JITTER='$(JITTER)' \
-	LIMIT='$(LIMIT)' TCG='$(TCG)' $(PYTHON) -m grade.options 2>&1)
+	LIMIT='$(LIMIT)' TCG='$(TCG)' SWAP='$(SWAP)' $(PYTHON) -m grade.options 2>&1)
     ifneq ($(complaint),)
       $(error $(complaint))
     endif

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Iterator
 
@@ -34,6 +36,7 @@ REFUSED = [
     ("gdb", "MEM=lots", "MEM=lots: must be a number with M or G"),
     ("qemu", "SEED=x", "SEED=x: must be a whole number"),
     ("qemu", "JITTER=-1", "JITTER=-1: must be a whole number"),
+    ("run", "SWAP=some", "SWAP=some: must be a number with M or G"),
     ("all", "UBSAN=yes", "UBSAN=yes: must be 1, 0 or nothing"),
     ("grade", "UBSAN=1", "the points are for the plain build"),
     ("run", "CMD=", "CMD is missing"),
@@ -104,6 +107,19 @@ def check_kill(config: Config, number: signal.Signals) -> Iterator[Result]:
     yield Result(name, bool(born) and gone, detail)
 
 
+def check_documented() -> Iterator[Result]:
+    """Every variable that `make help` names is one that make knows; any other is a slip."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "mk").glob("help*.txt")]
+    words = re.findall(r"\b([A-Z][A-Z_]*)=", "".join(texts))
+    names = sorted(set(words) - {"VARIABLE", "O"})
+    with tempfile.TemporaryDirectory(prefix="strata-harness-") as out:
+        given = [f"O={out}", "SLIP=1", *(f"{name}=" for name in names)]
+        done = run_as_user(["make", "help", *given])
+    unknown = re.findall(r"strata: (\w+): no such variable", done.stdout)
+    yield Result("harness/documented", unknown == ["SLIP"] and len(names) > 20,
+                 f"of {names} make does not know {unknown}")
+
+
 def check_refused(goal: str, word: str, message: str) -> Iterator[Result]:
     """A make variable that makes no sense is refused before anything is built."""
     done = run_as_user(["make", goal, word, "O=build/never"], stderr=subprocess.PIPE)
@@ -158,6 +174,7 @@ def jobs(config: Config) -> list[Job]:
         )
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
         found.append(Job(f"harness/kill/{number.name}", lambda n=number: check_kill(config, n)))
+    found.append(Job("harness/documented", check_documented))
     for goal, word, message in REFUSED:
         found.append(
             Job(
