@@ -37,7 +37,7 @@ static int show_meminfo(int pid, struct strbuf *out)
     swap_get_stats(&swap);
     kib_line(out, "MemTotal", st.npages);
     kib_line(out, "MemFree", st.nfree);
-    kib_line(out, "MemAvailable", st.nfree + st.ninactive);
+    kib_line(out, "MemAvailable", st.nfree + st.by_owner[PAGE_OBJECT]); // files can be read again
     kib_line(out, "Buffers", st.by_owner[PAGE_BUF]);
     kib_line(out, "Cached", st.by_owner[PAGE_OBJECT]);
     kib_line(out, "SwapCached", 0);
