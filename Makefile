@@ -3,7 +3,7 @@
 #
 # The parts' own rules are in kernel/kernel.mk, user/user.mk and mkfs/mkfs.mk. They use from here:
 # O (where everything is built), CC LD AR OBJCOPY NM OBJDUMP (for amd64), HOSTCC, PYTHON, WARNINGS,
-# LLVM, UBSAN, cc-has, and from mk/begin.mk Q (`$(Q)command`) and begin (`$(call begin,CC)`).
+# LLVM, UBSAN, and from mk/begin.mk Q (`$(Q)command`), begin (`$(call begin,CC)`) and cc-has.
 
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 .SUFFIXES:
@@ -17,8 +17,6 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(HOST_CPUS)
 endif
 
-# $(call cc-has,-fflag): the flag if CC knows it.
-cc-has = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
 WARNINGS := -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror)
 
 .PHONY: all help setup image qemu run gdb check bench clean format-check check-values

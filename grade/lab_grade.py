@@ -10,7 +10,6 @@ import argparse
 import hashlib
 import importlib.util
 import os
-import queue
 import sys
 import threading
 import time
@@ -19,7 +18,8 @@ from pathlib import Path
 from types import ModuleType
 
 from grade import lab as labs
-from grade import authentic, lab_explain, lab_forms, lab_overlay, limited, options, qemu, vet
+from grade import authentic, lab_explain, lab_forms, lab_overlay, limited, options, parallel
+from grade import qemu, vet
 from grade.lab import ROOT, Lab, Test
 from grade.lab_judge import Boot, Finding, Plan, Run
 from grade.lab_report import Report, TestResult
@@ -106,28 +106,15 @@ class Grader:
         self.wall = WALL_SECONDS
 
     def grade(self, tests: list[Test], workers: int) -> None:
-        waiting: queue.SimpleQueue[Test] = queue.SimpleQueue()
-        for test in tests:
-            waiting.put(test)
+        def work(test: Test) -> None:
+            slow = threading.Timer(SLOW_SECONDS, self.report.slow, [test])
+            slow.daemon = True
+            slow.start()
+            result = self.run_test(test)
+            slow.cancel()
+            self.report.add(result)
 
-        def work() -> None:
-            while True:
-                try:
-                    test = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                slow = threading.Timer(SLOW_SECONDS, self.report.slow, [test])
-                slow.daemon = True
-                slow.start()
-                result = self.run_test(test)
-                slow.cancel()
-                self.report.add(result)
-
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        parallel.for_each(tests, workers, work)
 
     def run_test(self, test: Test) -> TestResult:
         """All boots of a test, until one finds something."""

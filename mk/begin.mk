@@ -12,4 +12,7 @@ in-place = $(if $(made-$(@D)),,$(shell mkdir -p $(@D))$(eval made-$(@D) := yes))
 
 # $(call begin,CC): announces the target, too.
 tab := $(shell printf '\t')
-begin = $(in-place)$(if $(Q),$(info $(space) $(1)$(tab)$(patsubst $(O)/%,%,$@)))
+begin = $(in-place)$(if $(Q),$(info $()  $(1)$(tab)$(patsubst $(O)/%,%,$@)))
+
+# $(call cc-has,-fflag): the flag if CC knows it.
+cc-has = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')

@@ -13,7 +13,6 @@ ifeq ($(origin CC),default)
 endif
 ifndef begin
   include mk/begin.mk
-  cc-has = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')
 endif
 
 USER_TOOLS  := $(patsubst user/bin/%.c,%,$(wildcard user/bin/*.c))

@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import json
 import os
-import queue
 import re
 import shutil
 import sys
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from grade import lab as labs
-from grade import lab_overlay, limited, options, qemu, vet
+from grade import lab_overlay, limited, options, parallel, qemu, vet
 from grade.lab import ROOT, Lab
 from grade.staff import batch_files, batch_merge, proof_tree
 from grade.vet import Refused
@@ -153,28 +152,16 @@ class Batch:
     # ---- all of them ----
 
     def grade_all(self, paths: list[Path], jobs: int) -> list[dict[str, Any]]:
-        waiting: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        for path in paths:
-            waiting.put(path)
         records: list[dict[str, Any]] = []
 
-        def work() -> None:
-            while True:
-                try:
-                    path = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                record = self.grade(path)
-                with self._lock:
-                    records.append(record)
-                    batch_merge.write_csv(self.lab, records, self.folder / "results.csv")
-                    print(summary(record), flush=True)
+        def work(path: Path) -> None:
+            record = self.grade(path)
+            with self._lock:
+                records.append(record)
+                batch_merge.write_csv(self.lab, records, self.folder / "results.csv")
+                print(summary(record), flush=True)
 
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        parallel.for_each(paths, jobs, work)
         return records
 
 

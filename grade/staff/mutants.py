@@ -15,18 +15,16 @@ import argparse
 import hashlib
 import json
 import os
-import queue
 import shutil
 import subprocess
 import sys
-import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from grade import lab as labs
-from grade import lab_forms, lab_overlay, limited, options, qemu
+from grade import lab_forms, lab_overlay, limited, options, parallel, qemu
 from grade.lab import ROOT, Lab
 from grade.staff import kills, proof_tree
 
@@ -178,29 +176,17 @@ class Runner:
 
     def grade_all(self, found: list[Variant], jobs: int, screen: bool) -> list[str]:
         """Grades all; returns what went wrong with the grading itself."""
-        waiting: queue.SimpleQueue[Variant] = queue.SimpleQueue()
         troubles: list[str] = []
-        for variant in found:
-            waiting.put(variant)
 
-        def work() -> None:
-            while True:
-                try:
-                    variant = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                try:
-                    self.grade(variant)
-                    if screen:
-                        print(f"  {variant.name}: {variant.record['score']}", flush=True)
-                except (Exception, SystemExit) as error:
-                    troubles.append(f"{variant.name}: {error}")
+        def work(variant: Variant) -> None:
+            try:
+                self.grade(variant)
+                if screen:
+                    print(f"  {variant.name}: {variant.record['score']}", flush=True)
+            except (Exception, SystemExit) as error:
+                troubles.append(f"{variant.name}: {error}")
 
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        parallel.for_each(found, jobs, work)
         return troubles
 
 

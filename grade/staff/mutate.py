@@ -13,14 +13,13 @@ import hashlib
 import io
 import json
 import os
-import queue
 import shutil
 import sys
 import threading
 from pathlib import Path
 
 from grade import lab as labs
-from grade import lab_forms, lab_grade, qemu
+from grade import lab_forms, lab_grade, parallel, qemu
 from grade.lab import ROOT, Lab
 from grade.lab_report import Report
 from grade.staff import mutate_points, mutants, proof_tree
@@ -111,29 +110,17 @@ class Mutation:
             shutil.rmtree(ROOT / form, ignore_errors=True)
 
     def run_all(self, found: list[Point], jobs: int) -> None:
-        waiting: queue.SimpleQueue[Point] = queue.SimpleQueue()
-        for point in found:
-            if point.name not in self.results:
-                waiting.put(point)
-        total, done = waiting.qsize(), 0
+        new = [point for point in found if point.name not in self.results]
+        done = 0
 
-        def work() -> None:
+        def work(point: Point) -> None:
             nonlocal done
-            while True:
-                try:
-                    point = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                by = self.run(point)
-                self.keep(point, by)
-                done += 1
-                print(f"  {done}/{total} {by or 'SURVIVED'}: {point.describe()[:150]}", flush=True)
+            by = self.run(point)
+            self.keep(point, by)
+            done += 1
+            print(f"  {done}/{len(new)} {by or 'SURVIVED'}: {point.describe()[:150]}", flush=True)
 
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        parallel.for_each(new, jobs, work)
 
 
 def main() -> int:

@@ -5,9 +5,9 @@
 //
 // Invariants. A PTE whose accessed bit is clear is in no TLB: the CPU sets the bit before it caches
 // a translation, and whoever clears the bit flushes, at the latest at the end of an aging round:
-// while one is under way, the bit tells nothing (pte_cached). A mapping is forgotten by the reverse map only
-// after its PTE is gone and the TLBs are flushed: else a page without entries could still be
-// written. The pgno of a table's page counts its entries that are not zero (user tables only).
+// while one is under way, the bit tells nothing (pte_cached). A mapping is forgotten by the reverse
+// map only after its PTE is gone and the TLBs are flushed: else a page without entries could still
+// be written. The pgno of a table's page counts its entries that are not zero (user tables only).
 #pragma once
 
 #include "amd64/pmap.h"
