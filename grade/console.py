@@ -15,6 +15,7 @@ from typing import Iterator
 
 from grade import options, qemu
 
+PROMPT = b"\n# "
 GOODBYE = b"\n\x04poweroff\n"
 """With ^D at the start of a line, for a program that still reads."""
 
@@ -39,16 +40,23 @@ def drain(fd: int) -> None:
             pass
 
 
-def type_stdin(fd: int) -> None:
+def type_stdin(fd: int, ready: threading.Event) -> None:
+    ready.wait()
     with contextlib.suppress(OSError):
         while typed := os.read(sys.stdin.fileno(), 4096):
             os.write(fd, typed)
         os.write(fd, GOODBYE)
 
 
-def show(fd: int) -> None:
+def show(fd: int, ready: threading.Event) -> None:
+    """Says when the first prompt is there: what is typed before, a starting UART may lose."""
+    seen = b""
     while shown := os.read(fd, 4096):
         os.write(sys.stdout.fileno(), shown)
+        if not ready.is_set():
+            seen += shown
+            if PROMPT in seen:
+                ready.set()
 
 
 def main() -> int:
@@ -59,9 +67,11 @@ def main() -> int:
     with terminal_kept(), qemu.Qemu(machine, tty=at_terminal) as vm:
         threading.Thread(target=drain, args=(vm.records,), daemon=True).start()
         if vm.console is not None and vm.console_in is not None:
-            threading.Thread(target=type_stdin, args=(vm.console_in,), daemon=True).start()
+            ready = threading.Event()
+            arguments = (vm.console_in, ready)
+            threading.Thread(target=type_stdin, args=arguments, daemon=True).start()
             try:
-                show(vm.console)
+                show(vm.console, ready)
             except BrokenPipeError:
                 return 1
         status = vm.wait()

@@ -80,7 +80,7 @@ def check_pipe(config: Config) -> Iterator[Result]:
     command += ["--kernel", str(config.kernel), "--disk", str(config.disk)]
     done = run_as_user(command, typed="echo one two | wc -w\ncat\nread by cat")
     text = done.stdout.replace("\r", "")
-    right = done.returncode == 0 and "# 2\n" in text and text.count("read by cat\n") == 2
+    right = done.returncode == 0 and "\n2\n" in text and text.count("read by cat\n") == 2
     yield Result("console/pipe", right, f"exit status {done.returncode}\n{text}")
 
 
