@@ -2,7 +2,7 @@
 # The one entrance: `make help` lists the targets and variables.
 #
 # The parts' own rules are in kernel/kernel.mk, user/user.mk and mkfs/mkfs.mk. They use from here:
-# O (where everything is built), CC LD AR OBJCOPY NM OBJDUMP (for amd64), HOSTCC, PYTHON, WARNINGS,
+# O (where everything is built), CC LD AR STRIP NM (for amd64), HOSTCC, PYTHON, WARNINGS,
 # LLVM, UBSAN, and from mk/begin.mk Q (`$(Q)command`), begin (`$(call begin,CC)`) and cc-has.
 
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory

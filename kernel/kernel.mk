@@ -18,9 +18,14 @@ KERNEL_OBJS := $(KERNEL_SRCS:kernel/%.c=$(KERNEL_OBJ)/%.o) \
 	$(KERNEL_ASM:kernel/%.S=$(KERNEL_OBJ)/%.S.o) \
 	$(foreach pair,$(OVERLAY_OBJECTS) $(OVERLAY_TESTS),$(firstword $(subst =, ,$(pair))))
 
+# With these flags gcc's -O1 is 1 % to 2 % slower than -O2 in most rows of make bench, compiles in
+# three quarters of the time, and shows more variables in GDB; without them it is 7 % slower.
+KERNEL_OPT := $(if $(LLVM),-O2,-O1 -finline-functions -finline-small-functions -fcaller-saves \
+	-fipa-ra)
+
 # No vector registers: the kernel does not save its own. Frame pointers: for backtraces. DWARF 4:
 # all tools read it.
-KERNEL_CFLAGS := -std=gnu17 -O2 -gdwarf-4 -Ikernel -ffreestanding -fno-pie -fno-common \
+KERNEL_CFLAGS := -std=gnu17 $(KERNEL_OPT) -gdwarf-4 -Ikernel -ffreestanding -fno-pie -fno-common \
 	-fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
 	-fno-omit-frame-pointer -fno-optimize-sibling-calls \
 	-mcmodel=kernel -mno-red-zone -mgeneral-regs-only \

@@ -21,5 +21,5 @@ IMAGE_FILES := $(USER_PROGRAMS) $(MUSL_PROGRAMS) $(BENCH) $(STRESS) $(IMAGE_SCRI
 
 $(O)/disk.img: $(O)/mkfs $(IMAGE_FILES) $(EXTRA) $(wildcard $(O)/extra) mk/stage.sh mk/image.mk
 	$(call begin,IMAGE)
-	$(Q)O='$(O)' OBJCOPY='$(OBJCOPY)' BUSYBOX='$(BUSYBOX)' sh mk/stage.sh $(O)/root $(EXTRA)
+	$(Q)O='$(O)' STRIP='$(STRIP)' BUSYBOX='$(BUSYBOX)' sh mk/stage.sh $(O)/root $(EXTRA)
 	$(Q)$(O)/mkfs $@ $(IMAGE_SIZE) $(O)/root

@@ -1,20 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Lays out the root of the disk image: stage.sh ROOT [EXTRA ...], with O, OBJCOPY and BUSYBOX in the
+# Lays out the root of the disk image: stage.sh ROOT [EXTRA ...], with O, STRIP and BUSYBOX in the
 # environment. Programs go in without their debug information.
 set -eu
 root=$1
 shift
-
-# strip_into FOLDER PROGRAM ...
-strip_into() {
-    folder=$root/$1
-    shift
-    mkdir -p "$folder"
-    for program in "$@"; do
-        [ ! -f "$program" ] || $OBJCOPY -S "$program" "$folder/${program##*/}"
-    done
-}
 
 # copy_into FOLDER FILE ...
 copy_into() {
@@ -22,8 +12,17 @@ copy_into() {
     shift
     mkdir -p "$folder"
     for file in "$@"; do
-        [ ! -f "$file" ] || cp "$file" "$folder/"
+        shift
+        [ ! -f "$file" ] || set -- "$@" "$file"
     done
+    [ $# -eq 0 ] || cp "$@" "$folder/"
+}
+
+# strip_into FOLDER PROGRAM ...
+strip_into() {
+    copy_into "$@"
+    set -- "$root/$1"/*
+    [ ! -f "$1" ] || $STRIP "$@"
 }
 
 rm -rf "$root"

@@ -28,7 +28,7 @@ override UBSAN :=
 endif
 
 # One shell finds all that can be found, as name=path words.
-TOOL_NAMES := x86_64-elf-gcc x86_64-linux-gnu-gcc gcc cc clang ld.lld llvm-objcopy musl-gcc \
+TOOL_NAMES := x86_64-elf-gcc x86_64-linux-gnu-gcc gcc cc clang ld.lld llvm-strip musl-gcc \
 	qemu-system-x86_64 gdb python3
 found := $(shell for t in $(TOOL_NAMES); do command -v $$t >/dev/null 2>&1 && echo $$t; done; \
 	echo arch-$$(uname -m) cpus-$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); \
@@ -44,12 +44,11 @@ ifeq ($(LLVM),1)
   CC := clang --target=x86_64-linux-gnu
   LD := ld.lld
   AR := llvm-ar
-  OBJCOPY := llvm-objcopy
+  STRIP := llvm-strip
   NM := llvm-nm
-  OBJDUMP := llvm-objdump
   ADDR2LINE := llvm-addr2line
   missing := $(if $(filter clang,$(found)),,clang) $(if $(filter ld.lld,$(found)),,lld) \
-	$(if $(filter llvm-objcopy,$(found)),,llvm)
+	$(if $(filter llvm-strip,$(found)),,llvm)
 else
   TOOLCHAIN := gcc
   native := $(if $(filter arch-x86_64 arch-amd64,$(found)),gcc)
@@ -59,9 +58,8 @@ else
   CC := $(CROSS)gcc
   LD := $(CROSS)ld
   AR := $(CROSS)ar
-  OBJCOPY := $(CROSS)objcopy
+  STRIP := $(CROSS)strip
   NM := $(CROSS)nm
-  OBJDUMP := $(CROSS)objdump
   ADDR2LINE := $(CROSS)addr2line
   missing := $(if $(cross-gcc),,gcc (or gcc-x86-64-linux-gnu))
 endif
@@ -72,7 +70,7 @@ O := build/$(TOOLCHAIN)$(if $(filter 1,$(UBSAN)),-ubsan)
 # A variable that nothing reads is a slip of the pen.
 KNOWN := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND CMD LLVM UBSAN WERROR V O \
 	TEST SUITE EXTRA IMAGE_SIZE BUSYBOX LAB IMPL BASE STAGE T GDB GDB_ARGS AUTO FORCE JOBS ONLY \
-	WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N TRY CC LD AR OBJCOPY NM OBJDUMP ADDR2LINE \
+	WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N TRY CC LD AR STRIP NM ADDR2LINE \
 	HOSTCC MUSLCC PYTHON CROSS WARNINGS QEMU MAKEFLAGS
 space := $(subst ,, )
 given := $(foreach word,$(subst \$(space),_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))
@@ -124,5 +122,5 @@ endif
 # A command may hold dollar signs of the guest's shell: it is passed on as it was written.
 STRATA_CMD := $(value CMD)
 EXPORTED := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND V LLVM UBSAN STRATA_CMD \
-	NM ADDR2LINE O
+	NM ADDR2LINE QEMU O
 export $(EXPORTED)

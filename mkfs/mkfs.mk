@@ -2,7 +2,7 @@
 # Host tools for the file system: mkfs runs the kernel's code, fsck has its own reading of the
 # format, crash judges a log of a guest's disk writes.
 
-MKFS_CFLAGS := -std=gnu17 -O1 -g -fno-strict-aliasing -iquote kernel -iquote mkfs \
+MKFS_CFLAGS := -std=gnu17 -g -fno-strict-aliasing -iquote kernel -iquote mkfs \
 	$(or $(WARNINGS),-Wall -Wextra)
 SFS_SRCS := $(addprefix kernel/fs/sfs/,bdev.c buf.c journal.c journal_recover.c sfs_alloc.c \
 	sfs_attr.c sfs_bmap.c sfs_create.c sfs_dir.c sfs_inode.c sfs_mount.c sfs_orphan.c sfs_remove.c \

@@ -15,7 +15,7 @@ from tests.suites import kernel, programs
 
 # Name, build directory, make variable, tools needed beyond the usual ones.
 VARIANTS = [
-    ("llvm", "build/llvm", "LLVM=1", ["clang", "ld.lld", "llvm-objcopy"]),
+    ("llvm", "build/llvm", "LLVM=1", ["clang", "ld.lld", "llvm-strip"]),
     ("ubsan", "build/gcc-ubsan", "UBSAN=1", []),
 ]
 
