@@ -18,7 +18,7 @@ struct kctx {
     int id;                         // the thread's id, for reports
     struct lock *held[KCTX_MAX_LOCKS];  // in the order taken
     uint8_t top_rank[KCTX_MAX_LOCKS + 1];   // [i]: highest rank among the first i held; 0 above nheld
-    unsigned nheld;
+    size_t nheld;                   // as wide as an address: each lock and unlock indexes by it
     unsigned nosleep;               // > 0: sleeping is an error ("may not sleep" depth)
     unsigned noalloc;               // > 0: allocating is an error ("may not allocate" depth)
     unsigned nofault;               // > 0: a fault on a user address fails with EFAULT at once

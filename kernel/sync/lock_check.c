@@ -20,7 +20,7 @@ void lock_init(struct lock *l, const char *name, enum lock_rank rank, unsigned f
 
 static bool on_held_list(const struct kctx *ctx, const struct lock *l)
 {
-    for (unsigned i = 0; i < ctx->nheld; i++)
+    for (size_t i = 0; i < ctx->nheld; i++)
         if (ctx->held[i] == l)
             return true;
     return false;
@@ -36,7 +36,7 @@ void lock_format_held(const struct kctx *ctx, char *buf, size_t size)
     struct strbuf sb;
 
     strbuf_init(&sb, buf, size);
-    for (unsigned i = 0; i < ctx->nheld && i < KCTX_MAX_LOCKS; i++)
+    for (size_t i = 0; i < ctx->nheld && i < KCTX_MAX_LOCKS; i++)
         if (ctx->held[i])
             strbuf_printf(&sb, "%s%s (rank %u)", i ? ", " : "", ctx->held[i]->name,
                           ctx->held[i]->rank);
@@ -67,7 +67,7 @@ void lock_check_order(struct lock *l)
         lock_panic(l, "is taken again by the thread that holds it");
     if (l->rank == ctx->top_rank[ctx->nheld] && l->flags & LOCK_NESTED)
         return;
-    for (unsigned i = 0; i < ctx->nheld; i++)
+    for (size_t i = 0; i < ctx->nheld; i++)
         if (!highest || ctx->held[i]->rank > highest->rank)
             highest = ctx->held[i];
     ksnprintf(problem, sizeof(problem), "is taken after %s (rank %u), against the lock order",
@@ -78,7 +78,7 @@ void lock_check_order(struct lock *l)
 void lock_forget(struct lock *l)
 {
     struct kctx *ctx = kctx_current();
-    unsigned n = ctx->nheld, i = n;
+    size_t n = ctx->nheld, i = n;
 
     while (i > 0 && ctx->held[i - 1] != l)
         i--;
@@ -111,7 +111,7 @@ void lock_assert_none_held(const char *where)
 
 void lock_print_held(const struct kctx *ctx)
 {
-    for (unsigned i = 0; i < ctx->nheld && i < KCTX_MAX_LOCKS; i++)
+    for (size_t i = 0; i < ctx->nheld && i < KCTX_MAX_LOCKS; i++)
         if (ctx->held[i])
             kprintf("  holds %s (rank %u, %p)\n", ctx->held[i]->name, ctx->held[i]->rank,
                     (void *)ctx->held[i]);

@@ -68,7 +68,7 @@ static inline void lock_note_acquire(struct kctx *ctx, struct lock *l)
 
 static inline void lock_push(struct kctx *ctx, struct lock *l, uint8_t top)
 {
-    unsigned n = ctx->nheld;
+    size_t n = ctx->nheld;
 
     if (__builtin_expect(n >= KCTX_MAX_LOCKS, 0))
         lock_too_many(l);
@@ -93,7 +93,7 @@ static inline void lock_note_tried(struct kctx *ctx, struct lock *l)
 // Records that the thread gives l up; panics if it does not hold it.
 static inline void lock_note_release(struct kctx *ctx, struct lock *l)
 {
-    unsigned n = ctx->nheld;
+    size_t n = ctx->nheld;
 
     if (__builtin_expect(n == 0 || ctx->held[n - 1] != l, 0)) {
         lock_forget(l);

@@ -253,7 +253,7 @@ static int swap_error;
 
 static int swap_write(uint64_t block, struct vm_page **pages, unsigned npages)
 {
-    CHECK(npages == 1 && kctx_current()->nheld == 0, "%u pages, %u locks", npages,
+    CHECK(npages == 1 && kctx_current()->nheld == 0, "%u pages, %lu locks", npages,
           kctx_current()->nheld);
     swap_words[block] = *(uint64_t *)page_to_dmap(pages[0]);
     return swap_error;
@@ -262,7 +262,7 @@ static int swap_write(uint64_t block, struct vm_page **pages, unsigned npages)
 // fork reads with both maps locked.
 static int swap_read(uint64_t block, struct vm_page **pages, unsigned npages)
 {
-    CHECK(npages == 1 && kctx_current()->nheld <= 2, "%u pages, %u locks", npages,
+    CHECK(npages == 1 && kctx_current()->nheld <= 2, "%u pages, %lu locks", npages,
           kctx_current()->nheld);
     *(uint64_t *)page_to_dmap(pages[0]) = swap_words[block];
     return swap_error;

@@ -45,7 +45,7 @@ static void test_order(void)
     mutex_lock(&object);
     spin_lock(&pmap);
     spin_lock(&pool);
-    CHECK(kctx_current()->nheld == 5, "%u held", kctx_current()->nheld);
+    CHECK(kctx_current()->nheld == 5, "%lu held", kctx_current()->nheld);
     CHECK(rw_held(&map) && !rw_held_write(&map) && mutex_held(&amap) && spin_held(&pool), "held");
     CHECK(!rw_held(&vnode) && !mutex_held(&anon) && !spin_held(&other_pmap), "not held");
     spin_unlock(&pool);
@@ -137,7 +137,7 @@ static void test_held_list(void)
         unsigned top = 0;
         for (unsigned k = 0; k <= KCTX_MAX_LOCKS; k++) {
             unsigned expected = k <= ctx->nheld ? top : 0;
-            CHECK(ctx->top_rank[k] == expected, "top_rank[%u] of %u: %u, expected %u", k,
+            CHECK(ctx->top_rank[k] == expected, "top_rank[%u] of %lu: %u, expected %u", k,
                   ctx->nheld, ctx->top_rank[k], expected);
             if (k < ctx->nheld)
                 top = max(top, ctx->held[k]->rank);

@@ -141,7 +141,7 @@ static int file_get(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool ove
     struct vm_page *pg;
 
     (void)overwrite;
-    CHECK(kctx_current()->nheld == 1, "get with %u locks", kctx_current()->nheld);
+    CHECK(kctx_current()->nheld == 1, "get with %lu locks", kctx_current()->nheld);
     f->gets++;
     while ((pg = vm_object_lookup(o, pgno)) && pg->flags & PG_BUSY) {
         vm_page_busy_wait(pg, &o->lock);
@@ -206,7 +206,7 @@ static void file_ref(struct vm_object *o)
 
 static void file_unref(struct vm_object *o)
 {
-    CHECK(kctx_current()->nheld == 0, "unref with %u locks", kctx_current()->nheld);
+    CHECK(kctx_current()->nheld == 0, "unref with %lu locks", kctx_current()->nheld);
     if (__atomic_sub_fetch(&o->nrefs, 1, __ATOMIC_ACQ_REL) == 0)
         impl_of(o)->file.refs_gone++;
 }
