@@ -21,9 +21,14 @@ struct walk {
     unsigned nlinks;
 };
 
-static bool is_name(const char *name, size_t len, const char *what)
+static bool is_dot(const char *name, size_t len)
 {
-    return len == strlen(what) && memcmp(name, what, len) == 0;
+    return len == 1 && name[0] == '.';
+}
+
+static bool is_dotdot(const char *name, size_t len)
+{
+    return len == 2 && name[0] == '.' && name[1] == '.';
 }
 
 // Cuts the next component off; its length is 0 at the end of the path.
@@ -60,12 +65,12 @@ static int step(struct vnode *dir, const char *name, size_t len, struct vnode **
         return ENOTDIR;
     if (len > NAME_MAX)
         return ENAMETOOLONG;
-    if (is_name(name, len, ".")) {
+    if (is_dot(name, len)) {
         vnode_ref(dir);
         *out = dir;
         return 0;
     }
-    if (is_name(name, len, ".."))
+    if (is_dotdot(name, len))
         return step_up(dir, out);
     rw_lock_read(&dir->lock);
     int err = dir->ops->lookup(dir, name, len, out);
@@ -210,7 +215,7 @@ static int match_ino(void *arg, const char *name, size_t namelen, uint64_t ino, 
 
     (void)d_type;
     (void)next;
-    if (ino != s->ino || is_name(name, namelen, ".") || is_name(name, namelen, ".."))
+    if (ino != s->ino || is_dot(name, namelen) || is_dotdot(name, namelen))
         return 0;
     memcpy(s->name, name, namelen);
     s->name[namelen] = '\0';
