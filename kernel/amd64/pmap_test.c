@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// In-kernel tests of pmap: what the hardware sees of it, on all CPUs. The other CPUs run their part
-// in an interrupt handler, so they need no scheduler; they serve shootdowns by polling meanwhile.
+// In-kernel tests of pmap: what the hardware sees of it, on all CPUs, which serve shootdowns by
+// polling meanwhile.
 
 #include "amd64/clock.h"
 #include "amd64/cpu.h"
-#include "amd64/intr.h"
 #include "amd64/pmap.h"
+#include "amd64/smp_test.h"
 #include "amd64/usercopy.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
@@ -17,38 +17,8 @@
 
 #define TEST_VA 0x40000000ul
 
-// ---- running on all CPUs ----
-
-static void (*smp_body)(unsigned cpu);
-static unsigned smp_running;  // CPUs that have not finished; atomic
 static uint64_t smp_deadline; // ns: where a host runs few of the CPUs at once, spinning is slow
 #define SMP_TEST_NS 1500000000ul
-
-static void smp_part(void)
-{
-    smp_body(this_cpu()->id);
-    __atomic_fetch_sub(&smp_running, 1, __ATOMIC_SEQ_CST);
-}
-
-// Runs body on every CPU at once, interrupts off; the loops in it call spin_poll.
-static void run_on_all(void (*body)(unsigned cpu))
-{
-    irq_push();
-    unsigned self = this_cpu()->id;
-    smp_body = body;
-    smp_deadline = clock_ns() + SMP_TEST_NS;
-    ipi_register(IPI_TEST, smp_part);
-    __atomic_store_n(&smp_running, ncpus, __ATOMIC_SEQ_CST);
-    for (unsigned cpu = 0; cpu < ncpus; cpu++)
-        if (cpu != self)
-            ipi_send(cpu, IPI_TEST);
-    smp_part();
-    while (__atomic_load_n(&smp_running, __ATOMIC_SEQ_CST)) {
-        cpu_relax();
-        spin_poll();
-    }
-    irq_pop();
-}
 
 // ---- common ----
 
@@ -303,7 +273,8 @@ KTEST(pmap_shootdown)
     published = 0;
     writing_cpu = ncpus - 1;
     pmap_get_stats(&old);
-    run_on_all(shoot_part);
+    smp_deadline = clock_ns() + SMP_TEST_NS;
+    on_all_cpus(shoot_part);
     pmap_get_stats(&new);
     KTEST_CHECK(ncpus == 1 || new.shootdowns > old.shootdowns, "%lu shootdowns in all",
                 new.shootdowns);
@@ -396,7 +367,8 @@ KTEST(pmap_stress)
     }
     for (unsigned i = 0; i < STRESS_PMAPS; i++)
         stress_pm[i] = pmap_create();
-    run_on_all(stress_part);
+    smp_deadline = clock_ns() + SMP_TEST_NS;
+    on_all_cpus(stress_part);
     check_all();
     for (unsigned i = 0; i < STRESS_PMAPS; i++) {
         if (i > 0)

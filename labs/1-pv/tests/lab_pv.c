@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The common part of the lab's in-kernel tests: address spaces, pages, shortage, the report. One
-// thread runs the tests; only lab_run_on_all uses the other CPUs, in an interrupt handler.
+// The common part of the lab's in-kernel tests: address spaces, pages, shortage, the report.
 
 #include "lab_pv.h"
-#include "amd64/cpu.h"
-#include "amd64/intr.h"
 #include "amd64/usercopy.h"
 #include "dev/judge.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "main/cmdline.h"
 #include "mem/pool.h"
-#include "sync/irq.h"
 
 struct lab_report lab_report;
 struct pmap *lab_pmap[LAB_MAX_PMAPS];
@@ -184,31 +180,4 @@ bool lab_peek(vaddr_t va, uint64_t *word)
 bool lab_poke(vaddr_t va, uint64_t word)
 {
     return copyout_nofault(va, &word, sizeof(word), NULL) == 0;
-}
-
-static void (*smp_body)(unsigned cpu);
-static unsigned smp_running; // CPUs that have not finished; atomic
-
-static void smp_part(void)
-{
-    smp_body(this_cpu()->id);
-    __atomic_fetch_sub(&smp_running, 1, __ATOMIC_SEQ_CST);
-}
-
-void lab_run_on_all(void (*body)(unsigned cpu))
-{
-    irq_push();
-    unsigned self = this_cpu()->id;
-    smp_body = body;
-    ipi_register(IPI_TEST, smp_part);
-    __atomic_store_n(&smp_running, ncpus, __ATOMIC_SEQ_CST);
-    for (unsigned cpu = 0; cpu < ncpus; cpu++)
-        if (cpu != self)
-            ipi_send(cpu, IPI_TEST);
-    smp_part();
-    while (__atomic_load_n(&smp_running, __ATOMIC_SEQ_CST)) {
-        cpu_relax();
-        spin_poll();
-    }
-    irq_pop();
 }

@@ -70,6 +70,3 @@ extern uint64_t lab_hoarded;        // how many it has
 
 bool lab_peek(vaddr_t va, uint64_t *word);
 bool lab_poke(vaddr_t va, uint64_t word);
-
-// Runs body on every CPU at once, interrupts off; loops in it call spin_poll.
-void lab_run_on_all(void (*body)(unsigned cpu));

@@ -3,13 +3,12 @@
 // The reverse map on several CPUs at once, with memory and without. Every CPU works on every
 // address space; the words it reads tell whether a page was reached after it was taken away.
 
-#include "dev/io.h"
 #include "dev/record.h"
 #include "lab_pv.h"
+#include "amd64/smp_test.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
-#include "sync/jitter.h"
 
 #define SMP_PMAPS 4u
 #define SMP_PAGES 600u
@@ -17,10 +16,6 @@
 #define SMP_OWN   4u // of each CPU
 #define SMP_TABLE 511u
 #define DEAD      0xdeadul
-
-#define PIT_CHANNEL 0x40 // the old timer: its counter, low byte and high byte
-#define PIT_MODE    0x43
-#define PIT_RATE    0x34 // again and again, both bytes
 
 static struct spinlock owner[SMP_PAGES]; // the page's owner, as pmap_enter wants it locked
 static bool short_of_memory;
@@ -123,22 +118,11 @@ static void smp_work(unsigned cpu)
     }
 }
 
-// Under -icount all CPUs share one thread of the emulator, which changes from one to the next when
-// a timer is due: a fast one, whose interrupt nobody takes, makes them change within any function.
-static void take_short_turns(void)
+static void set_up(void)
 {
     struct rng r = lab_rng(200);
 
-    if (!jitter_turns)
-        return;
-    outb(PIT_MODE, PIT_RATE);
-    outb(PIT_CHANNEL, (uint8_t)(2 + rng_below(&r, 6)));
-    outb(PIT_CHANNEL, 0);
-}
-
-static void set_up(void)
-{
-    take_short_turns();
+    take_short_turns(&r);
     lab_make_pmaps(SMP_PMAPS);
     lab_make_pages(SMP_PAGES + SMP_OWN * MAX_CPUS);
     for (unsigned i = 0; i < SMP_PAGES; i++)
@@ -154,7 +138,7 @@ KTEST(lab_pv_smp)
 {
     set_up();
     short_of_memory = false;
-    lab_run_on_all(smp_work);
+    on_all_cpus(smp_work);
     lab_point("worked", false);
     lab_destroy_pmaps();
     lab_point("end", false);
@@ -169,7 +153,7 @@ KTEST(lab_pv_smp_steal)
             lab_enter(pmap, smp_va(i), i, PROT_READ, 0);
     lab_exhaust();
     short_of_memory = true;
-    lab_run_on_all(smp_work);
+    on_all_cpus(smp_work);
     record_printf("refused %u granted %u", refused, granted);
     lab_point("worked", false);
     lab_destroy_pmaps();

@@ -3,26 +3,17 @@
 // Kernel maps that several CPUs change at once, without sleeping: a lock that is busy is tried
 // again. Two maps, so that what one CPU does in one map meets what another does in the other.
 
-#include "dev/io.h"
 #include "lab_map.h"
-#include "amd64/cpu.h"
-#include "amd64/intr.h"
+#include "amd64/smp_test.h"
 #include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
-#include "sync/jitter.h"
 #include "vm/kmem.h"
 
 #define SMP_MAPS  2u
 #define SMP_EACH  96u // slots of each CPU
 #define SMP_TIMES 1200u
-
-#define PIT_CHANNEL 0x40 // the old timer: its counter, low byte and high byte
-#define PIT_MODE    0x43
-#define PIT_RATE    0x34 // again and again, both bytes
-
-static unsigned running; // CPUs that have not finished; atomic
 
 static void smp_alloc(struct lab_slot *slot, unsigned map, size_t npages)
 {
@@ -67,48 +58,14 @@ static void smp_work(unsigned cpu)
     }
 }
 
-static void smp_part(void)
-{
-    smp_work(this_cpu()->id);
-    __atomic_fetch_sub(&running, 1, __ATOMIC_SEQ_CST);
-}
-
-static void run_on_all(void)
-{
-    irq_push();
-    unsigned self = this_cpu()->id;
-    ipi_register(IPI_TEST, smp_part);
-    __atomic_store_n(&running, ncpus, __ATOMIC_SEQ_CST);
-    for (unsigned cpu = 0; cpu < ncpus; cpu++)
-        if (cpu != self)
-            ipi_send(cpu, IPI_TEST);
-    smp_part();
-    while (__atomic_load_n(&running, __ATOMIC_SEQ_CST)) {
-        cpu_relax();
-        spin_poll();
-    }
-    irq_pop();
-}
-
-// Under -icount all CPUs share one thread of the emulator, which changes from one to the next when
-// a timer is due: a fast one, whose interrupt nobody takes, makes them change within any function.
-static void take_short_turns(void)
+KTEST(lab_map_smp)
 {
     struct rng r = lab_rng(200);
 
-    if (!jitter_turns)
-        return;
-    outb(PIT_MODE, PIT_RATE);
-    outb(PIT_CHANNEL, (uint8_t)(2 + rng_below(&r, 6)));
-    outb(PIT_CHANNEL, 0);
-}
-
-KTEST(lab_map_smp)
-{
-    take_short_turns();
+    take_short_turns(&r);
     for (unsigned n = 0; n < SMP_MAPS; n++)
         lab_make_kernel_map(n, 4096);
-    run_on_all();
+    on_all_cpus(smp_work);
     lab_point("worked");
     for (unsigned slot = 0; slot < ncpus * SMP_EACH; slot++)
         if (lab_slot[slot].va)
