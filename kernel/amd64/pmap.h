@@ -60,6 +60,8 @@ void pmap_remove(struct pmap *pm, vaddr_t start_va, vaddr_t end_va);
 void pmap_remove_all_user(struct pmap *pm);
 void pmap_protect(struct pmap *pm, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot);   // only narrows
 void pmap_unwire(struct pmap *pm, vaddr_t va);
+// The first mapping in [*va, end): its address in *va and its page; false: there is none. Skips unmapped tables at once.
+bool pmap_next(struct pmap *pm, vaddr_t *va, vaddr_t end_va, paddr_t *pa);
 bool pmap_extract(struct pmap *pm, vaddr_t va, paddr_t *pa, vm_prot_t *prot);
 
 // ---- kernel mappings (unmanaged, wired) ----

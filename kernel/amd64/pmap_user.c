@@ -192,7 +192,7 @@ void pmap_remove(struct pmap *pm, vaddr_t start_va, vaddr_t end_va)
     pmap_free_tables(&dead);
 }
 
-// ---- protect, unwire, extract ----
+// ---- protect, unwire, look up ----
 
 static void protect_table(uint64_t *table, vaddr_t va, vaddr_t stop, vm_prot_t prot,
                           struct tlb_batch *b)
@@ -243,6 +243,23 @@ void pmap_unwire(struct pmap *pm, vaddr_t va)
     __atomic_fetch_and(pte, ~PTE_WIRED, __ATOMIC_RELAXED);
     pm->wired--;
     spin_unlock(&pm->lock);
+}
+
+bool pmap_next(struct pmap *pm, vaddr_t *va, vaddr_t end_va, paddr_t *pa)
+{
+    const uint64_t *table;
+    uint64_t entry = 0;
+
+    assert_user_range(pm, *va, end_va);
+    spin_lock(&pm->lock);
+    while (!entry && *va < end_va && (table = pmap_next_table(pm, va, end_va))) {
+        vaddr_t stop = min(end_va, (*va | (pt_span(2) - 1)) + 1);
+        while (*va < stop && !(entry = pte_load(&table[pt_index(*va, 1)])))
+            *va += PAGE_SIZE;
+    }
+    spin_unlock(&pm->lock);
+    *pa = entry & PTE_PA;
+    return entry;
 }
 
 bool pmap_extract(struct pmap *pm, vaddr_t va, paddr_t *pa, vm_prot_t *prot)

@@ -4,7 +4,6 @@
 #include "amd64/usercopy.h"
 
 #include "lib/errno.h"
-#include "mem/memlayout.h"
 #include "sync/kctx.h"
 
 struct copy_result {
@@ -18,11 +17,6 @@ int usercopy_zero(void *dst, size_t len);
 int usercopy_string(char *dst, const char *src, size_t size, size_t *len);
 int usercopy_fetch32(const uint32_t *src, uint32_t *value);
 int usercopy_cmpxchg32(uint32_t *dst, uint32_t expect, uint32_t desired, uint32_t *old);
-
-static bool in_user_space(vaddr_t va, size_t len)
-{
-    return va <= USER_MAX && len <= USER_MAX - va;
-}
 
 // The check of an aligned word.
 static int check_word(vaddr_t va)

@@ -4,6 +4,7 @@
 
 #include "fs/file.h"
 
+#include "amd64/usercopy.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -38,13 +39,6 @@ void file_ref(struct file *f)
     __atomic_fetch_add(&f->nrefs, 1, __ATOMIC_RELAXED);
 }
 
-// The other end of open_vnode's counting of writers.
-static void end_writing(struct vnode *v)
-{
-    if (__atomic_sub_fetch(&v->nwriters, 1, __ATOMIC_ACQ_REL) == 0 && v->ops->backing)
-        vnode_trim(v);
-}
-
 void file_unref(struct file *f)
 {
     KASSERT(f->nrefs > 0, "file %p", (void *)f);
@@ -53,7 +47,7 @@ void file_unref(struct file *f)
     struct vnode *v = f->vnode;
     if (!(f->flags & O_PATH)) {
         if (v->type == VREG && (f->flags & O_ACCMODE) != O_RDONLY)
-            end_writing(v);
+            vnode_end_write(v);
         if (v->ops->close)
             v->ops->close(v, f->flags);
     }
@@ -77,17 +71,17 @@ static int open_vnode(struct vnode *v, unsigned flags, bool created, struct file
     bool real = !(flags & O_PATH), writer = v->type == VREG && (flags & O_ACCMODE) && real;
     int err = check_open(v, flags);
 
+    if (!err && writer)
+        err = vnode_begin_write(v);
     if (err) {
         vnode_unref(v);
         return err;
     }
-    if (writer)
-        __atomic_fetch_add(&v->nwriters, 1, __ATOMIC_RELAXED);
     if (v->ops->open && real)
         err = v->ops->open(v, flags);
     if (!err) {
         if (v->type == VREG && (flags & O_TRUNC) && real && !created)
-            err = vnode_truncate(v, 0);
+            err = vfs_truncate(v, 0);
         *out = err ? NULL
                    : file_alloc(v, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC));
         if (*out)
@@ -97,7 +91,7 @@ static int open_vnode(struct vnode *v, unsigned flags, bool created, struct file
             v->ops->close(v, flags);
     }
     if (writer)
-        end_writing(v);
+        vnode_end_write(v);
     vnode_unref(v);
     return err;
 }
@@ -212,13 +206,16 @@ int file_open(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode
 
 // ---- reading and writing ----
 
-// The total of the vectors, capped; EINVAL if it overflows a ssize_t.
+// The total of the user's vectors, capped; EINVAL if it overflows a ssize_t, EFAULT for one that
+// does not lie in user space, which no fault could bring in.
 static int total_length(const struct uio_vec *vec, unsigned nvec, size_t *total)
 {
     *total = 0;
     for (unsigned i = 0; i < nvec; i++) {
         if (vec[i].len > (size_t)INT64_MAX - *total)
             return EINVAL;
+        if (!in_user_space(vec[i].base, vec[i].len))
+            return EFAULT;
         *total += vec[i].len;
     }
     *total = min(*total, TRANSFER_MAX);

@@ -176,6 +176,18 @@ int vfs_rmdir(struct vnode *at, const char *path)
     return err;
 }
 
+int vfs_truncate(struct vnode *v, uint64_t size)
+{
+    if (v->type != VREG)
+        return v->type == VDIR ? EISDIR : EINVAL;
+    int err = vnode_begin_write(v);
+    if (err)
+        return err;
+    err = vnode_truncate(v, size);
+    vnode_end_write(v);
+    return err;
+}
+
 // ---- rename ----
 
 struct rename {

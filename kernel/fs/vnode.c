@@ -26,7 +26,7 @@ void vnode_init(struct vnode *v, enum vnode_type type, const struct vnode_ops *o
     v->ino = ino;
     v->size = 0;
     v->nrefs = 1;
-    v->nwriters = 0;
+    v->writers = 0;
     v->covered_by = NULL;
     v->shrinks = 0;
     v->ahead = false;
@@ -64,6 +64,45 @@ void vnode_unref(struct vnode *v)
 bool vnode_drop_last(struct vnode *v)
 {
     return __atomic_sub_fetch(&v->nrefs, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
+// One more writer (1) or running program (-1).
+static int claim(struct vnode *v, int32_t one)
+{
+    int32_t n = __atomic_load_n(&v->writers, __ATOMIC_RELAXED);
+
+    do {
+        if (one > 0 ? n < 0 : n > 0)
+            return ETXTBSY;
+    } while (!__atomic_compare_exchange_n(&v->writers, &n, n + one, false, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
+    return 0;
+}
+
+int vnode_begin_write(struct vnode *v)
+{
+    return claim(v, 1);
+}
+
+void vnode_end_write(struct vnode *v)
+{
+    int32_t left = __atomic_sub_fetch(&v->writers, 1, __ATOMIC_ACQ_REL);
+
+    KASSERT(left >= 0, "vnode %lu: %d", v->ino, left);
+    if (left == 0 && v->ops->backing)
+        vnode_trim(v);
+}
+
+int vnode_begin_run(struct vnode *v)
+{
+    return claim(v, -1);
+}
+
+void vnode_end_run(struct vnode *v)
+{
+    int32_t left = __atomic_add_fetch(&v->writers, 1, __ATOMIC_ACQ_REL);
+
+    KASSERT(left <= 0, "vnode %lu: %d", v->ino, left);
 }
 
 int vnode_getattr(struct vnode *v, struct vattr *va)

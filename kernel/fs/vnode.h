@@ -87,7 +87,7 @@ struct vnode {
     uint64_t ino;               // constant
     uint64_t size;              // (v), and the object's lock for growth seen by faults: bytes of a VREG
     uint32_t nrefs;             // (r)
-    uint32_t nwriters;          // (r) open for writing; exec refuses (ETXTBSY) while > 0
+    int32_t writers;            // (r) > 0: how often it is open for writing; < 0: how often it runs
     struct vnode *covered_by;   // root of the file system mounted here, or NULL; constant after start-up
     uint32_t shrinks;           // (object's lock) truncations so far: block maps from before one are stale
     bool ahead;                 // (object's lock) blocks may have been allocated beyond the end of the file
@@ -104,6 +104,13 @@ int vnode_truncate(struct vnode *v, uint64_t size);
 void vnode_trim(struct vnode *v);   // frees what was allocated beyond the end; for who closes the file after writing
 int vnode_getattr(struct vnode *v, struct vattr *va);
 int vnode_fsync(struct vnode *v, bool data_only);
+
+// A file is open for writing or runs as a program, never both at once: ETXTBSY. To claim what is
+// claimed in the same way cannot fail.
+int vnode_begin_write(struct vnode *v);
+void vnode_end_write(struct vnode *v);  // the last one trims a regular file
+int vnode_begin_run(struct vnode *v);
+void vnode_end_run(struct vnode *v);
 
 // True if the file's pages can be mapped (ENODEV else).
 bool vnode_can_map(const struct vnode *v);
@@ -135,6 +142,7 @@ int vfs_rmdir(struct vnode *at, const char *path);
 int vfs_unlink(struct vnode *at, const char *path);
 int vfs_symlink(const char *target, struct vnode *at, const char *path);
 int vfs_link(struct vnode *from_at, const char *from, bool follow, struct vnode *to_at, const char *to);
+int vfs_truncate(struct vnode *v, uint64_t size);   // v need not be open for writing
 int vfs_rename(struct vnode *from_at, const char *from, struct vnode *to_at, const char *to,
                bool noreplace);
 

@@ -25,7 +25,7 @@ struct exec {
     struct vnode *dir;     // where relative paths start
     const char *asked;     // the path that execve got
     const char *path;      // of the program, or of the script followed last
-    struct vnode *file;    // the program, referenced
+    struct vnode *file;    // the program, referenced and claimed, or NULL
     char head[HEAD_BYTES]; // its beginning
     size_t head_len;
     struct exec_args args;
@@ -35,26 +35,41 @@ struct exec {
     char script[HEAD_BYTES];      // the name of an interpreter that is a script itself
 };
 
-static int open_program(struct exec *x, const char *path)
+void program_unref(struct vnode *exe)
+{
+    vnode_end_run(exe);
+    vnode_unref(exe);
+}
+
+static int check_program(struct vnode *v)
 {
     struct vattr va;
 
+    if (v->type != VREG)
+        return EACCES;
+    int err = vnode_getattr(v, &va);
+    return !err && !(va.mode & S_IXANY) ? EACCES : err;
+}
+
+static int open_program(struct exec *x, const char *path)
+{
+    struct vnode *v;
+
     if (x->file)
-        vnode_unref(x->file);
+        program_unref(x->file);
     x->file = NULL;
-    int err = namei(x->dir, path, NAMEI_FOLLOW, &x->file, NULL);
+    int err = namei(x->dir, path, NAMEI_FOLLOW, &v, NULL);
     if (err)
         return err;
-    if (x->file->type != VREG)
-        return EACCES;
-    err = vnode_getattr(x->file, &va);
-    if (!err && !(va.mode & S_IXANY))
-        err = EACCES;
-    if (!err && __atomic_load_n(&x->file->nwriters, __ATOMIC_RELAXED) > 0)
-        err = ETXTBSY;
+    err = check_program(v);
     if (!err)
-        err = vnode_read_kernel(x->file, x->head, sizeof(x->head), 0, &x->head_len);
-    return err;
+        err = vnode_begin_run(v);
+    if (err) {
+        vnode_unref(v);
+        return err;
+    }
+    x->file = v;
+    return vnode_read_kernel(v, x->head, sizeof(x->head), 0, &x->head_len);
 }
 
 static char *skip_blanks(char *p)
@@ -157,7 +172,7 @@ static void change_over(struct exec *x, const char *comm)
         vm_space_unref(old_space);
     }
     if (old_exe)
-        vnode_unref(old_exe);
+        program_unref(old_exe);
     fdtable_close_on_exec(p->files);
     signal_exec(p);
 }
@@ -210,7 +225,7 @@ static int execute(struct exec *x)
 static void clean_up(struct exec *x)
 {
     if (x->file)
-        vnode_unref(x->file);
+        program_unref(x->file);
     if (x->space)
         vm_space_unref(x->space);
     exec_args_free(&x->args);

@@ -158,8 +158,10 @@ static void copy_attributes(struct process *child, struct process *p)
     child->cwd = p->cwd;
     vnode_ref(child->cwd);
     child->exe = p->exe;
-    if (child->exe)
+    if (child->exe) {
         vnode_ref(child->exe);
+        (void)vnode_begin_run(child->exe); // the parent's claim holds
+    }
     memcpy(child->limits, p->limits, sizeof(child->limits));
     memcpy(child->comm, p->comm, sizeof(child->comm));
     child->umask = p->umask;

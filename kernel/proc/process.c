@@ -279,7 +279,7 @@ void process_release_resources(struct process *p)
     if (cwd)
         vnode_unref(cwd);
     if (exe)
-        vnode_unref(exe);
+        program_unref(exe);
 }
 
 void process_discard(struct process *p)

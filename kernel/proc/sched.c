@@ -421,12 +421,19 @@ void sched_idle(void)
     }
 }
 
+static bool sched_killed(void)
+{
+    return wait_admits(WAIT_KILLABLE, __atomic_load_n(&thread_current()->work, __ATOMIC_ACQUIRE));
+}
+
 // ---- start-up ----
 
 void sched_init(void)
 {
-    static const struct wait_ops ops = {
-        .block = sched_block, .wake = sched_wake, .yield = sched_yield};
+    static const struct wait_ops ops = {.block = sched_block,
+                                        .wake = sched_wake,
+                                        .yield = sched_yield,
+                                        .killed = sched_killed};
 
     for (unsigned i = 0; i < MAX_CPUS; i++)
         list_init(&runqs[i].ready);

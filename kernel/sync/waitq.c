@@ -32,6 +32,11 @@ void waitq_init(struct waitq *q, const char *name)
     list_init(&q->waiters);
 }
 
+bool waitq_killed(void)
+{
+    return ops && ops->killed();
+}
+
 // Jitter stays out of the scheduler: what it does for this thread must not be done twice.
 static int block(unsigned flags, uint64_t deadline_ns)
 {

@@ -37,6 +37,7 @@ struct wait_ops {
     int (*block)(unsigned flags, uint64_t deadline_ns);
     void (*wake)(struct kctx *who);     // any context; spinlocks up to LOCK_WAITQ may be held
     void (*yield)(void);                // gives up the CPU once; for jitter
+    bool (*killed)(void);               // a wait that is killable would end with EINTR
 };
 void waitq_set_ops(const struct wait_ops *ops);
 const struct wait_ops *waitq_ops(void);     // NULL before the scheduler runs
@@ -58,6 +59,9 @@ int waitq_wait_mutex(struct waitq *q, struct mutex *m, unsigned flags, uint64_t 
 void waitq_add(struct waitq *q, struct waiter *w);
 void waitq_remove(struct waiter *w);
 int waitq_block(unsigned flags, uint64_t deadline_ns);
+
+// True if the running thread is being killed: for who works for long without a wait.
+bool waitq_killed(void);
 
 // Wake; any context. Return the number of threads woken. On an empty queue they cost a fence
 // and a load: whoever makes a condition true need not ask first whether anybody waits.

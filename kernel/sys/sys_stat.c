@@ -319,7 +319,7 @@ long sys_truncate(vaddr_t path_va, off_t size)
     int err = at_vnode(AT_FDCWD, path_va, 0, &v);
     if (err)
         return -err;
-    err = v->type == VREG ? vnode_truncate(v, (uint64_t)size) : v->type == VDIR ? EISDIR : EINVAL;
+    err = vfs_truncate(v, (uint64_t)size);
     vnode_unref(v);
     return -err;
 }

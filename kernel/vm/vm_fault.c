@@ -11,6 +11,7 @@
 #include "amd64/ptshare.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "sync/waitq.h"
 #include "vm/amap.h"
 #include "vm/stat.h"
 #include "vm/vm_map.h"
@@ -177,20 +178,36 @@ int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access)
 
 // ---- whole ranges ----
 
+// How the page at va is to be faulted in; PROT_NONE: not at all. *next_va: where the next entry may
+// begin.
+static vm_prot_t populate_how(struct vm_map *map, vaddr_t va, vaddr_t *next_va)
+{
+    struct vm_map_entry *e;
+    vm_prot_t how = PROT_NONE;
+
+    rw_lock_read(&map->lock);
+    if (vm_map_lookup(map, va, &e)) {
+        *next_va = e->end_va;
+        if (e->prot)
+            how = e->flags & ME_COW && e->prot & PROT_WRITE ? PROT_WRITE : PROT_READ;
+    } else {
+        e = e ? vm_map_next(map, e) : vm_map_first(map);
+        *next_va = e ? e->start_va : map->max_va;
+    }
+    rw_unlock_read(&map->lock);
+    return how;
+}
+
 int vm_fault_populate(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 {
-    for (vaddr_t va = start_va; va < end_va; va += PAGE_SIZE) {
-        struct vm_map_entry *e;
-        rw_lock_read(&map->lock);
-        bool found = vm_map_lookup(map, va, &e);
-        vm_prot_t prot = found ? e->prot : PROT_NONE;
-        bool private = found && e->flags & ME_COW;
-        rw_unlock_read(&map->lock);
-        if (!prot)
-            continue;
-        int error = vm_fault(map, va, private && prot & PROT_WRITE ? PROT_WRITE : PROT_READ);
+    vaddr_t va = start_va, next_va;
+
+    while (va < end_va) {
+        vm_prot_t how = populate_how(map, va, &next_va);
+        int error = !how ? EFAULT : waitq_killed() ? EINTR : vm_fault(map, va, how);
         if (error && error != EFAULT && error != EACCES)
             return error;
+        va = error ? next_va : va + PAGE_SIZE;
     }
     return 0;
 }
@@ -199,16 +216,13 @@ int vm_fault_populate(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 void vm_fault_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va)
 {
     paddr_t pa;
-    vm_prot_t prot;
 
     KASSERT(rw_held_write(&map->lock), "map %p", map);
     if (e->amap)
         amap_lock(e->amap);
     if (e->object)
         mutex_lock(&e->object->lock);
-    for (vaddr_t va = start_va; va < end_va; va += PAGE_SIZE) {
-        if (!pmap_extract(map->pmap, va, &pa, &prot))
-            continue;
+    for (vaddr_t va = start_va; pmap_next(map->pmap, &va, end_va, &pa); va += PAGE_SIZE) {
         pmap_unwire(map->pmap, va);
         vm_page_unwire(phys_to_page(pa));
     }

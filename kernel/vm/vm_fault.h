@@ -52,8 +52,8 @@ int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot);
 int fault_anon(struct fault *f, struct vm_anon *an);    // case 1: the amap has the page (1A map it, 1B copy it)
 int fault_object(struct fault *f);                      // case 2: it has not (2A map the object's, 2B promote)
 
-// Faults the pages of [start, end) in: of wired entries, wired. What is not accessible is passed
-// over, as Linux does. The map is not locked. 0, or the first error of vm_fault.
+// Faults the pages of [start, end) in: of wired entries, wired. From a page that is not accessible it
+// goes on with the next entry, as Linux does. The map is not locked. 0, or the first error of vm_fault.
 int vm_fault_populate(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 // Unwires the pages of a wired entry in [start, end). The map is locked for writing.
 void vm_fault_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va);

@@ -12,6 +12,7 @@
 #include "lib/errno.h"
 #include "tests/host/lib/vm_machine.h"
 #include "vm/vm_fault.h"
+#include "vm/vm_object.h"
 #include "vm/vm_space.h"
 
 #define BASE 0x10000000ul
@@ -93,11 +94,36 @@ static void test_brk(void)
     machine_check();
 }
 
+// What is locked may be huge if nearly nothing of it can be faulted in: nobody goes through it page
+// by page. (If somebody does, this test does not end.)
+static void test_huge_locks(void)
+{
+    struct vm_space *vs = vm_space_create();
+    unsigned flags = LINUX_MAP_PRIVATE | LINUX_MAP_FIXED | LINUX_MAP_LOCKED;
+    size_t huge = 1ul << 45;
+    vaddr_t none_va = 1ul << 45, file_va = 1ul << 46, va;
+
+    CHECK(MMAP(none_va, huge, PROT_NONE, flags | LINUX_MAP_ANONYMOUS, 0) == 0, "inaccessible");
+    struct test_file *file = file_create(2);
+    vm_object_ref(file->object); // the mapping's
+    va = file_va;
+    CHECK(vm_mmap(vs, &va, huge, PROT_READ, PROT_ALL, flags, file->object, 0) == 0, "a short file");
+    CHECK(MMAP(file_va + huge / 2, PAGE_SIZE, PROT_RW, flags | LINUX_MAP_ANONYMOUS, 0) == 0, "");
+    CHECK(fake_pmap_mappings() == 3, "%lu pages were faulted in", fake_pmap_mappings());
+    CHECK(vm_mlock(vs, none_va, huge, true) == 0, "locked again");
+    CHECK(vm_mlock(vs, none_va, huge, false) == 0, "unlocked");
+    CHECK(vm_mprotect(vs, none_va, huge, PROT_NONE) == 0, "protected");
+    vm_space_unref(vs);
+    file_destroy(file);
+    machine_check();
+}
+
 int main(int argc, char **argv)
 {
     shim_main(argc, argv);
     machine_start(1000);
     RUN(test_errnos);
     RUN(test_brk);
+    RUN(test_huge_locks);
     return shim_done();
 }

@@ -41,8 +41,33 @@ static void unmap_slot(unsigned m, unsigned s)
     model[m][s] = (struct slot){.page = -1};
 }
 
+// Going through a pmap from one mapping to the next finds each, in order, and nothing else.
+static void compare_in_order(unsigned m)
+{
+    unsigned found = 0, mapped = 0;
+    vaddr_t before = 0, va = USER_MIN;
+    paddr_t pa;
+
+    for (; pmap_next(pmaps[m], &va, USER_MAX, &pa); va += PAGE_SIZE, found++) {
+        unsigned s = 0;
+        while (s < SLOTS && slot_va(s) != va)
+            s++;
+        CHECK(va > before && s < SLOTS && model[m][s].page >= 0, "pmap %u at %lx", m, va);
+        CHECK(phys_to_page(pa) == pages[model[m][s].page], "pmap %u at %lx: %lx", m, va, pa);
+        before = va;
+    }
+    for (unsigned s = 0; s < SLOTS; s++) {
+        mapped += model[m][s].page >= 0;
+        vaddr_t at = slot_va(s);
+        CHECK(pmap_next(pmaps[m], &at, at + PAGE_SIZE, &pa) == (model[m][s].page >= 0), "%u", s);
+    }
+    CHECK(found == mapped, "pmap %u: %u of %u", m, found, mapped);
+}
+
 static void compare(void)
 {
+    for (unsigned m = 0; m < PMAPS; m++)
+        compare_in_order(m);
     for (unsigned m = 0; m < PMAPS; m++)
         for (unsigned s = 0; s < SLOTS; s++) {
             vm_prot_t prot = 0;

@@ -101,6 +101,30 @@ static void processes(void *p)
     BAD(SYS_mincore, (long)code_page(), 4096L, p);
 }
 
+/* Ranges that begin well, or wrap around: nothing that is beyond user space can be waited for. */
+static void ranges(void)
+{
+    const unsigned long user_end = 0x7ffffffff000;
+    struct {
+        unsigned long base, len;
+    } vector[2] = {{(unsigned long)code_page(), 8}, {user_end - 8, 4096}};
+    void *last = (void *)(user_end - PAGE), *wrapping = (void *)-60L;
+
+    /* Unless the stack is there, which does as well. */
+    mmap(last, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+         0);
+    for (int pipe = 0; pipe < 2; pipe++) {
+        long to = pipe ? out : file, from = pipe ? in : file;
+        kind = pipe ? "a pipe" : "a file";
+        BAD(SYS_write, to, wrapping, 400L);
+        BAD(SYS_read, from, wrapping, 400L);
+        BAD(SYS_write, to, (char *)last + 100, 4096L);
+        BAD(SYS_read, from, (char *)last + 100, 4096L);
+        BAD(SYS_writev, to, vector, 2L);
+        BAD(SYS_readv, from, vector, 2L);
+    }
+}
+
 static void all(const char *name, void *p)
 {
     kind = name;
@@ -127,6 +151,7 @@ int main(void)
     all("protected", none + PAGE);
     all("kernel", (void *)0xffffffff80000000);
     all("non-canonical", (void *)0x8000000000000000);
+    ranges();
     char got[32];
     T(read(in, got, sizeof got));
     T(pread(file, got, sizeof got, 0));

@@ -114,6 +114,72 @@ static void errors(void)
     T(execve(self, long_argv, environ));
 }
 
+static void copy_self(const char *to)
+{
+    static char text[4096];
+    int in = open(self, O_RDONLY), out = open(to, O_CREAT | O_WRONLY, 0755);
+    ssize_t n;
+    while ((n = read(in, text, sizeof text)) > 0)
+        write(out, text, n);
+    close(in);
+    close(out);
+}
+
+static void try_to_write(const char *path)
+{
+    int fd;
+    T(open(path, O_WRONLY));
+    T(open(path, O_RDWR));
+    T(open(path, O_RDONLY | O_TRUNC));
+    T(truncate(path, 1000));
+    T(fd = open(path, O_RDONLY));
+    T(ftruncate(fd, 1000));
+    close(fd);
+}
+
+/* A program is not written while it runs, in any process, nor run while it is written. */
+static void busy(void)
+{
+    char *const inner_argv[] = {"inner", NULL}, *const copy_argv[] = {"copy", "wait", NULL};
+    int ready[2], hold[2], fd;
+    char byte;
+
+    copy_self("copy");
+    T(fd = open("copy", O_WRONLY));
+    T(execve("copy", inner_argv, environ));
+    close(fd);
+    T(pipe(ready));
+    T(pipe(hold));
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ready[1], 30);
+        dup2(hold[0], 31);
+        close(hold[1]);
+        execve("copy", copy_argv, environ);
+        _exit(1);
+    }
+    read(ready[0], &byte, 1);
+    try_to_write("copy");
+    T(unlink("copy"));
+    close(hold[1]);
+    waitpid(child, NULL, 0);
+    try_to_write(self);
+    copy_self("copy");
+    T(fd = open("copy", O_WRONLY));
+    close(fd);
+}
+
+/* Says that it runs, in a child of its own alone, until nobody holds the pipe any more. */
+static int wait_held(void)
+{
+    char byte = 0;
+    if (fork() > 0)
+        return 0;
+    write(30, &byte, 1);
+    read(31, &byte, 1);
+    return 0;
+}
+
 /* Memory, stack and mappings of the old program are gone; a large argument list arrives whole. */
 static void large(void)
 {
@@ -146,6 +212,8 @@ int main(int argc, char **argv)
         return inner(argc, argv);
     if (argc > 1 && strcmp(argv[1], "count") == 0)
         return count(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "wait") == 0)
+        return wait_held();
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     CHECK(n > 0);
     t_begin();
@@ -154,5 +222,6 @@ int main(int argc, char **argv)
     t_child("through /proc/self/exe", no_arguments);
     errors();
     t_child("large", large);
+    busy();
     return 0;
 }

@@ -161,6 +161,23 @@ void pmap_unwire(struct pmap *pm, vaddr_t va)
     spin_unlock(&fake_lock);
 }
 
+bool pmap_next(struct pmap *pm, vaddr_t *va, vaddr_t end_va, paddr_t *pa)
+{
+    struct mapping *first = NULL;
+
+    spin_lock(&fake_lock);
+    for (unsigned i = 0; i < BUCKETS; i++)
+        for (struct mapping *m = buckets[i]; m; m = m->next)
+            if (m->pm == pm && m->va >= *va && m->va < end_va && (!first || m->va < first->va))
+                first = m;
+    if (first) {
+        *va = first->va;
+        *pa = page_to_phys(first->pg);
+    }
+    spin_unlock(&fake_lock);
+    return first;
+}
+
 bool pmap_extract(struct pmap *pm, vaddr_t va, paddr_t *pa, vm_prot_t *prot)
 {
     spin_lock(&fake_lock);

@@ -152,7 +152,13 @@ static void yield(void)
     shim_sleep(1000);
 }
 
-static const struct wait_ops shim_ops = {.block = block, .wake = wake, .yield = yield};
+static bool killed(void)
+{
+    return false;
+}
+
+static const struct wait_ops shim_ops = {
+    .block = block, .wake = wake, .yield = yield, .killed = killed};
 
 unsigned shim_yields(void)
 {
