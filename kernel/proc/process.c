@@ -177,6 +177,9 @@ static void default_limits(struct rlimit *limits)
     limits[RLIMIT_NOFILE] = (struct rlimit){OPEN_MAX, OPEN_MAX};
 }
 
+// However short the interval, the CPU has time for other things than alarms.
+#define ALARM_PAUSE_NS 100000ul
+
 static void alarm_rings(struct timer *t)
 {
     struct process *p = container_of(t, struct process, alarm);
@@ -184,7 +187,7 @@ static void alarm_rings(struct timer *t)
 
     signal_process(p, SIGALRM, NULL);
     if (interval)
-        timer_set(t, t->deadline_ns + interval);
+        timer_set(t, max(t->deadline_ns + interval, clock_ns() + ALARM_PAUSE_NS));
 }
 
 struct process *process_alloc(void)

@@ -75,7 +75,6 @@ struct process {
     uint64_t start_ns;          // (!)
     vaddr_t arg_start, arg_end; // (p) for /proc/<pid>/cmdline
     vaddr_t env_start, env_end; // (p)
-    uint64_t alarm_ns;          // (p) itimer: next expiry, monotonic; 0: off
     uint64_t alarm_interval_ns; // (a)
     struct timer alarm;         // (p)
 

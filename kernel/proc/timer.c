@@ -12,9 +12,9 @@
 struct timer_queue {
     struct spinlock lock; // guards all of this
     struct rb_tree tree;
-    struct timer *volatile running; // its function is being called
-    uint64_t event_ns;              // what the clock is set to; CLOCK_NEVER: nothing
-    uint64_t next_tick_ns;          // CLOCK_NEVER: the CPU is idle
+    struct timer *running; // its function is being called
+    uint64_t event_ns;     // what the clock is set to; CLOCK_NEVER: nothing
+    uint64_t next_tick_ns; // CLOCK_NEVER: the CPU is idle
 };
 
 #define QUEUE_INIT                                                                                 \
@@ -34,7 +34,8 @@ static inline struct timer *first_timer(struct timer_queue *q)
 void timer_init(struct timer *t, void (*fn)(struct timer *t))
 {
     t->fn = fn;
-    t->cpu = -1;
+    t->cpu = 0;
+    t->queued = false;
 }
 
 static void insert(struct timer_queue *q, struct timer *t)
@@ -64,44 +65,48 @@ void timer_set(struct timer *t, uint64_t deadline_ns)
     struct timer_queue *q = &queues[this_cpu()->id];
 
     spin_lock(&q->lock);
-    KASSERT(t->cpu < 0, "timer %p is already on the queue of CPU %d", (void *)t, t->cpu);
+    KASSERT(!t->queued, "timer %p is already on the queue of CPU %u", (void *)t, t->cpu);
     t->deadline_ns = deadline_ns;
     insert(q, t);
-    __atomic_store_n(&t->cpu, (int)this_cpu()->id, __ATOMIC_RELEASE);
+    t->cpu = this_cpu()->id;
+    t->queued = true;
     program(q, deadline_ns);
     spin_unlock(&q->lock);
     irq_pop();
 }
 
-// Waits until fn of t is not running on any CPU.
-static void wait_not_running(struct timer *t)
+// A function that runs may start its timer again, but on the same queue: so what is seen there, with
+// the queue locked, holds.
+bool timer_cancel(struct timer *t)
 {
-    for (unsigned i = 0; i < ncpus; i++) {
-        while (__atomic_load_n(&queues[i].running, __ATOMIC_ACQUIRE) == t) {
+    struct timer_queue *q = &queues[t->cpu];
+    bool running, stopped = false;
+
+    do {
+        spin_lock(&q->lock);
+        running = q->running == t;
+        if (t->queued) {
+            rb_remove(&q->tree, &t->node);
+            t->queued = false;
+            stopped = true;
+        }
+        spin_unlock(&q->lock);
+        if (running) {
             cpu_relax();
             spin_poll();
         }
-    }
+    } while (running);
+    return stopped;
 }
 
-bool timer_cancel(struct timer *t)
+uint64_t timer_deadline(struct timer *t)
 {
-    int cpu;
+    struct timer_queue *q = &queues[t->cpu];
 
-    while ((cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE)) >= 0) {
-        struct timer_queue *q = &queues[cpu];
-        spin_lock(&q->lock);
-        bool here = t->cpu == cpu;
-        if (here) {
-            rb_remove(&q->tree, &t->node);
-            t->cpu = -1;
-        }
-        spin_unlock(&q->lock);
-        if (here)
-            return true;
-    }
-    wait_not_running(t);
-    return false;
+    spin_lock(&q->lock);
+    uint64_t deadline = t->queued ? t->deadline_ns : 0;
+    spin_unlock(&q->lock);
+    return deadline;
 }
 
 // Calls what is due. The queue is locked, but not during the calls.
@@ -111,12 +116,12 @@ static void run_due(struct timer_queue *q, uint64_t now)
 
     while ((t = first_timer(q)) && t->deadline_ns <= now) {
         rb_remove(&q->tree, &t->node);
+        t->queued = false;
         q->running = t;
-        __atomic_store_n(&t->cpu, -1, __ATOMIC_RELEASE);
         spin_unlock(&q->lock);
         t->fn(t);
         spin_lock(&q->lock);
-        __atomic_store_n(&q->running, NULL, __ATOMIC_RELEASE);
+        q->running = NULL;
     }
 }
 

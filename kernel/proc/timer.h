@@ -19,17 +19,23 @@ struct timer {
     struct rb_node node;            // (queue) in its CPU's tree, by deadline
     uint64_t deadline_ns;           // (queue) monotonic
     void (*fn)(struct timer *t);    // constant; in the interrupt: spinlocks only, does not sleep
-    int cpu;                        // (queue) whose queue it is on, or -1; read anywhere
+    unsigned cpu;                   // whose queue it is on, or was last on; written by timer_set
+    bool queued;                    // (queue)
 };
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t));
 
-// Starts t, which is not running, on this CPU's queue.
+// Starts t, which is not running, on this CPU's queue. Its function may do so again. Of others, one
+// at a time sets or cancels t.
 void timer_set(struct timer *t, uint64_t deadline_ns);
 
-// Stops t. When it returns, t's function does not run and will not. Not from the function itself,
-// nor with a lock held that the function takes. True if t had not run yet.
+// Stops t. When it returns, t's function does not run and will not, also if it would start t again.
+// Not from the function itself, nor with a lock held that the function takes. True if t was
+// started and had not run since.
 bool timer_cancel(struct timer *t);
+
+// When t is due, or 0 if it is not set.
+uint64_t timer_deadline(struct timer *t);
 
 // Runs what is due on this CPU and programs the next event; the tick hook of the machine.
 void timer_interrupt(void);

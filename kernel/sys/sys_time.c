@@ -212,7 +212,7 @@ long sys_getitimer(int which, vaddr_t va)
         return -EINVAL;
     mutex_lock(&p->lock);
     uint64_t now = clock_ns(), interval = p->alarm_interval_ns;
-    uint64_t left = p->alarm.cpu < 0 ? 0 : max(p->alarm.deadline_ns, now + 1) - now;
+    uint64_t due = timer_deadline(&p->alarm), left = due ? max(due, now + 1) - now : 0;
     mutex_unlock(&p->lock);
     return timeval_out(va, interval) || timeval_out(va + 16, left) ? -EFAULT : 0;
 }
