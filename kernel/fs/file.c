@@ -197,7 +197,9 @@ int file_open(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode
 
     if ((flags & O_ACCMODE) == O_ACCMODE)
         return EINVAL;
-    if ((flags & O_CREAT) && !(flags & O_PATH))
+    if (flags & O_PATH)
+        flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    if (flags & O_CREAT)
         err = flags & O_DIRECTORY ? EINVAL : create_vnode(cwd, path, flags, mode, &v, &created);
     else
         err = namei(cwd, path, flags & O_NOFOLLOW ? 0 : NAMEI_FOLLOW, &v, NULL);

@@ -34,9 +34,19 @@ void upath_put(struct upath *p)
         slab_free(p->str);
 }
 
-struct file *fd_file(int fd)
+struct file *fd_path(int fd)
 {
     return fdtable_get(process_current()->files, fd);
+}
+
+struct file *fd_file(int fd)
+{
+    struct file *f = fd_path(fd);
+
+    if (!f || !(f->flags & O_PATH))
+        return f;
+    file_unref(f);
+    return NULL;
 }
 
 int at_dir(int dirfd, const char *path, struct vnode **dir)
@@ -50,7 +60,7 @@ int at_dir(int dirfd, const char *path, struct vnode **dir)
         *dir = process_cwd(process_current());
         return 0;
     }
-    struct file *f = fd_file(dirfd);
+    struct file *f = fd_path(dirfd);
     if (!f)
         return EBADF;
     int err = f->vnode->type == VDIR ? 0 : ENOTDIR;
@@ -69,7 +79,7 @@ static int fd_vnode(int fd, struct vnode **v)
         *v = process_cwd(process_current());
         return 0;
     }
-    struct file *f = fd_file(fd);
+    struct file *f = fd_path(fd);
     if (!f)
         return EBADF;
     vnode_ref(f->vnode);

@@ -244,7 +244,7 @@ long sys_chdir(vaddr_t path_va)
 
 long sys_fchdir(int fd)
 {
-    struct file *f = fd_file(fd);
+    struct file *f = fd_path(fd);
 
     if (!f)
         return -EBADF;

@@ -186,7 +186,7 @@ long sys_close(int fd)
 
 long sys_dup(int fd)
 {
-    struct file *f = fd_file(fd);
+    struct file *f = fd_path(fd);
 
     return f ? install(f, 0, false) : -EBADF;
 }
@@ -194,7 +194,7 @@ long sys_dup(int fd)
 static long dup_to(int fd, int to, bool cloexec)
 {
     struct process *p = process_current();
-    struct file *f = fd_file(fd);
+    struct file *f = fd_path(fd);
 
     if (!f)
         return -EBADF;
@@ -210,7 +210,7 @@ long sys_dup2(int fd, int to)
 {
     if (fd != to)
         return dup_to(fd, to, false);
-    struct file *f = fd_file(fd);
+    struct file *f = fd_path(fd);
     if (!f)
         return -EBADF;
     file_unref(f);
@@ -280,6 +280,8 @@ static long fcntl_file(struct file *f, int fd, unsigned cmd, uint64_t arg)
     bool cloexec;
     int err;
 
+    if ((f->flags & O_PATH) && cmd != F_GETFD && cmd != F_SETFD && cmd != F_GETFL)
+        return -EBADF;
     switch (cmd) {
     case F_GETFD:
         err = fdtable_get_cloexec(files, fd, &cloexec);
@@ -303,7 +305,7 @@ static long fcntl_file(struct file *f, int fd, unsigned cmd, uint64_t arg)
 
 long sys_fcntl(int fd, unsigned cmd, uint64_t arg)
 {
-    struct file *f = fd_file(fd);
+    struct file *f = fd_path(fd);
 
     if (!f)
         return -EBADF;

@@ -154,7 +154,7 @@ long sys_statfs(vaddr_t path_va, vaddr_t va)
 
 long sys_fstatfs(int fd, vaddr_t va)
 {
-    struct file *f = fd_file(fd);
+    struct file *f = fd_path(fd);
 
     if (!f)
         return -EBADF;

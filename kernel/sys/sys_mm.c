@@ -22,7 +22,7 @@ static int file_max_prot(const struct file *f, unsigned flags, vm_prot_t prot, v
 
     if (!vnode_can_map(f->vnode))
         return ENODEV;
-    if (mode == O_WRONLY || (f->flags & O_PATH))
+    if (mode == O_WRONLY)
         return EACCES;
     *max_prot = shared && mode != O_RDWR ? PROT_ALL & ~PROT_WRITE : PROT_ALL;
     return prot & ~*max_prot ? EACCES : 0;

@@ -98,7 +98,7 @@ long sys_lstat(vaddr_t path_va, vaddr_t stat_va)
 
 long sys_fstat(int fd, vaddr_t stat_va)
 {
-    struct file *f = fd_file(fd);
+    struct file *f = fd_path(fd);
 
     if (!f)
         return -EBADF;

@@ -50,8 +50,10 @@ struct at_path {
 int at_path_get(struct at_path *p, int dirfd, vaddr_t path_va);
 void at_path_put(struct at_path *p);
 
-// The open file behind fd, referenced, or NULL.
+// The open file behind fd, referenced, or NULL (EBADF), which it also is for what was opened with
+// O_PATH: only what fd_path serves, calls that ask where a file is and not what it holds, takes that.
 struct file *fd_file(int fd);
+struct file *fd_path(int fd);
 
 // The I/O vector of readv and its kin, in v (room for IOV_FAST) or allocated.
 #define IOV_FAST 8

@@ -3,6 +3,10 @@
  * open, openat, close: flags and errors.
  */
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <termios.h>
 #include "t.h"
 
 static void errors(void)
@@ -92,6 +96,42 @@ static void append(void)
     T(close(b));
 }
 
+/* A file opened by O_PATH can be named, and that is all. */
+static void only_named(void)
+{
+    char c = 0;
+    struct stat st;
+    struct pollfd p = {.events = POLLIN};
+    int fd = T(open("file", O_PATH | O_RDWR | O_TRUNC));
+    T(fcntl(fd, F_GETFL) & (O_ACCMODE | O_TRUNC | O_PATH));
+    T(read(fd, &c, 1));
+    T(write(fd, &c, 1));
+    T(lseek(fd, 0, SEEK_SET));
+    T(ftruncate(fd, 5));
+    T(fsync(fd));
+    T(ioctl(fd, TCGETS, &st));
+    T(fcntl(fd, F_SETFL, O_APPEND));
+    T_PTR(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0));
+    p.fd = fd;
+    T(poll(&p, 1, 0));
+    T(p.revents);
+    T(fstat(fd, &st));
+    T(fcntl(fd, F_SETFD, FD_CLOEXEC));
+    T(fcntl(fd, F_GETFD));
+    int copy = T(dup(fd));
+    T(fcntl(copy, F_GETFD));
+    T(close(copy));
+    T(fchdir(fd));
+    T(close(fd));
+    fd = T(open("dir", O_PATH | O_DIRECTORY));
+    T(faccessat(fd, "../file", R_OK, 0));
+    T(fchdir(fd));
+    T(chdir(".."));
+    T(close(fd));
+    T(open("file", O_PATH | O_DIRECTORY));
+    T(open("none", O_PATH | O_CREAT, 0666));
+}
+
 static void lowest(void)
 {
     T(open("/dev/null", O_RDONLY));
@@ -114,6 +154,7 @@ int main(void)
     at();
     modes();
     append();
+    only_named();
     lowest();
     return 0;
 }
