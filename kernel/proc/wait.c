@@ -52,7 +52,7 @@ void process_notify_parent(struct process *p, int code, int status)
                            .utime = (int64_t)(u.user_ns / TICK_NS),
                            .stime = (int64_t)(u.sys_ns / TICK_NS)};
     bool quiet = !end && (parent->actions[SIGCHLD - 1].flags & SA_NOCLDSTOP);
-    if (sig && !quiet)
+    if (sig && sig <= NSIG && !quiet) // what clone got is any byte
         signal_process(parent, sig, &info);
     waitq_wake_all(&parent->child_wait);
 }

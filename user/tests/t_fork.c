@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include "t.h"
 
 static int counter = 1;
@@ -255,6 +256,23 @@ static void many(void)
     T(sum);
 }
 
+/* Children that end with another signal than SIGCHLD, or with what is no signal. */
+static void odd_signals(void)
+{
+    enum { WALL = 0x40000000 };
+    static const long signals[] = {0, SIGWINCH, 65, 100, 127, 255};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        int status = 0;
+        say("signal %ld\n", signals[i]);
+        pid_t pid = (pid_t)syscall(SYS_clone, signals[i], 0L, 0L, 0L, 0L);
+        if (pid == 0)
+            _exit(3);
+        CHECK(waitpid(pid, &status, 0) == -1 && errno == ECHILD);
+        CHECK(waitpid(pid, &status, WALL) == pid);
+        t_status("child", status);
+    }
+}
+
 int main(void)
 {
     t_begin();
@@ -265,5 +283,6 @@ int main(void)
     orphans();
     vforking();
     many();
+    odd_signals();
     return 0;
 }
