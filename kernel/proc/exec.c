@@ -159,7 +159,7 @@ static void change_over(struct exec *x, const char *comm)
     struct vnode *old_exe = p->exe;
     p->space = x->space;
     p->exe = x->file;
-    sched_load_space(p->space->pmap);
+    pmap_activate(p->space->pmap);
     strlcpy(p->comm, comm, sizeof(p->comm));
     mutex_unlock(&p->lock);
     x->space = NULL;
@@ -167,10 +167,8 @@ static void change_over(struct exec *x, const char *comm)
     thread_set_name(t, comm);
     t->clear_tid_va = t->robust_list_va = 0;
     vfork_release(p);
-    if (old_space) {
-        sched_unload_space(old_space->pmap);
+    if (old_space)
         vm_space_unref(old_space);
-    }
     if (old_exe)
         program_unref(old_exe);
     fdtable_close_on_exec(p->files);

@@ -275,10 +275,8 @@ void process_release_resources(struct process *p)
 
     if (files)
         fdtable_unref(files);
-    if (space) {
-        sched_unload_space(space->pmap);
+    if (space)
         vm_space_unref(space);
-    }
     if (cwd)
         vnode_unref(cwd);
     if (exe)

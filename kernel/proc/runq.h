@@ -8,8 +8,6 @@
 #include "sync/percpu.h"
 #include "sync/spinlock.h"
 
-struct pmap;
-
 struct runq {
     struct spinlock lock;           // guards the rest, and the threads of this queue
     struct list ready;              // struct thread.run_link
@@ -17,8 +15,6 @@ struct runq {
     struct thread *current;
     struct thread *previous;        // switched away from last; valid until the switch is over
     struct thread idle;
-    struct pmap *loaded;            // user page tables in the CPU, or NULL; this CPU's own
-    bool unload;                    // (a) `loaded' is to be given up when idle
     uint64_t switches;
 };
 

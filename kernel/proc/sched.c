@@ -128,15 +128,12 @@ static struct thread *steal(struct runq *rq)
 
 // ---- the switch ----
 
-// Page tables: a kernel thread runs on whatever is loaded.
-static void load_space(struct runq *rq, struct thread *t)
+// Page tables: a thread without a space runs on whatever is loaded.
+static void load_space(struct thread *t)
 {
     struct pmap *pm = t->proc && t->proc->space ? t->proc->space->pmap : NULL;
 
-    if (pm && pm != rq->loaded) {
-        pmap_activate(pm);
-        rq->loaded = pm;
-    }
+    pmap_activate(pm);
 }
 
 static void account(struct runq *rq, struct thread *from, struct thread *to)
@@ -188,7 +185,7 @@ static __attribute__((noinline)) void reschedule(struct runq *rq)
     next->ticks_left = SLICE_TICKS;
     rq->previous = self;
     rq->current = next;
-    load_space(rq, next);
+    load_space(next);
     // The lock goes over to the next thread.
     lock_note_release(&self->kctx, &rq->lock.lock);
     rq->lock.lock.owner = &next->kctx;
@@ -344,39 +341,6 @@ bool sched_tick(void)
     return true;
 }
 
-// ---- address spaces ----
-
-void sched_load_space(struct pmap *pm)
-{
-    struct runq *rq = this_runq();
-
-    pmap_activate(pm);
-    __atomic_store_n(&rq->loaded, pm, __ATOMIC_RELEASE);
-}
-
-// A CPU that runs a user thread of this space proves that the space is not about to go.
-static bool idles_on(const struct runq *rq, const struct pmap *pm)
-{
-    const struct thread *t = __atomic_load_n(&rq->current, __ATOMIC_ACQUIRE);
-
-    return __atomic_load_n(&rq->loaded, __ATOMIC_ACQUIRE) == pm && !t->proc;
-}
-
-void sched_unload_space(struct pmap *pm)
-{
-    assert_may_sleep("sched_unload_space");
-    if (this_runq()->loaded == pm)
-        sched_load_space(NULL);
-    for (unsigned i = 0; i < ncpus; i++) {
-        while (i != this_cpu()->id && idles_on(&runqs[i], pm)) {
-            __atomic_store_n(&runqs[i].unload, true, __ATOMIC_RELEASE);
-            ipi_send(i, IPI_RESCHEDULE);
-            sched_yield();
-            cpu_relax();
-        }
-    }
-}
-
 // ---- idle CPUs ----
 
 static bool work_anywhere(void)
@@ -389,13 +353,11 @@ static bool work_anywhere(void)
 }
 
 // Halts until an interrupt, unless there is work already.
-static void halt(struct runq *rq, uint64_t bit)
+static void halt(uint64_t bit)
 {
-    if (__atomic_exchange_n(&rq->unload, false, __ATOMIC_ACQ_REL))
-        sched_load_space(NULL);
     intr_off();
     __atomic_or_fetch(&idle_cpus, bit, __ATOMIC_SEQ_CST);
-    if (!work_anywhere() && !__atomic_load_n(&rq->unload, __ATOMIC_ACQUIRE))
+    if (!work_anywhere())
         cpu_idle();
     __atomic_and_fetch(&idle_cpus, ~bit, __ATOMIC_SEQ_CST);
     intr_on();
@@ -416,7 +378,7 @@ void sched_idle(void)
             spin_lock(&rq->lock);
             reschedule(rq);
         } else {
-            halt(rq, bit);
+            halt(bit);
         }
     }
 }
@@ -430,10 +392,8 @@ static bool sched_killed(void)
 
 void sched_init(void)
 {
-    static const struct wait_ops ops = {.block = sched_block,
-                                        .wake = sched_wake,
-                                        .yield = sched_yield,
-                                        .killed = sched_killed};
+    static const struct wait_ops ops = {
+        .block = sched_block, .wake = sched_wake, .yield = sched_yield, .killed = sched_killed};
 
     for (unsigned i = 0; i < MAX_CPUS; i++)
         list_init(&runqs[i].ready);

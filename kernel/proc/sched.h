@@ -13,7 +13,6 @@
 #include "lib/types.h"
 #include "sync/percpu.h"
 
-struct pmap;
 struct thread;
 
 enum thread_state {
@@ -50,13 +49,6 @@ bool sched_tick(void);
 
 // The first act of a new thread: releases the run queue that the switch left locked.
 void sched_first_run(void);
-
-// This CPU uses these page tables now; NULL: the kernel's alone.
-void sched_load_space(struct pmap *pm);
-
-// A reference to an address space is about to be dropped, perhaps the last: CPUs that idle on its
-// page tables, this one included, let go of them. May sleep.
-void sched_unload_space(struct pmap *pm);
 
 // Ready or running threads, for the load average; context switches so far.
 unsigned sched_nready(void);

@@ -75,8 +75,8 @@ void timer_set(struct timer *t, uint64_t deadline_ns)
     irq_pop();
 }
 
-// A function that runs may start its timer again, but on the same queue: so what is seen there, with
-// the queue locked, holds.
+// A function that runs may start its timer again, but on the same queue: so what is seen there,
+// with the queue locked, holds.
 bool timer_cancel(struct timer *t)
 {
     struct timer_queue *q = &queues[t->cpu];

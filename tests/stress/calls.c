@@ -2,13 +2,14 @@
 //
 // calls SEED [CHILDREN [CALLS]]: children make random system calls, most of them nearly right, some
 // with an allocation in them told to fail, until they are done, crash, or wait for too long. What
-// the calls answer is not looked at: the kernel must survive them. Prints `ok` at the end. Runs only
-// on Strata.
+// the calls answer is not looked at: the kernel must survive them. Prints `ok` at the end. Runs
+// only on Strata.
 #define _GNU_SOURCE
 #include "stress.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,8 +22,9 @@
 #define PATIENCE 50000 // microseconds for a child
 
 // What each call takes. f: descriptor, p: path, b: buffer, n: size, o: offset, a: address in the
-// arena, l: length in it, x: bits, k: small number, i: process, s: signal, t: short time, v: array of
-// pointers and lengths. !: seldom, as a child often does not survive it.
+// arena, l: length in it, x: bits, k: small number, i: process, s: signal, t: short time, v: array
+// of pointers and lengths. !: seldom, as a child often does not survive it.
+// clang-format off
 static const struct call {
     short nr;
     const char *args;
@@ -65,6 +67,7 @@ static const char *const paths[] = {
     "/proc/self/maps", "/proc/self/fd/3", "/proc/self/exe", "/proc/self",
     "/proc/vm/pools", "/proc/meminfo", "/dev/zero", "/dev/null", "/dev/none",
 };
+// clang-format on
 
 static char home[32];
 static char *arena, *buffer;
@@ -193,12 +196,19 @@ static void call_once(void)
         _exit(0);
 }
 
+static void *make_calls(void *ncalls)
+{
+    for (unsigned n = 0; n < *(unsigned *)ncalls; n++)
+        call_once();
+    return NULL;
+}
+
 static void wake_up(int sig)
 {
     (void)sig;
 }
 
-// What waits is interrupted every millisecond.
+// What waits is interrupted every millisecond. Threads share memory, files and the generator.
 static void run_child(unsigned ncalls)
 {
     struct sigaction interrupt = {.sa_handler = wake_up};
@@ -217,8 +227,12 @@ static void run_child(unsigned ncalls)
     memset(long_path, 'y', sizeof(long_path) - 1);
     for (int fd = 0; fd < 6; fd++)
         dup2(fd < 3 ? open("/dev/null", O_RDWR) : open(paths[fd], O_RDWR | O_CREAT, 0666), fd);
-    for (unsigned n = 0; n < ncalls; n++)
-        call_once();
+    if (rng_below(2) == 0) {
+        pthread_t other[2];
+        for (unsigned i = 0; i < 2; i++)
+            pthread_create(&other[i], NULL, make_calls, &ncalls);
+    }
+    make_calls(&ncalls);
     _exit(0);
 }
 
