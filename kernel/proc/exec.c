@@ -210,11 +210,11 @@ static int execute(struct exec *x)
         err = process_single_thread();
     if (err)
         return err;
-    change_over(x, last_component(x->asked));
     mutex_lock(&proc_tree_lock);
     p->execed = true;
-    p->exit_signal = p->exit_signal ? SIGCHLD : 0;
+    p->exit_signal = SIGCHLD;
     mutex_unlock(&proc_tree_lock);
+    change_over(x, last_component(x->asked));
     if (fill_space(x) != 0)
         signal_kill_group(p, W_SIGNALED(SIGKILL));
     return 0;

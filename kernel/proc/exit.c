@@ -62,8 +62,7 @@ static void give_children_away(struct process *p)
         list_push_back(&init_process->children, &c->sibling);
         c->parent = init_process;
         __atomic_store_n(&c->ppid, init_process->pid, __ATOMIC_RELAXED);
-        if (c->exit_signal)
-            c->exit_signal = SIGCHLD;
+        c->exit_signal = SIGCHLD; // init waits for children of all kinds alike
         if (c->zombie)
             process_report_end(c);
     }

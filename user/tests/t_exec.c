@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include "t.h"
 
 static char self[PATH_MAX];
@@ -112,6 +113,27 @@ static void errors(void)
     T(execve("short", argv, environ));
     T(execve("/dev/null", argv, environ));
     T(execve(self, long_argv, environ));
+}
+
+/* A child that no wait of ours was to find becomes an ordinary one when it executes a program. */
+static void odd_child(void)
+{
+    char *const argv[] = {"count", "count", NULL};
+    int until_exec[2], status = 0;
+    char byte;
+
+    T(pipe(until_exec));
+    fcntl(until_exec[1], F_SETFD, FD_CLOEXEC);
+    pid_t child = (pid_t)syscall(SYS_clone, 0L, 0L, 0L, 0L, 0L);
+    if (child == 0) {
+        execve(self, argv, environ);
+        _exit(1);
+    }
+    close(until_exec[1]);
+    read(until_exec[0], &byte, 1);
+    CHECK(waitpid(child, &status, 0) == child);
+    t_status("child", status);
+    close(until_exec[0]);
 }
 
 static void copy_self(const char *to)
@@ -222,6 +244,7 @@ int main(int argc, char **argv)
     t_child("through /proc/self/exe", no_arguments);
     errors();
     t_child("large", large);
+    odd_child();
     busy();
     return 0;
 }
