@@ -58,7 +58,7 @@ void file_unref(struct file *f)
 // What open(2) says of the vnode it is to open.
 static int check_open(const struct vnode *v, unsigned flags)
 {
-    if (v->type == VDIR && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH))
+    if (v->type == VDIR && (flags & O_ACCMODE) != O_RDONLY)
         return EISDIR;
     if (v->type != VDIR && (flags & O_DIRECTORY))
         return ENOTDIR;
@@ -68,7 +68,7 @@ static int check_open(const struct vnode *v, unsigned flags)
 // Opens the vnode for a new file; takes v's reference over, also on error.
 static int open_vnode(struct vnode *v, unsigned flags, bool created, struct file **out)
 {
-    bool real = !(flags & O_PATH), writer = v->type == VREG && (flags & O_ACCMODE) && real;
+    bool real = !(flags & O_PATH), writer = v->type == VREG && (flags & O_ACCMODE);
     int err = check_open(v, flags);
 
     if (!err && writer)
@@ -80,7 +80,7 @@ static int open_vnode(struct vnode *v, unsigned flags, bool created, struct file
     if (v->ops->open && real)
         err = v->ops->open(v, flags);
     if (!err) {
-        if (v->type == VREG && (flags & O_TRUNC) && real && !created)
+        if (v->type == VREG && (flags & O_TRUNC) && !created)
             err = vfs_truncate(v, 0);
         *out = err ? NULL
                    : file_alloc(v, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC));
@@ -197,7 +197,7 @@ int file_open(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode
 
     if ((flags & O_ACCMODE) == O_ACCMODE)
         return EINVAL;
-    if (flags & O_PATH)
+    if (flags & O_PATH) // it has no access mode then, makes nothing and truncates nothing
         flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     if (flags & O_CREAT)
         err = flags & O_DIRECTORY ? EINVAL : create_vnode(cwd, path, flags, mode, &v, &created);
