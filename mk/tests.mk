@@ -62,7 +62,7 @@ STRESS_SRCS := $(if $(MUSLCC),$(wildcard tests/stress/*.c))
 STRESS := $(patsubst tests/stress/%.c,$(O)/tests/stress/%,$(STRESS_SRCS))
 $(O)/tests/stress/%: tests/stress/%.c tests/stress/stress.h
 	$(call begin,MUSL)
-	$(Q)$(MUSLCC) -static -O2 -g $(WARNINGS) -o $@ $<
+	$(Q)$(MUSLCC) -static -g $(WARNINGS) -o $@ $<
 
 bench: all
 	@$(call finally,$(PYTHON) -m tests.bench.run $(BOOT))
