@@ -4,6 +4,7 @@
 #include "amd64/usercopy.h"
 
 #include "lib/errno.h"
+#include "mem/memlayout.h"
 #include "sync/kctx.h"
 
 struct copy_result {
@@ -23,13 +24,13 @@ static int check_word(vaddr_t va)
 {
     if (va % sizeof(uint32_t) != 0)
         return EINVAL;
-    return in_user_space(va, sizeof(uint32_t)) ? 0 : EFAULT;
+    return user_range(va, sizeof(uint32_t)) ? 0 : EFAULT;
 }
 
 int copyin(void *dst, vaddr_t user_src, size_t n)
 {
     assert_may_sleep("copyin");
-    if (!in_user_space(user_src, n))
+    if (!user_range(user_src, n))
         return EFAULT;
     return usercopy_bytes(dst, (const void *)user_src, n).err;
 }
@@ -37,7 +38,7 @@ int copyin(void *dst, vaddr_t user_src, size_t n)
 int copyout(vaddr_t user_dst, const void *src, size_t n)
 {
     assert_may_sleep("copyout");
-    if (!in_user_space(user_dst, n))
+    if (!user_range(user_dst, n))
         return EFAULT;
     return usercopy_bytes((void *)user_dst, src, n).err;
 }
@@ -63,7 +64,7 @@ static int copy_nofault(void *dst, const void *src, size_t n, vaddr_t user_va, s
 
 int copyin_nofault(void *dst, vaddr_t user_src, size_t n, size_t *done)
 {
-    if (in_user_space(user_src, n))
+    if (user_range(user_src, n))
         return copy_nofault(dst, (const void *)user_src, n, user_src, done);
     if (done)
         *done = 0;
@@ -72,7 +73,7 @@ int copyin_nofault(void *dst, vaddr_t user_src, size_t n, size_t *done)
 
 int copyout_nofault(vaddr_t user_dst, const void *src, size_t n, size_t *done)
 {
-    if (in_user_space(user_dst, n))
+    if (user_range(user_dst, n))
         return copy_nofault((void *)user_dst, src, n, user_dst, done);
     if (done)
         *done = 0;
@@ -98,7 +99,7 @@ int copyinstr(char *dst, vaddr_t user_src, size_t size, size_t *len)
 int clear_user(vaddr_t user_dst, size_t n)
 {
     assert_may_sleep("clear_user");
-    return in_user_space(user_dst, n) ? usercopy_zero((void *)user_dst, n) : EFAULT;
+    return user_range(user_dst, n) ? usercopy_zero((void *)user_dst, n) : EFAULT;
 }
 
 int fetch_user_u32(vaddr_t user_addr, uint32_t *value)

@@ -9,13 +9,6 @@
 #pragma once
 
 #include "lib/types.h"
-#include "mem/memlayout.h"
-
-// What the copies begin with; for callers who must know before they copy piece by piece.
-static inline bool in_user_space(vaddr_t va, size_t len)
-{
-    return va <= USER_MAX && len <= USER_MAX - va;
-}
 
 int copyin(void *dst, vaddr_t user_src, size_t n);
 int copyout(vaddr_t user_dst, const void *src, size_t n);

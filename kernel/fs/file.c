@@ -4,10 +4,10 @@
 
 #include "fs/file.h"
 
-#include "amd64/usercopy.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "mem/memlayout.h"
 #include "mem/pool.h"
 #include "sync/waitq.h"
 #include "vm/kmem.h"
@@ -216,7 +216,7 @@ static int total_length(const struct uio_vec *vec, unsigned nvec, size_t *total)
     for (unsigned i = 0; i < nvec; i++) {
         if (vec[i].len > (size_t)INT64_MAX - *total)
             return EINVAL;
-        if (!in_user_space(vec[i].base, vec[i].len))
+        if (!user_range(vec[i].base, vec[i].len))
             return EFAULT;
         *total += vec[i].len;
     }
@@ -245,7 +245,7 @@ static int transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const of
     bool seekable = has_position(v), shared_pos = seekable && !pos;
 
     *moved = 0;
-    if ((f->flags & O_PATH) || (f->flags & O_ACCMODE) == (write ? O_RDONLY : O_WRONLY))
+    if ((f->flags & O_ACCMODE) == (write ? O_RDONLY : O_WRONLY))
         return EBADF;
     if (v->type == VDIR)
         return EISDIR;
@@ -287,8 +287,6 @@ int file_seek(struct file *f, off_t offset, int whence, off_t *result)
     struct vattr va;
     int err = 0;
 
-    if (f->flags & O_PATH)
-        return EBADF;
     if (is_stream(f->vnode))
         return ESPIPE;
     if (!has_position(f->vnode)) {
@@ -331,8 +329,6 @@ void pollset_add(struct pollset *ps, struct waitq *q)
 
 unsigned file_poll(struct file *f, struct pollset *ps)
 {
-    if (f->flags & O_PATH)
-        return POLLNVAL;
     if (!f->vnode->ops->poll)
         return POLLIN | POLLOUT;
     unsigned ready = f->vnode->ops->poll(f->vnode, ps);

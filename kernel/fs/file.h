@@ -36,7 +36,7 @@ void file_ref(struct file *f);
 void file_unref(struct file *f);                // the last closes; may sleep
 
 // Read and write at the file's offset (pos NULL) or at *pos, which is not moved. 0 with *moved bytes; EBADF for the mode. A
-// partial transfer is a success.
+// partial transfer is a success. Neither these nor seek and poll are for files opened by O_PATH.
 int file_read(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved);
 int file_write(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved);
 int file_seek(struct file *f, off_t offset, int whence, off_t *result);     // ESPIPE, EINVAL

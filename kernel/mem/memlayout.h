@@ -14,6 +14,13 @@
 
 #define USER_MIN    0x0000000000001000ul
 #define USER_MAX    0x00007ffffffff000ul    // first address that is not the user's
+
+// Whether all of [va, va + len) is below USER_MAX.
+static inline bool user_range(vaddr_t va, size_t len)
+{
+    return va <= USER_MAX && len <= USER_MAX - va;
+}
+
 #ifndef DMAP_BASE   // tests on a host put it where a program can map memory
 #define DMAP_BASE   0xffff800000000000ul
 #endif

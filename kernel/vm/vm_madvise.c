@@ -10,7 +10,6 @@
 #include "vm/amap.h"
 #include "vm/anon.h"
 #include "vm/vm_fault.h"
-#include "vm/vm_mmap.h"
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
 

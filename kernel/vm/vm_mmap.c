@@ -10,13 +10,7 @@
 #include "lib/errno.h"
 #include "mem/memlayout.h"
 #include "vm/vm_fault.h"
-#include "vm/vm_mmap.h"
 #include "vm/vm_object.h"
-
-bool user_range(vaddr_t va, size_t len)
-{
-    return len <= USER_MAX && va <= USER_MAX - len;
-}
 
 // ---- mmap ----
 

@@ -12,7 +12,6 @@
 #include "mem/pool.h"
 #include "vm/map_entry.h"
 #include "vm/map_space.h"
-#include "vm/vm_mmap.h"
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
 
