@@ -4,7 +4,8 @@
 // unmap split without allocating. Lab 2 owns its implementation. First form: nothing merges, so
 // unmapping a quantum never splits (NetBSD's uvm_map.c 1.153). Final form: quantum entries merge,
 // what a merge frees feeds the map's reserve, and only unmaps of quanta draw from it. (As mailed in
-// 2004 the proposal let any split draw from it; NetBSD 5 has the quantum rule.)
+// 2004 the proposal let every unmap draw from it, also one that splits an entry which was never
+// merged; NetBSD 5 has the quantum rule.)
 //
 // A quantum is mapped by one call and unmapped by one call, whole: that is its owner's promise. Who
 // unmaps a quantum clips it out of its entry and gives that piece back to the pool. Hence the
