@@ -11,6 +11,7 @@
 #include "mem/pool.h"
 #include "mem/vm_page.h"
 #include "sync/kctx.h"
+#include "sync/waitq.h"
 
 #define ITEM_POISON       0xdeadbeefdeadbeeful
 #define ITEM_POISON_WORDS 2 // at most so many are overwritten, if pages are not poisoned whole
@@ -31,7 +32,8 @@ struct pool_page {
 };
 
 static struct spinlock all_lock = SPINLOCK_INIT("pool list", LOCK_POOL_LIST, 0);
-static struct list all_pools = LIST_INIT(all_pools); // (all_lock) struct pool.all_link
+static struct list all_pools = LIST_INIT(all_pools);            // (all_lock) struct pool.all_link
+static struct waitq walked = WAITQ_INIT("pool walked", walked); // a pool's nwalkers became 0
 
 // ---- the direct map's pages as a backend ----
 
@@ -163,7 +165,10 @@ void pool_init(struct pool *p, const char *name, size_t size, size_t align,
 
 void pool_destroy(struct pool *p)
 {
+    assert_may_sleep("pool_destroy");
     spin_lock(&all_lock);
+    while (p->nwalkers > 0)
+        waitq_wait_spin(&walked, &all_lock, WAIT_NOINTR, WAIT_FOREVER);
     list_remove(&p->all_link);
     spin_unlock(&all_lock);
     spin_lock(&p->backend->lock);
@@ -304,38 +309,35 @@ bool pool_reclaim(struct pool *p)
     return reclaim(p) > 0;
 }
 
-// The nth pool in order of creation, or NULL.
-static struct pool *nth_pool(unsigned n)
+// The pool behind p (NULL: the first one), in order of creation; NULL behind the last one. It is
+// not destroyed before the walk goes on from it. The list's lock is not held meanwhile, as no lock
+// may be held while a backend takes pages back.
+static struct pool *next_pool(struct pool *p)
 {
-    struct pool *found = NULL;
-
     spin_lock(&all_lock);
-    list_for_each (p, &all_pools, struct pool, all_link) {
-        if (n-- == 0) {
-            found = p;
-            break;
-        }
-    }
+    struct list *at = p ? p->all_link.next : all_pools.next;
+    struct pool *next = at == &all_pools ? NULL : list_entry(at, struct pool, all_link);
+
+    if (next)
+        next->nwalkers++;
+    if (p && --p->nwalkers == 0)
+        waitq_wake_all(&walked);
     spin_unlock(&all_lock);
-    return found;
+    return next;
 }
 
 uint64_t pool_reclaim_all(void)
 {
     uint64_t n = 0;
-    struct pool *p;
 
-    // Not under the list's lock: no lock may be held while a backend takes pages back.
-    for (unsigned i = 0; (p = nth_pool(i)); i++)
+    for (struct pool *p = NULL; (p = next_pool(p));)
         n += reclaim(p);
     return n;
 }
 
 void pool_for_each(void (*fn)(struct pool *p, void *arg), void *arg)
 {
-    struct pool *p;
-
-    for (unsigned i = 0; (p = nth_pool(i)); i++)
+    for (struct pool *p = NULL; (p = next_pool(p));)
         fn(p, arg);
 }
 
@@ -405,7 +407,7 @@ unsigned pool_check(struct pool *p, struct strbuf *out)
 
     if (p)
         return check_pool(p, out);
-    for (unsigned i = 0; (p = nth_pool(i)); i++)
+    while ((p = next_pool(p)))
         faults += check_pool(p, out);
     return faults;
 }

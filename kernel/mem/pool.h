@@ -9,7 +9,7 @@
 //
 // Locks: each pool's spinlock guards its lists; the backend's spinlock its list of pools. Neither
 // is held while a backend allocates or frees a page. pool_get with PR_WAITOK may sleep; every
-// other function never does, so pool_put may be called under any lock above LOCK_POOL.
+// other function never does, but pool_destroy, so pool_put may be called under any lock above LOCK_POOL.
 #pragma once
 
 #include "lib/list.h"
@@ -55,12 +55,14 @@ struct pool {
     uint64_t gets, puts, fails, page_allocs, page_frees;
     struct list backend_link;   // (backend's lock)
     struct list all_link;       // on the list of all pools; guarded by its own spinlock
+    unsigned nwalkers;          // walks of that list that are at this pool; by the same lock
 };
 
 // Items of `size' bytes aligned to `align' (a power of two; 0: 8 bytes). backend NULL: direct. Cannot fail.
 void pool_init(struct pool *p, const char *name, size_t size, size_t align,
                struct pool_allocator *backend);
-void pool_destroy(struct pool *p);              // all items are back
+// All items are back. Sleeps until no walk through all pools is at this one.
+void pool_destroy(struct pool *p);
 
 void pool_set_limits(struct pool *p, uint64_t min_pages, uint64_t max_items);
 
@@ -76,7 +78,8 @@ uint64_t pool_reclaim_all(void);
 // A backend is initialised once, before its first pool.
 void pool_allocator_init(struct pool_allocator *pa);
 
-// Calls fn for every pool, for /proc/vm/pools.
+// Calls fn for every pool, for /proc/vm/pools. No lock is held; the pool stays there until fn
+// returns, so fn may not destroy it. Pools may come and go meanwhile.
 void pool_for_each(void (*fn)(struct pool *p, void *arg), void *arg);
 
 // Verifies the invariants of one pool, or (NULL) of all; as page_check.

@@ -8,6 +8,8 @@
 // link: kernel/mem/vm_page_queue.c tests/host/lib/ram.c
 // link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
 // link: kernel/sync/[!i]*.c
+#include <sanitizer/asan_interface.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include "lib/shim.h"
@@ -312,6 +314,70 @@ static void test_threads(void)
     pool_destroy(&shared);
 }
 
+// ---- walks through all pools ----
+
+static struct pool walked_pools[200];
+static unsigned nvisited;
+
+// Who is passed may not be looked at again, or a walk takes the square of its length in time.
+static void visit(struct pool *p, void *arg)
+{
+    (void)arg;
+    if (p < walked_pools || p >= walked_pools + 200)
+        return;
+    CHECK(p == &walked_pools[nvisited], "pool %p instead of number %u", (void *)p, nvisited);
+    if (nvisited > 0)
+        __asan_poison_memory_region(p - 1, sizeof(*p));
+    nvisited++;
+}
+
+static void test_walk(void)
+{
+    for (unsigned i = 0; i < 200; i++)
+        pool_init(&walked_pools[i], "walked", 64, 0, NULL);
+    pool_for_each(visit, NULL);
+    CHECK(nvisited == 200, "%u pools visited", nvisited);
+    __asan_unpoison_memory_region(walked_pools, sizeof(walked_pools));
+    for (unsigned i = 0; i < 200; i++)
+        pool_destroy(&walked_pools[i]);
+}
+
+static struct pool doomed, behind_it;
+static bool gone, seen_behind; // gone: atomic
+
+static void destroy_doomed(void *arg)
+{
+    (void)arg;
+    pool_destroy(&doomed);
+    __atomic_store_n(&gone, true, __ATOMIC_SEQ_CST);
+}
+
+// While a walk is at the pool another thread destroys it: until that waits, or is done.
+static void meet_destroyer(struct pool *p, void *arg)
+{
+    struct shim_thread **destroyer = arg;
+
+    seen_behind |= p == &behind_it;
+    if (p != &doomed)
+        return;
+    *destroyer = shim_spawn("destroyer", destroy_doomed, NULL);
+    while (!shim_blocked(*destroyer) && !__atomic_load_n(&gone, __ATOMIC_SEQ_CST))
+        sched_yield();
+    CHECK(!gone, "the pool is destroyed while a walk is at it");
+}
+
+static void test_walk_and_destroy(void)
+{
+    struct shim_thread *destroyer = NULL;
+
+    pool_init(&doomed, "doomed", 64, 0, NULL);
+    pool_init(&behind_it, "behind it", 64, 0, NULL);
+    pool_for_each(meet_destroyer, &destroyer);
+    shim_join(destroyer);
+    CHECK(gone && seen_behind, "gone %d, seen behind %d", gone, seen_behind);
+    pool_destroy(&behind_it);
+}
+
 int main(int argc, char **argv)
 {
     shim_main(argc, argv);
@@ -322,5 +388,7 @@ int main(int argc, char **argv)
     RUN(test_failures);
     RUN(test_misuse);
     RUN(test_threads);
+    RUN(test_walk);
+    RUN(test_walk_and_destroy);
     return shim_done();
 }
