@@ -62,6 +62,7 @@ def show(fd: int, ready: threading.Event) -> None:
 def main() -> int:
     opts = options.parse()
     machine = options.machine(opts)
+    machine.words += qemu.terminal_words()
     qemu.end_on_signals()
     at_terminal = sys.stdin.isatty()
     with terminal_kept(), qemu.Qemu(machine, tty=at_terminal) as vm:

@@ -128,6 +128,17 @@ def run_word(command: str) -> str:
     return "run=" + urllib.parse.quote(command, safe="/:,._-+")
 
 
+def terminal_words() -> list[str]:
+    """Words of the kernel's command line that tell init the size of the terminal which shows the
+    console; none where it has no size or is none."""
+    try:
+        size = os.get_terminal_size(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return []
+    known = size.columns > 0 and size.lines > 0
+    return [f"columns={size.columns}", f"lines={size.lines}"] if known else []
+
+
 class Qemu:
     """A running QEMU. A context manager: leaving it kills QEMU and whatever it started.
 

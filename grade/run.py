@@ -70,6 +70,8 @@ def main() -> int:
     opts = options.parse(needs_command=True)
     machine = options.machine(opts)
     machine.words += [qemu.run_word(opts.command), *([] if opts.verbose else ["quiet"])]
+    if not machine.icount:  # counted runs are alike on every terminal
+        machine.words += qemu.terminal_words()
     qemu.end_on_signals()
     output = Output()
     outcome = Session(machine, opts.limit, on_console=output.feed).run()

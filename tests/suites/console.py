@@ -10,19 +10,24 @@ from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 LIMIT_SECONDS = 120
 PROMPT = r"\n# $"
+ROWS, COLUMNS = 37, 111
 # What is typed, and what comes before the next prompt.
 LINES = [
     ("echo one tw\x7fwo | wc -w\r", r"\b2\r"),
     ("discarded\x15echo kept\r", r"\nkept\r"),
     ("sleep 1000\r\x03", r"\^C"),
     ("cat\rback\r\x04", r"\nback\r"),
+    # The first shell's end is said, and another one follows.
+    ("exit 3\r", r"\nThe shell ended with 3; here is another one\. .*poweroff.*\^A x"),
+    ("\x04", r"\nThe shell ended with 0; "),
 ]
 
 
-def start(config: Config):  # type: ignore[no-untyped-def]
+def start(config: Config, module: str = "grade.console", *more: str):  # type: ignore[no-untyped-def]
+    """A module of the grader on a terminal of ROWS and COLUMNS."""
     import pexpect
 
-    arguments = ["-m", "grade.console", "--kernel", str(config.kernel), "--disk", str(config.disk)]
+    arguments = ["-m", module, "--kernel", str(config.kernel), "--disk", str(config.disk), *more]
     return pexpect.spawn(
         sys.executable,
         arguments,
@@ -30,7 +35,24 @@ def start(config: Config):  # type: ignore[no-untyped-def]
         env=clean_environment(TERM="dumb"),
         timeout=LIMIT_SECONDS,
         encoding="utf-8",
+        dimensions=(ROWS, COLUMNS),
     )
+
+
+def has_busybox(config: Config) -> bool:
+    return (config.out / "root/bin/busybox").exists()
+
+
+def greeting_fault(config: Config, before: str) -> str:
+    """What is wrong with the last two lines before the first prompt, or nothing: what this is, how
+    to leave, and the shell with line editing if it is there."""
+    lines = before.replace("\r", "").rstrip().splitlines()[-2:]
+    text = "\n".join(lines)
+    wanted = ["Strata", "poweroff", "^A x"]
+    missing = [word for word in wanted if word not in text]
+    if has_busybox(config) != ("busybox ash" in text):
+        missing.append("busybox ash, if and only if it is on the image")
+    return f"{text}\nwithout: {', '.join(missing)}" if missing else ""
 
 
 def check(config: Config) -> Iterator[Result]:
@@ -38,8 +60,10 @@ def check(config: Config) -> Iterator[Result]:
 
     child = start(config)
     seen = ""
+    fault = ""
     try:
         child.expect(PROMPT)
+        fault = greeting_fault(config, child.before)
         for typed, expected in LINES:
             seen = f"typed {typed!r}, expected {expected!r}"
             child.send(typed)
@@ -55,6 +79,40 @@ def check(config: Config) -> Iterator[Result]:
     finally:
         child.close(force=True)
     yield Result("console/session", right, detail)
+    yield Result("console/greeting", not fault, fault)
+
+
+def check_size(config: Config) -> Iterator[Result]:
+    """The guest's terminal is as large as the one that shows it; where there is none, 24 by 80."""
+    import pexpect
+
+    ask = "busybox stty size"
+    if not has_busybox(config):
+        yield Result("console/size", True, skipped="no busybox on the image")
+        return
+    size = f"{ROWS} {COLUMNS}"
+    child = start(config, "grade.run", "--command", ask)
+    try:
+        child.expect(pexpect.EOF)
+        shown = child.before.strip()
+    finally:
+        child.close(force=True)
+    yield Result("console/size/run", shown == size, f"expected {size}, got {shown}")
+    child = start(config)
+    try:
+        child.expect(PROMPT)
+        child.send(f"{ask}\r")
+        child.expect(PROMPT)
+        shown = child.before.split("\n")[-1].strip()
+    except (pexpect.TIMEOUT, pexpect.EOF) as error:
+        shown = str(error)
+    finally:
+        child.close(force=True)
+    yield Result("console/size/qemu", shown == size, f"expected {size}, got {shown}")
+    command = [sys.executable, "-m", "grade.run", "--kernel", str(config.kernel)]
+    done = run_as_user([*command, "--disk", str(config.disk), "--command", ask])
+    right = done.stdout == "24 80\n"
+    yield Result("console/size/no-terminal", right, f"expected 24 80, got {done.stdout}")
 
 
 def check_quit(config: Config) -> Iterator[Result]:
@@ -91,5 +149,6 @@ def jobs(config: Config) -> list[Job]:
     return [
         Job("console/session", lambda: check(config)),
         Job("console/quit", lambda: check_quit(config)),
+        Job("console/size", lambda: check_size(config)),
         Job("console/pipe", lambda: check_pipe(config)),
     ]

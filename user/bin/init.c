@@ -2,7 +2,8 @@
 /*
  * init: the first process. With run=COMMAND on the kernel's command line (percent-encoded) it runs
  * the command in a shell, puts "exit STATUS" on the record channel and switches the machine off;
- * without, it keeps an interactive shell on the console. Either way it reaps every orphan.
+ * without, it keeps an interactive shell on the console: when one ends, another follows. Either way
+ * it reaps every orphan. columns=N lines=N is the size of the terminal that shows the console.
  */
 #include <ctype.h>
 #include <err.h>
@@ -51,8 +52,11 @@ static void percent_decode(char *s)
     *to = '\0';
 }
 
-/* The decoded value of run= on the kernel's command line, or NULL. */
-static char *run_command(void)
+/* What the kernel's command line says to init: a command, and the size of the host's terminal. */
+static char *command;
+static struct winsize size;
+
+static void read_cmdline(void)
 {
     static char cmdline[MAX_CMDLINE];
     int fd = open("/proc/cmdline", O_RDONLY);
@@ -62,16 +66,28 @@ static char *run_command(void)
     close(fd);
     char *save;
     for (char *w = strtok_r(cmdline, " \n", &save); w; w = strtok_r(NULL, " \n", &save)) {
-        if (strncmp(w, "run=", 4) == 0) {
+        if (strncmp(w, "run=", 4) == 0 && !command) {
             percent_decode(w + 4);
-            return w + 4;
+            command = w + 4;
+        } else if (strncmp(w, "columns=", 8) == 0) {
+            size.ws_col = (unsigned short)atoi(w + 8);
+        } else if (strncmp(w, "lines=", 6) == 0) {
+            size.ws_row = (unsigned short)atoi(w + 6);
         }
     }
-    return NULL;
+}
+
+static void greet(void)
+{
+    puts("This is Strata, a small kernel for learning. `ls /bin' lists its programs.");
+    printf("`poweroff' or ^A x leaves.%s\n",
+           access("/bin/busybox", X_OK) == 0 ? " `busybox ash' has history, arrows and completion."
+                                             : "");
+    fflush(stdout);
 }
 
 /* Starts a shell in a session of its own that owns the console. */
-static pid_t start_shell(char *command)
+static pid_t start_shell(void)
 {
     char *const argv[] = {command ? "sh" : "-sh", command ? "-c" : NULL, command, NULL};
     pid_t pid = fork();
@@ -107,15 +123,22 @@ static void record(const char *text)
 int main(void)
 {
     open_console();
-    char *command = run_command();
+    read_cmdline();
+    if (size.ws_col > 0 && size.ws_row > 0)
+        ioctl(0, TIOCSWINSZ, &size);
+    if (!command)
+        greet();
     while (!command) {
-        pid_t shell = start_shell(NULL);
+        pid_t shell = start_shell();
         if (shell < 0)
             warn("fork");
-        wait_for(shell);
+        int status = wait_for(shell);
+        printf("The shell ended with %d; here is another one. `poweroff' or ^A x leaves.\n",
+               status);
+        fflush(stdout);
     }
     char text[32];
-    snprintf(text, sizeof text, "exit %d", wait_for(start_shell(command)));
+    snprintf(text, sizeof text, "exit %d", wait_for(start_shell()));
     record(text);
     sync();
     reboot(RB_POWER_OFF);
