@@ -286,6 +286,10 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "steal_own")], ["low", "exhausted", "stolen", "end"], workloads.steal_own,
         {"entered": 1},
     ),
+    "steal-wired": Plan(
+        [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], workloads.steal_wired,
+        {"entered": 2, "asked": 1, "looked": 1},
+    ),
     "nothing-to-steal": Plan(
         [Boot(ONE + "nothing_to_steal")],
         ["exhausted", "failed", "end"],

@@ -3,6 +3,7 @@
 // The reverse map when there is no memory: entering goes on, at the cost of mappings that come back
 // by a fault. One CPU; t_smp.c has the same on several.
 
+#include "amd64/watch.h"
 #include "dev/record.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
@@ -157,6 +158,74 @@ KTEST(lab_pv_steal_own)
         entered += pmap_enter(lab_pmap[0], va, lab_page[i % 512], PROT_READ, 0) == 0;
     }
     record_printf("entered %u of 2000", entered);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// ---- what cannot be stolen ----
+
+static unsigned touched; // times that the watched word was
+
+static void count_touches(vaddr_t rip)
+{
+    (void)rip;
+    touched++;
+}
+
+// Enters mappings [from, to) of the newcomer; how often a word was touched meanwhile.
+static unsigned touches(const void *word, enum watch_kind kind, unsigned pmap, unsigned from,
+                        unsigned to)
+{
+    unsigned entered = 0;
+
+    touched = 0;
+    watch_words(word, 1, kind, count_touches);
+    for (unsigned i = from; i < to; i++)
+        entered += pmap_enter(lab_pmap[pmap], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
+                              lab_page[i % 512], PROT_READ, 0) == 0;
+    watch_off();
+    record_printf("entered %u of %u", entered, to - from);
+    return touched;
+}
+
+// What one look at a pmap's chunk costs in touches of the lock's owner.
+static unsigned touches_of_a_look(struct pmap *pm)
+{
+    touched = 0;
+    watch_words(&pm->lock.lock.owner, 1, WATCH_WRITES, count_touches);
+    spin_lock(&pm->lock);
+    spin_unlock(&pm->lock);
+    watch_off();
+    return touched;
+}
+
+// The oldest chunks are all wired. No page comes of them, now or later: their pmap's TLBs are left
+// alone (a flush asks who has the pmap loaded), and of eight chunks that are stolen the first one
+// alone may look at them. The victim's chunks come next.
+KTEST(lab_pv_steal_wired)
+{
+    enum { WIRED = 4, EACH = 20, VICTIM = WIRED, NEWCOMER, HALF = 750 };
+
+    lab_make_pmaps(NEWCOMER + 1);
+    lab_make_pages(512);
+    for (unsigned pmap = 0; pmap < WIRED; pmap++)
+        for (unsigned i = 0; i < EACH; i++)
+            lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, PMAP_WIRED);
+    make_tables(VICTIM, 511);
+    for (unsigned i = 0; i < 2 * HALF + 400; i++)
+        lab_enter(VICTIM, LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20), i % 511, PROT_RW,
+                  0);
+    make_tables(NEWCOMER, 511);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    unsigned asked = touches(&lab_pmap[0]->active, WATCH_ALL, NEWCOMER, 0, HALF);
+    record_printf("asked %u", asked);
+    unsigned looked =
+        touches(&lab_pmap[0]->lock.lock.owner, WATCH_WRITES, NEWCOMER, HALF, 2 * HALF);
+    record_printf("looked %u each %u", looked, touches_of_a_look(lab_pmap[0]));
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();

@@ -32,6 +32,7 @@ GIVEN_BACK = "no wholly free chunk stays listed: its page is given back"
 NEVER_FAILS = "entering goes on without memory as long as there is a mapping to steal"
 WIRED_STAYS = "a wired mapping is never stolen"
 BITS = "a stolen mapping's modified and referenced bits go to the page"
+IN_VAIN = "what cannot be stolen costs nothing twice"
 
 MOST_ENTERED = 2004     # by a test of t_short.c, once memory is short
 MODIFIED, REFERENCED = 2, 1     # PGA_*
@@ -298,6 +299,27 @@ def steal_used(run: Run) -> None:
             invariant="the least recently used chunk is stolen first",
             hint="Taking an entry from a chunk makes it the most recently used one.",
         )
+
+
+def steal_wired(run: Run) -> None:
+    entered(run, 750)
+    states = shortage(run)
+    if not states:
+        return
+    run.expect("mappings of the process that entered last", 1504, len(states[1].space(5)),
+               invariant=IN_VAIN,
+               hint="The newcomer lost mappings while ten older chunks of another were there.")
+    for words in run.records("asked"):
+        run.expect("flushes of a pmap that lost no mapping", 0, int(words[0]), invariant=IN_VAIN,
+                   hint="Flush only if something was stolen: a flush interrupts other processors.")
+    for words in run.records("looked"):
+        looks = int(words[0]) // max(int(words[2]), 1)
+        run.notes.append(f"{looks} looks at a chunk that is all wired")
+        if looks > 1:
+            run.wrong("looks at an old chunk that is all wired, while four others are stolen",
+                      "at most 1", looks, invariant=IN_VAIN,
+                      hint="What is left of a chunk is wired: it goes behind all others, or each "
+                      "shortage looks at it again. The walk must end where it has been.")
 
 
 def steal_own(run: Run) -> None:

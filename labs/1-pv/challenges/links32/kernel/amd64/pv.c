@@ -174,11 +174,13 @@ static void chunk_settle(struct pv_chunk *pc)
 
 // ---- reclaim ----
 
-// Destroys the mappings of pc that are not wired: first all PTEs, then one flush, and only then
-// the entries, so that no page is forgotten while a TLB still reaches it. Its pmap's lock held.
+// Destroys the mappings of pc that are not wired: first all PTEs, then one flush, if there was any,
+// and only then the entries, so that no page is forgotten while a TLB still reaches it. Its pmap's
+// lock held.
 static void chunk_steal(struct pv_chunk *pc)
 {
     struct vm_page *stolen[CHUNK_ENTRIES];
+    bool any = false;
 
     for (size_t i = 0; i < CHUNK_ENTRIES; i++) {
         stolen[i] = NULL;
@@ -188,16 +190,28 @@ static void chunk_steal(struct pv_chunk *pc)
         KASSERT(pg, "an entry at %lx, but no mapping", pc->entries[i].va);
         if (pmap_steal(pc->pmap, pc->entries[i].va, pg) == 0)
             stolen[i] = pg;
+        any |= !!stolen[i];
     }
+    if (!any)
+        return;
     pmap_flush_all(pc->pmap);
     for (size_t i = 0; i < CHUNK_ENTRIES; i++)
         if (stolen[i])
             entry_unlink(&pc->entries[i], stolen[i]);
 }
 
+// What is left of a chunk is wired: it is put last, so that the next reclaim looks elsewhere first,
+// and first in its pmap, whose room it is, if there is any.
+static void keep_rest(struct pv_chunk *pc)
+{
+    chunk_remove(&pv_lru, BY_USE, pc);
+    chunk_push_back(&pv_lru, BY_USE, pc);
+    if (!chunk_full(pc))
+        chunk_settle(pc);
+}
+
 // Steals from pc for pm. An empty chunk's page is taken and returned; what is left of another one
-// is put first in its pmap, whose room it is. *room: pm itself has room now. pv_lock and pm's lock
-// held.
+// is kept. *room: pm itself has room now. pv_lock and pm's lock held.
 static struct pv_chunk *steal_for(struct pmap *pm, struct pv_chunk *pc, bool *room)
 {
     struct pmap *victim = pc->pmap;
@@ -206,12 +220,11 @@ static struct pv_chunk *steal_for(struct pmap *pm, struct pv_chunk *pc, bool *ro
         return NULL;
     chunk_steal(pc);
     bool empty = chunk_empty(pc);
-    if (empty) {
+    if (empty)
         chunk_take(pc);
-    } else if (!chunk_full(pc)) {
-        chunk_settle(pc);
-        *room = victim == pm;
-    }
+    else
+        keep_rest(pc);
+    *room = victim == pm && !empty && !chunk_full(pc);
     if (victim != pm)
         spin_unlock(&victim->lock);
     return empty ? pc : NULL;
@@ -224,9 +237,11 @@ static struct pv_chunk *reclaim(struct pmap *pm, bool *room)
 {
     struct pv_chunk *page = NULL;
 
+    struct pv_chunk *last = link_to(pv_lru.last); // behind it go those that were looked at
+
     *room = false;
     for (struct pv_chunk *pc = link_to(pv_lru.first), *next; pc && !page && !*room; pc = next) {
-        next = link_to(pc->link[BY_USE].next);
+        next = pc == last ? NULL : link_to(pc->link[BY_USE].next);
         page = steal_for(pm, pc, room);
     }
     if (page || *room)
