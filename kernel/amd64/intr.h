@@ -22,6 +22,7 @@ enum intr_vector {
 enum ipi {
     IPI_RESCHEDULE,     // look at need_resched; wakes an idle CPU
     IPI_TLB,            // serve the TLB shootdown requests for this CPU
+    IPI_PARK,           // stand still while another CPU is alone (smp_alone)
     IPI_TEST,           // in-kernel tests: run the test's part for this CPU
     IPI_COUNT,
 };

@@ -7,12 +7,14 @@
 #include "amd64/bootmap.h"
 #include "amd64/clock.h"
 #include "amd64/cpu.h"
+#include "amd64/intr.h"
 #include "dev/io.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mem/memlayout.h"
 #include "sync/irq.h"
+#include "sync/kctx.h"
 
 #define FW_CFG_SELECT  0x510
 #define FW_CFG_DATA    0x511
@@ -25,6 +27,8 @@ extern const char ap_trampoline[], ap_trampoline_end[]; // boot.S
 uint32_t ap_next_id = 1;                 // boot.S counts it up
 static void (*ap_continue)(unsigned id); // constant before the others start
 static bool all_started;                 // ncpus is final; atomic
+static bool alone;                       // some CPU is or wants to be; atomic
+static unsigned nparked;                 // CPUs that stand still; atomic
 
 unsigned smp_present(void)
 {
@@ -60,6 +64,53 @@ static bool wait_online(unsigned id)
     return true;
 }
 
+// ---- one CPU alone ----
+
+static void park(void)
+{
+    __atomic_fetch_add(&nparked, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(&alone, __ATOMIC_ACQUIRE)) {
+        cpu_relax();
+        spin_poll(); // somebody not yet here may wait for this CPU
+    }
+    __atomic_fetch_sub(&nparked, 1, __ATOMIC_ACQ_REL);
+}
+
+// Until the last one has left, a CPU that stands still for the one before would be counted.
+static bool begin_alone(void)
+{
+    bool busy = false;
+
+    if (__atomic_load_n(&nparked, __ATOMIC_ACQUIRE) > 0)
+        return false;
+    return __atomic_compare_exchange_n(&alone, &busy, true, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
+
+void smp_alone(void (*fn)(void *arg), void *arg)
+{
+    assert_may_sleep("smp_alone");
+    for (;;) {
+        irq_push();
+        if (begin_alone())
+            break;
+        irq_pop(); // here the one that is alone may make this CPU stand still
+        cpu_relax();
+    }
+    unsigned self = this_cpu()->id;
+    for (unsigned id = 0; id < ncpus; id++) {
+        if (id != self)
+            ipi_send(id, IPI_PARK);
+    }
+    while (__atomic_load_n(&nparked, __ATOMIC_ACQUIRE) < ncpus - 1) {
+        cpu_relax();
+        spin_poll();
+    }
+    fn(arg);
+    __atomic_store_n(&alone, false, __ATOMIC_RELEASE);
+    irq_pop();
+}
+
 void smp_start(void (*entry)(unsigned id))
 {
     unsigned present = smp_present();
@@ -68,6 +119,7 @@ void smp_start(void (*entry)(unsigned id))
     if (wanted == 1)
         return;
     ap_continue = entry;
+    ipi_register(IPI_PARK, park);
     memcpy(phys_to_dmap(AP_TRAMPOLINE_PA), ap_trampoline, ap_trampoline_end - ap_trampoline);
     apic_send_init_others();
     clock_spin(100000);

@@ -90,6 +90,13 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr)
     return 0;
 }
 
+size_t pipe_bytes(const struct vnode *v)
+{
+    const struct pipe *p = v->data;
+
+    return v->ops == &pipe_ops ? sizeof(*p) + __atomic_load_n(&p->size, __ATOMIC_RELAXED) : 0;
+}
+
 // Counts an open end in or out: how is 1 or -1.
 static void count_ends(struct pipe *p, unsigned flags, unsigned how)
 {

@@ -162,6 +162,7 @@ static void start_threads(void)
     signal_init();
     futex_init();
     faults_init();
+    oom_init();
     syscall_init();
     vfs_init();
     file_init();

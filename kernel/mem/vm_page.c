@@ -132,9 +132,11 @@ static void check_poison(const struct vm_page *pg)
 // Free pages that a request must leave alone.
 static uint64_t pages_to_leave(unsigned flags)
 {
-    if (kctx_current()->reserve)
+    uint8_t reserve = kctx_current()->reserve;
+
+    if (reserve == RESERVE_ALL)
         return 0;
-    return flags & PA_RESERVE ? vm_page_reserve_daemon : vm_page_reserve_kernel;
+    return reserve || flags & PA_RESERVE ? vm_page_reserve_daemon : vm_page_reserve_kernel;
 }
 
 struct vm_page *page_take(enum page_owner owner, unsigned flags)

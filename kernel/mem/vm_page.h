@@ -103,7 +103,7 @@ enum page_alloc_flags {
 
 // A page for `owner', wire_count 0, on no queue, not busy; or NULL. Never sleeps, any lock below may be held.
 // Normal requests leave the reserve (vm_page_reserve_kernel) alone, PA_RESERVE ones leave the page
-// daemon's last page; a thread whose kctx.reserve is set may take all. NULL if fail-nth says so.
+// daemon's last page; a thread's kctx.reserve may give it more. NULL if fail-nth says so.
 struct vm_page *vm_page_alloc(enum page_owner owner, unsigned flags);
 
 // Gives a page back: it is unmapped, unwired, off its owner's structures and the queues, and not
@@ -111,8 +111,12 @@ struct vm_page *vm_page_alloc(enum page_owner owner, unsigned flags);
 void vm_page_free(struct vm_page *pg);
 
 // Sleeps until there are free pages above the reserve: 0. ENOMEM if the page daemon went round
-// and can free nothing; EINTR if the thread is being killed. No spinlock held; the page daemon itself may not call it.
+// and can free nothing, and the last resort neither; EINTR if the thread is being killed. No spinlock
+// held; the page daemon itself may not call it.
 int vm_page_wait(void);
+// The same for who has waited many times, and each time others took what there was: only the last
+// resort will do.
+int vm_page_wait_starved(void);
 
 // vm_page_alloc, waiting as long as that helps; 0, ENOMEM or EINTR. No lock held that freeing a page needs.
 int vm_page_alloc_wait(enum page_owner owner, unsigned flags, struct vm_page **out);
@@ -164,9 +168,14 @@ extern uint64_t vm_page_free_min;               // below: the page daemon is wok
 extern uint64_t vm_page_free_target;            // the page daemon frees up to this
 
 // The page daemon's side: it sleeps on daemon_waitq until nfree < free_min or someone waits, and
-// reports what each pass gained; a pass that gained nothing while the free pages are short fails the waiters (ENOMEM).
+// reports what each pass gained. A pass that gained nothing while the free pages are short asks the
+// last resort for the waiters; if there is none, or it says no, they fail (ENOMEM). May sleep, no lock held.
 void vm_page_daemon_sleep(void);
 void vm_page_daemon_report(uint64_t nfreed);
+
+// Registers the last resort: the page daemon's thread calls it with no lock held. It makes somebody
+// give up memory and waits a little for that: true: another pass is worth while.
+void vm_page_set_last_resort(bool (*last_resort)(void));
 
 // Walks all pages: counts, queue membership, owner fields, poison of free pages. Appends what is
 // wrong, with values; returns the number of faults found. Takes the pages and queue locks.

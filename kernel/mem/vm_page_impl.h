@@ -23,6 +23,9 @@ struct page_free_state {
     bool pass_wanted;               // someone waits for a pass that has not begun
     bool pass_running;              // between daemon_sleep and daemon_report
     bool fruitless;                 // the last pass gained nothing, and memory is still short
+    bool starving;                  // someone waits for the last resort, whatever a pass gains
+    bool (*last_resort)(void);      // constant after start-up; or NULL
+    uint64_t resorts;               // how often it said yes
     uint64_t passes_begun;          // number of the current or last pass
     uint64_t failed_pass;           // number of the last pass that must fail its waiters
 };

@@ -21,7 +21,7 @@ void page_daemon_kick(void)
         waitq_wake_one(&page_free.daemon_waitq);
 }
 
-int vm_page_wait(void)
+static int wait_for_pages(bool starved)
 {
     int error = 0;
 
@@ -30,8 +30,9 @@ int vm_page_wait(void)
     KASSERT(kctx_current() != page_free.daemon, "the page daemon waits for itself, %lu pages free",
             page_free.nfree);
     page_free.waits++;
-    uint64_t seen = page_free.passes_begun;
-    while (page_free.nfree <= vm_page_reserve_kernel && !error) {
+    uint64_t seen = page_free.passes_begun, resorts = page_free.resorts;
+    while (!error &&
+           (starved ? page_free.resorts == resorts : page_free.nfree <= vm_page_reserve_kernel)) {
         if (!page_free.daemon || page_free.failed_pass > seen) {
             error = ENOMEM;
             break;
@@ -39,6 +40,7 @@ int vm_page_wait(void)
         // A pass under way will do, if it began after this wait.
         if (!page_free.pass_running || page_free.passes_begun == seen)
             page_free.pass_wanted = true;
+        page_free.starving |= starved;
         page_daemon_kick();
         page_free.nwaiting++;
         error =
@@ -49,6 +51,16 @@ int vm_page_wait(void)
         page_free.wait_failures++;
     spin_unlock(&page_free.lock);
     return error;
+}
+
+int vm_page_wait(void)
+{
+    return wait_for_pages(false);
+}
+
+int vm_page_wait_starved(void)
+{
+    return wait_for_pages(true);
 }
 
 int vm_page_alloc_wait(enum page_owner owner, unsigned flags, struct vm_page **out)
@@ -79,12 +91,28 @@ void vm_page_daemon_sleep(void)
     spin_unlock(&page_free.lock);
 }
 
+void vm_page_set_last_resort(bool (*last_resort)(void))
+{
+    page_free.last_resort = last_resort;
+}
+
 void vm_page_daemon_report(uint64_t nfreed)
 {
+    bool coming = false;
+
+    assert_may_sleep("vm_page_daemon_report");
+    spin_lock(&page_free.lock);
+    bool last = page_free.nwaiting &&
+                (page_free.starving || (!nfreed && page_free.nfree <= vm_page_reserve_kernel));
+    page_free.starving = false;
+    spin_unlock(&page_free.lock);
+    if (last && page_free.last_resort)
+        coming = page_free.last_resort();
     spin_lock(&page_free.lock);
     page_free.pass_running = false;
     page_free.fruitless = nfreed == 0 && page_free.nfree < vm_page_free_min;
-    if (nfreed == 0 && page_free.nfree <= vm_page_reserve_kernel)
+    page_free.resorts += coming;
+    if (last && !coming)
         page_free.failed_pass = page_free.passes_begun;
     waitq_wake_all(&page_free.free_waitq);
     spin_unlock(&page_free.lock);

@@ -43,6 +43,8 @@ static bool leave_process(struct thread *t, int status)
         p->exiting = true;
         p->group_status = status;
     }
+    if (last)
+        sigpending_flush(&p->pending, ~0ul); // not only when the parent has waited
     // Signals that this thread was to take are for others now.
     list_for_each (other, &p->threads, struct thread, link) {
         if (p->pending.set & ~other->blocked)

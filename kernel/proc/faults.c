@@ -8,65 +8,25 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
-#include "proc/proc_files.h"
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "sync/waitq.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_space.h"
 
-#define OOM_WAIT_NS 10000000ul // for a victim to give its memory back
+#define OOM_WAIT_NS 10000000ul // until init tries again
 
-static void kill_for_memory(struct process *p)
-{
-    kprintf("out of memory: process %d (%s) is killed\n", p->pid, p->comm);
-    signal_kill_group(p, W_SIGNALED(SIGKILL));
-}
-
-// The process with the most memory, init apart; referenced, or NULL. One that is ending already is
-// left in peace: *ending.
-static struct process *biggest_process(bool *ending)
-{
-    struct process *biggest = NULL, *p;
-    uint64_t most = 0;
-
-    *ending = false;
-    for (int pid = INIT_PID; (p = process_next(pid)); process_unref(p)) {
-        pid = p->pid;
-        struct vm_space *vs = proc_space(p);
-        uint64_t resident = vs ? vm_space_resident(vs) : 0;
-        if (vs)
-            vm_space_unref(vs);
-        *ending |= p->exiting && resident > 0;
-        if (resident > most) {
-            most = resident;
-            process_ref(p);
-            if (biggest)
-                process_unref(biggest);
-            biggest = p;
-        }
-    }
-    return biggest;
-}
-
-// No memory can be had for a page that p needs to go on. Who asked dies, but for init, without
-// which nothing goes on: it waits until the biggest process has gone. True: try again.
+// No memory can be had for a page that p needs to go on, and nobody is left who could give some up.
+// Without init nothing goes on: it tries again. True: do so.
 static bool out_of_memory(struct process *p)
 {
-    bool ending;
-
-    if (p->pid != INIT_PID) {
-        kill_for_memory(p);
-        return false;
+    if (p->pid == INIT_PID) {
+        waitq_block(WAIT_NOINTR, clock_ns() + OOM_WAIT_NS);
+        return true;
     }
-    struct process *victim = biggest_process(&ending);
-    if (!victim)
-        return false;
-    if (!ending)
-        kill_for_memory(victim);
-    process_unref(victim);
-    waitq_block(WAIT_NOINTR, clock_ns() + OOM_WAIT_NS);
-    return true;
+    kprintf("out of memory: process %d (%s) is killed, for it asked\n", p->pid, p->comm);
+    signal_kill_group(p, W_SIGNALED(SIGKILL));
+    return false;
 }
 
 static int page_fault(struct trapframe *tf, vaddr_t va, unsigned error)

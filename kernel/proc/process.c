@@ -331,6 +331,8 @@ static int open_console(struct process *p)
 static void run_init(void *arg)
 {
     const char *path = arg;
+
+    kctx_current()->reserve = RESERVE_KERNEL; // what it must do at the end it can
     int console_err = open_console(process_current());
 
     if (console_err)

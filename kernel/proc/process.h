@@ -56,6 +56,7 @@ struct process {
     bool zombie;                // (T)
     bool execed;                // (T) for setpgid
     int exit_status;            // (T) wait4's, when zombie
+    uint64_t ending_since_ns;   // (T) when somebody first waited for the memory that its end gives
     bool wait_stopped;          // (T) a stop that the parent has not yet been told by wait4
     bool wait_continued;        // (T)
     struct usage children_usage;    // (T) of those waited for
@@ -187,6 +188,7 @@ void process_usage(struct process *p, struct usage *u);     // of all its thread
 void thread_usage(const struct thread *t, struct usage *u);
 
 void faults_init(void);                         // faults.c: registers the traps' hooks
+void oom_init(void);                            // oom.c: registers what is done when memory is gone
 
 // ---- session.c ----
 

@@ -46,6 +46,15 @@ void sigpending_flush(struct sigpending *p, sigset_t which)
     }
 }
 
+size_t sigpending_bytes(const struct sigpending *p)
+{
+    size_t n = 0;
+
+    list_for_each (item, &p->infos, struct siginfo_item, link)
+        n += sizeof(*item);
+    return n;
+}
+
 // A signal below SIGRTMIN is pending once at most. Without memory the signal comes, its details
 // do not.
 static void sigpending_add(struct sigpending *p, int sig, const struct siginfo *info)

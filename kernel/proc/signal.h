@@ -98,6 +98,7 @@ struct sigpending {
 void signal_init(void);
 void sigpending_init(struct sigpending *p);
 void sigpending_flush(struct sigpending *p, sigset_t which);
+size_t sigpending_bytes(const struct sigpending *p);    // of memory; sig_lock held
 
 // ---- sending; any context unless said otherwise ----
 

@@ -27,7 +27,13 @@ struct kctx {
     struct lock *waiting;           // the lock that it waits for now, or NULL; for reports
     uint64_t fail_nth;              // > 0: the nth allocation from now on fails (counts down)
     uint64_t allocs;                // allocations since start; what fail_nth counted
-    bool reserve;                   // may take the page reserve (page daemon and kernel cleaners)
+    uint8_t reserve;                // enum kctx_reserve: how much of the page reserve it may take
+};
+
+enum kctx_reserve {
+    RESERVE_NONE,                   // none, unless the request says otherwise (PA_RESERVE)
+    RESERVE_ALL,                    // the last page too: the page daemon
+    RESERVE_KERNEL,                 // as if each request said PA_RESERVE: init
 };
 
 // The running thread's context.

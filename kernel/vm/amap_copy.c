@@ -80,8 +80,11 @@ static int copy_all(struct vm_amap *from, pgno_t slot, pgno_t npages, struct vm_
 // Both entries refer to one amap, which the parent's must therefore have.
 static int inherit_shared(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map_entry *ce)
 {
-    int error = pe->flags & ME_COW ? amap_copy(parent, pe, pe->start_va) : 0;
+    int error = 0;
 
+    while (pe->flags & ME_COW && (error = amap_copy(parent, pe, pe->start_va)) == ENOMEM &&
+           !(error = vm_page_wait()))
+        ;
     if (!error && pe->amap)
         error = amap_ref(pe->amap, pe->amap_slot, entry_npages(pe));
     if (error)
@@ -103,10 +106,13 @@ int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *
         return inherit_shared(parent, pe, ce);
     if (!pe->amap)
         return 0;
-    struct vm_amap *copy = amap_alloc(npages);
+    struct vm_amap *copy;
+    int error = 0;
+    while (!(copy = amap_alloc(npages)) && !error)
+        error = vm_page_wait();
     if (!copy)
-        return ENOMEM;
-    int error = copy_all(pe->amap, pe->amap_slot, npages, copy);
+        return error;
+    error = copy_all(pe->amap, pe->amap_slot, npages, copy);
     if (error) {
         amap_unref(copy, 0, npages);
         return error;

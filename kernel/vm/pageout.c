@@ -212,7 +212,7 @@ _Noreturn void pageout_daemon(void *arg)
     struct vm_page_stats ps;
 
     (void)arg;
-    kctx_current()->reserve = true;
+    kctx_current()->reserve = RESERVE_ALL;
     for (;;) {
         vm_page_daemon_sleep();
         vm_page_get_stats(&ps);

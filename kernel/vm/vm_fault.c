@@ -17,7 +17,7 @@
 #include "vm/vm_map.h"
 #include "vm/vm_object.h"
 
-// A fault that found memory so often, and then too little of it, gives up: the process is killed.
+// A fault that found memory so often, and then too little of it, asks for the last resort.
 #define MAX_WAITS 200
 
 struct vm_fault_stats vm_fault_stats;
@@ -165,9 +165,9 @@ int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access)
             vm_object_unref(f.object);
         if (error == EAGAIN) {
             stat_inc(vm_fault_stats.restarts);
-        } else if (error == ENOMEM && waits++ < MAX_WAITS) {
+        } else if (error == ENOMEM) {
             stat_inc(vm_fault_stats.waits);
-            error = vm_page_wait();
+            error = ++waits % MAX_WAITS ? vm_page_wait() : vm_page_wait_starved();
             error = error ? error : EAGAIN;
         }
     } while (error == EAGAIN);

@@ -21,7 +21,7 @@ struct vm_page;
 // Resolves a fault at va. May sleep. No lock held that faulting needs (map and below) on entry or
 // exit. 0 (try the access again); EFAULT: not mapped (SIGSEGV, SEGV_MAPERR); EACCES: not allowed
 // (SEGV_ACCERR); ENXIO or EIO: nothing behind it, or a full disk (SIGBUS); ENOMEM: no memory can
-// be had (kill the process); EINTR: being killed.
+// be had and nobody is left to give some up (kill the process); EINTR: being killed.
 int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access);
 
 // A shared mapping of an object's page gets write permission only by a write fault: the pager's get

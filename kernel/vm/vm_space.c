@@ -14,6 +14,7 @@
 #include "mem/pool.h"
 #include "mem/vm_page.h"
 #include "vm/amap.h"
+#include "vm/anon.h"
 #include "vm/map_entry.h"
 #include "vm/vm_object.h"
 
@@ -33,8 +34,9 @@ struct vm_space *vm_space_create(void)
 
     if (!vs)
         return NULL;
-    // pmap_create never sleeps: the wait for the pages that it needs is done before.
-    vs->pmap = vm_page_wait() ? NULL : pmap_create();
+    // pmap_create never sleeps; others may have taken what was waited for.
+    while (!(vs->pmap = pmap_create()) && !vm_page_wait())
+        ;
     if (!vs->pmap) {
         pool_put(&space_pool, vs);
         return NULL;
@@ -215,4 +217,32 @@ void vm_space_for_each(struct vm_space *vs, void (*fn)(const struct vm_map_entry
 uint64_t vm_space_resident(struct vm_space *vs)
 {
     return __atomic_load_n(&vs->pmap->resident, __ATOMIC_RELAXED);
+}
+
+static pgno_t swapped_pages(const struct vm_map_entry *e)
+{
+    pgno_t slot = e->amap_slot, end = slot + ((e->end_va - e->start_va) >> PAGE_SHIFT), n = 0;
+    struct vm_anon *an;
+
+    amap_lock(e->amap);
+    for (; (an = amap_next(e->amap, &slot, end)); slot++)
+        n += !__atomic_load_n(&an->page, __ATOMIC_RELAXED);
+    amap_unlock(e->amap);
+    return n;
+}
+
+void vm_space_usage(struct vm_space *vs, struct vm_space_usage *u)
+{
+    size_t entry_bytes = vs->map.nentries * sizeof(struct vm_map_entry);
+    uint64_t ntables = __atomic_load_n(&vs->pmap->pt_pages, __ATOMIC_RELAXED);
+
+    *u = (struct vm_space_usage){.resident = vm_space_resident(vs)};
+    u->kernel = ntables + (entry_bytes >> PAGE_SHIFT);
+    if (!rw_trylock_read(&vs->map.lock))
+        return;
+    list_for_each (e, &vs->map.entries, struct vm_map_entry, link) {
+        if (e->amap)
+            u->swapped += swapped_pages(e);
+    }
+    rw_unlock_read(&vs->map.lock);
 }

@@ -62,3 +62,12 @@ int vm_stack_map(struct vm_space *vs, vaddr_t top_va, size_t limit);
 void vm_space_for_each(struct vm_space *vs, void (*fn)(const struct vm_map_entry *e, void *arg),
                        void *arg);
 uint64_t vm_space_resident(struct vm_space *vs);    // pages
+
+// What vs costs, in pages: about what is had back if it goes.
+struct vm_space_usage {
+    uint64_t resident, swapped; // of the program; what is shared counts whole
+    uint64_t kernel;            // page tables, map entries
+};
+// Waits for no lock that is held by who waits for memory: a map that is being changed is counted
+// as if nothing of it were swapped.
+void vm_space_usage(struct vm_space *vs, struct vm_space_usage *u);
