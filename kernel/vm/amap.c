@@ -64,14 +64,20 @@ struct vm_amap *amap_alloc(pgno_t npages)
     return am;
 }
 
-static void amap_free(struct vm_amap *am)
+// While it is locked still, so that the check meets no amap without references.
+static void amap_unlist(struct vm_amap *am)
 {
-    KASSERT(am->nrefs == 0 && am->nused == 0 && !am->chunks.root, "amap %p: %u refs, %lu used", am,
-            am->nrefs, am->nused);
+    KASSERT(amap_held(am), "amap %p", am);
     spin_lock(&amaps_lock);
     list_remove(&am->all_link);
     amap_stats.amaps--;
     spin_unlock(&amaps_lock);
+}
+
+static void amap_free(struct vm_amap *am)
+{
+    KASSERT(am->nrefs == 0 && am->nused == 0 && !am->chunks.root, "amap %p: %u refs, %lu used", am,
+            am->nrefs, am->nused);
     if (am->cover) {
         stat_dec(amap_stats.ppref_tables);
         slab_free(am->cover);
@@ -283,6 +289,8 @@ void amap_unref(struct vm_amap *am, pgno_t slot, pgno_t npages)
             am->nslots = slot;
     }
     bool last = --am->nrefs == 0;
+    if (last)
+        amap_unlist(am);
     amap_unlock(am);
     if (last)
         amap_free(am);

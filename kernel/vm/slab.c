@@ -250,7 +250,8 @@ unsigned slab_check(struct strbuf *out)
     unsigned faults = 0;
     uint64_t nzones = 0, nobjects = 0, in_tree = 0;
 
-    mutex_lock(&slab_lock);
+    if (!mutex_trylock(&slab_lock))
+        return 0;
     for (unsigned c = 0; c <= LARGE; c++) {
         for (int has_room = 0; has_room <= (c < LARGE); has_room++) {
             struct list *head = has_room ? &partial[c] : &full[c];

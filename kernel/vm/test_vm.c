@@ -137,3 +137,54 @@ KTEST(vm_fault_fork)
     KTEST_CHECK(anon_count() == 0, "%lu anons", anon_count());
     check_all(before);
 }
+
+// ---- the checks find what is wrong ----
+
+static void one_check_finds(unsigned (*check)(struct strbuf *out), const char *damage)
+{
+    struct strbuf out;
+
+    strbuf_init(&out, text, sizeof(text));
+    KTEST_CHECK(check(&out) > 0 && text[0], "%s is not found", damage);
+}
+
+static void miscount_pool(struct pool *p, void *by)
+{
+    if (strcmp(p->name, "anon") == 0)
+        p->nitems_out += *(uint64_t *)by;
+}
+
+static unsigned all_pools(struct strbuf *out)
+{
+    return pool_check(NULL, out);
+}
+
+KTEST(vm_checks)
+{
+    struct vm_space *vs = vm_space_create();
+    vaddr_t va = BASE;
+    uint64_t more = 1, less = -1ul;
+
+    vm_mmap(vs, &va, 8 * PAGE_SIZE, PROT_RW, PROT_ALL,
+            LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED | LINUX_MAP_PRIVATE, NULL, 0);
+    struct vm_page *pg = phys_to_page(dmap_to_phys(user_word(vs, va, PROT_WRITE)));
+    check_all(free_pages());
+
+    pg->wire_count++;
+    one_check_finds(page_check, "a wired page on a queue");
+    pg->wire_count--;
+    pg->anon->nrefs++;
+    one_check_finds(amap_check, "an anon with two references");
+    pg->anon->nrefs--;
+    vs->map.nentries++;
+    one_check_finds(map_check, "a map's wrong count of entries");
+    vs->map.nentries--;
+    vs->pmap->resident++;
+    one_check_finds(pmap_check, "a pmap's wrong count of mappings");
+    vs->pmap->resident--;
+    pool_for_each(miscount_pool, &more);
+    one_check_finds(all_pools, "a pool's wrong count of items");
+    pool_for_each(miscount_pool, &less);
+    check_all(free_pages());
+    vm_space_unref(vs);
+}
