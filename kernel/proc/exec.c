@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "proc/process.h"
 #include "proc/thread.h"
+#include "vm/vm_fault.h"
 #include "vm/vm_space.h"
 
 #define HEAD_BYTES  256 // of the file: ELF header and most program headers, or a #! line
@@ -133,17 +134,41 @@ static int find_program(struct exec *x)
     return err;
 }
 
-// The new address space with everything mapped, nothing of it touched yet.
+// Faults [va, va + len) of the new space in, for fill_space to write to.
+static int touch(struct exec *x, vaddr_t va, size_t len)
+{
+    int err = 0;
+
+    for (vaddr_t at = page_trunc(va); at < va + len && !err; at += PAGE_SIZE)
+        err = vm_fault(&x->space->map, at, PROT_WRITE);
+    // No such part of the file, or a segment where the stack would be.
+    return err == ENXIO || err == EFAULT || err == EACCES ? ENOEXEC : err;
+}
+
+// Maps the stack, of a page at least, and has what will be on it there; E2BIG.
+static int prepare_stack(struct exec *x)
+{
+    uint64_t limit = min(process_current()->limits[RLIMIT_STACK].cur, STACK_MAX);
+    size_t size = max(page_trunc(limit), PAGE_SIZE), nbytes = exec_stack_bytes(&x->args, x->asked);
+    size_t pointers = (x->args.argc + x->args.envc) * sizeof(vaddr_t);
+
+    if (nbytes > size || x->args.len + strlen(x->asked) + 1 + pointers > x->args.limit)
+        return E2BIG;
+    int err = vm_stack_map(x->space, STACK_TOP, size);
+    return err ? err : touch(x, STACK_TOP - nbytes, nbytes);
+}
+
+// The new address space with everything mapped, and no more touched than what exec writes.
 static int prepare_space(struct exec *x)
 {
-    uint64_t limit = process_current()->limits[RLIMIT_STACK].cur;
-
     x->space = vm_space_create();
     if (!x->space)
         return ENOMEM;
     int err = elf_load(x->file, x->head, x->head_len, x->space, &x->image);
     if (!err)
-        err = vm_stack_map(x->space, STACK_TOP, page_trunc(min(limit, STACK_MAX)));
+        err = prepare_stack(x);
+    for (unsigned i = 0; i < x->image.nclear && !err; i++)
+        err = touch(x, x->image.clear[i].va, x->image.clear[i].len);
     x->space->brk_start = x->space->brk_end = x->image.end_va;
     return err;
 }

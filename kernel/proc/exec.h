@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Running a program: static ELF files, also position-independent ones, and #! scripts. Everything
-// that can fail is done in a new address space before the old one goes; what fails after that
-// kills the process.
+// that can fail is done in a new address space before the old one goes: its pages that exec writes are
+// faulted in there. Should one be paged out since and not come back (no memory, a broken swap device),
+// the process is killed.
 //
 // Locks: none held on entry; may sleep.
 #pragma once
@@ -12,7 +13,10 @@
 struct vm_space;
 struct vnode;
 
-#define ARG_BYTES_MAX (128u << 10)  // of argv and envp together, terminators included
+// Linux's limits. Of all strings and pointers: a quarter of RLIMIT_STACK, between these two.
+#define ARG_BYTES_MIN (128ul << 10)
+#define ARG_BYTES_MAX (6ul << 20)
+#define ARG_STRING_MAX (128ul << 10)    // of one string, its terminator included
 
 // execve: path is kernel memory, the vectors are in user memory. On success the running thread's frame is
 // the new program's. ENOENT, EACCES, ENOEXEC, E2BIG, ENOMEM, ETXTBSY, EFAULT and what namei returns.
@@ -30,6 +34,7 @@ void program_unref(struct vnode *exe);
 struct exec_args {
     char *buf;
     size_t size;                // of buf
+    size_t limit;               // of size; E2BIG beyond
     size_t len;                 // used
     size_t env_at;              // where envp's strings start
     unsigned argc, envc;
@@ -63,6 +68,8 @@ int elf_load(struct vnode *v, const char *head, size_t head_len, struct vm_space
 
 #define STACK_TOP (0x7ffffffff000ul)
 
+// At least what exec_build_stack will write.
+size_t exec_stack_bytes(const struct exec_args *a, const char *path);
 // Writes strings, vectors and the auxiliary vector below STACK_TOP of the loaded space; *sp is where the
 // program's stack pointer starts. EFAULT.
 int exec_build_stack(const struct exec_args *a, const struct elf_image *image, const char *path,

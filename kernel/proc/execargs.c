@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Exec's arguments in kernel memory. Most fit in one page, so the buffer starts that small; when it
-// does not do, one of the full size takes its place. Both come from the bounded kmem_map: when many
+// does not do, a larger one takes its place. Both come from the bounded kmem_map: when many
 // programs start at once, some wait or get ENOMEM.
 #include "amd64/usercopy.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "proc/exec.h"
+#include "proc/process.h"
 #include "vm/kmem.h"
 
 static int start(struct exec_args *a)
 {
+    uint64_t stack = process_current()->limits[RLIMIT_STACK].cur;
+
     *a = (struct exec_args){.size = PAGE_SIZE};
+    a->limit = page_round(min(max(stack / 4, ARG_BYTES_MIN), ARG_BYTES_MAX));
     a->buf = kmem_alloc(kmem_map, a->size, 0, KM_WAITOK);
     return a->buf ? 0 : ENOMEM;
 }
@@ -25,29 +29,31 @@ void exec_args_free(struct exec_args *a)
 
 static int grow(struct exec_args *a)
 {
-    if (a->size == ARG_BYTES_MAX)
+    size_t size = min(max(2 * a->size, ARG_BYTES_MIN), a->limit);
+
+    if (size == a->size)
         return E2BIG;
-    char *bigger = kmem_alloc(kmem_map, ARG_BYTES_MAX, 0, KM_WAITOK);
+    char *bigger = kmem_alloc(kmem_map, size, 0, KM_WAITOK);
     if (!bigger)
         return ENOMEM;
     memcpy(bigger, a->buf, a->len);
     kmem_free(kmem_map, a->buf, a->size);
     a->buf = bigger;
-    a->size = ARG_BYTES_MAX;
+    a->size = size;
     return 0;
 }
 
 static int add_user(struct exec_args *a, vaddr_t string_va)
 {
     for (;;) {
-        size_t len;
-        int err = copyinstr(a->buf + a->len, string_va, a->size - a->len, &len);
+        size_t len, room = min(a->size - a->len, ARG_STRING_MAX);
+        int err = copyinstr(a->buf + a->len, string_va, room, &len);
         if (err == 0) {
             a->len += len + 1;
             return 0;
         }
         if (err == ENAMETOOLONG)
-            err = grow(a);
+            err = room == ARG_STRING_MAX ? E2BIG : grow(a);
         if (err)
             return err;
     }

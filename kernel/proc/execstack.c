@@ -34,6 +34,7 @@ enum {
 #define PHDR_SIZE    56
 #define CLOCK_TICKS  100
 #define RANDOM_BYTES 16
+#define AUXV_MAX     18
 
 struct auxv {
     uint64_t type, value;
@@ -96,13 +97,27 @@ static int put_pointers(vaddr_t *to, const struct exec_args *a, size_t from, uns
     return 0;
 }
 
+// argc, argv, envp and their ends.
+static size_t vector_words(const struct exec_args *a)
+{
+    return 1 + a->argc + 1 + a->envc + 1;
+}
+
+size_t exec_stack_bytes(const struct exec_args *a, const char *path)
+{
+    size_t data = sizeof(uint64_t) + strlen(path) + 1 + a->len + sizeof("x86_64") + RANDOM_BYTES;
+
+    // Twice the stack pointer is rounded down to 16 bytes.
+    return data + vector_words(a) * sizeof(uint64_t) + AUXV_MAX * sizeof(struct auxv) + 2 * 16;
+}
+
 int exec_build_stack(const struct exec_args *a, const struct elf_image *image, const char *path,
                      vaddr_t *sp_out)
 {
     struct layout at;
     vaddr_t sp = STACK_TOP;
     int err = push_data(&sp, a, path, &at);
-    const struct auxv aux[] = {
+    const struct auxv aux[AUXV_MAX] = {
         {AT_PHDR, image->phdr_va},
         {AT_PHENT, PHDR_SIZE},
         {AT_PHNUM, image->phnum},
@@ -123,7 +138,7 @@ int exec_build_stack(const struct exec_args *a, const struct elf_image *image, c
         {AT_NULL, 0},
     };
     const uint64_t argc = a->argc;
-    size_t words = 1 + a->argc + 1 + a->envc + 1;
+    size_t words = vector_words(a);
 
     if (err)
         return err;

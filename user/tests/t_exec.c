@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include "t.h"
 
@@ -228,6 +229,44 @@ static int count(int argc, char **argv)
     return 0;
 }
 
+/* A child with that stack limit passes n strings of len bytes, terminators not counted. */
+static void limited(const char *what, rlim_t stack, size_t n, size_t len)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit limit = {stack, RLIM_INFINITY};
+        char *string = malloc(len + 1), **args = calloc(n + 3, sizeof *args);
+        memset(string, 'x', len);
+        string[len] = '\0';
+        args[0] = "t_exec";
+        args[1] = "few";
+        for (size_t i = 0; i < n; i++)
+            args[2 + i] = string;
+        setrlimit(RLIMIT_STACK, &limit);
+        execve(self, args, (char *[]){NULL});
+        say("%s: %s\n", what, t_errname());
+        _exit(1);
+    }
+    waitpid(pid, &status, 0);
+    t_status(what, status);
+}
+
+/* A quarter of the stack's limit, but 128 KiB at least; 128 KiB each; never more than the stack. */
+static void limits(void)
+{
+    limited("one string of the longest", 8 << 20, 1, 131071);
+    limited("one string too long", 8 << 20, 1, 131072);
+    limited("many strings that fit", 8 << 20, 20, 100000);
+    limited("many strings that do not", 8 << 20, 21, 100000);
+    limited("a small stack, a string that fits", 64 << 10, 1, 30000);
+    limited("a small stack, a string that does not", 64 << 10, 1, 120000);
+    limited("a middling stack, strings that fit", 256 << 10, 3, 40000);
+    limited("a middling stack, strings that do not", 256 << 10, 4, 40000);
+    limited("many short strings that fit", 8 << 20, 100000, 1);
+    limited("many short strings that do not", 8 << 20, 250000, 1);
+}
+
 int main(int argc, char **argv)
 {
     if (strcmp(argv[0], "inner") == 0)
@@ -236,6 +275,8 @@ int main(int argc, char **argv)
         return count(argc, argv);
     if (argc > 1 && strcmp(argv[1], "wait") == 0)
         return wait_held();
+    if (argc > 1 && strcmp(argv[1], "few") == 0)
+        return argc % 100;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     CHECK(n > 0);
     t_begin();
@@ -244,6 +285,7 @@ int main(int argc, char **argv)
     t_child("through /proc/self/exe", no_arguments);
     errors();
     t_child("large", large);
+    limits();
     odd_child();
     busy();
     return 0;
