@@ -142,9 +142,12 @@ void context_set_gs_base(struct cpu_context *ctx, vaddr_t base)
     wrmsr(MSR_KERNEL_GS_BASE, base);
 }
 
-void context_save_fpu(struct fpu_state *state)
+// A switch meanwhile saves the same again.
+const struct fpu_state *context_save_fpu(struct cpu_context *ctx)
 {
-    fxsave(state);
+    KASSERT(ctx->user, "context %p has no FPU state", ctx);
+    fxsave(&ctx->fpu);
+    return &ctx->fpu;
 }
 
 void context_restore_fpu(struct fpu_state *state)

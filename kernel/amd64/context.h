@@ -5,7 +5,8 @@
 // its kernel stack. The kernel uses no FPU, so the registers hold the running program's state also
 // while it is in the kernel; they are saved and restored at a switch, eagerly.
 //
-// A thread changes only its own context, but where a function says otherwise.
+// A thread changes only its own context, but where a function says otherwise. A context starts as
+// zeroes.
 #pragma once
 
 #include "amd64/trapframe.h"
@@ -20,7 +21,7 @@ struct cpu_context {
     vaddr_t kstack_top;         // constant; multiple of 16
     uint64_t fs_base, gs_base;  // of the program
     bool user;                  // runs a program; constant
-    struct fpu_state fpu;       // of the program, while not running
+    struct fpu_state fpu;       // of the program, while not running; what FXSAVE leaves is zero
 };
 
 // ---- making threads ----
@@ -67,7 +68,8 @@ struct trapframe *context_reset(struct cpu_context *ctx);
 void context_set_fs_base(struct cpu_context *ctx, vaddr_t base);
 void context_set_gs_base(struct cpu_context *ctx, vaddr_t base);
 
-// The FPU state for a signal frame, and back. What a program made of it is corrected, so that it
-// cannot make the kernel fault.
-void context_save_fpu(struct fpu_state *state);
+// The FPU state for a signal frame, in ctx, and back. FXSAVE does not write all of it: a program may
+// see the rest, so it is saved nowhere but where the rest is zero. What a program made of it is
+// corrected, so that it cannot make the kernel fault.
+const struct fpu_state *context_save_fpu(struct cpu_context *ctx);
 void context_restore_fpu(struct fpu_state *state);

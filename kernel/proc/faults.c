@@ -62,11 +62,10 @@ static void page_fault_signal(vaddr_t va, int err)
 
 static int simd_code(void)
 {
-    struct fpu_state fpu;
+    const struct fpu_state *fpu = context_save_fpu(&thread_current()->context);
     uint32_t mxcsr;
 
-    context_save_fpu(&fpu);
-    __builtin_memcpy(&mxcsr, &fpu.fxsave[24], sizeof(mxcsr));
+    __builtin_memcpy(&mxcsr, &fpu->fxsave[24], sizeof(mxcsr));
     uint32_t raised = mxcsr & ~(mxcsr >> 7) & 0x3f; // flags whose mask bit is clear
     if (raised & 1)
         return FPE_FLTINV;

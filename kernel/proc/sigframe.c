@@ -113,13 +113,12 @@ static void take_registers(struct trapframe *tf, const struct sigcontext *c)
 }
 
 // Writes the FPU state below *sp and moves *sp there.
-static int push_fpu(vaddr_t *sp)
+static int push_fpu(struct thread *t, vaddr_t *sp)
 {
-    struct fpu_state fpu;
+    const struct fpu_state *fpu = context_save_fpu(&t->context);
 
-    *sp = (*sp - sizeof(fpu)) & ~(vaddr_t)(FPSTATE_ALIGN - 1);
-    context_save_fpu(&fpu);
-    return copyout(*sp, &fpu, sizeof(fpu));
+    *sp = (*sp - sizeof(*fpu)) & ~(vaddr_t)(FPSTATE_ALIGN - 1);
+    return copyout(*sp, fpu, sizeof(*fpu));
 }
 
 int sigframe_push(struct thread *t, struct trapframe *tf, const struct sigaction *act,
@@ -130,7 +129,7 @@ int sigframe_push(struct thread *t, struct trapframe *tf, const struct sigaction
 
     if ((act->flags & SA_ONSTACK) && !(t->altstack.flags & SS_DISABLE) && !on_altstack(t, tf->rsp))
         sp = t->altstack.sp + t->altstack.size;
-    if (!(act->flags & SA_RESTORER) || push_fpu(&sp) != 0)
+    if (!(act->flags & SA_RESTORER) || push_fpu(t, &sp) != 0)
         return EFAULT;
     memset(&frame, 0, sizeof(frame));
     frame.restorer = act->restorer;
