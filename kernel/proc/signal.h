@@ -70,10 +70,11 @@ struct sigaction {
 struct sigaltstack {
     vaddr_t sp;
     int32_t flags;
+    uint32_t pad;
     size_t size;
 };
 
-// Linux's siginfo, 128 bytes.
+// Linux's siginfo, 128 bytes. Each form has all of them, so that an initializer of any clears all.
 struct siginfo {
     int32_t signo, err, code, pad;
     union {
@@ -83,9 +84,9 @@ struct siginfo {
                 uint64_t value;                         // sigqueue
                 struct { int32_t status; uint32_t pad1; int64_t utime, stime; };  // SIGCHLD
             };
+            uint8_t rest[80];
         };
-        vaddr_t addr;                                   // faults
-        uint8_t space[112];
+        struct { vaddr_t addr; uint8_t addr_rest[104]; };   // faults
     };
 };
 _Static_assert(sizeof(struct siginfo) == 128, "Linux's size");

@@ -113,6 +113,7 @@ static void lay_out_context(struct thread *t)
 
 void thread_set_name(struct thread *t, const char *name)
 {
+    memset(t->comm, 0, sizeof(t->comm)); // PR_GET_NAME answers with all of it
     strlcpy(t->comm, name, sizeof(t->comm));
     t->kctx.name = t->comm;
 }
