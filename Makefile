@@ -3,7 +3,8 @@
 #
 # The parts' own rules are in kernel/kernel.mk, user/user.mk and mkfs/mkfs.mk. They use from here:
 # O (where everything is built), CC LD AR STRIP NM (for amd64), HOSTCC, PYTHON, WARNINGS,
-# LLVM, UBSAN, and from mk/begin.mk Q (`$(Q)command`), begin (`$(call begin,CC)`) and cc-has.
+# LLVM, UBSAN, POISON, and from mk/begin.mk Q (`$(Q)command`), begin (`$(call begin,CC)`)
+# and cc-has.
 
 MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 .SUFFIXES:

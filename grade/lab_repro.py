@@ -45,7 +45,7 @@ def under_gdb() -> int:
     lab = labs.find(env.get("LAB", ""))
     test = lab.test(env.get("T", ""))
     impl = env.get("IMPL") or "mine"
-    words = [f"{name}={value}" for name in ("LLVM", "UBSAN") if (value := env.get(name))]
+    words = [f"{name}={value}" for name in ("LLVM", "UBSAN", "POISON") if (value := env.get(name))]
     variant, trouble = lab_grade.make_kernel(lab, impl, env.get("BASE") or "", words)
     if trouble:
         print(trouble)

@@ -33,6 +33,9 @@ KERNEL_CFLAGS := -std=gnu17 $(KERNEL_OPT) -gdwarf-4 -Ikernel -ffreestanding -fno
 ifneq ($(UBSAN),)
 KERNEL_CFLAGS += -fsanitize=undefined
 endif
+ifneq ($(POISON),)
+KERNEL_CFLAGS += -DPOISON=1
+endif
 KERNEL_LDSCRIPT := kernel/amd64/kernel.ld
 KERNEL_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=none \
 	-T $(KERNEL_LDSCRIPT)

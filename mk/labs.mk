@@ -38,8 +38,8 @@ FORCE ?=
 EXPORTED += LAB IMPL BASE STAGE T GDB AUTO FORCE
 export LAB IMPL BASE STAGE T GDB AUTO FORCE
 
-ifeq ($(UBSAN) $(filter grade,$(goals)),1 grade)
-  $(error strata: the points are for the plain build: leave UBSAN out)
+ifneq ($(and $(UBSAN)$(POISON),$(filter grade,$(goals))),)
+  $(error strata: the points are for the plain build: leave UBSAN and POISON out)
 endif
 
 .PHONY: demo grade repro start lab-status lab-seal diff

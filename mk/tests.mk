@@ -60,7 +60,7 @@ $(O)/tests/bench: $(wildcard tests/bench/*.c tests/bench/*.h)
 # Stress programs, plain Linux programs too.
 STRESS_SRCS := $(if $(MUSLCC),$(wildcard tests/stress/*.c))
 STRESS := $(patsubst tests/stress/%.c,$(O)/tests/stress/%,$(STRESS_SRCS))
-$(O)/tests/stress/%: tests/stress/%.c tests/stress/stress.h
+$(O)/tests/stress/%: tests/stress/%.c $(wildcard tests/stress/*.h)
 	$(call begin,MUSL)
 	$(Q)$(MUSLCC) -static -g $(WARNINGS) -o $@ $<
 

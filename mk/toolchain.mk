@@ -14,17 +14,21 @@ APPEND ?=
 CMD ?=
 LLVM ?=
 UBSAN ?=
+POISON ?=
 WERROR ?=
 V ?=
 
 # Flags are 1, 0 or nothing.
 check-flag = $(if $(filter-out 0 1,$($(1))),$(error strata: $(1)=$($(1)): must be 1, 0 or nothing))
-$(foreach flag,LLVM UBSAN WERROR V ICOUNT PERSIST,$(call check-flag,$(flag)))
+$(foreach flag,LLVM UBSAN POISON WERROR V ICOUNT PERSIST,$(call check-flag,$(flag)))
 ifeq ($(LLVM),0)
 override LLVM :=
 endif
 ifeq ($(UBSAN),0)
 override UBSAN :=
+endif
+ifeq ($(POISON),0)
+override POISON :=
 endif
 
 # One shell finds all that can be found, as name=path words.
@@ -65,12 +69,12 @@ else
 endif
 HOSTCC := $(if $(filter gcc,$(found)),gcc,cc)
 MUSLCC := $(filter musl-gcc,$(found))
-O := build/$(TOOLCHAIN)$(if $(filter 1,$(UBSAN)),-ubsan)
+O := build/$(TOOLCHAIN)$(if $(UBSAN),-ubsan)$(if $(POISON),-poison)
 
 # A variable that nothing reads is a slip of the pen.
-KNOWN := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND CMD LLVM UBSAN WERROR V O \
-	TEST SUITE EXTRA IMAGE_SIZE BUSYBOX LAB IMPL BASE STAGE T GDB GDB_ARGS AUTO FORCE JOBS ONLY \
-	WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N TRY CC LD AR STRIP NM ADDR2LINE \
+KNOWN := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND CMD LLVM UBSAN POISON WERROR V \
+	O TEST SUITE EXTRA IMAGE_SIZE BUSYBOX LAB IMPL BASE STAGE T GDB GDB_ARGS AUTO FORCE \
+	JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N TRY CC LD AR STRIP NM ADDR2LINE \
 	HOSTCC MUSLCC PYTHON CROSS WARNINGS QEMU MAKEFLAGS
 space := $(subst ,, )
 given := $(foreach word,$(subst \$(space),_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))
@@ -121,6 +125,6 @@ endif
 
 # A command may hold dollar signs of the guest's shell: it is passed on as it was written.
 STRATA_CMD := $(value CMD)
-EXPORTED := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND V LLVM UBSAN STRATA_CMD \
-	NM ADDR2LINE QEMU O
+EXPORTED := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND V LLVM UBSAN POISON \
+	STRATA_CMD NM ADDR2LINE QEMU O
 export $(EXPORTED)

@@ -68,7 +68,7 @@ class Config:
     @property
     def graded(self) -> bool:
         """Whether labs can be graded: checks in the kernel's code change what it costs."""
-        return "UBSAN=1" not in self.make_words
+        return not {"UBSAN=1", "POISON=1"} & set(self.make_words)
 
     @property
     def kernel(self) -> Path:
@@ -111,7 +111,7 @@ class Config:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment without what an outer make put there, for calling make anew."""
-    ours = "CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND V LLVM UBSAN".split()
+    ours = "CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND V LLVM UBSAN POISON".split()
     ours += "STRATA_CMD O LAB IMPL BASE STAGE T GDB".split()
     env = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("MAKE")}
     return {**env, **more}

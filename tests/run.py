@@ -30,7 +30,7 @@ SUITES = (
 SUITES = [name for name in SUITES if (ROOT / "tests" / "suites" / f"{name}.py").exists()]
 MAX_DETAIL = 12000
 # Variables that select a build.
-VARIANT_WORDS = ["LLVM", "UBSAN", "LAB", "IMPL", "BASE", "STAGE"]
+VARIANT_WORDS = ["LLVM", "UBSAN", "POISON", "LAB", "IMPL", "BASE", "STAGE"]
 
 
 class Report:

@@ -13,10 +13,13 @@
 #include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "lib/poison.h"
 #include "lib/string.h"
 #include "mem/memlayout.h"
+#include "mem/vm_page.h"
 #include "sync/irq.h"
 #include "sync/spinlock.h"
+#include "vm/slab.h"
 
 KTEST(machine_clock)
 {
@@ -90,6 +93,31 @@ static void visit(void *step)
         visits += *(unsigned *)step;
         context_switch(&there, &here);
     }
+}
+
+static void check_poisoned(const char *what, const uint8_t *p, size_t n)
+{
+    size_t at = 0;
+
+    while (at < n && p[at] == POISON_BYTE)
+        at++;
+    KTEST_CHECK(at == n, "%s: byte %zu is %#x", what, at, p[at]);
+}
+
+// What the search for leaks rests on, in a build that has it.
+KTEST(machine_poison)
+{
+    uint8_t *block = slab_alloc(100, 0);
+    struct vm_page *pg = vm_page_alloc(PAGE_KMEM, 0);
+
+    KTEST_CHECK(block && pg, "block %p, page %p", (void *)block, (void *)pg);
+    if (POISON && block && pg) {
+        check_poisoned("slab", block, 100);
+        check_poisoned("page", page_to_dmap(pg), PAGE_SIZE);
+    }
+    slab_free(block);
+    if (pg)
+        vm_page_free(pg);
 }
 
 KTEST(machine_switch)

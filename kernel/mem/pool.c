@@ -6,6 +6,7 @@
 // Locking: p->lock guards lists and counts; pages are got, cut and given back outside it.
 
 #include "lib/panic.h"
+#include "lib/poison.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mem/pool.h"
@@ -245,6 +246,8 @@ void *pool_get(struct pool *p, unsigned flags)
     spin_unlock(&p->lock);
     if (it && flags & PR_ZERO)
         memset(it, 0, p->item_size);
+    else if (it)
+        poison_fill(it, p->item_size);
     return it;
 }
 

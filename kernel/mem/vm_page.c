@@ -5,6 +5,7 @@
 // are filled and checked outside it, while the page belongs to the caller alone.
 
 #include "lib/panic.h"
+#include "lib/poison.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mem/vm_page.h"
@@ -171,6 +172,8 @@ struct vm_page *page_take(enum page_owner owner, unsigned flags)
     pg->pgno = 0;
     if (flags & PA_ZERO)
         fill_words(page_to_dmap(pg), 0, PAGE_WORDS);
+    else
+        poison_fill(page_to_dmap(pg), PAGE_SIZE);
     return pg;
 }
 

@@ -12,6 +12,7 @@
 #include "lib/bitmap.h"
 #include "lib/list.h"
 #include "lib/panic.h"
+#include "lib/poison.h"
 #include "lib/printf.h"
 #include "lib/rbtree.h"
 #include "lib/string.h"
@@ -189,6 +190,8 @@ void *slab_alloc(size_t size, unsigned flags)
     mutex_unlock(&slab_lock);
     if (flags & KM_ZERO)
         memset(p, 0, size);
+    else
+        poison_fill(p, size);
     return p;
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // calls SEED [CHILDREN [CALLS]]: children make random system calls, most of them nearly right, some
-// with an allocation in them told to fail, until they are done, crash, or wait for too long. What
-// the calls answer is not looked at: the kernel must survive them. Prints `ok` at the end. Runs
-// only on Strata.
+// with an allocation in them told to fail, until they are done, crash, or wait for too long. The
+// kernel must survive them, and the memory that they fill must hold nothing that the kernel should
+// have cleared, which a kernel built with POISON=1 shows. Prints `ok` and the number of calls at
+// the end. Runs only on Strata.
 #define _GNU_SOURCE
+#include "leak.h"
 #include "stress.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,6 +21,7 @@
 
 #define ARENA    64ul // pages that calls on memory play with
 #define BUFFER   (16 * PAGE)
+#define ANSWER   512ul // bytes that are looked at where a call's answer may be, or what it asks for
 #define PATIENCE 50000 // microseconds for a child
 
 // What each call takes. f: descriptor, p: path, b: buffer, n: size, o: offset, a: address in the
@@ -73,6 +76,7 @@ static char home[32];
 static char *arena, *buffer;
 static char long_path[PATH_MAX + 16];
 static volatile pid_t child;
+static int probe[2]; // a pipe
 
 static long wild(void)
 {
@@ -178,6 +182,49 @@ static void fail_nth(unsigned n)
     }
 }
 
+// ---- what a call has filled ----
+
+static void search_buffer(int nr, const void *at, size_t n)
+{
+    size_t left = (size_t)(buffer + BUFFER - (const char *)at);
+
+    if ((const char *)at >= buffer && left <= BUFFER)
+        leak_search(nr, at, n < left ? n : left, nr == SYS_getrandom ? LEAK_RANDOM : LEAK_RUN);
+}
+
+// Pages that may not be there, or are behind the end of their file.
+static void search_page(int nr, long va)
+{
+    char page[PAGE];
+    ssize_t n = write(probe[1], (const void *)va, PAGE);
+
+    if (n > 0 && (n = read(probe[0], page, PAGE)) > 0)
+        leak_search(nr, page, (size_t)n, LEAK_RUN);
+}
+
+static void search(const struct call *c, const long arg[6], long result)
+{
+    size_t n = ANSWER;
+
+    for (unsigned i = 0; i < 6 && c->args[i]; i++) {
+        if (c->args[i] == 'n' && (size_t)arg[i] > n)
+            n = (size_t)arg[i];
+    }
+    for (unsigned i = 0; i < 6 && c->args[i]; i++) {
+        search_buffer(c->nr, (const void *)arg[i], n);
+        const struct iovec *v = (const struct iovec *)arg[i];
+        for (unsigned j = 0; c->args[i] == 'v' && j < 8; j++) {
+            if ((char *)(v + j) >= buffer && (char *)(v + j + 1) <= buffer + BUFFER)
+                search_buffer(c->nr, v[j].iov_base, ANSWER);
+        }
+    }
+    if ((c->nr == SYS_mmap || c->nr == SYS_mremap) && (result & (long)(PAGE - 1)) == 0) {
+        long last = arg[c->nr == SYS_mmap ? 1 : 2] - (long)PAGE;
+        search_page(c->nr, result);
+        search_page(c->nr, result + last);
+    }
+}
+
 static void call_once(void)
 {
     const struct call *c;
@@ -191,7 +238,9 @@ static void call_once(void)
         arg[i] = argument(c->args[i]);
     if (rng_below(4) == 0)
         fail_nth(1 + (unsigned)rng_below(12));
-    syscall(c->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    long result = syscall(c->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    __atomic_fetch_add(&leak->ncalls, 1, __ATOMIC_RELAXED);
+    search(c, arg, result);
     if (getpid() != self)
         _exit(0);
 }
@@ -203,15 +252,27 @@ static void *make_calls(void *ncalls)
     return NULL;
 }
 
-static void wake_up(int sig)
+static void wake_up(int sig, siginfo_t *info, void *context)
 {
     (void)sig;
+    (void)info;
+    leak_search_frame(context);
+}
+
+static void make_probe(void)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_NONBLOCK))
+        _exit(1);
+    for (unsigned i = 0; i < 2; i++)
+        probe[i] = fcntl(ends[i], F_DUPFD, 200);
 }
 
 // What waits is interrupted every millisecond. Threads share memory, files and the generator.
 static void run_child(unsigned ncalls)
 {
-    struct sigaction interrupt = {.sa_handler = wake_up};
+    struct sigaction interrupt = {.sa_sigaction = wake_up, .sa_flags = SA_SIGINFO};
     struct itimerval tick = {{0, 1000}, {0, 1000}};
 
     setsid();
@@ -225,6 +286,7 @@ static void run_child(unsigned ncalls)
     for (size_t i = 0; i < BUFFER; i += 8)
         *(uint64_t *)(buffer + i) = rng_below(4) ? rng_below(16) : (uint64_t)wild();
     memset(long_path, 'y', sizeof(long_path) - 1);
+    make_probe();
     for (int fd = 0; fd < 6; fd++)
         dup2(fd < 3 ? open("/dev/null", O_RDWR) : open(paths[fd], O_RDWR | O_CREAT, 0666), fd);
     if (rng_below(2) == 0) {
@@ -271,6 +333,8 @@ int main(int argc, char **argv)
     struct itimerval tick = {{0, PATIENCE}, {0, PATIENCE}};
     struct utsname u;
 
+    leak_start();
+    leak_search_stack(argv);
     if (argc < 2 || uname(&u) || strcmp(u.sysname, "Strata")) {
         dprintf(2, "calls: usage: calls SEED [CHILDREN [CALLS]], on Strata alone\n");
         return 2;
@@ -282,6 +346,7 @@ int main(int argc, char **argv)
     setitimer(ITIMER_REAL, &tick, NULL);
     for (unsigned n = 0; n < nchildren; n++) {
         uint64_t r = rng();
+        int status = 0;
         pid_t pid = fork();
         EXPECT_TRUE(pid >= 0);
         if (pid == 0) {
@@ -289,13 +354,15 @@ int main(int argc, char **argv)
             run_child(ncalls);
         }
         child = pid;
-        while (waitpid(pid, NULL, 0) < 0)
+        while (waitpid(pid, &status, 0) < 0)
             EXPECT(errno, EINTR);
         kill(-pid, SIGKILL);
         child = 0;
+        leak_expect_none();
+        EXPECT_TRUE(!WIFEXITED(status) || WEXITSTATUS(status) != LEAKED);
         empty(home);
     }
     EXPECT(rmdir(home), 0);
-    puts("ok");
+    printf("ok: %llu calls\n", (unsigned long long)leak->ncalls);
     return 0;
 }

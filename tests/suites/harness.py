@@ -39,6 +39,7 @@ REFUSED = [
     ("run", "SWAP=some", "SWAP=some: must be a number with M or G"),
     ("all", "UBSAN=yes", "UBSAN=yes: must be 1, 0 or nothing"),
     ("grade", "UBSAN=1", "the points are for the plain build"),
+    ("grade", "POISON=1", "the points are for the plain build"),
     ("run", "CMD=", "CMD is missing"),
 ]
 

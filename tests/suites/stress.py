@@ -46,6 +46,11 @@ def command(program: str, small: str) -> str:
     return f"{before} && /tests/{program} && {look} && cat /proc/vm/check"
 
 
+# Random calls that look for what the kernel should have cleared, in a build with POISON=1:
+# children, and the number of calls that they must make at least.
+LEAKS = ("leaks", 300, 20_000)
+MANY_LEAKS = ("million-leaks", 9_500, 1_000_000)
+
 # The VM's torture at its full size: a file twice as large as memory, eight processes. It takes a
 # minute, so only for make check-all.
 FULL_TORTURE = command("vmtorture 256 8", "vmtorture 8 2")
@@ -85,6 +90,24 @@ def check_full(config: Config, name: str, cpus: int) -> Iterator[Result]:
     wrong = outcome.describe() if outcome.exit_status() else verdict(text)
     repro = config.make("run", CPUS=cpus, LIMIT=600, CMD=FULL_TORTURE)
     yield Result(name, not wrong, f"{wrong}\n{text}", repro)
+
+
+def check_leaks(config: Config, name: str, children: int, least: int) -> Iterator[Result]:
+    line = f"cd /tmp; /tests/stress/calls 1 {children} && cat /proc/vm/check"
+    outcome = boot(config, line, limit=3600, icount=True)
+    text = text_of(outcome.console)
+    made = re.search(r"^ok: (\d+) calls\nok\n$", text, re.MULTILINE)
+    right = outcome.exit_status() == 0 and made is not None and int(made[1]) >= least
+    detail = f"at least {least} calls: {outcome.describe()}\n{text}"
+    yield Result(name, right, detail, config.make("run", ICOUNT=1, LIMIT=0, CMD=line))
+
+
+def leak_jobs(config: Config) -> list[Job]:
+    sizes = [LEAKS] + ([MANY_LEAKS] if config.all else [])
+    return [
+        Job(name, lambda n=f"stress/{name}", c=count, m=least: check_leaks(config, n, c, m))
+        for name, count, least in sizes
+    ]
 
 
 def jobs(config: Config) -> list[Job]:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The other builds: with clang and lld, and with undefined-behaviour checks in the kernel.
+"""The other builds: with clang and lld, with undefined-behaviour checks in the kernel, and with a
+pattern in all that it should clear before a program sees it.
 
-Each must build without a warning and then pass the kernel's own tests and the programs'.
+Each must build without a warning and then pass the kernel's own tests and the programs'. In the
+last random calls look for the pattern, a million of them in make check-all.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ import shutil
 from typing import Iterator
 
 from tests.job import ROOT, Config, Job, Result, run_as_user
-from tests.suites import kernel, programs
+from tests.suites import kernel, programs, stress
 
 # Name, build directory, make variable, tools needed beyond the usual ones.
 VARIANTS = [
     ("llvm", "build/llvm", "LLVM=1", ["clang", "ld.lld", "llvm-strip"]),
     ("ubsan", "build/gcc-ubsan", "UBSAN=1", []),
+    ("poison", "build/gcc-poison", "POISON=1", []),
 ]
 
 
@@ -32,7 +35,8 @@ def check(config: Config, name: str, folder: str, word: str, tools: list[str]) -
     if done.returncode != 0:
         return
     inner = dataclasses.replace(config, out=ROOT / folder, make_words=[word], pattern="")
-    for job in kernel.jobs(inner) + programs.jobs(inner):
+    leaks = stress.leak_jobs(inner) if name == "poison" else []
+    for job in kernel.jobs(inner) + programs.jobs(inner) + leaks:
         for result in job.run():
             result.name = f"{prefix}/{result.name}"
             yield result
