@@ -229,6 +229,11 @@ static bool has_position(const struct vnode *v)
     return v->type == VREG || v->type == VDIR || v->type == VBLK;
 }
 
+bool file_has_position(const struct file *f)
+{
+    return has_position(f->vnode);
+}
+
 // Pipes and terminals: what can be waited for.
 static bool is_stream(const struct vnode *v)
 {
@@ -245,13 +250,15 @@ static int transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const of
     bool seekable = has_position(v), shared_pos = seekable && !pos;
 
     *moved = 0;
+    if (pos && is_stream(v))
+        return ESPIPE;
     if ((f->flags & O_ACCMODE) == (write ? O_RDONLY : O_WRONLY))
         return EBADF;
     if (v->type == VDIR)
         return EISDIR;
     int err = total_length(vec, nvec, &uio.resid);
-    if (!err && pos)
-        err = is_stream(v) ? ESPIPE : *pos < 0 ? EINVAL : 0;
+    if (!err && pos && *pos < 0)
+        err = EINVAL;
     if (!err && !op)
         err = EINVAL;
     if (err || nvec == 0)

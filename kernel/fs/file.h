@@ -3,7 +3,8 @@
 // Open files and descriptor tables. A struct file is one open(2): a vnode or a pipe's end, an
 // offset and flags, shared by dup and fork. A table maps descriptors to files.
 //
-// Locks: a table's mutex guards its slots; a file's offset mutex serialises moves of the offset. (a) atomic, (!) constant.
+// Locks: a table's mutex guards its slots; a file's offset mutex serialises moves of the offset. What waits for others
+// (pipes, terminals) has no offset: no mutex is held across such a wait. (a) atomic, (!) constant.
 #pragma once
 
 #include "lib/types.h"
@@ -39,6 +40,7 @@ void file_unref(struct file *f);                // the last closes; may sleep
 // partial transfer is a success. Neither these nor seek and poll are for files opened by O_PATH.
 int file_read(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved);
 int file_write(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved);
+bool file_has_position(const struct file *f);   // else there is no offset to lock or to move
 int file_seek(struct file *f, off_t offset, int whence, off_t *result);     // ESPIPE, EINVAL
 
 int fdtable_create(struct fdtable **out);

@@ -14,6 +14,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mem/vm_page.h"
+#include "sync/waitq.h"
 
 #define FILE_SIZE_MAX (1ul << 43)
 
@@ -21,6 +22,12 @@
 static size_t chunk(const struct uio *uio)
 {
     return min(PAGE_SIZE - ((size_t)uio->offset & PAGE_MASK), uio->resid);
+}
+
+// A transfer of many pages ends when its thread is killed: others wait for the file's locks.
+static int next_page(const struct uio *uio)
+{
+    return uio->resid > 0 && waitq_killed() ? EINTR : 0;
 }
 
 // A page, busy, waiting for memory if need be. The object is locked; on error it is too.
@@ -75,8 +82,10 @@ int vnode_read(struct vnode *v, struct uio *uio, unsigned flags)
 
     (void)flags;
     rw_lock_read(&v->lock);
-    while (!err && uio->resid > 0 && (uint64_t)uio->offset < v->size)
+    while (!err && uio->resid > 0 && (uint64_t)uio->offset < v->size) {
         err = read_page(v, uio, min(chunk(uio), v->size - (uint64_t)uio->offset));
+        err = err ? err : next_page(uio);
+    }
     rw_unlock_read(&v->lock);
     return err;
 }
@@ -182,8 +191,10 @@ int vnode_write(struct vnode *v, struct uio *uio, unsigned flags)
         err = EFBIG;
     else if (uio->resid > 0 && (uint64_t)uio->offset > v->size)
         err = clear_last_page(v);
-    while (!err && uio->resid > 0)
+    while (!err && uio->resid > 0) {
         err = write_page(v, uio, chunk(uio));
+        err = err ? err : next_page(uio);
+    }
     if (v->size > old_size)
         v->ops->backing->grow(v, v->size);
     else if (uio->resid < start)

@@ -98,6 +98,8 @@ void waitq_remove(struct waiter *w)
 int waitq_block(unsigned flags, uint64_t deadline_ns)
 {
     assert_may_sleep("waitq_block");
+    if (flags & WAIT_INTR)
+        lock_assert_none_held("waitq_block");
     if (__atomic_load_n(&kctx_current()->woken, __ATOMIC_ACQUIRE))
         return 0;
     return block(flags, deadline_ns);

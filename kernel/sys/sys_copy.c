@@ -31,13 +31,16 @@ static int move(struct file *f, char *buf, size_t *len, off_t *pos, bool write)
     return err;
 }
 
-// Writes all of buf to the end of what has been written: how much went, in *len.
+// Writes all of buf to the end of what has been written: how much went, in *len. What may wait for
+// a reader has no position, and so no lock is held meanwhile.
 static int send_chunk(struct file *out, char *buf, size_t *len)
 {
+    bool locks = file_has_position(out);
     size_t done = 0;
     int err = 0;
 
-    mutex_lock(&out->pos_lock);
+    if (locks)
+        mutex_lock(&out->pos_lock);
     while (done < *len && !err) {
         size_t n = *len - done;
         err = move(out, buf + done, &n, &out->offset, true);
@@ -45,7 +48,8 @@ static int send_chunk(struct file *out, char *buf, size_t *len)
             break;
         done += n;
     }
-    mutex_unlock(&out->pos_lock);
+    if (locks)
+        mutex_unlock(&out->pos_lock);
     *len = done;
     return err;
 }
