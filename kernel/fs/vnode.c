@@ -35,7 +35,8 @@ void vnode_init(struct vnode *v, enum vnode_type type, const struct vnode_ops *o
 
 void vnode_fini(struct vnode *v)
 {
-    KASSERT(v->nrefs == 0, "vnode %lu has %u references", v->ino, v->nrefs);
+    KASSERT(v->nrefs == 0 && v->writers == 0, "vnode %lu has %u references, %ld writers", v->ino,
+            v->nrefs, v->writers);
     if (v->type == VREG) {
         mutex_lock(&v->object.lock);
         v->object.ops->put(&v->object, 0, ~0ul, PUT_FREE | PUT_DISCARD);
@@ -66,15 +67,15 @@ bool vnode_drop_last(struct vnode *v)
     return __atomic_sub_fetch(&v->nrefs, 1, __ATOMIC_ACQ_REL) == 0;
 }
 
-// One more writer (1) or running program (-1).
-static int claim(struct vnode *v, int32_t one)
+// More writers (> 0) or one more running program (-1).
+static int claim(struct vnode *v, int64_t more)
 {
-    int32_t n = __atomic_load_n(&v->writers, __ATOMIC_RELAXED);
+    int64_t n = __atomic_load_n(&v->writers, __ATOMIC_RELAXED);
 
     do {
-        if (one > 0 ? n < 0 : n > 0)
+        if (more > 0 ? n < 0 : n > 0)
             return ETXTBSY;
-    } while (!__atomic_compare_exchange_n(&v->writers, &n, n + one, false, __ATOMIC_ACQ_REL,
+    } while (!__atomic_compare_exchange_n(&v->writers, &n, n + more, false, __ATOMIC_ACQ_REL,
                                           __ATOMIC_RELAXED));
     return 0;
 }
@@ -84,13 +85,28 @@ int vnode_begin_write(struct vnode *v)
     return claim(v, 1);
 }
 
-void vnode_end_write(struct vnode *v)
+static void end_writes(struct vnode *v, int64_t n)
 {
-    int32_t left = __atomic_sub_fetch(&v->writers, 1, __ATOMIC_ACQ_REL);
+    int64_t left = __atomic_sub_fetch(&v->writers, n, __ATOMIC_ACQ_REL);
 
-    KASSERT(left >= 0, "vnode %lu: %d", v->ino, left);
+    KASSERT(left >= 0, "vnode %lu: %ld", v->ino, left);
     if (left == 0 && v->ops->backing)
         vnode_trim(v);
+}
+
+void vnode_end_write(struct vnode *v)
+{
+    end_writes(v, 1);
+}
+
+void vnode_map_claim(struct vnode *v, int64_t npages)
+{
+    if (npages < 0) {
+        end_writes(v, -npages);
+        return;
+    }
+    int err = claim(v, npages);
+    KASSERT(!err, "vnode %lu: mapped for writing while it runs", v->ino);
 }
 
 int vnode_begin_run(struct vnode *v)
@@ -100,9 +116,9 @@ int vnode_begin_run(struct vnode *v)
 
 void vnode_end_run(struct vnode *v)
 {
-    int32_t left = __atomic_add_fetch(&v->writers, 1, __ATOMIC_ACQ_REL);
+    int64_t left = __atomic_add_fetch(&v->writers, 1, __ATOMIC_ACQ_REL);
 
-    KASSERT(left <= 0, "vnode %lu: %d", v->ino, left);
+    KASSERT(left <= 0, "vnode %lu: %ld", v->ino, left);
 }
 
 int vnode_getattr(struct vnode *v, struct vattr *va)

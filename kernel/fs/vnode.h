@@ -87,7 +87,8 @@ struct vnode {
     uint64_t ino;               // constant
     uint64_t size;              // (v), and the object's lock for growth seen by faults: bytes of a VREG
     uint32_t nrefs;             // (r)
-    int32_t writers;            // (r) > 0: how often it is open for writing; < 0: how often it runs
+    int64_t writers;            // (r) > 0: how often it is open for writing, and pages mapped through such files;
+                                // < 0: how often it runs
     struct vnode *covered_by;   // root of the file system mounted here, or NULL; constant after start-up
     uint32_t shrinks;           // (object's lock) truncations so far: block maps from before one are stale
     bool ahead;                 // (object's lock) blocks may have been allocated beyond the end of the file
@@ -105,10 +106,12 @@ void vnode_trim(struct vnode *v);   // frees what was allocated beyond the end; 
 int vnode_getattr(struct vnode *v, struct vattr *va);
 int vnode_fsync(struct vnode *v, bool data_only);
 
-// A file is open for writing or runs as a program, never both at once: ETXTBSY. To claim what is
-// claimed in the same way cannot fail.
+// A file is written (open for it, or mapped through a file that was: the mapping's claim outlives the
+// file's and follows it through splits, forks and moves) or runs as a program, never both at once:
+// ETXTBSY. To claim what is claimed in the same way cannot fail.
 int vnode_begin_write(struct vnode *v);
 void vnode_end_write(struct vnode *v);  // the last one trims a regular file
+void vnode_map_claim(struct vnode *v, int64_t npages);  // vm_object.h's claim
 int vnode_begin_run(struct vnode *v);
 void vnode_end_run(struct vnode *v);
 

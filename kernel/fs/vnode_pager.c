@@ -316,10 +316,16 @@ static void pager_unref(struct vm_object *o)
     vnode_unref(vnode_of(o));
 }
 
+static void pager_claim(struct vm_object *o, int64_t npages)
+{
+    vnode_map_claim(vnode_of(o), npages);
+}
+
 const struct vm_pager_ops vnode_pager_ops = {
     .get = pager_get,
     .put = pager_put,
     .dirtied = pager_dirtied,
     .ref = pager_ref,
     .unref = pager_unref,
+    .claim = pager_claim,
 };

@@ -38,6 +38,7 @@ static long map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int 
     int err = file_max_prot(f, flags, prot, &max_prot);
     if (!err) {
         struct vm_object *o = &f->vnode->object;
+        flags = f->flags & O_ACCMODE ? flags | MMAP_WRITER : flags & ~MMAP_WRITER;
         vm_object_ref(o);
         err = vm_mmap(space(), &va, len, prot, max_prot, flags, o, offset);
         if (err)

@@ -54,6 +54,8 @@ void vm_map_destroy(struct vm_map *map)
         pmap_remove_all_user(map->pmap);
     }
     map_entry_unlink_range(map, map->min_va, map->max_va, NULL, &dead);
+    list_for_each (e, &dead, struct vm_map_entry, link)
+        e->flags |= ME_GONE;
     list_splice(&dead, &map->reserve);
     rw_unlock_write(&map->lock);
     vm_map_drop(map, &dead);
@@ -232,6 +234,7 @@ void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct l
     map->generation++;
     list_for_each (e, &here, struct vm_map_entry, link) {
         map->nquanta -= !!(e->flags & ME_QUANTUM);
+        e->flags |= ME_GONE;
         if (map->kernel)
             continue;
         if (e->wired)
@@ -244,8 +247,11 @@ void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct l
 void vm_map_drop(struct vm_map *map, struct list *dead)
 {
     list_for_each (e, dead, struct vm_map_entry, link) {
+        pgno_t npages = (e->end_va - e->start_va) >> PAGE_SHIFT;
         if (e->amap)
-            amap_unref(e->amap, e->amap_slot, (e->end_va - e->start_va) >> PAGE_SHIFT);
+            amap_unref(e->amap, e->amap_slot, npages);
+        if (e->flags & ME_WRITER && e->flags & ME_GONE)
+            vm_object_claim(e->object, -(int64_t)npages);
         if (e->object)
             vm_object_unref(e->object);
     }

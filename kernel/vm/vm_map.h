@@ -30,6 +30,8 @@ enum map_entry_flags {
     ME_SUBMAP = 8,              // the range belongs to a submap
     ME_STACK = 16,              // anonymous; grows into the gap below, down to address `offset'
     ME_GUARD = 32,              // the first page of each quantum is never mapped: kernel stacks
+    ME_WRITER = 64,             // made through a file open for writing: each page is a claim (vm_object.h)
+    ME_GONE = 128,              // a dead entry: its pages are no longer mapped, as another one's may be
 };
 
 struct vm_map_entry {

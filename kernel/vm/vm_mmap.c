@@ -57,6 +57,8 @@ static int mmap_kind(unsigned linux_flags, bool anonymous, vm_prot_t max_prot,
         return EACCES;
     req->inherit = type == LINUX_MAP_SHARED ? INHERIT_SHARE : INHERIT_COPY;
     req->entry_flags = type == LINUX_MAP_SHARED ? 0 : ME_COW;
+    if (!anonymous && linux_flags & MMAP_WRITER)
+        req->entry_flags |= ME_WRITER;
     if (grows) {
         req->entry_flags |= ME_STACK;
         req->offset = USER_MIN;
@@ -90,8 +92,13 @@ int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_pro
     }
     req.object = object;
     req.wired = !!(linux_flags & LINUX_MAP_LOCKED);
+    int64_t claim = req.entry_flags & ME_WRITER ? (int64_t)(req.len >> PAGE_SHIFT) : 0;
+    if (claim)
+        vm_object_claim(object, claim);
     error = vm_map_map(&vs->map, &req);
     if (error) {
+        if (claim)
+            vm_object_claim(object, -claim);
         if (anonymous && object)
             vm_object_unref(object);
         return error;

@@ -58,7 +58,7 @@ static struct vm_map_req req_like(const struct vm_map_entry *e, vaddr_t va, size
         .inherit = e->inherit,
         .advice = e->advice,
         .wired = e->wired,
-        .entry_flags = e->flags,
+        .entry_flags = e->flags & ~ME_GONE,
     };
 }
 
@@ -86,6 +86,8 @@ static void link_growth(struct vm_map *map, const struct vm_map_entry *e, vaddr_
 
     if (req.object)
         vm_object_ref(req.object);
+    if (req.entry_flags & ME_WRITER)
+        vm_object_claim(req.object, (int64_t)(len >> PAGE_SHIFT));
     link_at(map, va, &req, spare, dead);
 }
 

@@ -38,6 +38,10 @@ struct vm_pager_ops {
     void (*dirtied)(struct vm_object *o);
     void (*ref)(struct vm_object *o);           // one more reference; never sleeps; o need not be locked
     void (*unref)(struct vm_object *o);         // may sleep and free o; o NOT locked
+    // npages more (or fewer, if negative: may sleep, no lock is held) are mapped by ME_WRITER entries. The
+    // file is open for writing at the first, so it cannot be refused. Counted in pages, because
+    // entries are split and merged. NULL: of no interest.
+    void (*claim)(struct vm_object *o, int64_t npages);
 };
 
 enum put_flags {
@@ -87,6 +91,11 @@ static inline void vm_object_ref(struct vm_object *o)
 static inline void vm_object_unref(struct vm_object *o)
 {
     o->ops->unref(o);
+}
+static inline void vm_object_claim(struct vm_object *o, int64_t npages)
+{
+    if (o->ops->claim)
+        o->ops->claim(o, npages);
 }
 
 void anon_object_init(void);

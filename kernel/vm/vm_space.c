@@ -84,6 +84,8 @@ static int fork_entry(struct vm_map *parent, struct vm_map_entry *pe, struct vm_
         return error;
     if (pe->object)
         vm_object_ref(pe->object);
+    if (pe->flags & ME_WRITER)
+        vm_object_claim(pe->object, (int64_t)(req.len >> PAGE_SHIFT));
     req.object = pe->object;
     req.offset = pe->offset;
     req.amap = ce.amap;

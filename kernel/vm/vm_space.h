@@ -19,6 +19,7 @@ struct vm_space {
 };
 
 enum linux_map_flags {
+    MMAP_WRITER = 1 << 30,      // none of Linux's: the file was opened for writing
     LINUX_MAP_SHARED = 0x1,
     LINUX_MAP_PRIVATE = 0x2,
     LINUX_MAP_SHARED_VALIDATE = 0x3,
