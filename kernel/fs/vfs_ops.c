@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Changes of names: mkdir, rmdir, unlink, symlink, link, rename. The directory's lock is taken
-// here; the file system locks the child below it. Renames between directories are single file
-// (rename_lock), so that the tree stands still while they check for loops.
+// here; the file system locks the child below it. What locks two directories (rename, rmdir) is
+// single file (rename_lock): the tree stands still while a rename checks for loops, and on a damaged
+// disk, where each of two directories may hold the other, nobody waits in a circle.
 
 #include "fs/vnode.h"
 
@@ -159,6 +160,7 @@ int vfs_rmdir(struct vnode *at, const char *path)
         vnode_unref(dir);
         return err;
     }
+    mutex_lock(&rename_lock);
     rw_lock_write(&dir->lock);
     err = dir->ops->lookup(dir, last.name, last.len, &v);
     if (!err) {
@@ -170,6 +172,7 @@ int vfs_rmdir(struct vnode *at, const char *path)
             err = dir->ops->rmdir ? dir->ops->rmdir(dir, last.name, last.len, v) : EPERM;
     }
     rw_unlock_write(&dir->lock);
+    mutex_unlock(&rename_lock);
     if (v)
         vnode_unref(v);
     vnode_unref(dir);
@@ -200,9 +203,11 @@ struct rename {
 };
 
 // *child: the one of `above' that is or contains `dir', referenced; NULL if `dir' is elsewhere. The
-// tree stands still.
+// tree stands still. On a damaged disk the way up may be a circle (EIO): it is one if it meets again
+// the directory where the number of steps was last a power of two.
 static int child_towards(struct vnode *above, struct vnode *dir, struct vnode **child)
 {
+    uint64_t met = dir->ino, steps = 0;
     struct vnode *parent;
     int err = 0;
 
@@ -225,6 +230,13 @@ static int child_towards(struct vnode *above, struct vnode *dir, struct vnode **
             return 0;
         }
         dir = parent;
+        if (dir->ino == met) {
+            err = EIO;
+            break;
+        }
+        steps++;
+        if ((steps & (steps - 1)) == 0)
+            met = dir->ino;
     }
     vnode_unref(dir);
     return err == ENOENT ? 0 : err; // a removed directory is nowhere
@@ -258,6 +270,11 @@ static void unlock_two(struct rename *r)
         rw_unlock_write(&r->to_dir->lock);
 }
 
+static bool is_either(const struct rename *r, const struct vnode *v)
+{
+    return v == r->from_dir || v == r->to_dir;
+}
+
 // What must hold of source and target before the file system is asked; both directories are locked.
 static int check_rename(const struct rename *r)
 {
@@ -271,6 +288,8 @@ static int check_rename(const struct rename *r)
         return EINVAL; // into itself
     if (over && over == r->between)
         return ENOTEMPTY;
+    if (is_either(r, v) || (over && is_either(r, over)))
+        return EIO; // the disk is damaged: they hold each other
     if (over && v->type == VDIR && over->type != VDIR)
         return ENOTDIR;
     if (over && v->type != VDIR && over->type == VDIR)

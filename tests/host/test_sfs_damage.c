@@ -285,6 +285,97 @@ static void test_fsck_names_damage(void)
     expect("not reached from the root");
 }
 
+// ---- Walks over the disk that would never end ----
+
+static struct sfs_dirent *dotdot(uint32_t ino)
+{
+    return (struct sfs_dirent *)(block(inode(ino)->ptr[0]) + 12);
+}
+
+// Mounts the damaged image, does what `use' does, and takes a fresh one.
+static void mount_and(int want, void (*use)(struct sfs *fs))
+{
+    struct sfs *fs;
+    int error = sfs_mount(&dev.dev, &model_env, 96, &fs);
+
+    CHECK(error == want, "mount: %d, not %d", error, want);
+    if (!error) {
+        if (use)
+            use(fs);
+        sfs_unmount(fs);
+    }
+    CHECK(model_allocated == 0, "%ld allocations are left", model_allocated);
+    memdev_copy(&dev, &saved);
+}
+
+static void no_way_up(struct sfs *fs)
+{
+    struct sfs_inode *root, *d, *f;
+    struct sfs_name from, to;
+    uint32_t ino;
+
+    CHECK(sfs_iget(fs, SFS_ROOT_INO, &root) == 0 && sfs_iget(fs, 2, &d) == 0, "inodes");
+    CHECK(sfs_create(root, "e", 1, &(struct sfs_new){.mode = SFS_IFDIR | 0755}, &f) == 0, "e");
+    from = (struct sfs_name){root, "e", 1};
+    to = (struct sfs_name){d, "e", 1};
+    CHECK(sfs_lookup(d, "..", 2, &ino) == EIO, "the parent of 2 is %u", ino);
+    CHECK(sfs_rename(&from, f, &to, NULL) == EIO, "moved below a circle");
+    sfs_iput(f);
+    sfs_iput(d);
+    sfs_iput(root);
+}
+
+static void no_such_directory(struct sfs *fs)
+{
+    struct sfs_inode *d;
+
+    CHECK(sfs_iget(fs, 2, &d) == EIO, "a directory with more blocks than it has");
+}
+
+// A transaction, whole and the next one, that names a block.
+static void forge_txn(uint32_t count, uint32_t home)
+{
+    struct sfs_journal_header *header = (void *)block(layout.journal);
+    struct sfs_txn *txn = (void *)block(layout.journal + 1);
+    uint64_t sum;
+
+    memset(txn, 0, sizeof(*txn));
+    *txn = (struct sfs_txn){.magic = SFS_TXN_MAGIC, .seq = header->seq, .count = count};
+    txn->block[0] = home;
+    sum = sfs_checksum(0, txn, SFS_BLOCK);
+    txn->checksum = sfs_checksum(sum, block(layout.journal + 2), SFS_BLOCK);
+}
+
+static void test_circles(void)
+{
+    make_plain();
+    memdev_copy(&dev, &saved);
+    struct sfs_state *state = (void *)block(layout.state);
+    state->orphan_head = inode(3)->next_orphan = 3; // to be truncated: each but once
+    mount_and(0, NULL);
+    state->orphan_head = inode(2)->next_orphan = 3;
+    inode(3)->next_orphan = 2;
+    mount_and(0, NULL);
+    state->orphan_head = inode(3)->next_orphan = 3; // to be freed: it is free the second time
+    inode(3)->nlink = 0;
+    mount_and(EIO, NULL);
+    dotdot(2)->ino = 2;
+    mount_and(0, no_way_up);
+    inode(2)->size = 1ul << 40;
+    mount_and(0, no_such_directory);
+    inode(2)->size = 1ul << 40;
+    inode(2)->nblocks = ~0u;
+    mount_and(0, no_such_directory);
+    forge_txn(1, layout.journal); // the journal, into itself
+    mount_and(EINVAL, NULL);
+    forge_txn(1, layout.journal + 1);
+    mount_and(EINVAL, NULL);
+    forge_txn(1, 0);
+    mount_and(EINVAL, NULL);
+    forge_txn(layout.data - layout.journal, layout.state); // beyond the log's end: none at all
+    mount_and(0, NULL);
+}
+
 int main(int argc, char **argv)
 {
     shim_main(argc, argv);
@@ -292,6 +383,9 @@ int main(int argc, char **argv)
     memdev_destroy(&saved);
     memdev_destroy(&dev);
     RUN(test_fsck_names_damage);
+    memdev_destroy(&saved);
+    memdev_destroy(&dev);
+    RUN(test_circles);
     memdev_destroy(&saved);
     memdev_destroy(&dev);
     return shim_done();

@@ -7,6 +7,7 @@ Each test looks at the image afterwards, by fsck on the host.
 from __future__ import annotations
 
 import re
+import struct
 import tempfile
 from pathlib import Path
 from typing import Callable, Iterator
@@ -142,7 +143,7 @@ def refusal(config: Config, name: str, expected: str, **changes: object) -> Resu
 # ---- damage that a running system meets ----
 
 DAMAGED_FILES = "range super indirect gone links few shared-a shared-b huge freed".split()
-DAMAGED_FOLDERS = "loop record number".split()
+DAMAGED_FOLDERS = "loop record number self twin own wide".split()
 
 
 def make_damaged(config: Config, folder: Path) -> DiskImage:
@@ -153,7 +154,9 @@ def make_damaged(config: Config, folder: Path) -> DiskImage:
         (root / name).write_text(f"{name}\n" * 20000)
     (root / "few2").hardlink_to(root / "few")
     for name in DAMAGED_FOLDERS:
-        (root / name / "sub").mkdir(parents=True)
+        (root / name / "sub" / "back").mkdir(parents=True)
+    for name in "self", "twin":
+        (root / name / "file").touch()
     image = disk_image.make(config, folder / "disk", "32M", config.out / "root", root.parent)
     ino = {name: image.find(f"/d/{name}") for name in DAMAGED_FILES + DAMAGED_FOLDERS}
     image.put(image.pointer(ino["range"]), image.super("nblocks") + 5)
@@ -167,6 +170,21 @@ def make_damaged(config: Config, folder: Path) -> DiskImage:
     image.put(image.entry(ino["loop"], "sub"), image.find("/d"))
     image.put(image.entry(ino["record"], "sub") + 4, 0, "<H")
     image.put(image.entry(ino["number"], "sub"), 1 << 30)
+    # Ways up that never arrive: a folder above itself, two above each other, one in itself.
+    image.put(image.entry(ino["self"], ".."), ino["self"])
+    twin = image.find("/d/twin/sub")
+    image.put(image.entry(ino["twin"], ".."), twin)
+    image.put(image.entry(twin, "back"), ino["twin"])
+    image.put(image.entry(ino["own"], "sub"), ino["own"])
+    # A folder of 2^28 blocks, all of which are the same one.
+    indirect, only = image.get(image.pointer(ino["freed"], 1)), image.get(image.pointer(ino["wide"]))
+    pointers = struct.pack("<I", indirect) * (BLOCK // 4)
+    image.write(indirect * BLOCK, pointers)
+    for index in range(12):
+        image.put(image.pointer(ino["wide"], index), only)
+    for index in range(12, 15):
+        image.put(image.pointer(ino["wide"], index), indirect)
+    image.put(image.inode(ino["wide"]) + disk_image.SIZE, 1 << 40, "<Q")
     block = image.get(image.pointer(ino["freed"]))
     at = image.super("block_map") * BLOCK + block // 8
     image.put(at, image.get(at, "<B") & ~(1 << block % 8), "<B")
@@ -184,6 +202,14 @@ DAMAGE_STEPS = [
     ("ls -l number", f"ls: number: {EIO}"),
     ("head -n 1 shared-b", "shared-b"),
     ("head -n 1 huge", "huge"),
+    ("mv self/file moved-file", f"mv: self/file: {EIO}"),
+    ("mv twin/sub/back .", f"mv: twin/sub/back: {EIO}"),
+    ("mv twin/file twin/sub/x; echo $?", "0"),
+    ("cd twin/sub/back/sub; /bin/pwd", "pwd: getcwd: Numerical result out of range"),
+    ("rmdir own/sub", f"rmdir: own/sub: {EIO}"),
+    ("mv own/sub own/x", f"mv: own/sub: {EIO}"),
+    ("ls own/sub", f"ls: own/sub: {EIO}"),
+    ("ls wide/no", f"ls: wide/no: {EIO}"),
     ("stat loop/sub/loop/sub/range > /dev/null; echo $?", "0"),
     ("rm links; echo $?", "0"),
     ("rm few; cat few2", f"cat: few2: {EIO}"),

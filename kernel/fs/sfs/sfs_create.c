@@ -6,6 +6,15 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
+// True for what no sound directory has: a name of its own but ".", and the root's "..". Who follows
+// it on the way up never arrives; who locks what it names locks the directory twice.
+static bool means_itself(const struct sfs_inode *dir, const char *name, size_t len, uint32_t ino)
+{
+    bool dots = len <= (ino == SFS_ROOT_INO ? 2u : 1u) && memcmp(name, "..", len) == 0;
+
+    return ino == dir->ino && !dots;
+}
+
 int sfs_lookup(struct sfs_inode *dir, const char *name, size_t len, uint32_t *ino)
 {
     struct sfs_slot slot;
@@ -17,6 +26,8 @@ int sfs_lookup(struct sfs_inode *dir, const char *name, size_t len, uint32_t *in
         return error;
     *ino = slot.ino;
     buf_put(slot.b);
+    if (means_itself(dir, name, len, slot.ino))
+        return sfs_damaged(dir->fs, "directory %u: a name in it means itself", dir->ino);
     return 0;
 }
 

@@ -66,8 +66,10 @@ static struct sfs_dirent *record(struct sfs_inode *dir, const struct buf *b, uns
 // compared in length and last byte.
 static int find_in_block(struct sfs_inode *dir, const char *name, size_t len, struct sfs_slot *slot)
 {
+    unsigned off = 0;
+
     slot->prev = 0;
-    for (unsigned off = 0; off < SFS_BLOCK;) {
+    while (off <= SFS_BLOCK - sizeof(struct sfs_dirent)) {
         struct sfs_dirent *e = (struct sfs_dirent *)(slot->b->data + off);
         unsigned reclen = e->reclen;
         if (reclen < sizeof(*e) || reclen % 4 != 0 || reclen > SFS_BLOCK - off)
@@ -82,7 +84,7 @@ static int find_in_block(struct sfs_inode *dir, const char *name, size_t len, st
         slot->prev = off;
         off += reclen;
     }
-    return ENOENT;
+    return off == SFS_BLOCK ? ENOENT : bad_record(dir, slot->b, off);
 }
 
 int sfs_dir_find(struct sfs_inode *dir, const char *name, size_t len, struct sfs_slot *slot)

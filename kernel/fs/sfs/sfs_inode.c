@@ -69,16 +69,19 @@ void sfs_inode_enter(struct sfs_inode *ip)
     mutex_unlock(&ip->fs->inodes_lock);
 }
 
-// True if an inode from the disk makes sense by itself.
-static bool plausible(const struct sfs_dinode *d, bool orphan)
+// True if an inode from the disk makes sense by itself. All blocks of a directory are walked, so it
+// has them: a map in which one block stands for many gives no walk of 2^30 steps.
+static bool plausible(const struct sfs *fs, const struct sfs_dinode *d, bool orphan)
 {
+    uint64_t most = min(d->nblocks, fs->layout.nblocks);
+
     if (!orphan && d->nlink == 0)
         return false;
     switch (d->mode & SFS_IFMT) {
     case SFS_IFREG:
         return d->size <= SFS_FILE_MAX;
     case SFS_IFDIR:
-        return d->size <= SFS_FILE_MAX && d->size % SFS_BLOCK == 0 && (d->size > 0 || orphan);
+        return d->size % SFS_BLOCK == 0 && (orphan || (d->size > 0 && d->size / SFS_BLOCK <= most));
     case SFS_IFLNK:
         return d->size <= SFS_SYMLINK_MAX;
     case SFS_IFIFO:
@@ -100,7 +103,7 @@ static int load(struct sfs_inode *ip, bool orphan)
         return error;
     ip->d = *d;
     buf_put(b);
-    if (!plausible(&ip->d, orphan))
+    if (!plausible(ip->fs, &ip->d, orphan))
         return sfs_damaged(ip->fs, "inode %u: mode 0%o, %u links, size %lu", ip->ino, ip->d.mode,
                            ip->d.nlink, ip->d.size);
     return 0;
