@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // ELF files (System V ABI, gABI 4.1 and the amd64 supplement): checking the headers, mapping the
-// segments. The file is not trusted: every number is checked before it is used.
+// segments. The file is not trusted: every number is checked before it is used. What is accepted is
+// what Linux accepts, but for programs that name an interpreter.
 #include "fs/vnode.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -10,7 +11,7 @@
 #include "vm/vm_space.h"
 
 #define PIE_BASE  0x555555554000ul // where position-independent programs go
-#define MAX_PHDRS 32
+#define PHDRS_MAX 65536u           // bytes, as on Linux
 
 enum { ET_EXEC = 2, ET_DYN = 3, EM_X86_64 = 62 };
 enum { PT_LOAD = 1, PT_INTERP = 3 };
@@ -30,22 +31,22 @@ struct elf_phdr {
     uint64_t offset, vaddr, paddr, filesz, memsz, align;
 };
 
-static int check_header(const struct elf_header *h, size_t len)
+// As on Linux, the machine tells the class and the byte order.
+static int check_header(const struct elf_header *h)
 {
-    static const uint8_t ident[7] = {0x7f, 'E', 'L', 'F', 2, 1, 1}; // 64 bits, little-endian
-
-    if (len < sizeof(*h) || memcmp(h->ident, ident, sizeof(ident)) != 0)
+    if (memcmp(h->ident, "\177ELF", 4) != 0)
         return ENOEXEC;
     if ((h->type != ET_EXEC && h->type != ET_DYN) || h->machine != EM_X86_64)
         return ENOEXEC;
-    if (h->phentsize != sizeof(struct elf_phdr) || h->phnum == 0 || h->phnum > MAX_PHDRS)
+    if (h->phentsize != sizeof(struct elf_phdr) || h->phnum == 0 ||
+        h->phnum * sizeof(struct elf_phdr) > PHDRS_MAX)
         return ENOEXEC;
     return 0;
 }
 
 static int check_segment(const struct elf_phdr *ph, vaddr_t base)
 {
-    if (ph->memsz < ph->filesz || (ph->offset & PAGE_MASK) != (ph->vaddr & PAGE_MASK))
+    if (ph->memsz < ph->filesz || (ph->filesz && (ph->offset ^ ph->vaddr) & PAGE_MASK))
         return ENOEXEC;
     if (ph->offset > INT64_MAX - ph->filesz - PAGE_SIZE)
         return ENOEXEC;
@@ -60,8 +61,29 @@ static vm_prot_t segment_prot(const struct elf_phdr *ph)
            (ph->flags & PF_X ? PROT_EXEC : 0);
 }
 
-// Maps one segment: pages of the file, then pages of zeroes; the end of the last file page is
-// left for later, because only a loaded space can be written to.
+// The rest of the file page in which [va, mem_end) begins is to be zeroed: to its end, on which
+// programs rely, but only if there are zeroes at all. It is left for later, because only a loaded
+// space can be written to. A segment that is mapped over such a page brings its own.
+static int note_clear(struct elf_image *image, vaddr_t va)
+{
+    if (image->nclear == array_len(image->clear))
+        return ENOEXEC;
+    image->clear[image->nclear++] = (struct elf_clear){va, page_round(va) - va};
+    return 0;
+}
+
+static void forget_clears(struct elf_image *image, vaddr_t start, vaddr_t end)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < image->nclear; i++) {
+        if (image->clear[i].va < start || image->clear[i].va >= end)
+            image->clear[kept++] = image->clear[i];
+    }
+    image->nclear = kept;
+}
+
+// Maps one segment: pages of the file, then pages of zeroes.
 static int map_segment(struct vnode *v, const struct elf_phdr *ph, vaddr_t base,
                        struct vm_space *vs, struct elf_image *image)
 {
@@ -86,50 +108,49 @@ static int map_segment(struct vnode *v, const struct elf_phdr *ph, vaddr_t base,
         if (err)
             return err;
     }
-    size_t rest = min(mem_end, page_round(file_end)) - file_end;
-    if (ph->filesz && (prot & PROT_WRITE) && rest > 0) {
-        if (image->nclear == array_len(image->clear))
-            return ENOEXEC;
-        image->clear[image->nclear++] = (struct elf_clear){file_end, rest};
-    }
+    forget_clears(image, start, page_round(mem_end));
     image->end_va = max(image->end_va, page_round(mem_end));
-    return 0;
+    bool clear = ph->filesz && ph->memsz > ph->filesz && !page_aligned(file_end);
+    return clear && prot & PROT_WRITE ? note_clear(image, file_end) : 0;
 }
 
-static int read_phdrs(struct vnode *v, const struct elf_header *h, const char *head,
-                      size_t head_len, struct elf_phdr *ph)
+// Program header i. Most are in the head that has been read already.
+static int read_phdr(struct vnode *v, const struct elf_header *h, unsigned i, const char *head,
+                     size_t head_len, struct elf_phdr *ph)
 {
-    size_t len = h->phnum * sizeof(*ph), nread;
+    size_t len = sizeof(*ph), at = i * len, nread;
 
-    if (h->phoff <= head_len && len <= head_len - h->phoff) {
-        memcpy(ph, head + h->phoff, len);
+    if (h->phoff > INT64_MAX - PHDRS_MAX)
+        return ENOEXEC;
+    at += h->phoff;
+    if (at + len <= head_len) {
+        memcpy(ph, head + at, len);
         return 0;
     }
-    if (h->phoff > INT64_MAX - len)
-        return ENOEXEC;
-    int err = vnode_read_kernel(v, ph, len, (off_t)h->phoff, &nread);
+    int err = vnode_read_kernel(v, ph, len, (off_t)at, &nread);
     return err ? err : nread < len ? ENOEXEC : 0;
 }
 
-static int map_segments(struct vnode *v, const struct elf_header *h, const struct elf_phdr *phdrs,
-                        struct vm_space *vs, struct elf_image *image)
+static int map_segments(struct vnode *v, const struct elf_header *h, const char *head,
+                        size_t head_len, struct vm_space *vs, struct elf_image *image)
 {
     vaddr_t base = h->type == ET_DYN ? PIE_BASE : 0;
+    struct elf_phdr ph;
     bool loaded = false;
 
     for (unsigned i = 0; i < h->phnum; i++) {
-        const struct elf_phdr *ph = &phdrs[i];
-        if (ph->type == PT_INTERP)
-            return ENOEXEC; // dynamic programs are not supported
-        if (ph->type != PT_LOAD || ph->memsz == 0)
+        int err = read_phdr(v, h, i, head, head_len, &ph);
+        if (err || ph.type == PT_INTERP)
+            return err ? err : ENOEXEC; // dynamic programs are not supported
+        if (ph.type != PT_LOAD || ph.memsz == 0)
             continue;
-        int err = check_segment(ph, base);
+        err = check_segment(&ph, base);
         if (!err)
-            err = map_segment(v, ph, base, vs, image);
+            err = map_segment(v, &ph, base, vs, image);
         if (err)
             return err;
-        if (h->phoff >= ph->offset && h->phoff - ph->offset < ph->filesz)
-            image->phdr_va = base + ph->vaddr + (h->phoff - ph->offset);
+        if (h->phoff >= ph.offset && h->phoff - ph.offset < ph.filesz)
+            image->phdr_va = base + ph.vaddr + (h->phoff - ph.offset);
         loaded = true;
     }
     image->entry_va = base + h->entry;
@@ -140,18 +161,12 @@ static int map_segments(struct vnode *v, const struct elf_header *h, const struc
 int elf_load(struct vnode *v, const char *head, size_t head_len, struct vm_space *vs,
              struct elf_image *image)
 {
-    struct elf_phdr phdrs[MAX_PHDRS];
     struct elf_header h;
 
-    int err = head_len < sizeof(h) ? ENOEXEC : 0;
-    if (err)
-        return err;
+    if (head_len < sizeof(h))
+        return ENOEXEC;
     memcpy(&h, head, sizeof(h));
     *image = (struct elf_image){0};
-    err = check_header(&h, head_len);
-    if (!err)
-        err = read_phdrs(v, &h, head, head_len, phdrs);
-    if (!err)
-        err = map_segments(v, &h, phdrs, vs, image);
-    return err;
+    int err = check_header(&h);
+    return err ? err : map_segments(v, &h, head, head_len, vs, image);
 }
