@@ -8,6 +8,7 @@
 #include "amd64/pmap_impl.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "sync/kctx.h"
 
 uint64_t pmap_enters, pmap_removes;
 
@@ -67,6 +68,8 @@ static void reprotect(struct pmap *pm, vaddr_t va, uint64_t *pte, uint64_t new)
         next = new | (old & (PTE_A | PTE_D));
     while (
         !__atomic_compare_exchange_n(pte, &old, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    if (old == next)
+        kctx_current()->refault = true;
     pm->wired += !!(next & PTE_WIRED);
     pm->wired -= !!(old & PTE_WIRED);
     if (narrows(old, next))

@@ -14,7 +14,9 @@
 #include "vm/vm_fault.h"
 #include "vm/vm_space.h"
 
-#define OOM_WAIT_NS 10000000ul // until init tries again
+#define OOM_WAIT_NS  10000000ul // until init tries again
+#define REFAULTS_MAX 100        // in a row: then the fault is none that a mapping can resolve
+#define REFAULT_NS   10000000ul // what comes later is not in a row
 
 // No memory can be had for a page that p needs to go on, and nobody is left who could give some up.
 // Without init nothing goes on: it tries again. True: do so.
@@ -29,15 +31,33 @@ static bool out_of_memory(struct process *p)
     return false;
 }
 
+// The mapping that t's fault asks for was there, unchanged. Another CPU may have been faster; but
+// if that comes again and again at one instruction, the CPU refuses the access for another reason.
+static int refault(struct thread *t, const struct trapframe *tf, vaddr_t va)
+{
+    uint64_t now_ns = clock_ns();
+    bool again =
+        t->refault_va == va && t->refault_rip == tf->rip && now_ns - t->refault_ns < REFAULT_NS;
+
+    t->refault_va = va;
+    t->refault_rip = tf->rip;
+    t->refault_ns = now_ns;
+    t->refaults = again ? t->refaults + 1 : 1;
+    return t->refaults < REFAULTS_MAX ? 0 : EACCES;
+}
+
 static int page_fault(struct trapframe *tf, vaddr_t va, unsigned error)
 {
+    struct thread *t = thread_current();
     struct process *p = process_current();
     vm_prot_t access = error & PF_FETCH ? PROT_EXEC : error & PF_WRITE ? PROT_WRITE : PROT_READ;
 
-    (void)tf;
     if (!p || !p->space)
         return EFAULT;
+    t->kctx.refault = false;
     int err = vm_fault(&p->space->map, va, access);
+    if (__builtin_expect(t->kctx.refault && !err, 0))
+        return refault(t, tf, va);
     return err == ENOMEM && out_of_memory(p) ? 0 : err;
 }
 

@@ -66,6 +66,9 @@ struct thread {
     struct sigaltstack altstack;    // (t)
     unsigned trap_no, trap_error;   // (t) of the last fault, for signal frames
     vaddr_t trap_addr;          // (t)
+    vaddr_t refault_va, refault_rip;    // (t) of the last page fault that found nothing to do
+    uint64_t refault_ns;        // (t) when it was
+    unsigned refaults;          // (t) such faults in a row
     uint64_t restart_deadline_ns;   // (t) 0, or when a restarted wait ends; see signal.h
 
     vaddr_t clear_tid_va;       // (t) user word to clear and wake at exit, or 0

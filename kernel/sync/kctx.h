@@ -27,6 +27,7 @@ struct kctx {
     struct lock *waiting;           // the lock that it waits for now, or NULL; for reports
     uint64_t fail_nth;              // > 0: the nth allocation from now on fails (counts down)
     uint64_t allocs;                // allocations since start; what fail_nth counted
+    bool refault;                   // pmap found the mapping that it was to enter, unchanged
     uint8_t reserve;                // enum kctx_reserve: how much of the page reserve it may take
 };
 
