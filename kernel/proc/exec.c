@@ -148,13 +148,13 @@ static int touch(struct exec *x, vaddr_t va, size_t len)
 // Maps the stack, of a page at least, and has what will be on it there; E2BIG.
 static int prepare_stack(struct exec *x)
 {
-    uint64_t limit = min(process_current()->limits[RLIMIT_STACK].cur, STACK_MAX);
+    uint64_t limit = min(vm_limit(VM_LIMIT_STACK), STACK_MAX);
     size_t size = max(page_trunc(limit), PAGE_SIZE), nbytes = exec_stack_bytes(&x->args, x->asked);
     size_t pointers = (x->args.argc + x->args.envc) * sizeof(vaddr_t);
 
     if (nbytes > size || x->args.len + strlen(x->asked) + 1 + pointers > x->args.limit)
         return E2BIG;
-    int err = vm_stack_map(x->space, STACK_TOP, size);
+    int err = vm_stack_map(x->space, STACK_TOP, STACK_MAX);
     return err ? err : touch(x, STACK_TOP - nbytes, nbytes);
 }
 

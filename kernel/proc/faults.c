@@ -144,8 +144,20 @@ static void user_return(struct trapframe *tf)
         signal_user_return(t, tf);
 }
 
+// As Linux does for Valgrind, a limit of no data at all is none below the hard one.
+static uint64_t soft_limit(enum vm_limit which)
+{
+    const struct process *p = process_current();
+
+    if (!p)
+        return RLIM_INFINITY;
+    const struct rlimit *l = &p->limits[which];
+    return which == VM_LIMIT_DATA && l->cur == 0 ? l->max : l->cur;
+}
+
 void faults_init(void)
 {
+    vm_limit_hook = soft_limit;
     trap_ops.page_fault = page_fault;
     trap_ops.exception = exception;
     trap_ops.tick = timer_interrupt;

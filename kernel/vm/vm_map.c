@@ -111,6 +111,61 @@ struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry)
     return list_entry(entry->link.next, struct vm_map_entry, link);
 }
 
+// ---- limits ----
+
+uint64_t (*vm_limit_hook)(enum vm_limit which);
+
+uint64_t vm_limit(enum vm_limit which)
+{
+    return vm_limit_hook ? vm_limit_hook(which) : UINT64_MAX;
+}
+
+// What counts for RLIMIT_DATA: private memory that can be written, stacks apart.
+static bool is_data(uint32_t flags, vm_prot_t prot)
+{
+    return (flags & (ME_COW | ME_STACK)) == ME_COW && prot & PROT_WRITE;
+}
+
+// Bytes mapped outside [start, end): all, or data alone.
+static size_t bytes_outside(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool data)
+{
+    size_t n = 0;
+
+    list_for_each (e, &map->entries, struct vm_map_entry, link) {
+        vaddr_t from = max(e->start_va, start_va), to = min(e->end_va, end_va);
+        if (!data || is_data(e->flags, e->prot))
+            n += e->end_va - e->start_va - (from < to ? to - from : 0);
+    }
+    return n;
+}
+
+// Walks over the entries only where there is a limit: a map has no count of its data.
+int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
+                        vaddr_t start_va, vaddr_t end_va)
+{
+    KASSERT(rw_held(&map->lock), "map %p", map);
+    if (map->kernel || !is_data(flags, prot))
+        return 0;
+    uint64_t limit = vm_limit(VM_LIMIT_DATA);
+    if (limit >= map->max_va)
+        return 0;
+    return bytes_outside(map, start_va, end_va, true) + len > limit ? ENOMEM : 0;
+}
+
+int vm_map_may_add(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len, vaddr_t start_va,
+                   vaddr_t end_va)
+{
+    KASSERT(rw_held(&map->lock), "map %p", map);
+    if (map->kernel)
+        return 0;
+    if (map->nentries > MAP_ENTRIES_MAX)
+        return ENOMEM;
+    uint64_t limit = vm_limit(VM_LIMIT_AS);
+    if (map->size + len > limit && bytes_outside(map, start_va, end_va, false) + len > limit)
+        return ENOMEM;
+    return vm_map_may_add_data(map, flags, prot, len, start_va, end_va);
+}
+
 // ---- mapping ----
 
 static bool map_holds(const struct vm_map *map, vaddr_t va, size_t len)
@@ -118,7 +173,7 @@ static bool map_holds(const struct vm_map *map, vaddr_t va, size_t len)
     return va >= map->min_va && va <= map->max_va && len <= map->max_va - va;
 }
 
-// Settles req->va in the locked map and clears the way.
+// Settles req->va in the locked map.
 static int map_place(struct vm_map *map, struct vm_map_req *req)
 {
     vaddr_t end_va = req->va + req->len;
@@ -126,12 +181,7 @@ static int map_place(struct vm_map *map, struct vm_map_req *req)
     if (req->flags & MAP_FIXED_ADDR) {
         if (!map_holds(map, req->va, req->len))
             return EINVAL;
-        if (map_space_is_free(map, req->va, end_va))
-            return 0;
-        if (req->flags & MAP_NOREPLACE)
-            return EEXIST;
-        vm_map_clear(map, req->va, end_va, &req->spare, &req->dead);
-        return 0;
+        return req->flags & MAP_NOREPLACE && !map_space_is_free(map, req->va, end_va) ? EEXIST : 0;
     }
     if (req->va && map_holds(map, req->va, req->len) &&
         (req->align <= 1 || req->va % req->align == 0) && map_space_is_free(map, req->va, end_va))
@@ -139,6 +189,19 @@ static int map_place(struct vm_map *map, struct vm_map_req *req)
     if (req->below)
         return map_space_find_down(map, req->below, req->len, req->align, &req->va);
     return map_space_find(map, max(req->va, map->min_va), req->len, req->align, &req->va);
+}
+
+// Settles where, whether that much may be, and clears the way.
+static int map_make_room(struct vm_map *map, struct vm_map_req *req)
+{
+    int error = map_place(map, req);
+    vaddr_t end_va = req->va + req->len;
+
+    if (!error)
+        error = vm_map_may_add(map, req->entry_flags, req->prot, req->len, req->va, end_va);
+    if (!error && req->flags & MAP_FIXED_ADDR && !map_space_is_free(map, req->va, end_va))
+        vm_map_clear(map, req->va, end_va, &req->spare, &req->dead);
+    return error;
 }
 
 int vm_map_prepare(struct vm_map *map, struct vm_map_req *req)
@@ -160,7 +223,7 @@ int vm_map_prepare(struct vm_map *map, struct vm_map_req *req)
     else if (!rw_trylock_write(&map->lock))
         error = EAGAIN;
     if (!error) {
-        error = map_place(map, req);
+        error = map_make_room(map, req);
         if (error)
             rw_unlock_write(&map->lock);
     }
@@ -195,7 +258,8 @@ int vm_map_map(struct vm_map *map, struct vm_map_req *req)
 
 // ---- unmapping ----
 
-int vm_map_lock_clip(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct list *spare)
+int vm_map_lock_clip(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, unsigned ngone,
+                     struct list *spare)
 {
     unsigned have = 0;
 
@@ -203,10 +267,11 @@ int vm_map_lock_clip(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struc
     for (;;) {
         rw_lock_write(&map->lock);
         unsigned need = map_entry_need(map, start_va, end_va);
-        if (need <= have)
+        bool many = need > ngone && map->nentries + need - ngone > MAP_ENTRIES_MAX && !map->kernel;
+        if (need <= have && !many)
             return 0;
         rw_unlock_write(&map->lock);
-        int error = map_entry_reserve(map, need - have, PR_WAITOK, spare);
+        int error = many ? ENOMEM : map_entry_reserve(map, need - have, PR_WAITOK, spare);
         if (error) {
             map_entry_unreserve(map, spare);
             return error;
@@ -265,7 +330,7 @@ int vm_map_unmap(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
     KASSERT(page_aligned(start_va) && page_aligned(end_va) && start_va <= end_va, "[%#lx, %#lx)",
             start_va, end_va);
     list_init(&dead);
-    int error = vm_map_lock_clip(map, start_va, end_va, &spare);
+    int error = vm_map_lock_clip(map, start_va, end_va, 1, &spare);
     if (error)
         return error;
     vm_map_clear(map, start_va, end_va, &spare, &dead);

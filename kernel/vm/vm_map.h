@@ -34,6 +34,8 @@ enum map_entry_flags {
     ME_GONE = 128,              // a dead entry: its pages are no longer mapped, as another one's may be
 };
 
+#define VM_OFFSET_MAX ((uint64_t)INT64_MAX) // no mapping shows an object beyond it, however it grows
+
 struct vm_map_entry {
     struct list link;           // (m) in the map, by address; or on a reserve, or a list of the dead
     struct rb_node node;        // (m) in the map's tree
@@ -108,7 +110,7 @@ struct vm_map_req {
 };
 
 // Reserves entries, locks the map for writing, finds the space (and clears it when FIXED). 0,
-// ENOMEM (no space, no memory), EEXIST, EINVAL (outside the map), EAGAIN (NOWAIT and locked). On
+// ENOMEM (no space, no memory, a limit), EEXIST, EINVAL (outside the map), EAGAIN (NOWAIT and locked). On
 // error the map is not locked and nothing is held.
 int vm_map_prepare(struct vm_map *map, struct vm_map_req *req);
 // Links the mapping, merging it where allowed, and unlocks. Cannot fail, never allocates.
@@ -130,14 +132,32 @@ int vm_map_restore_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 int vm_map_advise(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, enum vm_advice advice);
 // Marks as wired (the pages follow by vm_fault_populate) or unwires, pages and all.
 int vm_map_wire(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool wire);
-// Extends the stack whose gap contains va: 0, EFAULT (no stack, or beyond its limit), ENOMEM.
+// Extends the stack whose gap contains va: 0, EFAULT (no stack, or beyond a limit), ENOMEM.
 int vm_map_grow_stack(struct vm_map *map, vaddr_t va);
+
+// ---- limits of user maps ----
+
+#define MAP_ENTRIES_MAX 65530   // Linux's vm.max_map_count
+
+// The running process's soft limit, by Linux's number, in bytes; proc sets it at start-up. NULL: none.
+enum vm_limit { VM_LIMIT_DATA = 2, VM_LIMIT_STACK = 3, VM_LIMIT_AS = 9 };
+extern uint64_t (*vm_limit_hook)(enum vm_limit which);
+uint64_t vm_limit(enum vm_limit which);         // UINT64_MAX: none
+
+// Whether len bytes with these entry flags and rights may be added when [start, end) is unmapped
+// first: 0, or ENOMEM (entries, RLIMIT_AS, RLIMIT_DATA). The map is locked.
+int vm_map_may_add(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len, vaddr_t start_va,
+                   vaddr_t end_va);
+// The same of RLIMIT_DATA alone, for what is there already.
+int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
+                        vaddr_t start_va, vaddr_t end_va);
 
 // ---- the parts that changes are made of; for kernel/vm alone ----
 
-// Locks the map for writing with as many entries in spare as clipping [start, end) takes. 0, or
-// ENOMEM with the map not locked and nothing held.
-int vm_map_lock_clip(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct list *spare);
+// Locks the map for writing with as many entries in spare as clipping [start, end) takes; ngone of
+// them do not stay. 0, or ENOMEM with the map not locked and nothing held.
+int vm_map_lock_clip(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, unsigned ngone,
+                     struct list *spare);
 // Map locked for writing: takes [start, end) out of pmap and map; the entries go to dead.
 void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct list *spare,
                   struct list *dead);

@@ -29,7 +29,7 @@ static int map_change(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, entr
     struct vm_map_entry *e;
 
     list_init(&dead);
-    int error = vm_map_lock_clip(map, start_va, end_va, &spare);
+    int error = vm_map_lock_clip(map, start_va, end_va, 0, &spare);
     if (error)
         return error;
     map->generation++;
@@ -54,10 +54,13 @@ static int map_change(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, entr
 // Wider rights come with the next fault; narrower ones are enforced now.
 static int change_prot(struct vm_map *map, struct vm_map_entry *e, unsigned prot)
 {
-    vm_prot_t lost = e->prot & ~prot;
+    vm_prot_t lost = e->prot & ~prot, won = prot & ~e->prot;
+    size_t len = e->end_va - e->start_va;
 
     if (prot & ~e->max_prot)
         return EACCES;
+    if (won & PROT_WRITE && vm_map_may_add_data(map, e->flags, prot, len, e->start_va, e->end_va))
+        return ENOMEM;
     if (lost && prot == PROT_NONE) {
         if (e->wired)
             vm_fault_unwire(map, e, e->start_va, e->end_va);
@@ -142,7 +145,9 @@ static vaddr_t stack_start(struct vm_map *map, vaddr_t va, struct vm_map_entry *
     struct vm_map_entry *e = below ? vm_map_next(map, below) : vm_map_first(map);
     if (!e || !(e->flags & ME_STACK))
         return 0;
-    vaddr_t lowest = max(e->offset, below ? below->end_va + STACK_GAP : map->min_va);
+    uint64_t limit = page_trunc(vm_limit(VM_LIMIT_STACK));
+    vaddr_t lowest = max(e->offset, e->end_va - min(limit, e->end_va));
+    lowest = max(lowest, below ? below->end_va + STACK_GAP : map->min_va);
     if (va < lowest)
         return 0;
     *above = e;
@@ -162,8 +167,15 @@ int vm_map_grow_stack(struct vm_map *map, vaddr_t va)
         return error;
     rw_lock_write(&map->lock);
     req.va = stack_start(map, va, &above);
+    req.len = req.va ? above->start_va - req.va : 0;
+    // What is asked for at least, if a limit forbids the whole step.
+    if (req.va && vm_map_may_add(map, above->flags, above->prot, req.len, 0, 0)) {
+        req.va = va;
+        req.len = above->start_va - va;
+        if (vm_map_may_add(map, above->flags, above->prot, req.len, 0, 0))
+            req.va = 0;
+    }
     if (req.va) {
-        req.len = above->start_va - req.va;
         req.offset = above->offset;
         req.prot = above->prot;
         req.max_prot = above->max_prot;

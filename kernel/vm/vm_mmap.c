@@ -76,7 +76,7 @@ int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_pro
         return EINVAL;
     if (!req.len)
         return ENOMEM;
-    if (offset + req.len < offset)
+    if (offset > VM_OFFSET_MAX - req.len)
         return EOVERFLOW;
     if (anonymous)
         req.offset = 0;

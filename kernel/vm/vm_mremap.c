@@ -17,8 +17,8 @@
 
 enum mremap_flags { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2 };
 
-// Clearing the old place, clearing the new one, and the part that is added.
-#define MOVE_SPARE (2 * MAP_ENTRY_SPLITS + 1)
+// Clearing the old place, its end apart, and the new one, and the part that is added.
+#define MOVE_SPARE (3 * MAP_ENTRY_SPLITS + 1)
 
 // True if b goes on where a ends, as one mapping would.
 static bool continues(const struct vm_map_entry *a, const struct vm_map_entry *b)
@@ -106,14 +106,24 @@ static int find_place(struct vm_space *vs, struct move *m, const struct vm_map_e
 
     if (m->fixed)
         return 0;
-    m->in_place =
-        m->new_len == m->old_len || (last->end_va == old_end && user_range(m->old_va, m->new_len) &&
-                                     map_space_is_free(&vs->map, old_end, m->old_va + m->new_len));
+    m->in_place = last->end_va == old_end && user_range(m->old_va, m->new_len) &&
+                  map_space_is_free(&vs->map, old_end, m->old_va + m->new_len);
     if (m->in_place)
         return 0;
     if (!m->may_move)
         return ENOMEM;
     return map_space_find_down(&vs->map, vs->mmap_top, m->new_len, 0, &m->new_va);
+}
+
+// Whether last, the mapping's end, may be followed by that much: by its object and by the limits.
+static int check_growth(struct vm_map *map, const struct move *m, const struct vm_map_entry *last)
+{
+    size_t growth = m->new_len - m->old_len;
+    uint64_t offset = last->offset + (m->old_va + m->old_len - last->start_va);
+
+    if (last->object && offset > VM_OFFSET_MAX - growth)
+        return EINVAL;
+    return vm_map_may_add(map, last->flags, last->prot, growth, 0, 0);
 }
 
 static void move_entries(struct vm_map *map, const struct move *m, struct list *spare,
@@ -138,22 +148,48 @@ static void move_entries(struct vm_map *map, const struct move *m, struct list *
     }
 }
 
+// Unmaps what is too much. As on Linux, only the first page must be mapped.
+static int shrink(struct vm_map *map, struct move *m, struct list *spare, struct list *dead)
+{
+    vaddr_t old_end = m->old_va + m->old_len, new_end = m->old_va + m->new_len;
+    struct vm_map_entry *e;
+
+    if (!vm_map_lookup(map, m->old_va, &e))
+        return EFAULT;
+    if (new_end == old_end)
+        return 0;
+    if (map_entry_need(map, new_end, old_end) > 1 && map->nentries >= MAP_ENTRIES_MAX)
+        return ENOMEM;
+    vm_map_clear(map, new_end, old_end, spare, dead);
+    m->old_len = m->new_len;
+    return 0;
+}
+
 static int mremap_locked(struct vm_space *vs, struct move *m, struct list *spare, struct list *dead)
 {
     struct vm_map *map = &vs->map;
     vaddr_t old_end = m->old_va + m->old_len;
     struct vm_map_entry *last;
 
-    int error = one_mapping(map, m->old_va, old_end, &last);
+    if (m->new_len <= m->old_len && !m->fixed) {
+        m->new_va = m->old_va;
+        return shrink(map, m, spare, dead);
+    }
+    int error = one_mapping(map, m->old_va, m->old_va + min(m->old_len, m->new_len), &last);
+    if (!error && m->new_len > m->old_len)
+        error = check_growth(map, m, last);
     if (!error)
         error = find_place(vs, m, last);
+    if (!error && !m->in_place && map->nentries > MAP_ENTRIES_MAX - MOVE_SPARE)
+        error = ENOMEM;
+    if (!error && m->new_len < m->old_len)
+        error = shrink(map, m, spare, dead);
     if (error)
         return error;
     map->generation++;
     if (m->in_place) {
         m->new_va = m->old_va;
-        if (m->new_len > m->old_len)
-            link_growth(map, last, old_end, m->new_len - m->old_len, spare, dead);
+        link_growth(map, last, old_end, m->new_len - m->old_len, spare, dead);
     } else {
         move_entries(map, m, spare, dead);
     }
@@ -191,10 +227,6 @@ int vm_mremap(struct vm_space *vs, vaddr_t old_va, size_t old_len, size_t new_le
     int error = mremap_check(&m, flags);
     if (!error && m.new_len > USER_MAX)
         error = ENOMEM;
-    if (!error && m.new_len < m.old_len) {
-        error = vm_map_unmap(map, old_va + m.new_len, old_va + m.old_len);
-        m.old_len = m.new_len;
-    }
     if (!error)
         error = map_entry_reserve(map, MOVE_SPARE, PR_WAITOK, &spare);
     if (error)

@@ -144,7 +144,6 @@ int vm_space_fork(struct vm_space *parent, struct vm_space **out)
     child->brk_start = parent->brk_start;
     child->brk_end = parent->brk_end;
     child->mmap_top = parent->mmap_top;
-    child->stack_limit = parent->stack_limit;
     rw_unlock_write(&child->map.lock);
     rw_unlock_write(&parent->map.lock);
     vm_map_drop(&child->map, &dead);
@@ -191,7 +190,8 @@ vaddr_t vm_brk(struct vm_space *vs, vaddr_t new_end)
 
 int vm_stack_map(struct vm_space *vs, vaddr_t top_va, size_t limit)
 {
-    size_t size = page_round(min(limit, STACK_INITIAL));
+    uint64_t soft = vm_limit(VM_LIMIT_STACK);
+    size_t size = max(page_trunc(min(min(soft, limit), STACK_INITIAL)), PAGE_SIZE);
     struct vm_map_req req = anonymous_req(top_va - size, size);
 
     KASSERT(page_aligned(top_va) && limit < top_va, "top %#lx, limit %#zx", top_va, limit);
@@ -200,7 +200,6 @@ int vm_stack_map(struct vm_space *vs, vaddr_t top_va, size_t limit)
     int error = vm_map_map(&vs->map, &req);
     if (error)
         return error;
-    vs->stack_limit = limit;
     vs->mmap_top = page_trunc(top_va - max(limit, MMAP_GAP));
     return 0;
 }

@@ -15,7 +15,6 @@ struct vm_space {
     uint32_t nrefs;             // (a)
     vaddr_t brk_start, brk_end; // the heap; brk_end not rounded; set by exec, moved by vm_brk
     vaddr_t mmap_top;           // unhinted mappings go below it; set by vm_stack_map
-    uint64_t stack_limit;       // bytes that the stack may grow to; set by vm_stack_map
 };
 
 enum linux_map_flags {
@@ -26,6 +25,7 @@ enum linux_map_flags {
     LINUX_MAP_TYPE = 0xf,
     LINUX_MAP_FIXED = 0x10,
     LINUX_MAP_ANONYMOUS = 0x20,
+    LINUX_MAP_32BIT = 0x40,
     LINUX_MAP_GROWSDOWN = 0x100,
     LINUX_MAP_LOCKED = 0x2000,
     LINUX_MAP_POPULATE = 0x8000,
@@ -42,7 +42,8 @@ void vm_space_unref(struct vm_space *vs);       // the last one frees it; no thr
 int vm_space_fork(struct vm_space *parent, struct vm_space **child);
 
 // The mmap family. object NULL: anonymous; else it comes with a reference, which is taken over on
-// success alone. max_prot is what the file's open mode allows. len is rounded up.
+// success alone. max_prot is what the file's open mode allows. len is rounded up. Shared or private:
+// what else Linux has was looked at above.
 int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_prot_t max_prot,
             unsigned linux_flags, struct vm_object *object, uint64_t offset);
 int vm_munmap(struct vm_space *vs, vaddr_t va, size_t len);
@@ -56,7 +57,7 @@ int vm_madvise(struct vm_space *vs, vaddr_t va, size_t len, int advice);
 int vm_mincore(struct vm_space *vs, vaddr_t va, size_t npages, uint8_t *vec);
 int vm_mlock(struct vm_space *vs, vaddr_t va, size_t len, bool lock);
 vaddr_t vm_brk(struct vm_space *vs, vaddr_t new_end);   // returns the break that holds afterwards
-// exec's stack: ends at top_va, grows on faults by up to limit bytes in all.
+// exec's stack, a page at least: ends at top_va, grows on faults to the soft limit, or to `limit'.
 int vm_stack_map(struct vm_space *vs, vaddr_t top_va, size_t limit);
 
 // Calls fn for each entry, for /proc/<pid>/maps: map locked for reading, fn must not take maps.

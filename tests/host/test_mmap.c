@@ -118,6 +118,57 @@ static void test_huge_locks(void)
     machine_check();
 }
 
+// A mapping's offset in its object passes no limit, however the mapping comes to be or grows.
+static void test_offsets(void)
+{
+    struct vm_space *vs = vm_space_create();
+    struct vm_object *o = anon_object_create(4);
+    uint64_t last = VM_OFFSET_MAX + 1 - 2 * PAGE_SIZE;
+    vaddr_t va = BASE, new_va = 0;
+
+    CHECK(vm_mmap(vs, &va, 2 * PAGE_SIZE, PROT_RW, PROT_ALL, LINUX_MAP_SHARED, o, last) ==
+              EOVERFLOW,
+          "mmap");
+    CHECK(vm_mmap(vs, &va, PAGE_SIZE, PROT_RW, PROT_ALL, LINUX_MAP_SHARED, o, last) == 0, "mmap");
+    CHECK(vm_mremap(vs, va, PAGE_SIZE, 3 * PAGE_SIZE, 1, &new_va) == EINVAL, "mremap");
+    CHECK(vm_mremap(vs, va, PAGE_SIZE, PAGE_SIZE, 1, &new_va) == 0 && new_va == va, "unchanged");
+    vm_space_unref(vs);
+}
+
+// Limits as if set by the process.
+static uint64_t as_limit, data_limit;
+
+static uint64_t limit(enum vm_limit which)
+{
+    return which == VM_LIMIT_AS ? as_limit : which == VM_LIMIT_DATA ? data_limit : 0;
+}
+
+// Whatever is refused leaves the map as it was; a stack has its first page under any limit.
+static void test_limits(void)
+{
+    struct vm_space *vs = vm_space_create();
+    unsigned anon = LINUX_MAP_ANONYMOUS | LINUX_MAP_PRIVATE;
+    vaddr_t va = 0, stack = 0x7ffff000000ul;
+
+    as_limit = 10 * PAGE_SIZE + 5;
+    data_limit = 4 * PAGE_SIZE;
+    vm_limit_hook = limit;
+    CHECK(vm_stack_map(vs, stack, 1ul << 20) == 0 && vs->map.size == PAGE_SIZE, "stack");
+    CHECK(vm_map_grow_stack(&vs->map, stack - 2 * PAGE_SIZE) == EFAULT, "growth");
+    CHECK(MMAP(BASE, 10 * PAGE_SIZE, PROT_READ, anon, 0) == ENOMEM, "space");
+    CHECK(MMAP(BASE, 5 * PAGE_SIZE, PROT_RW, anon, 0) == ENOMEM, "data");
+    CHECK(MMAP(BASE, 9 * PAGE_SIZE, PROT_READ, anon, 0) == 0, "up to the limit");
+    CHECK(MMAP(BASE, 10 * PAGE_SIZE, PROT_READ, anon | LINUX_MAP_FIXED, 0) == ENOMEM, "fixed");
+    CHECK(vs->map.size == 10 * PAGE_SIZE, "%zu bytes", vs->map.size);
+    CHECK(MMAP(BASE, 9 * PAGE_SIZE, PROT_READ, anon | LINUX_MAP_FIXED, 0) == 0, "in its place");
+    CHECK(vm_mprotect(vs, BASE, 5 * PAGE_SIZE, PROT_RW) == ENOMEM, "mprotect");
+    CHECK(vm_mprotect(vs, BASE, 4 * PAGE_SIZE, PROT_RW) == 0, "mprotect");
+    CHECK(vm_mremap(vs, BASE, PAGE_SIZE, 2 * PAGE_SIZE, 1, &va) == ENOMEM, "mremap");
+    CHECK(vs->map.size == 10 * PAGE_SIZE, "%zu bytes", vs->map.size);
+    vm_limit_hook = NULL;
+    vm_space_unref(vs);
+}
+
 int main(int argc, char **argv)
 {
     shim_main(argc, argv);
@@ -125,5 +176,7 @@ int main(int argc, char **argv)
     RUN(test_errnos);
     RUN(test_brk);
     RUN(test_huge_locks);
+    RUN(test_offsets);
+    RUN(test_limits);
     return shim_done();
 }

@@ -71,6 +71,26 @@ static void errors(void)
     T(munmap(p, 4 * PAGE));
 }
 
+/* What is refused changes nothing; what shrinks needs its first page alone. */
+static void holes(void)
+{
+    char *p = with_room(6, 0), *to = with_room(6, 0);
+    T(munmap(p, PAGE));
+    T_PTR(mremap(p, 3 * PAGE, PAGE, MREMAP_MAYMOVE));
+    T_PTR(mremap(p, 3 * PAGE, 2 * PAGE, 0));
+    CHECK(p[2 * PAGE] == (char)t_byte(6, 2 * PAGE));
+    T(munmap(p + 3 * PAGE, PAGE));
+    CHECK(mremap(p + PAGE, 5 * PAGE, 5 * PAGE, 0) == p + PAGE);
+    CHECK(mremap(p + PAGE, 5 * PAGE, 4 * PAGE, MREMAP_MAYMOVE) == p + PAGE);
+    CHECK(p[2 * PAGE] == (char)t_byte(6, 2 * PAGE) && p[4 * PAGE] == (char)t_byte(6, 4 * PAGE));
+    T_PTR(mremap(p + 5 * PAGE, PAGE, PAGE, 0));
+    T_PTR(mremap(p + PAGE, 4 * PAGE, 5 * PAGE, MREMAP_MAYMOVE));
+    CHECK(mremap(p + PAGE, 2 * PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+    CHECK(to[0] == (char)t_byte(6, PAGE) && to[PAGE] == (char)t_byte(6, PAGE));
+    T(munmap(p, 6 * PAGE));
+    T(munmap(to, 6 * PAGE));
+}
+
 static void files(void)
 {
     int fd = T(open("file", O_CREAT | O_RDWR, 0666));
@@ -115,6 +135,7 @@ int main(void)
     blocked();
     fixed();
     errors();
+    holes();
     files();
     shared();
     return 0;
