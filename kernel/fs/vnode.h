@@ -115,8 +115,9 @@ void vnode_map_claim(struct vnode *v, int64_t npages);  // vm_object.h's claim
 int vnode_begin_run(struct vnode *v);
 void vnode_end_run(struct vnode *v);
 
-// True if the file's pages can be mapped (ENODEV else).
+// True if the file's pages can be mapped (ENODEV else); of /dev/zero, which is mapped as no file.
 bool vnode_can_map(const struct vnode *v);
+bool vnode_is_zero(const struct vnode *v);
 
 // Reads into kernel memory (exec); 0 with *nread.
 int vnode_read_kernel(struct vnode *v, void *buf, size_t len, off_t offset, size_t *nread);

@@ -24,7 +24,7 @@ struct facts {
     unsigned nthreads, cpu;
     sigset_t pending, blocked, ignored, caught;
     struct usage usage;
-    uint64_t virtual_bytes, resident_pages;
+    uint64_t virtual_bytes, locked_bytes, resident_pages;
 };
 
 static char thread_state_letter(const struct thread *t)
@@ -46,6 +46,11 @@ static void gather_signals(struct process *p, struct facts *f)
     }
 }
 
+static void add_locked(const struct vm_map_entry *e, void *bytes)
+{
+    *(uint64_t *)bytes += e->wired ? e->end_va - e->start_va : 0;
+}
+
 static void gather(struct process *p, struct facts *f)
 {
     *f = (struct facts){.state = p->zombie ? 'Z' : 'S'};
@@ -64,6 +69,7 @@ static void gather(struct process *p, struct facts *f)
     if (vs) {
         f->virtual_bytes = vs->map.size;
         f->resident_pages = vm_space_resident(vs);
+        vm_space_for_each(vs, add_locked, &f->locked_bytes);
         vm_space_unref(vs);
     }
 }
@@ -109,7 +115,8 @@ static int show_status_of(struct process *p, struct strbuf *out)
     strbuf_printf(out, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n",
                   p->comm, p->umask, state_name(f.state), p->pid, p->pid, p->ppid);
     strbuf_printf(out, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\n", OPEN_MAX);
-    strbuf_printf(out, "VmSize:\t%8lu kB\nVmRSS:\t%8lu kB\nThreads:\t%u\n", f.virtual_bytes / 1024,
+    strbuf_printf(out, "VmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmRSS:\t%8lu kB\nThreads:\t%u\n",
+                  f.virtual_bytes / 1024, f.locked_bytes / 1024,
                   f.resident_pages * PAGE_SIZE / 1024, f.nthreads);
     strbuf_printf(out, "SigPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
                   f.pending, f.blocked, f.ignored, f.caught);

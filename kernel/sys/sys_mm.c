@@ -14,16 +14,19 @@ static struct vm_space *space(void)
     return process_current()->space;
 }
 
+// All of mmap's flags that are older than MAP_SHARED_VALIDATE, which refuses the others.
+#define LEGACY_MAP_FLAGS 0x7c07f973u
+
 // What a mapping of f may be allowed: a shared one cannot be more than the file's mode.
 static int file_max_prot(const struct file *f, unsigned flags, vm_prot_t prot, vm_prot_t *max_prot)
 {
     unsigned mode = f->flags & O_ACCMODE;
     bool shared = (flags & LINUX_MAP_TYPE) != LINUX_MAP_PRIVATE;
 
-    if (!vnode_can_map(f->vnode))
-        return ENODEV;
     if (mode == O_WRONLY)
         return EACCES;
+    if (!vnode_can_map(f->vnode) && !vnode_is_zero(f->vnode))
+        return ENODEV;
     *max_prot = shared && mode != O_RDWR ? PROT_ALL & ~PROT_WRITE : PROT_ALL;
     return prot & ~*max_prot ? EACCES : 0;
 }
@@ -31,17 +34,22 @@ static int file_max_prot(const struct file *f, unsigned flags, vm_prot_t prot, v
 static long map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
 {
     struct file *f = fd_file(fd);
-    vm_prot_t max_prot;
+    vm_prot_t max_prot = PROT_NONE;
 
     if (!f)
         return -EBADF;
     int err = file_max_prot(f, flags, prot, &max_prot);
+    if ((flags & LINUX_MAP_TYPE) == LINUX_MAP_SHARED_VALIDATE) {
+        err = flags & ~LEGACY_MAP_FLAGS ? EOPNOTSUPP : err;
+        flags &= ~(unsigned)LINUX_MAP_PRIVATE; // leaves LINUX_MAP_SHARED
+    }
+    struct vm_object *o = vnode_is_zero(f->vnode) ? NULL : &f->vnode->object;
     if (!err) {
-        struct vm_object *o = &f->vnode->object;
         flags = f->flags & O_ACCMODE ? flags | MMAP_WRITER : flags & ~MMAP_WRITER;
-        vm_object_ref(o);
+        if (o)
+            vm_object_ref(o);
         err = vm_mmap(space(), &va, len, prot, max_prot, flags, o, offset);
-        if (err)
+        if (err && o)
             vm_object_unref(o);
     }
     file_unref(f);

@@ -124,9 +124,10 @@ int vm_madvise(struct vm_space *vs, vaddr_t va, size_t len, int advice)
 // ---- msync ----
 
 // The next part of a shared object in [*va, end), with a reference to it; *va moves past it.
-// NULL: there is none. *hole is set if something is not mapped.
+// NULL: there is none. *error: ENOMEM if something is not mapped; EBUSY, which is the end, if it is
+// locked and to be invalidated.
 static struct vm_object *next_object(struct vm_map *map, vaddr_t *va, vaddr_t end_va, pgno_t *start,
-                                     pgno_t *end, bool *hole)
+                                     pgno_t *end, bool invalidate, int *error)
 {
     struct vm_map_entry *e;
     struct vm_object *o = NULL;
@@ -134,10 +135,14 @@ static struct vm_object *next_object(struct vm_map *map, vaddr_t *va, vaddr_t en
     rw_lock_read(&map->lock);
     while (*va < end_va && !o) {
         if (!vm_map_lookup(map, *va, &e)) {
-            *hole = true;
+            *error = ENOMEM;
             e = e ? vm_map_next(map, e) : vm_map_first(map);
             *va = e ? e->start_va : end_va;
             continue;
+        }
+        if (invalidate && e->wired) {
+            *error = EBUSY;
+            break;
         }
         vaddr_t stop = min(end_va, e->end_va);
         if (e->object && !(e->flags & ME_COW)) {
@@ -157,15 +162,15 @@ int vm_msync(struct vm_space *vs, vaddr_t va, size_t len, unsigned flags)
     vaddr_t end_va = va + page_round(len);
     struct vm_object *o;
     pgno_t start, end;
-    bool hole = false;
-    int error = 0;
+    bool invalidate = flags & MS_INVALIDATE;
+    int error = 0, found = 0;
 
     if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || !page_aligned(va) ||
         (flags & MS_ASYNC && flags & MS_SYNC))
         return EINVAL;
     if (end_va < va || page_round(len) < len)
         return ENOMEM;
-    while (!error && (o = next_object(&vs->map, &va, end_va, &start, &end, &hole))) {
+    while (!error && (o = next_object(&vs->map, &va, end_va, &start, &end, invalidate, &found))) {
         if (flags & MS_SYNC) {
             mutex_lock(&o->lock);
             error = o->ops->put(o, start, end, PUT_CLEAN | PUT_SYNC);
@@ -173,7 +178,7 @@ int vm_msync(struct vm_space *vs, vaddr_t va, size_t len, unsigned flags)
         }
         vm_object_unref(o);
     }
-    return error ? error : hole ? ENOMEM : 0;
+    return error ? error : found;
 }
 
 // ---- mincore ----

@@ -14,6 +14,8 @@
 
 // ---- mmap ----
 
+#define MAP_32BIT_END (2ul << 30)
+
 // Where the mapping is to go: fills in va, below and flags.
 static int mmap_place(struct vm_space *vs, vaddr_t hint, unsigned linux_flags,
                       struct vm_map_req *req)
@@ -33,8 +35,12 @@ static int mmap_place(struct vm_space *vs, vaddr_t hint, unsigned linux_flags,
     } else if (!user_range(hint, req->len)) {
         hint = 0;
     }
-    req->va = page_trunc(hint);
     req->below = vs->mmap_top;
+    if (linux_flags & LINUX_MAP_32BIT && !req->flags) {
+        hint = user_range(hint, req->len) && hint + req->len <= MAP_32BIT_END ? hint : 0;
+        req->below = MAP_32BIT_END;
+    }
+    req->va = page_trunc(hint);
     return 0;
 }
 
@@ -45,14 +51,12 @@ static int mmap_kind(unsigned linux_flags, bool anonymous, vm_prot_t max_prot,
     unsigned type = linux_flags & LINUX_MAP_TYPE;
     bool grows = linux_flags & LINUX_MAP_GROWSDOWN;
 
-    if (type == LINUX_MAP_SHARED_VALIDATE && !anonymous)
-        type = LINUX_MAP_SHARED;
     if ((type != LINUX_MAP_SHARED && type != LINUX_MAP_PRIVATE) ||
         (grows && (!anonymous || type == LINUX_MAP_SHARED)) || linux_flags & LINUX_MAP_HUGETLB)
         return EINVAL;
     if (!anonymous && !(max_prot & PROT_READ))
         return EACCES;
-    req->max_prot = anonymous || type == LINUX_MAP_PRIVATE ? PROT_ALL : max_prot;
+    req->max_prot = type == LINUX_MAP_PRIVATE ? PROT_ALL : max_prot;
     if (req->prot & ~req->max_prot)
         return EACCES;
     req->inherit = type == LINUX_MAP_SHARED ? INHERIT_SHARE : INHERIT_COPY;
