@@ -243,13 +243,13 @@ int fdtable_next(struct fdtable *t, int fd)
     return result;
 }
 
-size_t fdtable_bytes(struct fdtable *t)
+size_t fdtable_bytes(struct fdtable *t, size_t (*of)(const struct vnode *v))
 {
     mutex_lock(&t->lock);
     size_t nbytes = sizeof(*t) + t->nslots * sizeof(t->files[0]);
     for (size_t fd = bitmap_find_set(t->used, t->nslots, 0); fd < t->nslots;
          fd = bitmap_find_set(t->used, t->nslots, fd + 1))
-        nbytes += sizeof(struct file) + pipe_bytes(t->files[fd]->vnode);
+        nbytes += sizeof(struct file) + of(t->files[fd]->vnode);
     mutex_unlock(&t->lock);
     return nbytes;
 }

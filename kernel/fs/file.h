@@ -56,7 +56,8 @@ int fdtable_get_cloexec(struct fdtable *t, int fd, bool *cloexec);
 int fdtable_set_cloexec(struct fdtable *t, int fd, bool cloexec);
 int fdtable_next(struct fdtable *t, int fd);                    // the lowest open one >= fd, or -1; for /proc/<pid>/fd
 
-size_t fdtable_bytes(struct fdtable *t);                        // of memory, files and pipes included
+// What the table and its files take of memory; of(vnode) is counted for each file.
+size_t fdtable_bytes(struct fdtable *t, size_t (*of)(const struct vnode *v));
 size_t pipe_bytes(const struct vnode *v);                       // of memory; 0: v is no pipe
 int pipe_create(unsigned flags, struct file **rd, struct file **wr);
 

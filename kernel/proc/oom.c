@@ -54,7 +54,7 @@ static bool measure(struct process *p, struct candidate *c)
         c->use.kernel += thread_pages(p);
     }
     if (p->files)
-        c->use.kernel += fdtable_bytes(p->files) >> PAGE_SHIFT;
+        c->use.kernel += fdtable_bytes(p->files, pipe_bytes) >> PAGE_SHIFT;
     mutex_unlock(&p->lock);
     return true;
 }
