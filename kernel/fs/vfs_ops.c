@@ -196,7 +196,7 @@ int vfs_truncate(struct vnode *v, uint64_t size)
 struct rename {
     struct vnode *from_dir, *to_dir;
     struct namei_last from, to;
-    bool noreplace;
+    unsigned flags; // RENAME_*
     // Referenced, or NULL:
     struct vnode *between;  // the child of one directory that holds the other
     struct vnode *v, *over; // what bears the names; over is replaced
@@ -280,20 +280,24 @@ static int check_rename(const struct rename *r)
 {
     const struct vnode *v = r->v, *over = r->over;
 
-    if (over && r->noreplace)
+    bool exchange = r->flags & RENAME_EXCHANGE;
+
+    if (over && r->flags & RENAME_NOREPLACE)
         return EEXIST;
-    if (v->type != VDIR && (r->from.must_be_dir || r->to.must_be_dir))
+    if (!over && exchange)
+        return ENOENT;
+    if (v->type != VDIR && (r->from.must_be_dir || (r->to.must_be_dir && !exchange)))
+        return ENOTDIR;
+    if (exchange && over->type != VDIR && r->to.must_be_dir)
         return ENOTDIR;
     if (v == r->between)
         return EINVAL; // into itself
     if (over && over == r->between)
-        return ENOTEMPTY;
+        return exchange ? EINVAL : ENOTEMPTY;
     if (is_either(r, v) || (over && is_either(r, over)))
         return EIO; // the disk is damaged: they hold each other
-    if (over && v->type == VDIR && over->type != VDIR)
-        return ENOTDIR;
-    if (over && v->type != VDIR && over->type == VDIR)
-        return EISDIR;
+    if (over && !exchange && (v->type == VDIR) != (over->type == VDIR))
+        return v->type == VDIR ? ENOTDIR : EISDIR;
     if (v->covered_by || (over && over->covered_by))
         return EBUSY;
     return r->from_dir->ops->rename ? 0 : EPERM;
@@ -320,7 +324,7 @@ static int rename_locked(struct rename *r)
     if (err)
         return err;
     return r->from_dir->ops->rename(r->from_dir, r->from.name, r->from.len, r->v, r->to_dir,
-                                    r->to.name, r->to.len, r->over);
+                                    r->to.name, r->to.len, r->over, r->flags & RENAME_EXCHANGE);
 }
 
 static void unref_all(struct rename *r)
@@ -339,7 +343,7 @@ static int rename_in(struct rename *r)
     if (r->from.len == 0 || is_dots(&r->from))
         return EBUSY;
     if (r->to.len == 0 || is_dots(&r->to))
-        return r->noreplace ? EEXIST : EBUSY;
+        return r->flags & RENAME_NOREPLACE ? EEXIST : EBUSY;
     mutex_lock(&rename_lock);
     int err = lock_two(r);
     if (!err) {
@@ -351,9 +355,9 @@ static int rename_in(struct rename *r)
 }
 
 int vfs_rename(struct vnode *from_at, const char *from, struct vnode *to_at, const char *to,
-               bool noreplace)
+               unsigned flags)
 {
-    struct rename r = {.noreplace = noreplace};
+    struct rename r = {.flags = flags};
     int err = namei(from_at, from, NAMEI_PARENT, &r.from_dir, &r.from);
 
     if (err)

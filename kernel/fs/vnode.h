@@ -59,7 +59,8 @@ struct vnode_ops {
     int (*unlink)(struct vnode *dir, const char *name, size_t len, struct vnode *v);        // W dir [EPERM]; v bears the name
     int (*rmdir)(struct vnode *dir, const char *name, size_t len, struct vnode *v);         // W dir [EPERM]
     int (*rename)(struct vnode *from, const char *fname, size_t flen, struct vnode *v,
-                  struct vnode *to, const char *tname, size_t tlen, struct vnode *over);    // W both [EPERM]; over: replaced, or NULL
+                  struct vnode *to, const char *tname, size_t tlen, struct vnode *over,
+                  bool exchange);                       // W both [EPERM]; over: replaced, or NULL; or the two change places
     int (*readdir)(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg);             // R [ENOTDIR]
     int (*readlink)(struct vnode *v, char *buf, size_t size, size_t *len);                  // - [EINVAL]
     int (*follow)(struct vnode *v, struct vnode **target);                                  // - [read the link] /proc's links to vnodes
@@ -102,6 +103,9 @@ void vnode_unref(struct vnode *v);              // may sleep, and free the whole
 int vnode_read(struct vnode *v, struct uio *uio, unsigned flags);
 int vnode_write(struct vnode *v, struct uio *uio, unsigned flags);      // O_APPEND honoured; ENOSPC, EFBIG
 int vnode_truncate(struct vnode *v, uint64_t size);
+// The length that the running thread may give a file (RLIMIT_FSIZE), whom byte `pos' beyond it costs a signal. NULL:
+// nobody has had a limit yet.
+extern uint64_t (*vnode_size_limit)(uint64_t pos);
 void vnode_trim(struct vnode *v);   // frees what was allocated beyond the end; for who closes the file after writing
 int vnode_getattr(struct vnode *v, struct vattr *va);
 int vnode_fsync(struct vnode *v, bool data_only);
@@ -147,8 +151,9 @@ int vfs_unlink(struct vnode *at, const char *path);
 int vfs_symlink(const char *target, struct vnode *at, const char *path);
 int vfs_link(struct vnode *from_at, const char *from, bool follow, struct vnode *to_at, const char *to);
 int vfs_truncate(struct vnode *v, uint64_t size);   // v need not be open for writing
+enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };     // Linux's; one of them, or 0
 int vfs_rename(struct vnode *from_at, const char *from, struct vnode *to_at, const char *to,
-               bool noreplace);
+               unsigned flags);
 
 // For statfs.
 struct fs_usage {

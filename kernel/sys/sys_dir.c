@@ -13,8 +13,6 @@
 #define S_IFMT  0170000u
 #define S_IFREG 0100000u
 
-#define RENAME_NOREPLACE 1u
-
 static uint32_t masked(uint32_t mode)
 {
     return mode & 07777 & ~process_current()->umask;
@@ -135,14 +133,15 @@ long sys_renameat2(int old_fd, vaddr_t old_va, int new_fd, vaddr_t new_va, unsig
 {
     struct at_path old, new;
 
-    if (flags & ~RENAME_NOREPLACE)
+    if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
+        flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
         return -EINVAL;
     int err = at_path_get(&old, old_fd, old_va);
     if (err)
         return -err;
     err = at_path_get(&new, new_fd, new_va);
     if (!err) {
-        err = vfs_rename(old.at, old.path.str, new.at, new.path.str, flags & RENAME_NOREPLACE);
+        err = vfs_rename(old.at, old.path.str, new.at, new.path.str, flags);
         at_path_put(&new);
     }
     at_path_put(&old);

@@ -206,7 +206,7 @@ static void move(const char *from, const char *to)
     bool good = at >= 0 && dir >= 0 && nodes[dir].type == 'd' && !inside(dir, at) &&
                 (over < 0 || at == over ||
                  ((nodes[at].type == 'd') == (nodes[over].type == 'd') && !has_children(over)));
-    int err = vfs_rename(root_vnode, from, root_vnode, to, false);
+    int err = vfs_rename(root_vnode, from, root_vnode, to, 0);
 
     CHECK((err == 0) == good, "rename %s to %s: %d, good %d", from, to, err, good);
     if (err || at == over)

@@ -197,6 +197,9 @@ struct sfs_name {
 };
 int sfs_rename(const struct sfs_name *from, struct sfs_inode *ip, const struct sfs_name *to,
                struct sfs_inode *over);
+// The two change places, whatever they are; else as sfs_rename. EINVAL: one is above the other.
+int sfs_exchange(const struct sfs_name *from, struct sfs_inode *ip, const struct sfs_name *to,
+                 struct sfs_inode *other);
 
 // Calls emit for each entry from *pos on (0 = start), and sets *pos to where to go on; stops at
 // the end or when emit returns false (that entry comes again). emit must not sleep. type is as

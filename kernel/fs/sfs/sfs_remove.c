@@ -162,6 +162,19 @@ static int put_name(struct sfs_op *op, const struct sfs_name *to, struct sfs_ino
                  : sfs_dir_add(op, to->dir, to->name, to->len, ip->ino, ip->d.mode >> 12);
 }
 
+// A directory that comes to another parent says so.
+static int set_parent(struct sfs_op *op, struct sfs_inode *ip, const struct sfs_inode *parent)
+{
+    struct sfs_slot slot;
+    int error = sfs_dir_find(ip, "..", 2, &slot);
+
+    if (error)
+        return error == ENOENT ? sfs_damaged(ip->fs, "directory %u has no ..", ip->ino) : error;
+    sfs_dir_replace(op, &slot, parent->ino, SFS_IFDIR >> 12);
+    buf_put(slot.b);
+    return 0;
+}
+
 static int rename_inside(struct sfs_op *op, const struct sfs_name *from, struct sfs_inode *ip,
                          const struct sfs_name *to, struct sfs_inode *over)
 {
@@ -183,14 +196,10 @@ static int rename_inside(struct sfs_op *op, const struct sfs_name *from, struct 
         return error;
     sfs_dir_remove(op, from->dir, &slot);
     buf_put(slot.b);
-    if (moves) {
-        error = sfs_dir_find(ip, "..", 2, &slot);
-        if (error)
-            return error == ENOENT ? sfs_damaged(ip->fs, "directory %u has no ..", ip->ino) : error;
-        sfs_dir_replace(op, &slot, to->dir->ino, SFS_IFDIR >> 12);
-        buf_put(slot.b);
-    }
-    error = sfs_update_links(op, ip, 0, false);
+    if (moves)
+        error = set_parent(op, ip, to->dir);
+    if (!error)
+        error = sfs_update_links(op, ip, 0, false);
     if (!error)
         error = sfs_update_links(op, from->dir, moves ? -1 : 0, true);
     if (!error)
@@ -213,4 +222,65 @@ int sfs_rename(const struct sfs_name *from, struct sfs_inode *ip, const struct s
     error = sfs_op_begin(ip->fs, &op, SFS_RES_ADD + 2 + 4 * SFS_RES_INODE + SFS_RES_ORPHAN,
                          over ? 0 : SFS_GROW_BLOCKS);
     return error ? error : sfs_op_end(&op, rename_inside(&op, from, ip, to, over));
+}
+
+// ---- exchange ----
+
+// Makes the name of `was' mean `now', which comes from another directory or the same one.
+static int exchange_name(struct sfs_op *op, const struct sfs_name *n, struct sfs_inode *was,
+                         struct sfs_inode *now, bool moves)
+{
+    struct sfs_slot slot;
+    int error = find(n, was, &slot);
+
+    if (error)
+        return error;
+    sfs_dir_replace(op, &slot, now->ino, now->d.mode >> 12);
+    buf_put(slot.b);
+    if (moves && is_dir(now))
+        error = set_parent(op, now, n->dir);
+    if (!error)
+        error = sfs_update_links(op, now, 0, false);
+    return error ? error
+                 : sfs_update_links(op, n->dir, moves ? is_dir(now) - is_dir(was) : 0, true);
+}
+
+static int exchange_inside(struct sfs_op *op, const struct sfs_name *from, struct sfs_inode *ip,
+                           const struct sfs_name *to, struct sfs_inode *other)
+{
+    const struct sfs_inode *gains = is_dir(ip) ? to->dir : from->dir;
+    bool moves = from->dir != to->dir;
+    struct sfs_slot slot;
+    int error = find(to, other, &slot); // nothing may be changed if either name is another's
+
+    if (error)
+        return error;
+    buf_put(slot.b);
+    if (moves && is_dir(ip) != is_dir(other) && gains->d.nlink >= SFS_LINK_MAX)
+        return EMLINK;
+    error = exchange_name(op, from, ip, other, moves);
+    return error ? error : exchange_name(op, to, other, ip, moves);
+}
+
+int sfs_exchange(const struct sfs_name *from, struct sfs_inode *ip, const struct sfs_name *to,
+                 struct sfs_inode *other)
+{
+    struct sfs_op op;
+
+    if (ip == other)
+        return 0;
+    int error = sfs_dir_check(from->dir, from->len);
+    if (!error)
+        error = sfs_dir_check(to->dir, to->len);
+    if (!error && (is_dots(from) || is_dots(to)))
+        error = EINVAL;
+    if (!error && is_dir(ip) && from->dir != to->dir)
+        error = check_not_below(to->dir, ip);
+    if (!error && is_dir(other) && from->dir != to->dir)
+        error = check_not_below(from->dir, other);
+    if (error)
+        return error;
+    // Both names' blocks, the blocks of two "..", four inodes.
+    error = sfs_op_begin(ip->fs, &op, 4 + 4 * SFS_RES_INODE, 0);
+    return error ? error : sfs_op_end(&op, exchange_inside(&op, from, ip, to, other));
 }

@@ -132,7 +132,8 @@ static int sfs_vop_rmdir(struct vnode *dir, const char *name, size_t len, struct
 }
 
 static int sfs_vop_rename(struct vnode *from, const char *fname, size_t flen, struct vnode *v,
-                          struct vnode *to, const char *tname, size_t tlen, struct vnode *over)
+                          struct vnode *to, const char *tname, size_t tlen, struct vnode *over,
+                          bool exchange)
 {
     struct sfs_name source = {sfs_inode_of(from), fname, flen},
                     target = {sfs_inode_of(to), tname, tlen};
@@ -143,12 +144,16 @@ static int sfs_vop_rename(struct vnode *from, const char *fname, size_t flen, st
     rw_lock_write(&first->lock);
     if (second)
         rw_lock_write(&second->lock);
-    int err = sfs_rename(&source, sfs_inode_of(v), &target, over ? sfs_inode_of(over) : NULL);
+    struct sfs_inode *other = over ? sfs_inode_of(over) : NULL;
+    int err = exchange ? sfs_exchange(&source, sfs_inode_of(v), &target, other)
+                       : sfs_rename(&source, sfs_inode_of(v), &target, other);
     if (second)
         rw_unlock_write(&second->lock);
     rw_unlock_write(&first->lock);
     if (!err)
         sfs_vnode_found_in(v, sfs_inode_of(to));
+    if (!err && exchange)
+        sfs_vnode_found_in(over, sfs_inode_of(from));
     return err;
 }
 
