@@ -18,6 +18,16 @@
 
 #define FILE_SIZE_MAX (1ul << 43)
 
+uint64_t (*vnode_size_limit)(uint64_t pos);
+
+// The length up to which a file may be written, by one who wants its byte pos.
+static uint64_t most_bytes(uint64_t pos)
+{
+    if (__builtin_expect(!vnode_size_limit, 1))
+        return FILE_SIZE_MAX;
+    return min(vnode_size_limit(pos), FILE_SIZE_MAX);
+}
+
 // The rest of the page in which uio stands, as far as it wants it.
 static size_t chunk(const struct uio *uio)
 {
@@ -180,21 +190,28 @@ static void discard_beyond(struct vnode *v)
 
 int vnode_write(struct vnode *v, struct uio *uio, unsigned flags)
 {
-    size_t start = uio->resid;
+    size_t start = uio->resid, beyond = 0;
     int err = 0;
 
+    if (start == 0)
+        return 0;
     rw_lock_write(&v->lock);
     uint64_t old_size = v->size;
     if (flags & O_APPEND)
         uio->offset = (off_t)v->size;
-    if (uio->resid > 0 && (uint64_t)uio->offset >= FILE_SIZE_MAX)
+    uint64_t at = (uint64_t)uio->offset, most = most_bytes(at);
+    if (at >= most)
         err = EFBIG;
-    else if (uio->resid > 0 && (uint64_t)uio->offset > v->size)
+    else if (start > most - at)
+        beyond = start - (most - at);
+    if (!err && at > v->size)
         err = clear_last_page(v);
+    uio->resid -= beyond; // a part of what is wanted is written
     while (!err && uio->resid > 0) {
         err = write_page(v, uio, chunk(uio));
         err = err ? err : next_page(uio);
     }
+    uio->resid += beyond;
     if (v->size > old_size)
         v->ops->backing->grow(v, v->size);
     else if (uio->resid < start)
@@ -247,7 +264,11 @@ int vnode_truncate(struct vnode *v, uint64_t size)
     if (size > FILE_SIZE_MAX)
         return EFBIG;
     rw_lock_write(&v->lock);
-    int err = size > v->size ? lengthen(v, size) : shrink(v, size);
+    int err = EFBIG;
+    if (size <= v->size)
+        err = shrink(v, size);
+    else if (size <= most_bytes(size - 1))
+        err = lengthen(v, size);
     rw_unlock_write(&v->lock);
     return err;
 }

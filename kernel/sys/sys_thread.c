@@ -156,6 +156,15 @@ long sys_setpriority(int which, int who, int nice)
 
 // ---- limits ----
 
+static uint64_t size_limit(uint64_t pos)
+{
+    uint64_t limit = process_current()->limits[RLIMIT_FSIZE].cur;
+
+    if (pos >= limit)
+        signal_thread(thread_current(), SIGXFSZ, NULL);
+    return limit;
+}
+
 long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t old_va)
 {
     struct process *p = pid ? process_find(pid) : process_current();
@@ -177,6 +186,8 @@ long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t old_va)
         old = p->limits[resource];
         if (new_va)
             p->limits[resource] = new;
+        if (new_va && resource == RLIMIT_FSIZE)
+            vnode_size_limit = size_limit; // files ask from now on
         mutex_unlock(&p->lock);
         if (old_va)
             err = copyout(old_va, &old, sizeof(old));
