@@ -2,8 +2,8 @@
 //
 // Changes of names: mkdir, rmdir, unlink, symlink, link, rename. The directory's lock is taken
 // here; the file system locks the child below it. What locks two directories (rename, rmdir) is
-// single file (rename_lock): the tree stands still while a rename checks for loops, and on a damaged
-// disk, where each of two directories may hold the other, nobody waits in a circle.
+// single file (rename_lock): the tree stands still while a rename checks for loops, and on a
+// damaged disk, where each of two directories may hold the other, nobody waits in a circle.
 
 #include "fs/vnode.h"
 
@@ -202,9 +202,9 @@ struct rename {
     struct vnode *v, *over; // what bears the names; over is replaced
 };
 
-// *child: the one of `above' that is or contains `dir', referenced; NULL if `dir' is elsewhere. The
-// tree stands still. On a damaged disk the way up may be a circle (EIO): it is one if it meets again
-// the directory where the number of steps was last a power of two.
+// *child: the one of `above' that is or contains `dir', referenced; NULL if `dir' is elsewhere.
+// The tree stands still. On a damaged disk the way up may be a circle (EIO): it is one if it meets
+// again the directory where the number of steps was last a power of two.
 static int child_towards(struct vnode *above, struct vnode *dir, struct vnode **child)
 {
     uint64_t met = dir->ino, steps = 0;

@@ -161,4 +161,5 @@ void sys_files_init(void)
     procfs_register("cmdline", show_cmdline, NULL);
     procfs_register("mounts", show_mounts, NULL);
     procfs_register("syscalls", syscall_show, NULL);
+    procfs_register("refused", syscall_show_refused, NULL);
 }

@@ -65,7 +65,6 @@ long sys_getrandom(vaddr_t buf_va, size_t len, unsigned flags);
 long sys_reboot(int magic, int magic2, int cmd);
 long sys_statfs(vaddr_t path_va, vaddr_t va);
 long sys_fstatfs(int fd, vaddr_t va);
-long sys_refuse(void);
 
 // sys_mm.c
 long sys_mmap(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset);

@@ -162,10 +162,3 @@ long sys_fstatfs(int fd, vaddr_t va)
     file_unref(f);
     return -err;
 }
-
-// ---- refused ----
-
-long sys_refuse(void)
-{
-    return -EPERM;
-}

@@ -48,7 +48,7 @@ static const struct call calls[] = {
     CALL(130, rt_sigsuspend), CALL(131, sigaltstack), CALL(133, mknod), CALL(137, statfs),
     CALL(138, fstatfs), CALL(140, getpriority), CALL(141, setpriority), CALL(149, mlock),
     CALL(150, munlock), CALL(157, prctl), CALL(158, arch_prctl), CALL(160, setrlimit),
-    CALL(162, sync), ALIAS(165, mount, refuse), ALIAS(166, umount2, refuse), CALL(169, reboot),
+    CALL(162, sync), CALL(169, reboot),
     CALL(186, gettid), CALL(200, tkill), CALL(201, time), CALL(202, futex),
     CALL(203, sched_setaffinity), CALL(204, sched_getaffinity), CALL(217, getdents64),
     CALL(218, set_tid_address), CALL(221, fadvise64), CALL(227, clock_settime),
@@ -61,6 +61,147 @@ static const struct call calls[] = {
     CALL(292, dup3), CALL(293, pipe2), CALL(295, preadv), CALL(296, pwritev), CALL(302, prlimit64),
     CALL(316, renameat2), CALL(318, getrandom), CALL(322, execveat), CALL(332, statx),
     CALL(439, faccessat2),
+};
+
+// ---- calls that are refused ----
+
+// What Linux has and this kernel has not, each with what Linux says where the feature is
+// configured out, or the file system lacks it, and why. /proc/refused shows the table. Numbers of
+// neither table are counted, too, and answered by ENOSYS. Calls that are there refuse by their
+// arguments what belongs here: mknod of a FIFO (EPERM), clone of namespaces, fcntl's leases,
+// setitimer's other clocks (EINVAL), another user's id (EPERM).
+enum reason { SOCKETS, EVENTS, IPC, XATTRS, USERS, TRACING, SPACES, MACHINE, OLD, LATER };
+
+static const char *const reasons[] = {
+    [SOCKETS] = "no sockets",
+    [EVENTS] = "no epoll nor its kin: poll and select wait for descriptors",
+    [IPC] = "no System V IPC, no message queues",
+    [XATTRS] = "no extended attributes: a file has none",
+    [USERS] = "one user, who is root and may do what is there to do",
+    [TRACING] = "no tracing: the debugger is outside",
+    [SPACES] = "one of each namespace, and what is mounted stays",
+    [MACHINE] = "the machine is as it was started",
+    [OLD] = "another call does the same",
+    [LATER] = "not now",
+};
+
+struct refusal {
+    uint16_t nr;
+    uint8_t err, why;       // errno, or 0: nothing to do, nothing found; enum reason
+    const char *name;
+};
+
+#define REFUSE(nr, name, err, why) {nr, err, why, #name}
+
+static const struct refusal refusals[] = {
+    REFUSE(41, socket, EAFNOSUPPORT, SOCKETS), REFUSE(53, socketpair, EAFNOSUPPORT, SOCKETS),
+    REFUSE(42, connect, ENOTSOCK, SOCKETS), REFUSE(43, accept, ENOTSOCK, SOCKETS),
+    REFUSE(44, sendto, ENOTSOCK, SOCKETS), REFUSE(45, recvfrom, ENOTSOCK, SOCKETS),
+    REFUSE(46, sendmsg, ENOTSOCK, SOCKETS), REFUSE(47, recvmsg, ENOTSOCK, SOCKETS),
+    REFUSE(48, shutdown, ENOTSOCK, SOCKETS), REFUSE(49, bind, ENOTSOCK, SOCKETS),
+    REFUSE(50, listen, ENOTSOCK, SOCKETS), REFUSE(51, getsockname, ENOTSOCK, SOCKETS),
+    REFUSE(52, getpeername, ENOTSOCK, SOCKETS), REFUSE(54, setsockopt, ENOTSOCK, SOCKETS),
+    REFUSE(55, getsockopt, ENOTSOCK, SOCKETS), REFUSE(288, accept4, ENOTSOCK, SOCKETS),
+    REFUSE(299, recvmmsg, ENOTSOCK, SOCKETS), REFUSE(307, sendmmsg, ENOTSOCK, SOCKETS),
+    REFUSE(213, epoll_create, ENOSYS, EVENTS), REFUSE(232, epoll_wait, ENOSYS, EVENTS),
+    REFUSE(233, epoll_ctl, ENOSYS, EVENTS), REFUSE(281, epoll_pwait, ENOSYS, EVENTS),
+    REFUSE(291, epoll_create1, ENOSYS, EVENTS), REFUSE(441, epoll_pwait2, ENOSYS, EVENTS),
+    REFUSE(253, inotify_init, ENOSYS, EVENTS), REFUSE(254, inotify_add_watch, ENOSYS, EVENTS),
+    REFUSE(255, inotify_rm_watch, ENOSYS, EVENTS), REFUSE(294, inotify_init1, ENOSYS, EVENTS),
+    REFUSE(282, signalfd, ENOSYS, EVENTS), REFUSE(289, signalfd4, ENOSYS, EVENTS),
+    REFUSE(283, timerfd_create, ENOSYS, EVENTS), REFUSE(286, timerfd_settime, ENOSYS, EVENTS),
+    REFUSE(287, timerfd_gettime, ENOSYS, EVENTS), REFUSE(284, eventfd, ENOSYS, EVENTS),
+    REFUSE(290, eventfd2, ENOSYS, EVENTS), REFUSE(300, fanotify_init, ENOSYS, EVENTS),
+    REFUSE(301, fanotify_mark, ENOSYS, EVENTS),
+    REFUSE(29, shmget, ENOSYS, IPC), REFUSE(30, shmat, ENOSYS, IPC),
+    REFUSE(31, shmctl, ENOSYS, IPC), REFUSE(67, shmdt, ENOSYS, IPC),
+    REFUSE(64, semget, ENOSYS, IPC), REFUSE(65, semop, ENOSYS, IPC),
+    REFUSE(66, semctl, ENOSYS, IPC), REFUSE(220, semtimedop, ENOSYS, IPC),
+    REFUSE(68, msgget, ENOSYS, IPC), REFUSE(69, msgsnd, ENOSYS, IPC),
+    REFUSE(70, msgrcv, ENOSYS, IPC), REFUSE(71, msgctl, ENOSYS, IPC),
+    REFUSE(240, mq_open, ENOSYS, IPC), REFUSE(241, mq_unlink, ENOSYS, IPC),
+    REFUSE(242, mq_timedsend, ENOSYS, IPC), REFUSE(243, mq_timedreceive, ENOSYS, IPC),
+    REFUSE(244, mq_notify, ENOSYS, IPC), REFUSE(245, mq_getsetattr, ENOSYS, IPC),
+    REFUSE(188, setxattr, EOPNOTSUPP, XATTRS), REFUSE(189, lsetxattr, EOPNOTSUPP, XATTRS),
+    REFUSE(190, fsetxattr, EOPNOTSUPP, XATTRS), REFUSE(191, getxattr, EOPNOTSUPP, XATTRS),
+    REFUSE(192, lgetxattr, EOPNOTSUPP, XATTRS), REFUSE(193, fgetxattr, EOPNOTSUPP, XATTRS),
+    REFUSE(197, removexattr, EOPNOTSUPP, XATTRS), REFUSE(198, lremovexattr, EOPNOTSUPP, XATTRS),
+    REFUSE(199, fremovexattr, EOPNOTSUPP, XATTRS),
+    REFUSE(194, listxattr, 0, XATTRS), REFUSE(195, llistxattr, 0, XATTRS),
+    REFUSE(196, flistxattr, 0, XATTRS),
+    REFUSE(122, setfsuid, 0, USERS), REFUSE(123, setfsgid, 0, USERS),
+    REFUSE(125, capget, ENOSYS, USERS), REFUSE(126, capset, ENOSYS, USERS),
+    REFUSE(179, quotactl, ENOSYS, USERS), REFUSE(443, quotactl_fd, ENOSYS, USERS),
+    REFUSE(248, add_key, ENOSYS, USERS), REFUSE(249, request_key, ENOSYS, USERS),
+    REFUSE(250, keyctl, ENOSYS, USERS), REFUSE(317, seccomp, ENOSYS, USERS),
+    REFUSE(444, landlock_create_ruleset, ENOSYS, USERS),
+    REFUSE(445, landlock_add_rule, ENOSYS, USERS),
+    REFUSE(446, landlock_restrict_self, ENOSYS, USERS),
+    REFUSE(101, ptrace, EPERM, TRACING),
+    REFUSE(298, perf_event_open, ENOSYS, TRACING), REFUSE(310, process_vm_readv, ENOSYS, TRACING),
+    REFUSE(311, process_vm_writev, ENOSYS, TRACING), REFUSE(312, kcmp, ENOSYS, TRACING),
+    REFUSE(321, bpf, ENOSYS, TRACING), REFUSE(323, userfaultfd, ENOSYS, TRACING),
+    REFUSE(438, pidfd_getfd, ENOSYS, TRACING),
+    REFUSE(272, unshare, EINVAL, SPACES), REFUSE(308, setns, EINVAL, SPACES),
+    REFUSE(155, pivot_root, EPERM, SPACES), REFUSE(161, chroot, EPERM, SPACES),
+    REFUSE(165, mount, EPERM, SPACES), REFUSE(166, umount2, EPERM, SPACES),
+    REFUSE(428, open_tree, EPERM, SPACES), REFUSE(429, move_mount, EPERM, SPACES),
+    REFUSE(430, fsopen, EPERM, SPACES), REFUSE(431, fsconfig, EPERM, SPACES),
+    REFUSE(432, fsmount, EPERM, SPACES), REFUSE(433, fspick, EPERM, SPACES),
+    REFUSE(442, mount_setattr, EPERM, SPACES), REFUSE(170, sethostname, EPERM, SPACES),
+    REFUSE(171, setdomainname, EPERM, SPACES),
+    REFUSE(153, vhangup, EPERM, MACHINE), REFUSE(164, settimeofday, EPERM, MACHINE),
+    REFUSE(167, swapon, EPERM, MACHINE), REFUSE(168, swapoff, EPERM, MACHINE),
+    REFUSE(172, iopl, EPERM, MACHINE), REFUSE(173, ioperm, EPERM, MACHINE),
+    REFUSE(175, init_module, EPERM, MACHINE), REFUSE(176, delete_module, EPERM, MACHINE),
+    REFUSE(313, finit_module, EPERM, MACHINE),
+    REFUSE(154, modify_ldt, ENOSYS, MACHINE), REFUSE(163, acct, ENOSYS, MACHINE),
+    REFUSE(205, set_thread_area, ENOSYS, MACHINE), REFUSE(211, get_thread_area, ENOSYS, MACHINE),
+    REFUSE(246, kexec_load, ENOSYS, MACHINE), REFUSE(320, kexec_file_load, ENOSYS, MACHINE),
+    REFUSE(237, mbind, ENOSYS, MACHINE), REFUSE(238, set_mempolicy, ENOSYS, MACHINE),
+    REFUSE(239, get_mempolicy, ENOSYS, MACHINE), REFUSE(256, migrate_pages, ENOSYS, MACHINE),
+    REFUSE(279, move_pages, ENOSYS, MACHINE), REFUSE(450, set_mempolicy_home_node, ENOSYS, MACHINE),
+    REFUSE(329, pkey_mprotect, ENOSYS, MACHINE), REFUSE(330, pkey_alloc, ENOSYS, MACHINE),
+    REFUSE(331, pkey_free, ENOSYS, MACHINE), REFUSE(447, memfd_secret, ENOSYS, MACHINE),
+    REFUSE(78, getdents, ENOSYS, OLD), REFUSE(132, utime, ENOSYS, OLD),
+    REFUSE(134, uselib, ENOSYS, OLD), REFUSE(136, ustat, ENOSYS, OLD),
+    REFUSE(139, sysfs, ENOSYS, OLD), REFUSE(156, _sysctl, ENOSYS, OLD),
+    REFUSE(174, create_module, ENOSYS, OLD), REFUSE(177, get_kernel_syms, ENOSYS, OLD),
+    REFUSE(178, query_module, ENOSYS, OLD), REFUSE(180, nfsservctl, ENOSYS, OLD),
+    REFUSE(212, lookup_dcookie, ENOSYS, OLD), REFUSE(214, epoll_ctl_old, ENOSYS, OLD),
+    REFUSE(215, epoll_wait_old, ENOSYS, OLD), REFUSE(216, remap_file_pages, ENOSYS, OLD),
+    REFUSE(235, utimes, ENOSYS, OLD), REFUSE(236, vserver, ENOSYS, OLD),
+    REFUSE(261, futimesat, ENOSYS, OLD),
+    REFUSE(103, syslog, ENOSYS, LATER), REFUSE(135, personality, ENOSYS, LATER),
+    REFUSE(142, sched_setparam, ENOSYS, LATER), REFUSE(143, sched_getparam, ENOSYS, LATER),
+    REFUSE(144, sched_setscheduler, ENOSYS, LATER), REFUSE(145, sched_getscheduler, ENOSYS, LATER),
+    REFUSE(146, sched_get_priority_max, ENOSYS, LATER),
+    REFUSE(147, sched_get_priority_min, ENOSYS, LATER),
+    REFUSE(148, sched_rr_get_interval, ENOSYS, LATER), REFUSE(314, sched_setattr, ENOSYS, LATER),
+    REFUSE(315, sched_getattr, ENOSYS, LATER), REFUSE(151, mlockall, ENOSYS, LATER),
+    REFUSE(152, munlockall, ENOSYS, LATER), REFUSE(325, mlock2, ENOSYS, LATER),
+    REFUSE(159, adjtimex, ENOSYS, LATER), REFUSE(305, clock_adjtime, ENOSYS, LATER),
+    REFUSE(187, readahead, ENOSYS, LATER), REFUSE(206, io_setup, ENOSYS, LATER),
+    REFUSE(207, io_destroy, ENOSYS, LATER), REFUSE(208, io_getevents, ENOSYS, LATER),
+    REFUSE(209, io_submit, ENOSYS, LATER), REFUSE(210, io_cancel, ENOSYS, LATER),
+    REFUSE(333, io_pgetevents, ENOSYS, LATER), REFUSE(425, io_uring_setup, ENOSYS, LATER),
+    REFUSE(426, io_uring_enter, ENOSYS, LATER), REFUSE(427, io_uring_register, ENOSYS, LATER),
+    REFUSE(222, timer_create, ENOSYS, LATER), REFUSE(223, timer_settime, ENOSYS, LATER),
+    REFUSE(224, timer_gettime, ENOSYS, LATER), REFUSE(225, timer_getoverrun, ENOSYS, LATER),
+    REFUSE(226, timer_delete, ENOSYS, LATER), REFUSE(251, ioprio_set, ENOSYS, LATER),
+    REFUSE(252, ioprio_get, ENOSYS, LATER), REFUSE(274, get_robust_list, ENOSYS, LATER),
+    REFUSE(275, splice, ENOSYS, LATER), REFUSE(276, tee, ENOSYS, LATER),
+    REFUSE(277, sync_file_range, ENOSYS, LATER), REFUSE(278, vmsplice, ENOSYS, LATER),
+    REFUSE(297, rt_tgsigqueueinfo, ENOSYS, LATER), REFUSE(303, name_to_handle_at, ENOSYS, LATER),
+    REFUSE(304, open_by_handle_at, ENOSYS, LATER), REFUSE(306, syncfs, ENOSYS, LATER),
+    REFUSE(309, getcpu, ENOSYS, LATER), REFUSE(319, memfd_create, ENOSYS, LATER),
+    REFUSE(324, membarrier, ENOSYS, LATER), REFUSE(326, copy_file_range, ENOSYS, LATER),
+    REFUSE(327, preadv2, ENOSYS, LATER), REFUSE(328, pwritev2, ENOSYS, LATER),
+    REFUSE(334, rseq, ENOSYS, LATER), REFUSE(424, pidfd_send_signal, ENOSYS, LATER),
+    REFUSE(434, pidfd_open, ENOSYS, LATER), REFUSE(435, clone3, ENOSYS, LATER),
+    REFUSE(436, close_range, ENOSYS, LATER), REFUSE(437, openat2, ENOSYS, LATER),
+    REFUSE(440, process_madvise, ENOSYS, LATER), REFUSE(448, process_mrelease, ENOSYS, LATER),
+    REFUSE(449, futex_waitv, ENOSYS, LATER),
 };
 
 #define MAX_UNKNOWN 64
@@ -85,6 +226,9 @@ static long no_call(uint64_t nr)
         if (i == nunknown)
             nunknown = i + 1;
     }
+    for (i = 0; i < array_len(refusals); i++)
+        if (refusals[i].nr == nr)
+            return -(long)refusals[i].err;
     return -ENOSYS;
 }
 
@@ -113,6 +257,14 @@ int syscall_show(int pid, struct strbuf *out)
     }
     for (unsigned i = 0; i < nunknown; i++)
         strbuf_printf(out, "%lu unknown %lu\n", unknown[i].nr, unknown[i].count);
+    return 0;
+}
+
+int syscall_show_refused(int pid, struct strbuf *out)
+{
+    (void)pid;
+    for (const struct refusal *r = refusals; r < refusals + array_len(refusals); r++)
+        strbuf_printf(out, "%u %s %u %s\n", r->nr, r->name, r->err, reasons[r->why]);
     return 0;
 }
 

@@ -17,6 +17,8 @@ void syscall_init(void);        // registers the trap hook
 
 // /proc/syscalls: calls, times called; then the unknown numbers that programs asked for.
 int syscall_show(int pid, struct strbuf *out);
+// /proc/refused: number, name, errno (0: it does nothing), and why.
+int syscall_show_refused(int pid, struct strbuf *out);
 
 // ---- helpers (helpers.c) ----
 

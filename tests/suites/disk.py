@@ -177,7 +177,8 @@ def make_damaged(config: Config, folder: Path) -> DiskImage:
     image.put(image.entry(twin, "back"), ino["twin"])
     image.put(image.entry(ino["own"], "sub"), ino["own"])
     # A folder of 2^28 blocks, all of which are the same one.
-    indirect, only = image.get(image.pointer(ino["freed"], 1)), image.get(image.pointer(ino["wide"]))
+    indirect = image.get(image.pointer(ino["freed"], 1))
+    only = image.get(image.pointer(ino["wide"]))
     pointers = struct.pack("<I", indirect) * (BLOCK // 4)
     image.write(indirect * BLOCK, pointers)
     for index in range(12):

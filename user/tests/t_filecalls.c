@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Limits on the length of files, names that change places, and the errors of calls that a file is not
- * made for.
+ * Limits on the length of files, names that change places, and the errors of calls that a file is
+ * not made for.
  */
 #include <fcntl.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A program's file is written or it runs, never both at once: ETXTBSY. The claim of a file that is
- * open for writing goes on in the mappings made through it, wherever they go, until the last page of
- * the last one is gone.
+ * open for writing goes on in the mappings made through it, wherever they go, until the last page
+ * of the last one is gone.
  */
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -6,13 +6,11 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-// True for what no sound directory has: a name of its own but ".", and the root's "..". Who follows
-// it on the way up never arrives; who locks what it names locks the directory twice.
-static bool means_itself(const struct sfs_inode *dir, const char *name, size_t len, uint32_t ino)
+// Of a name that means dir itself: true unless it is "." or the root's "..", so no sound directory
+// has it. Who follows it on the way up never arrives; who locks what it names locks dir twice.
+static bool means_itself(const struct sfs_inode *dir, const char *name, size_t len)
 {
-    bool dots = len <= (ino == SFS_ROOT_INO ? 2u : 1u) && memcmp(name, "..", len) == 0;
-
-    return ino == dir->ino && !dots;
+    return len > (dir->ino == SFS_ROOT_INO ? 2u : 1u) || memcmp(name, "..", len) != 0;
 }
 
 int sfs_lookup(struct sfs_inode *dir, const char *name, size_t len, uint32_t *ino)
@@ -26,7 +24,7 @@ int sfs_lookup(struct sfs_inode *dir, const char *name, size_t len, uint32_t *in
         return error;
     *ino = slot.ino;
     buf_put(slot.b);
-    if (means_itself(dir, name, len, slot.ino))
+    if (slot.ino == dir->ino && means_itself(dir, name, len))
         return sfs_damaged(dir->fs, "directory %u: a name in it means itself", dir->ino);
     return 0;
 }
