@@ -6,6 +6,7 @@
 
 #include "fs/file.h"
 
+#include "fs/file_lock.h"
 #include "lib/bitmap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
@@ -85,13 +86,21 @@ void fdtable_ref(struct fdtable *t)
     __atomic_fetch_add(&t->nrefs, 1, __ATOMIC_RELAXED);
 }
 
+// Gives up what a slot held. Each close of a file drops the process's record locks on it.
+static void close_file(const struct fdtable *t, struct file *f)
+{
+    if (file_lock_any(f->vnode) && !(f->flags & O_PATH))
+        file_lock_release(f->vnode, t);
+    file_unref(f);
+}
+
 void fdtable_unref(struct fdtable *t)
 {
     if (__atomic_sub_fetch(&t->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     for (size_t fd = bitmap_find_set(t->used, t->nslots, 0); fd < t->nslots;
          fd = bitmap_find_set(t->used, t->nslots, fd + 1))
-        file_unref(t->files[fd]);
+        close_file(t, t->files[fd]);
     slab_free(t->files);
     pool_put(&fdtable_pool, t);
 }
@@ -138,17 +147,19 @@ static void set_slot(struct fdtable *t, unsigned fd, struct file *f, bool cloexe
     (cloexec ? bitmap_set : bitmap_clear)(t->cloexec, fd);
 }
 
-int fdtable_install(struct fdtable *t, struct file *f, int min_fd, bool cloexec, int *fd)
+int fdtable_install(struct fdtable *t, struct file *f, int min_fd, uint64_t limit, bool cloexec,
+                    int *fd)
 {
     size_t slot;
     int err = 0;
 
+    limit = min(limit, (uint64_t)OPEN_MAX);
     if (min_fd < 0 || min_fd >= OPEN_MAX)
         return EINVAL;
     mutex_lock(&t->lock);
     do {
-        slot = bitmap_find_clear(t->used, OPEN_MAX, (size_t)min_fd);
-        if (slot >= OPEN_MAX)
+        slot = bitmap_find_clear(t->used, limit, (size_t)min_fd);
+        if (slot >= limit)
             err = EMFILE;
         else if (slot < t->nslots)
             break;
@@ -176,7 +187,7 @@ int fdtable_install_at(struct fdtable *t, struct file *f, int fd, bool cloexec)
     }
     mutex_unlock(&t->lock);
     if (old)
-        file_unref(old);
+        close_file(t, old);
     return err;
 }
 
@@ -197,7 +208,7 @@ int fdtable_close(struct fdtable *t, int fd)
     mutex_unlock(&t->lock);
     if (!f)
         return EBADF;
-    file_unref(f);
+    close_file(t, f);
     return 0;
 }
 
@@ -210,7 +221,7 @@ void fdtable_close_on_exec(struct fdtable *t)
         mutex_unlock(&t->lock);
         if (!f)
             return;
-        file_unref(f);
+        close_file(t, f);
     }
 }
 

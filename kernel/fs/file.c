@@ -4,6 +4,7 @@
 
 #include "fs/file.h"
 
+#include "fs/file_lock.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -45,6 +46,8 @@ void file_unref(struct file *f)
     if (__atomic_sub_fetch(&f->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     struct vnode *v = f->vnode;
+    if (file_lock_any(v))
+        file_lock_release(v, f);
     if (!(f->flags & O_PATH)) {
         if (v->type == VREG && (f->flags & O_ACCMODE) != O_RDONLY)
             vnode_end_write(v);

@@ -49,7 +49,8 @@ void fdtable_ref(struct fdtable *t);                            // CLONE_FILES
 void fdtable_unref(struct fdtable *t);
 void fdtable_close_on_exec(struct fdtable *t);
 struct file *fdtable_get(struct fdtable *t, int fd);            // referenced, or NULL (EBADF)
-int fdtable_install(struct fdtable *t, struct file *f, int min_fd, bool cloexec, int *fd);  // takes f over; EMFILE: it does not
+// The lowest free descriptor from min_fd, below limit. Takes f over; EMFILE, ENOMEM: it does not.
+int fdtable_install(struct fdtable *t, struct file *f, int min_fd, uint64_t limit, bool cloexec, int *fd);
 int fdtable_install_at(struct fdtable *t, struct file *f, int fd, bool cloexec);    // dup2: closes what was there
 int fdtable_close(struct fdtable *t, int fd);
 int fdtable_get_cloexec(struct fdtable *t, int fd, bool *cloexec);

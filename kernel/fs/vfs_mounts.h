@@ -13,4 +13,5 @@ void procfs_mount(struct mount *m);
 void vfs_init(void);
 void file_init(void);
 void fdtable_init(void);
+void file_lock_init(void);
 void pipe_init(void);

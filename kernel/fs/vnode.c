@@ -31,12 +31,14 @@ void vnode_init(struct vnode *v, enum vnode_type type, const struct vnode_ops *o
     v->shrinks = 0;
     v->ahead = false;
     list_init(&v->link);
+    list_init(&v->locks);
 }
 
 void vnode_fini(struct vnode *v)
 {
     KASSERT(v->nrefs == 0 && v->writers == 0, "vnode %lu has %u references, %ld writers", v->ino,
             v->nrefs, v->writers);
+    KASSERT(list_empty(&v->locks), "vnode %lu ends with file locks", v->ino);
     if (v->type == VREG) {
         mutex_lock(&v->object.lock);
         v->object.ops->put(&v->object, 0, ~0ul, PUT_FREE | PUT_DISCARD);

@@ -94,6 +94,7 @@ struct vnode {
     uint32_t shrinks;           // (object's lock) truncations so far: block maps from before one are stale
     bool ahead;                 // (object's lock) blocks may have been allocated beyond the end of the file
     struct list link;           // for the file system: its list of unused vnodes
+    struct list locks;          // (file_lock.c's mutex) granted file locks: who has one has the file open
 };
 
 void vnode_ref(struct vnode *v);

@@ -167,6 +167,7 @@ static void start_threads(void)
     vfs_init();
     file_init();
     fdtable_init();
+    file_lock_init();
     pipe_init();
     session_init();
     proc_files_init();

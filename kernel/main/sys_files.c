@@ -7,6 +7,7 @@
 #include "amd64/clock.h"
 #include "amd64/cpu.h"
 #include "amd64/pmap.h"
+#include "fs/file_lock.h"
 #include "fs/procfs.h"
 #include "fs/vnode.h"
 #include "lib/printf.h"
@@ -160,6 +161,7 @@ void sys_files_init(void)
     procfs_register("version", show_version, NULL);
     procfs_register("cmdline", show_cmdline, NULL);
     procfs_register("mounts", show_mounts, NULL);
+    procfs_register("locks", file_lock_show, NULL);
     procfs_register("syscalls", syscall_show, NULL);
     procfs_register("refused", syscall_show_refused, NULL);
 }

@@ -7,6 +7,7 @@
 #include "amd64/pv.h"
 #include "amd64/smp.h"
 #include "dev/blk.h"
+#include "fs/file_lock.h"
 #include "fs/procfs.h"
 #include "lib/errno.h"
 #include "lib/printf.h"
@@ -30,8 +31,9 @@ static unsigned check_pools(struct strbuf *out)
 
 static void check_all(void *arg)
 {
-    unsigned (*const checks[])(struct strbuf *) = {page_check, check_pools, pv_check,  pmap_check,
-                                                   map_check,  amap_check,  slab_check};
+    unsigned (*const checks[])(struct strbuf *) = {page_check, check_pools,    pv_check,
+                                                   pmap_check, map_check,      amap_check,
+                                                   slab_check, file_lock_check};
     struct strbuf *out = arg;
     unsigned faults = 0;
 

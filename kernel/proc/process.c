@@ -321,7 +321,7 @@ static int open_console(struct process *p)
         return err;
     for (unsigned i = 0; i < 3 && !err; i++) {
         file_ref(f);
-        err = fdtable_install(p->files, f, 0, false, &fd);
+        err = fdtable_install(p->files, f, 0, OPEN_MAX, false, &fd);
     }
     file_unref(f);
     return err;

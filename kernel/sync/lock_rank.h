@@ -21,6 +21,7 @@ enum lock_rank {
     LOCK_TTY,           // a terminal's line discipline (mutex)
     LOCK_PIPE,          // a pipe's buffer; held across user copies only by nofault copies (mutex)
     LOCK_FUTEX,         // a futex bucket (mutex)
+    LOCK_FILE_LOCK,     // all advisory locks on files (mutex)
     LOCK_MAP,           // a user vm_map (rwlock); nested: parent before child at fork
     LOCK_AMAP,          // (mutex)
     LOCK_ANON,          // (mutex)

@@ -19,16 +19,12 @@ enum {
     F_SETFD,
     F_GETFL,
     F_SETFL,
-    F_GETLK,
-    F_SETLK,
-    F_SETLKW,
     F_DUPFD_CLOEXEC = 1030,
     F_SETPIPE_SZ = 1031,
     F_GETPIPE_SZ = 1032
 };
 enum { FD_CLOEXEC = 1 };
 enum { FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIONBIO = 0x5421 };
-enum { F_UNLCK = 2 };
 
 // ---- reading and writing ----
 
@@ -136,17 +132,11 @@ static long install(struct file *f, int min_fd, bool cloexec)
 {
     struct process *p = process_current();
     int fd;
-    int err = fdtable_install(p->files, f, min_fd, cloexec, &fd);
+    int err = fdtable_install(p->files, f, min_fd, p->limits[RLIMIT_NOFILE].cur, cloexec, &fd);
 
-    if (err) {
+    if (err)
         file_unref(f);
-        return -err;
-    }
-    if ((uint64_t)fd >= p->limits[RLIMIT_NOFILE].cur) {
-        fdtable_close(p->files, fd);
-        return -EMFILE;
-    }
-    return fd;
+    return err ? -err : fd;
 }
 
 long sys_openat(int dirfd, vaddr_t path_va, unsigned flags, uint32_t mode)
@@ -266,14 +256,6 @@ static void set_status_flags(struct file *f, unsigned flags)
         ;
 }
 
-// Record locks are granted to everybody: one user, one machine, and no call here depends on them.
-static long get_lock(vaddr_t lock_va)
-{
-    const int16_t type = F_UNLCK;
-
-    return -copyout(lock_va, &type, sizeof(type));
-}
-
 static long fcntl_file(struct file *f, int fd, unsigned cmd, uint64_t arg)
 {
     struct fdtable *files = process_current()->files;
@@ -293,13 +275,8 @@ static long fcntl_file(struct file *f, int fd, unsigned cmd, uint64_t arg)
     case F_SETFL:
         set_status_flags(f, (unsigned)arg);
         return 0;
-    case F_GETLK:
-        return get_lock(arg);
-    case F_SETLK:
-    case F_SETLKW:
-        return 0;
     default:
-        return -EINVAL;
+        return fcntl_lock(f, fd, cmd, arg);
     }
 }
 
@@ -352,17 +329,6 @@ long sys_ioctl(int fd, unsigned cmd, vaddr_t arg_va)
     long result = ioctl_file(f, fd, cmd, arg_va);
     file_unref(f);
     return result;
-}
-
-long sys_flock(int fd, int operation)
-{
-    struct file *f = fd_file(fd);
-
-    (void)operation;
-    if (!f)
-        return -EBADF;
-    file_unref(f);
-    return 0;
 }
 
 // ---- whole files ----

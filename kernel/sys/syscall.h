@@ -57,6 +57,9 @@ void at_path_put(struct at_path *p);
 struct file *fd_file(int fd);
 struct file *fd_path(int fd);
 
+// fcntl's commands on locks, for f at fd; EINVAL for any other command (sys_lock.c).
+long fcntl_lock(struct file *f, int fd, unsigned cmd, vaddr_t va);
+
 // The I/O vector of readv and its kin, in v (room for IOV_FAST) or allocated.
 #define IOV_FAST 8
 #define IOV_MAX  1024

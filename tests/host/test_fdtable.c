@@ -8,7 +8,7 @@
 // link: kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c kernel/fs/sfs/sfs_[abcdimort]*.c
 // link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs*.c
 // link: kernel/fs/namei.c kernel/fs/vfs_ops.c
-// link: kernel/fs/file.c kernel/fs/uio.c kernel/fs/fdtable.c
+// link: kernel/fs/file_lock.c kernel/fs/file.c kernel/fs/uio.c kernel/fs/fdtable.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
 // link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
 // link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c
@@ -98,12 +98,15 @@ static bool allowed(int err, int expected)
 static void install(struct model *m, struct file *f, bool cloexec)
 {
     int min_fd = random_fd(), want = max(min_fd, 0), fd = -1;
+    int limit = rng_below(&rng, 4) ? OPEN_MAX + (int)rng_below(&rng, 2) : (int)rng_below(&rng, 48);
 
     while (want < OPEN_MAX && m->fd[want].f)
         want++;
-    int expected = min_fd < 0 || min_fd >= OPEN_MAX ? EINVAL : want == OPEN_MAX ? EMFILE : 0;
+    int expected = min_fd < 0 || min_fd >= OPEN_MAX    ? EINVAL
+                   : want == OPEN_MAX || want >= limit ? EMFILE
+                                                       : 0;
     file_ref(f);
-    int err = fdtable_install(m->t, f, min_fd, cloexec, &fd);
+    int err = fdtable_install(m->t, f, min_fd, (uint64_t)limit, cloexec, &fd);
     CHECK(allowed(err, expected), "install from %d: %d, not %d", min_fd, err, expected);
     if (err) {
         file_unref(f);
@@ -237,13 +240,15 @@ static void test_full(void)
     m->nrefs = 1;
     for (int i = 0; i < OPEN_MAX; i++) {
         file_ref(files[0]);
-        CHECK(fdtable_install(m->t, files[0], 0, false, &fd) == 0 && fd == i, "descriptor %d", fd);
+        CHECK(fdtable_install(m->t, files[0], 0, OPEN_MAX, false, &fd) == 0 && fd == i,
+              "descriptor %d", fd);
         m->fd[i].f = files[0];
     }
-    CHECK(fdtable_install(m->t, files[0], 0, false, &fd) == EMFILE, "one too many");
+    CHECK(fdtable_install(m->t, files[0], 0, OPEN_MAX, false, &fd) == EMFILE, "one too many");
     CHECK(fdtable_close(m->t, 500) == 0, "close");
     file_ref(files[1]);
-    CHECK(fdtable_install(m->t, files[1], 3, false, &fd) == 0 && fd == 500, "descriptor %d", fd);
+    CHECK(fdtable_install(m->t, files[1], 3, OPEN_MAX, false, &fd) == 0 && fd == 500,
+          "descriptor %d", fd);
     m->fd[500].f = files[1];
     check_all();
     fdtable_unref(m->t);

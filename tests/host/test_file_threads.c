@@ -9,7 +9,7 @@
 // link: kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c kernel/fs/sfs/sfs_[abcdimort]*.c
 // link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs*.c
 // link: kernel/fs/namei.c kernel/fs/vfs_ops.c
-// link: kernel/fs/file.c kernel/fs/uio.c
+// link: kernel/fs/file_lock.c kernel/fs/file.c kernel/fs/uio.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
 // link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
 // link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c

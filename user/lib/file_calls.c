@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/stat.h>
@@ -39,6 +40,11 @@ int fcntl(int fd, int cmd, ...)
     long arg = va_arg(ap, long);
     va_end(ap);
     return (int)syscall(SYS_fcntl, fd, cmd, arg);
+}
+
+int flock(int fd, int operation)
+{
+    return (int)syscall(SYS_flock, fd, operation);
 }
 
 int ioctl(int fd, unsigned long request, ...)
