@@ -29,6 +29,7 @@ PROGRAMS = [
     ("file", "stress_file {seed}", "stress_file {seed} 3", "", SEEDS[:1], [1, 4]),
     ("mmap", "stress_mmap {seed}", "stress_mmap {seed} 3", "", SEEDS[:1], [1, 4]),
     ("pipe", "stress_pipe {seed}", "stress_pipe {seed} 3", "", SEEDS[:1], [2, 4]),
+    ("lock", "stress_lock {seed}", "stress_lock {seed} 1", "", SEEDS, [1, 2]),
     ("calls", "stress/calls {seed} 150", "stress/calls 9 3 20", "", SEEDS, [1, 2, 4]),
     ("calls-24M", "stress/calls {seed} 150", "stress/calls 9 3 20", "24M", SEEDS, [2]),
     ("memhogs-24M", "memhogs 200 512", "memhogs 4 64", "24M", SEEDS[:1], [1, 4]),
