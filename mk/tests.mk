@@ -66,3 +66,13 @@ $(O)/tests/stress/%: tests/stress/%.c $(wildcard tests/stress/*.h)
 
 bench: all
 	@$(call finally,$(PYTHON) -m tests.bench.run $(BOOT))
+
+# Programs of others, built elsewhere: tests/extern says how. Each gets an image of its own.
+SQLITE ?=
+.PHONY: sqlite
+sqlite: all
+	$(if $(wildcard $(SQLITE)),,$(error strata: SQLITE=path of a static sqlite3 is missing))
+	$(Q)O='$(O)' STRIP='$(STRIP)' BUSYBOX='$(BUSYBOX)' sh mk/stage.sh $(O)/sqlite-root $(SQLITE)
+	$(Q)$(O)/mkfs $(O)/sqlite.img $(IMAGE_SIZE) $(O)/sqlite-root
+	@$(call finally,$(PYTHON) -m tests.extern.sqlite --kernel $(KERNEL) \
+		--disk $(O)/sqlite.img --program $(notdir $(SQLITE)))
