@@ -7,8 +7,8 @@ echo to-stderr 2>&1 1>/dev/null >&2 | cat
 exec 3> f; echo three >&3; exec 3>&-; cat f
 cat < f > g; cmp f g && echo copied
 sleep 90 & kill $!; wait $!; echo "killed: $?"
-(trap 'echo caught; exit 4' TERM; sleep 9 >/dev/null 2>&1 & wait) &
-sleep 0.2; kill $!; wait $!; echo "status $?"
+(trap 'kill $!; echo caught; exit 4' TERM; sleep 90 >/dev/null 2>&1 & : > ready; wait) &
+until [ -e ready ]; do sleep 0.01; done; kill $!; wait $!; echo "status $?"
 sh -c 'kill -9 $$'; echo "status $?"
 false | true; echo "pipe $?"
 ! true; echo "not $?"

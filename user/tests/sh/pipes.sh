@@ -8,7 +8,7 @@ echo x | { read -r v; echo "got $v"; }
 echo x | read -r lost; echo "[$lost]"
 seq 1 20 | grep 1 | wc -l
 yes 2>/dev/null | head -n 2
-(sleep 0.05; echo later) & echo now; wait
+(until [ -e said-now ]; do sleep 0.01; done; echo later) & echo now; : > said-now; wait
 sh -c 'exit 3' & wait $!; echo $?
 (exit 4) & p=$!; (exit 5) & q=$!; wait $q; echo $?; wait $p; echo $?
 wait 99999; echo $?
