@@ -60,6 +60,8 @@ def make_kernel(lab: Lab, impl: str, base: str, make_words: list[str]) -> tuple[
     ours = [f"LAB={lab.name}", f"IMPL={impl}", *([f"BASE={base}"] if base else [])]
     env = {k: v for k, v in os.environ.items() if k not in LAB_WORDS and not k.startswith("MAKE")}
     words = [*ours, *make_words]
+    if not (out / "disk.img").exists():
+        print("strata: building; make V=1 shows how", file=sys.stderr, flush=True)
     for goal, limits in (("image", False), ("kernel", True)):
         command = ["make", "-s", goal, f"O={out}", *(words if limits else make_words)]
         status, text = limited.run(command, MAKE_SECONDS, ROOT, env, limits)

@@ -18,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Iterable
 
 from grade import lab as labs
-from grade import lab_forms
+from grade import lab_forms, links
 from grade.lab import CURRENT, ROOT, Lab
 from grade.staff import proof_tree
 
@@ -43,6 +44,11 @@ tests/host/test_map_quanta.c tests/host/test_map_merge.c
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/*".split()
 BUILT = (".o", ".elf", ".d", ".s", "")
 MIN_LINE, MIN_LETTERS, MIN_NAME = 24, 14, 8
+
+
+def present(names: Iterable[str]) -> set[str]:
+    """The files of a tree and the folders that they lie in."""
+    return {part for name in names for part in (name, *map(str, Path(name).parents))}
 
 
 def matches(name: str, patterns: list[str]) -> bool:
@@ -71,6 +77,10 @@ class Export:
                 below = [n for n in below if matches(n.removeprefix(prefix), given)]
                 found |= {name: (ROOT / name).read_bytes() for name in below}
         found[CURRENT] = f"{self.lab.name}\n".encode()
+        there = present(found)
+        for name in [name for name in found if name.endswith(".md")]:
+            text = links.without_dead(name, found[name].decode("utf-8"), there.__contains__)
+            found[name] = text.encode()
         return found
 
     def _forms(self, each: Lab, found: dict[str, bytes]) -> None:
@@ -210,6 +220,7 @@ def try_out(export: Export, target: Path) -> list[str]:
         done = {}
         for goal in ([], ["run", "CMD=echo booted"], ["grade"]):
             command = ["make", "-s", *goal]
+            print(f"strata: in a copy: {' '.join(command)}", file=sys.stderr, flush=True)
             done = subprocess.run(
                 out_of_sight(command, tree), cwd=scratch, env=env, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,

@@ -23,7 +23,7 @@ LINES = [
 ]
 
 
-def start(config: Config, module: str = "grade.console", *more: str):  # type: ignore[no-untyped-def]
+def start(config, module="grade.console", *more):  # type: ignore[no-untyped-def]
     """A module of the grader on a terminal of ROWS and COLUMNS."""
     import pexpect
 

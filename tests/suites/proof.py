@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 from grade import lab as labs
-from grade import lab_overlay, limited, vet
+from grade import lab_overlay, limited, links, vet
 from grade.lab import Lab
 from grade.staff import batch_files, export, kills, mutants, mutate_points
 from grade.vet import Refused
@@ -193,6 +193,15 @@ def check_export(lab: Lab) -> Iterator[Result]:
         made.write(target)
         found = made.leaks(target)
         yield Result(f"proof/{lab.name}/export", not found, "\n".join(found[:20]))
+        broken = [
+            link
+            for path in sorted(target.rglob("*.md"))
+            for link in links.dead(
+                path.relative_to(target).as_posix(), path.read_text(encoding="utf-8"),
+                lambda name: (target / name).exists(),
+            )
+        ]
+        yield Result(f"proof/{lab.name}/export-links", not broken, "\n".join(broken))
         own = Path(lab.owned[0]).name
         line = next(line for line, origin in made.distinctive().items() if own in origin)
         (target / "README.md").write_text(f"Hint:\n   {line}\n", encoding="utf-8")

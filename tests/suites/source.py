@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Callable, Iterator
 
+from grade import links
 from tests.job import ROOT, Config, Job, Result
 
 SUFFIXES = (".c", ".h", ".S", ".ld", ".py", ".mk", ".sh")
@@ -20,7 +21,7 @@ SPDX = "SPDX-License-Identifier: BSD-2-Clause"
 NOTE_TO_SELF = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
 
-def source_files() -> list[Path]:
+def tree_files() -> list[Path]:
     """The files under version control, and new ones that are not ignored; in a bare copy, all."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],
@@ -33,7 +34,11 @@ def source_files() -> list[Path]:
         paths = [ROOT / line for line in listed.stdout.splitlines()]
     else:
         paths = [path for path in ROOT.rglob("*") if path.relative_to(ROOT).parts[0] != "build"]
-    return sorted(p for p in paths if p.is_file() and (p.suffix in SUFFIXES or p.name in NAMES))
+    return sorted(p for p in paths if p.is_file())
+
+
+def source_files() -> list[Path]:
+    return [p for p in tree_files() if p.suffix in SUFFIXES or p.name in NAMES]
 
 
 def licence(lines: list[str]) -> Iterator[tuple[int, str]]:
@@ -86,5 +91,19 @@ def check(rule: str) -> Iterator[Result]:
     yield Result(f"source/{rule}", not broken, "\n".join(broken))
 
 
+def check_links() -> Iterator[Result]:
+    """Every relative link in a text leads to something in the tree."""
+    texts = [path for path in tree_files() if path.suffix == ".md"]
+    broken = []
+    for path in texts:
+        name = path.relative_to(ROOT).as_posix()
+        text = path.read_text(encoding="utf-8")
+        broken += links.dead(name, text, lambda target: (ROOT / target).exists())
+    if not any(links.LINK.search(path.read_text(encoding="utf-8")) for path in texts):
+        broken.append("no link found anywhere")
+    yield Result("source/links", not broken, "\n".join(broken))
+
+
 def jobs(_: Config) -> list[Job]:
-    return [Job(f"source/{rule}", lambda r=rule: check(r)) for rule in RULES]
+    found = [Job(f"source/{rule}", lambda r=rule: check(r)) for rule in RULES]
+    return [*found, Job("source/links", check_links)]
