@@ -1,17 +1,57 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A function for GNU make, loaded by mk/boot.mk: $(become command) replaces make by the command.
-// It lets `make run` end with the exit status of the guest's command, where make ends with 2.
-// Returns only when the command cannot be started. Called from a recipe, once its prerequisites
-// are built and make has no child left.
+// Functions for GNU make, loaded by mk/boot.mk. $(become command) replaces make by the command: it
+// lets `make run` end with the exit status of the guest's command, where make ends with 2. Returns
+// only when the command cannot be started. Called from a recipe, once its prerequisites are built
+// and make has no child left.
+//
+// $(progress text) tells on standard error what is being built, since standard output is the
+// command's alone: on a terminal in one line that is written over, elsewhere once for all.
 
 #include <gnumake.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 int plugin_is_GPL_compatible;
+
+#define CLEAR_LINE "\r\033[K"
+
+static unsigned ntold;
+
+static void to_stderr(const char *text)
+{
+    if (write(2, text, strlen(text)) < 0)
+        ntold = 0;
+}
+
+static char *progress(const char *function, unsigned int argc, char **argv)
+{
+    char line[512];
+    struct winsize size;
+
+    (void)function;
+    (void)argc;
+    if (!isatty(2)) {
+        if (ntold++ == 0)
+            to_stderr("strata: building; V=1 shows how\n");
+        return NULL;
+    }
+    int width = ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    snprintf(line, sizeof line, "%5u  %s", ++ntold, argv[0]);
+    for (char *c = line; *c; c++)
+        if (*c == '\t')
+            *c = ' ';
+    if ((size_t)width < sizeof line)
+        line[width - 1] = '\0';
+    // The cursor stays in front, so that a compiler's words do not begin behind this.
+    char text[sizeof line + 16];
+    snprintf(text, sizeof text, CLEAR_LINE "%s\r", line);
+    to_stderr(text);
+    return NULL;
+}
 
 static void set_from_make(const char *name)
 {
@@ -38,6 +78,8 @@ static char *become(const char *function, unsigned int argc, char **argv)
     export_variables();
     unsetenv("MAKEFLAGS");
     unsetenv("MAKELEVEL");
+    if (ntold && isatty(2))
+        to_stderr(CLEAR_LINE);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -49,5 +91,6 @@ static char *become(const char *function, unsigned int argc, char **argv)
 int become_setup(void)
 {
     gmk_add_function("become", become, 1, 1, GMK_FUNC_DEFAULT);
+    gmk_add_function("progress", progress, 1, 1, GMK_FUNC_DEFAULT);
     return 1;
 }

@@ -10,9 +10,14 @@ endif
 # $(in-place): makes the target's directory.
 in-place = $(if $(made-$(@D)),,$(shell mkdir -p $(@D))$(eval made-$(@D) := yes))
 
-# $(call begin,CC): announces the target, too.
+# $(call begin,CC): announces the target, too: in a list; or, where something is to be booted or
+# graded, whose output is not to drown in it, by progress on standard error (mk/become.c). With -s
+# not at all.
 tab := $(shell printf '\t')
-begin = $(in-place)$(if $(Q),$(info $()  $(1)$(tab)$(patsubst $(O)/%,%,$@)))
+silent := $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+announce = $(if $(loaded),$(progress $(1)),$(if $(filter run,$(goals)),\
+	$(shell echo '$(1)' >&2),$(info $()  $(1))))
+begin = $(in-place)$(if $(Q),$(if $(silent),,$(call announce,$(1)$(tab)$(patsubst $(O)/%,%,$@))))
 
 # $(call cc-has,-fflag): the flag if CC knows it.
 cc-has = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo '$(1)')

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Iterator
 
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
@@ -143,6 +148,21 @@ def check_pipe(config: Config) -> Iterator[Result]:
     yield Result("console/pipe", right, f"exit status {done.returncode}\n{text}")
 
 
+def check_make_run(config: Config) -> Iterator[Result]:
+    """`make run` where something is to be built: standard output is the command's alone, and the
+    build is told on standard error, in few lines. (In a copy of the build without its disk.)"""
+    with tempfile.TemporaryDirectory(dir=config.out.parent) as scratch:
+        out = Path(scratch) / "out"
+        left = shutil.ignore_patterns("disk.img", "labs", "proof", "root", "clean-root", "host")
+        shutil.copytree(config.out, out, copy_function=os.link, ignore=left, symlinks=True)
+        command = ["make", "run", f"O={out.resolve().relative_to(ROOT.resolve())}", "CMD=echo it ran"]
+        done = run_as_user(command, stderr=subprocess.PIPE)
+    told = done.stderr.splitlines()
+    right = done.stdout == "it ran\n" and 1 <= len(told) < 10 and "building" in told[0]
+    detail = f"exit status {done.returncode}\nstdout: {done.stdout}\nstderr: {done.stderr}"
+    yield Result("console/make-run", right, detail)
+
+
 def jobs(config: Config) -> list[Job]:
     if not config.runs_programs:
         return []
@@ -150,5 +170,8 @@ def jobs(config: Config) -> list[Job]:
         Job("console/session", lambda: check(config)),
         Job("console/quit", lambda: check_quit(config)),
         Job("console/size", lambda: check_size(config)),
+        *([] if config.variant or config.make_words else [
+            Job("console/make-run", lambda: check_make_run(config))
+        ]),
         Job("console/pipe", lambda: check_pipe(config)),
     ]
