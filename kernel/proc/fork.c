@@ -11,6 +11,7 @@
 #include "lib/string.h"
 #include "mem/memlayout.h"
 #include "proc/process.h"
+#include "proc/sigdeliver.h"
 #include "proc/thread.h"
 #include "sync/waitq.h"
 #include "vm/vm_space.h"
@@ -105,6 +106,16 @@ static void store_parent_tid(const struct clone_args *args, int id)
         (void)copyout(args->parent_tid_va, &id, sizeof(id));
 }
 
+// Whoever ends the group, or executes a program, marks all its threads: this one too. It makes no
+// more. sig_lock held.
+static bool is_killed(void)
+{
+    struct thread *t = thread_current();
+
+    KASSERT(spin_held(&t->proc->sig_lock), "thread %d is judged without the lock", t->tid);
+    return __atomic_load_n(&t->work, __ATOMIC_RELAXED) & WORK_KILL;
+}
+
 static int clone_thread(const struct clone_args *args, int *child_id)
 {
     struct process *p = process_current();
@@ -116,15 +127,16 @@ static int clone_thread(const struct clone_args *args, int *child_id)
     if (!t)
         return ENOMEM;
     set_id(t, id);
-    store_parent_tid(args, id);
     spin_lock(&p->sig_lock);
-    bool dying = p->exiting || p->execing;
+    bool killed = is_killed();
+    if (!killed)
+        thread_join_process(t);
     spin_unlock(&p->sig_lock);
-    if (dying) {
+    if (killed) {
         thread_discard(t);
-        return EAGAIN;
+        return EINTR;
     }
-    thread_join_process(t);
+    store_parent_tid(args, id);
     sched_start(t);
     *child_id = id;
     return 0;
@@ -211,9 +223,42 @@ static void wait_for_vfork_child(struct process *child, struct waitq *wait, bool
     process_unref(child);
 }
 
-static int clone_process(const struct clone_args *args, int *child_id)
+// From here on the child takes part in what is sent to the group; see signal_group_member.
+static void fork_begins(bool forking)
 {
-    struct process *p = process_current(), *child;
+    struct thread *t = thread_current();
+
+    spin_lock(&t->proc->sig_lock);
+    t->forking = forking;
+    t->fork_signals = 0;
+    spin_unlock(&t->proc->sig_lock);
+}
+
+// The child joins the family and the group, whose signals are sent under the tree lock.
+static int enter_child(struct process *child, struct thread *t, const struct clone_args *args)
+{
+    struct thread *self = thread_current();
+    struct process *p = self->proc;
+
+    KASSERT(mutex_held(&proc_tree_lock), "a child of %d enters without the lock", p->pid);
+    spin_lock(&p->sig_lock);
+    bool killed = is_killed();
+    child->pending.set = self->fork_signals;
+    spin_unlock(&p->sig_lock);
+    int err = killed ? EINTR : process_enter(child, p);
+    if (err)
+        return err;
+    child->exit_signal = args->flags & CSIGNAL;
+    set_id(t, child->pid);
+    spin_lock(&child->sig_lock);
+    thread_join_process(t);
+    spin_unlock(&child->sig_lock);
+    return 0;
+}
+
+static int make_child(const struct clone_args *args, int *child_id)
+{
+    struct process *child;
     struct thread *t;
     struct waitq wait;
     bool vfork = args->flags & CLONE_VFORK, done = false;
@@ -222,23 +267,20 @@ static int clone_process(const struct clone_args *args, int *child_id)
     if (err)
         return err;
     mutex_lock(&proc_tree_lock);
-    err = process_enter(child, p);
+    err = enter_child(child, t, args);
     if (err) {
         mutex_unlock(&proc_tree_lock);
         thread_discard(t);
         process_discard(child);
         return err;
     }
-    child->exit_signal = args->flags & CSIGNAL;
     if (vfork) {
         waitq_init(&wait, "vfork");
         child->vfork_done = &done;
         child->vfork_wait = &wait;
         process_ref(child);
     }
-    set_id(t, child->pid);
     *child_id = child->pid;
-    thread_join_process(t);
     mutex_unlock(&proc_tree_lock);
     store_parent_tid(args, *child_id);
     sched_start(t);
@@ -247,14 +289,23 @@ static int clone_process(const struct clone_args *args, int *child_id)
     return 0;
 }
 
+static int clone_process(const struct clone_args *args, int *child_id)
+{
+    fork_begins(true);
+    int err = signal_pending() ? ERESTART_NOINTR : make_child(args, child_id);
+    fork_begins(false);
+    return err;
+}
+
 int process_clone(const struct clone_args *args, int *child_id)
 {
     int err = check_flags(args);
 
     if (err)
         return err;
-    return args->flags & CLONE_THREAD ? clone_thread(args, child_id)
-                                      : clone_process(args, child_id);
+    if (!(args->flags & CLONE_THREAD))
+        return clone_process(args, child_id);
+    return signal_pending() ? ERESTART_NOINTR : clone_thread(args, child_id);
 }
 
 void vfork_release(struct process *p)

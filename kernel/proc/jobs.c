@@ -2,7 +2,9 @@
 //
 // Job control: stopping and continuing a process. A stop is under way until all threads sleep in
 // signal_job_wait; then the parent is told. SIGCONT ends it at once; the first thread to wake
-// tells the parent.
+// tells the parent. A thread that has not yet left the wait when the next stop begins counts for
+// that one.
+#include "lib/panic.h"
 #include "proc/process.h"
 #include "proc/sigdeliver.h"
 #include "proc/thread.h"
@@ -10,11 +12,11 @@
 
 void signal_job_stop(struct process *p, int sig)
 {
-    if (p->exiting || p->stop != STOP_NONE)
+    if (p->exiting || p->stop != STOP_NONE || !p->stop_taken)
         return;
+    p->stop_taken = false;
     p->stop = STOP_UNDER_WAY;
     p->stop_signal = sig;
-    p->nstopped = 0;
     p->continued = false;
     list_for_each (t, &p->threads, struct thread, link)
         signal_give_work(t, WORK_STOP);
@@ -22,6 +24,7 @@ void signal_job_stop(struct process *p, int sig)
 
 void signal_job_continue(struct process *p)
 {
+    p->stop_taken = false;
     if (p->stop == STOP_NONE)
         return;
     p->continued = p->stop == STOP_DONE;
@@ -83,8 +86,8 @@ void signal_job_wait(struct thread *t)
     int err = 0;
     while (p->stop != STOP_NONE && !p->exiting && !err)
         err = waitq_wait_spin(&p->stop_wait, &p->sig_lock, WAIT_KILLABLE, WAIT_FOREVER);
-    if (p->nstopped > 0)
-        p->nstopped--;
+    KASSERT(p->nstopped > 0, "process %d: nobody is stopped", p->pid);
+    p->nstopped--;
     __atomic_and_fetch(&t->work, ~(uint32_t)WORK_STOP, __ATOMIC_RELAXED);
     signal_recalc(t);
     bool tell = p->continued;

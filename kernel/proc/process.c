@@ -364,7 +364,9 @@ int process_start_init(const char *path)
     p->pgid = p->sid = 0;
     init_process = p;
     t->tid = t->kctx.id = p->pid;
+    spin_lock(&p->sig_lock);
     thread_join_process(t);
+    spin_unlock(&p->sig_lock);
     mutex_unlock(&proc_tree_lock);
     sched_start(t);
     return 0;

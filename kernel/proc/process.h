@@ -91,7 +91,8 @@ struct process {
     int group_status;           // (g) with this wait status; the last thread's if they just end
     enum stop_state stop;       // (g)
     int stop_signal;            // (g)
-    unsigned nstopped;          // (g) threads that sleep in the stop
+    bool stop_taken;            // (g) a thread took a stop signal, no SIGCONT came since
+    unsigned nstopped;          // (g) threads in signal_job_wait
     bool continued;             // (g) a complete stop ended, and the parent does not know
     struct waitq stop_wait;
     struct usage dead_usage;    // (g) of its threads that ended

@@ -290,13 +290,11 @@ void sched_interrupt(struct thread *t, bool fatal)
 
 void sched_start(struct thread *t)
 {
-    irq_push();
-    t->cpu = this_cpu()->id;
-    struct runq *rq = &runqs[t->cpu];
-    spin_lock(&rq->lock);
+    struct runq *rq = lock_thread(t);
+
+    KASSERT(t->state == THREAD_NEW, "thread %d (%s) is started again", t->tid, t->comm);
     make_ready(rq, t);
     spin_unlock(&rq->lock);
-    irq_pop();
 }
 
 void sched_yield(void)

@@ -39,8 +39,8 @@ static void wake_orphans(int pgid)
     for (struct process *p = init_process; stopped && p; p = process_after(p)) {
         if (p->pgid != pgid)
             continue;
-        signal_process(p, SIGHUP, NULL);
-        signal_process(p, SIGCONT, NULL);
+        signal_group_member(p, SIGHUP, NULL);
+        signal_group_member(p, SIGCONT, NULL);
     }
 }
 
@@ -105,7 +105,7 @@ int process_setsid(int *sid)
 
 static void signal_one(struct process *p, void *sig)
 {
-    signal_process(p, (int)(intptr_t)sig, NULL);
+    signal_group_member(p, (int)(intptr_t)sig, NULL);
 }
 
 static void signal_group(int pgid, int sig)

@@ -151,7 +151,7 @@ static bool wants_restart(const struct trapframe *tf)
 {
     long result = (long)tf->rax;
 
-    return tf->vector == VECTOR_SYSCALL && (result == -ERESTART || result == -ERESTART_NOHAND);
+    return tf->vector == VECTOR_SYSCALL && result <= -ERESTART && result >= -ERESTART_NOHAND;
 }
 
 static void restart_call(struct trapframe *tf)
@@ -177,7 +177,8 @@ static void enter_handler(struct thread *t, struct trapframe *tf, const struct s
     int sig = info->signo;
 
     if (wants_restart(tf)) {
-        if ((long)tf->rax == -ERESTART && (act->flags & SA_RESTART))
+        long result = (long)tf->rax;
+        if (result == -ERESTART_NOINTR || (result == -ERESTART && (act->flags & SA_RESTART)))
             restart_call(tf);
         else
             tf->rax = (uint64_t)-EINTR;
@@ -224,6 +225,7 @@ static void deliver(struct thread *t, struct trapframe *tf)
     if (sig) {
         ignored = signal_is_ignored(p, sig);
         act = p->actions[sig - 1];
+        p->stop_taken |= act.handler == SIG_DFL && signal_default(sig) == DEFAULT_STOP;
         if (act.handler > SIG_IGN && (act.flags & SA_RESETHAND))
             p->actions[sig - 1].handler = SIG_DFL;
     }

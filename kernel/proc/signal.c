@@ -202,8 +202,10 @@ static void job_control(struct process *p, int sig)
     if (!cancelled)
         return;
     sigpending_flush(&p->pending, cancelled);
-    list_for_each (t, &p->threads, struct thread, link)
+    list_for_each (t, &p->threads, struct thread, link) {
         sigpending_flush(&t->pending, cancelled);
+        t->fork_signals &= ~cancelled;
+    }
     if (sig == SIGCONT)
         signal_job_continue(p);
 }
@@ -238,6 +240,18 @@ void signal_process(struct process *p, int sig, const struct siginfo *info)
 {
     spin_lock(&p->sig_lock);
     send(p, NULL, sig, info);
+    spin_unlock(&p->sig_lock);
+}
+
+void signal_group_member(struct process *p, int sig, const struct siginfo *info)
+{
+    KASSERT(mutex_held(&proc_tree_lock), "signal %d for a group without the lock", sig);
+    spin_lock(&p->sig_lock);
+    send(p, NULL, sig, info);
+    list_for_each (t, &p->threads, struct thread, link) {
+        if (t->forking && !signal_is_ignored(p, sig))
+            t->fork_signals |= sigbit(sig);
+    }
     spin_unlock(&p->sig_lock);
 }
 

@@ -5,9 +5,10 @@
 // one whose default action ends the process ends it at once, also in the kernel's killable waits.
 //
 // A system call that a signal interrupts returns one of: -EINTR; -ERESTART (again, if there is no
-// handler or it has SA_RESTART); -ERESTART_NOHAND (again only if there is no handler). A call
-// with a timeout takes its deadline from signal_deadline, so that a second run ends when the
-// first would have.
+// handler or it has SA_RESTART); -ERESTART_NOHAND (again only if there is no handler);
+// -ERESTART_NOINTR (again, always: clone, whose child must not miss what the group gets).
+// A call with a timeout takes its deadline from signal_deadline, so that a second run ends when
+// the first would have.
 //
 // Locks: a process's sig_lock (a spinlock, LOCK_SIGNAL) guards actions, pending signals, masks and the
 // list of threads.
@@ -57,7 +58,7 @@ enum {
     CLD_EXITED = 1, CLD_KILLED = 2, CLD_DUMPED = 3, CLD_STOPPED = 5, CLD_CONTINUED = 6,
 };
 
-enum { ERESTART_NOHAND = 514 };     // beside ERESTART of lib/errno.h
+enum { ERESTART_NOINTR = 513, ERESTART_NOHAND };     // beside ERESTART of lib/errno.h
 
 // Linux's struct kernel_sigaction.
 struct sigaction {
@@ -106,6 +107,8 @@ size_t sigpending_bytes(const struct sigpending *p);    // of memory; sig_lock h
 // info may be NULL: from the kernel. p exists (referenced by the caller).
 void signal_process(struct process *p, int sig, const struct siginfo *info);
 void signal_thread(struct thread *t, int sig, const struct siginfo *info);
+// The signal is for p's whole group, or for all: a process that p is making gets it too. Tree lock held.
+void signal_group_member(struct process *p, int sig, const struct siginfo *info);
 // A fault of the running thread: cannot be ignored or blocked.
 void signal_fault(int sig, int code, vaddr_t addr);
 // All threads of p are to end with this wait status. First come, first served.

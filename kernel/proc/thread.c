@@ -13,6 +13,7 @@
 #include "lib/string.h"
 #include "mem/pool.h"
 #include "proc/process.h"
+#include "proc/sigdeliver.h"
 #include "sync/irq.h"
 #include "sync/kctx.h"
 #include "vm/kmem.h"
@@ -133,6 +134,7 @@ struct thread *thread_create(struct process *proc, const char *name, void (*fn)(
     t->main = fn;
     t->main_arg = arg;
     t->proc = proc;
+    t->cpu = this_cpu()->id;
     thread_set_name(t, name);
     list_init(&t->run_link);
     list_init(&t->link);
@@ -177,10 +179,13 @@ void thread_join_process(struct thread *t)
 {
     struct process *p = t->proc;
 
-    spin_lock(&p->sig_lock);
+    KASSERT(spin_held(&p->sig_lock), "thread %d joins without the lock", t->tid);
+    KASSERT(!p->exiting && p->stop != STOP_DONE, "thread %d joins too late", t->tid);
     list_push_back(&p->threads, &t->link);
     p->nthreads++;
-    spin_unlock(&p->sig_lock);
+    if (p->stop == STOP_UNDER_WAY)
+        signal_give_work(t, WORK_STOP);
+    signal_recalc(t);
 }
 
 int kthread_create(const char *name, void (*fn)(void *), void *arg, struct thread **out)

@@ -63,6 +63,8 @@ struct thread {
     sigset_t blocked;           // (g) written by the thread itself only
     sigset_t saved_mask;        // (t) see WORK_MASK
     sigset_t waited;            // (g) sigtimedwait waits for these
+    bool forking;               // (g) it makes a process, which
+    sigset_t fork_signals;      // (g) has these pending: sent to the group meanwhile
     struct sigaltstack altstack;    // (t)
     unsigned trap_no, trap_error;   // (t) of the last fault, for signal frames
     vaddr_t trap_addr;          // (t)
@@ -103,7 +105,8 @@ struct thread *thread_create(struct process *proc, const char *name, void (*fn)(
 // Undoes thread_create for a thread that was never started. Never needs memory.
 void thread_discard(struct thread *t);
 
-// Puts t on its process's list of threads.
+// Puts t on its process's list of threads; a stop that is under way is t's, too. sig_lock held: who
+// is to end the group or stop it finds t there, or the caller that makes t sees that first.
 void thread_join_process(struct thread *t);
 
 // A started kernel thread; ENOMEM.

@@ -20,6 +20,14 @@ struct kill_arg {
     struct siginfo info;
 };
 
+static void kill_member(struct process *p, void *arg)
+{
+    const struct kill_arg *k = arg;
+
+    if (k->sig)
+        signal_group_member(p, k->sig, &k->info);
+}
+
 static void kill_one(struct process *p, void *arg)
 {
     const struct kill_arg *k = arg;
@@ -38,7 +46,7 @@ long sys_kill(int pid, int sig)
         return -ESRCH;
     if (pid <= 0) {
         int group = pid == 0 ? process_current()->pgid : pid == -1 ? -1 : -pid;
-        return process_for_group(group, kill_one, &k) ? 0 : -ESRCH;
+        return process_for_group(group, kill_member, &k) ? 0 : -ESRCH;
     }
     struct process *p = process_find(pid);
     if (!p)
