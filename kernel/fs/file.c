@@ -10,6 +10,7 @@
 #include "lib/string.h"
 #include "mem/memlayout.h"
 #include "mem/pool.h"
+#include "mem/vm_page.h"
 #include "sync/waitq.h"
 #include "vm/kmem.h"
 #include "vm/slab.h"
@@ -20,7 +21,18 @@ static struct pool file_pool;
 
 void file_init(void)
 {
+    struct vm_page_stats pages;
+
     pool_init(&file_pool, "file", sizeof(struct file), 0, NULL);
+    vm_page_get_stats(&pages);
+    pool_set_limits(&file_pool, 0, pages.npages); // all open files: one for each page of memory
+}
+
+int file_alloc_error(void)
+{
+    bool full = __atomic_load_n(&file_pool.nitems_out, __ATOMIC_RELAXED) >= file_pool.max_items;
+
+    return full ? ENFILE : ENOMEM;
 }
 
 struct file *file_alloc(struct vnode *v, unsigned flags)
@@ -89,7 +101,7 @@ static int open_vnode(struct vnode *v, unsigned flags, bool created, struct file
                    : file_alloc(v, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC));
         if (*out)
             return 0;
-        err = err ? err : ENOMEM;
+        err = err ? err : file_alloc_error();
         if (v->ops->close && real)
             v->ops->close(v, flags);
     }

@@ -32,7 +32,8 @@ struct fdtable;
 
 // Opens path relative to cwd: creates, truncates, checks. 0 with *out referenced.
 int file_open(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode, struct file **out);
-struct file *file_alloc(struct vnode *v, unsigned flags);       // takes v's reference over; NULL: no memory
+struct file *file_alloc(struct vnode *v, unsigned flags);       // takes v's reference over; NULL: see next
+int file_alloc_error(void);                     // why it gave none: ENFILE, too many in all; ENOMEM
 void file_ref(struct file *f);
 void file_unref(struct file *f);                // the last closes; may sleep
 

@@ -78,14 +78,14 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr)
     *rd = file_alloc(&p->vnode, O_RDONLY | (flags & O_NONBLOCK));
     if (!*rd) {
         vnode_unref(&p->vnode);
-        return ENOMEM;
+        return file_alloc_error();
     }
     vnode_ref(&p->vnode);
     *wr = file_alloc(&p->vnode, O_WRONLY | (flags & O_NONBLOCK));
     if (!*wr) {
         vnode_unref(&p->vnode);
         file_unref(*rd);
-        return ENOMEM;
+        return file_alloc_error();
     }
     return 0;
 }

@@ -84,14 +84,17 @@ static int show_uptime(int pid, struct strbuf *out)
     return 0;
 }
 
-// No averages are kept: the present load takes their places.
 static int show_loadavg(int pid, struct strbuf *out)
 {
-    unsigned n = sched_nready();
+    uint64_t loads[3];
 
     (void)pid;
-    strbuf_printf(out, "%u.00 %u.00 %u.00 %u/%u %d\n", n, n, n, n, thread_count(),
-                  process_last_id());
+    sched_loads(loads);
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t hundredths = (loads[i] * 100 + LOAD_ONE / 2) / LOAD_ONE;
+        strbuf_printf(out, "%lu.%02lu ", hundredths / 100, hundredths % 100);
+    }
+    strbuf_printf(out, "%u/%u %d\n", sched_nready(), thread_count(), process_last_id());
     return 0;
 }
 

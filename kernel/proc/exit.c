@@ -53,6 +53,8 @@ static bool leave_process(struct thread *t, int status)
     if (p->execing)
         waitq_wake_all(&p->thread_wait);
     spin_unlock(&p->sig_lock);
+    if (!last)
+        task_release();
     return last;
 }
 

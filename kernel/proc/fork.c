@@ -90,6 +90,7 @@ static struct thread *new_thread(struct process *proc, const struct clone_args *
         t->main_arg = (void *)args->child_tid_va;
     }
     t->blocked = self->blocked;
+    sched_set_nice(t, self->nice);
     if (!(args->flags & CLONE_VM) || (args->flags & CLONE_VFORK))
         t->altstack = self->altstack;
     return t;
@@ -128,13 +129,13 @@ static int clone_thread(const struct clone_args *args, int *child_id)
         return ENOMEM;
     set_id(t, id);
     spin_lock(&p->sig_lock);
-    bool killed = is_killed();
-    if (!killed)
+    int err = is_killed() ? EINTR : p->nthreads >= THREADS_MAX ? EAGAIN : 0;
+    if (!err)
         thread_join_process(t);
     spin_unlock(&p->sig_lock);
-    if (killed) {
+    if (err) {
         thread_discard(t);
-        return EINTR;
+        return err;
     }
     store_parent_tid(args, id);
     sched_start(t);
@@ -174,7 +175,7 @@ static void copy_attributes(struct process *child, struct process *p)
         vnode_ref(child->exe);
         (void)vnode_begin_run(child->exe); // the parent's claim holds
     }
-    memcpy(child->limits, p->limits, sizeof(child->limits));
+    limits_inherit(child, p);
     memcpy(child->comm, p->comm, sizeof(child->comm));
     child->umask = p->umask;
     child->arg_start = p->arg_start;
@@ -303,9 +304,15 @@ int process_clone(const struct clone_args *args, int *child_id)
 
     if (err)
         return err;
+    if (!task_reserve())
+        return EAGAIN;
     if (!(args->flags & CLONE_THREAD))
-        return clone_process(args, child_id);
-    return signal_pending() ? ERESTART_NOINTR : clone_thread(args, child_id);
+        err = clone_process(args, child_id);
+    else
+        err = signal_pending() ? ERESTART_NOINTR : clone_thread(args, child_id);
+    if (err)
+        task_release();
+    return err;
 }
 
 void vfork_release(struct process *p)

@@ -22,6 +22,7 @@
 struct facts {
     char state;
     unsigned nthreads, cpu;
+    int nice;
     sigset_t pending, blocked, ignored, caught;
     struct usage usage;
     uint64_t virtual_bytes, locked_bytes, resident_pages;
@@ -62,6 +63,7 @@ static void gather(struct process *p, struct facts *f)
     if (first) {
         f->blocked = first->blocked;
         f->cpu = first->cpu;
+        f->nice = first->nice;
         f->state = p->stop == STOP_DONE ? 'T' : thread_state_letter(first);
     }
     spin_unlock(&p->sig_lock);
@@ -81,10 +83,11 @@ static int show_stat_of(struct process *p, struct strbuf *out)
     gather(p, &f);
     strbuf_printf(out, "%d (%s) %c %d %d %d %d -1 0 0 0 0 0 ", p->pid, p->comm, f.state, p->ppid,
                   p->pgid, p->sid, tty_controlling_dev(p->sid));
-    strbuf_printf(out, "%lu %lu %lu %lu 20 0 %u 0 %lu %lu %lu 18446744073709551615 ",
+    strbuf_printf(out, "%lu %lu %lu %lu %d %d %u 0 %lu %lu %lu 18446744073709551615 ",
                   f.usage.user_ns / TICK_NS, f.usage.sys_ns / TICK_NS,
                   p->children_usage.user_ns / TICK_NS, p->children_usage.sys_ns / TICK_NS,
-                  f.nthreads, p->start_ns / TICK_NS, f.virtual_bytes, f.resident_pages);
+                  20 + f.nice, f.nice, f.nthreads, p->start_ns / TICK_NS, f.virtual_bytes,
+                  f.resident_pages);
     strbuf_printf(out, "0 0 0 0 0 %lu %lu %lu %lu 0 0 0 %d %u 0 0 0 0 0 0 0 0 %lu %lu %lu %lu %d\n",
                   f.pending, f.blocked, f.ignored, f.caught, p->exit_signal, f.cpu, p->arg_start,
                   p->arg_end, p->env_start, p->env_end, p->exit_status);

@@ -17,7 +17,6 @@
 #include "vm/vm_space.h"
 
 #define HASH_SIZE       256
-#define STACK_SOFT      (8ul << 20)
 #define FIRST_REUSED_ID 300 // after ids wrapped, as on Linux: the first ones stay daemons'
 
 struct mutex proc_tree_lock;
@@ -34,21 +33,26 @@ void process_init(void)
 {
     mutex_init(&proc_tree_lock, "process tree", LOCK_PROC_TREE, 0);
     pool_init(&process_pool, "process", sizeof(struct process), 0, NULL);
+    limits_init();
 }
 
 // ---- ids ----
 
+static bool has_thread(struct process *p, int id)
+{
+    bool found = false;
+
+    spin_lock(&p->sig_lock);
+    list_for_each (t, &p->threads, struct thread, link)
+        found |= t->tid == id;
+    spin_unlock(&p->sig_lock);
+    return found;
+}
+
 static bool id_in_use(int id)
 {
     list_for_each (p, &all, struct process, all_link) {
-        if (p->pid == id || p->pgid == id || p->sid == id)
-            return true;
-        bool found = false;
-        spin_lock(&p->sig_lock);
-        list_for_each (t, &p->threads, struct thread, link)
-            found |= t->tid == id;
-        spin_unlock(&p->sig_lock);
-        if (found)
+        if (p->pid == id || p->pgid == id || p->sid == id || has_thread(p, id))
             return true;
     }
     return false;
@@ -101,6 +105,20 @@ struct process *process_find(int pid)
         process_ref(p);
     mutex_unlock(&proc_tree_lock);
     return p;
+}
+
+struct process *process_of_task(int id)
+{
+    mutex_lock(&proc_tree_lock);
+    struct process *found = process_find_locked(id);
+    for (struct process *p = init_process; p && !found; p = process_after(p)) {
+        if (has_thread(p, id))
+            found = p;
+    }
+    if (found)
+        process_ref(found);
+    mutex_unlock(&proc_tree_lock);
+    return found;
 }
 
 struct process *process_next(int pid)
@@ -168,15 +186,6 @@ void process_unref(struct process *p)
 
 // ---- making ----
 
-static void default_limits(struct rlimit *limits)
-{
-    for (unsigned i = 0; i < RLIMITS; i++)
-        limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
-    limits[RLIMIT_STACK].cur = STACK_SOFT;
-    limits[RLIMIT_CORE].cur = 0;
-    limits[RLIMIT_NOFILE] = (struct rlimit){OPEN_MAX, OPEN_MAX};
-}
-
 // However short the interval, the CPU has time for other things than alarms.
 #define ALARM_PAUSE_NS 100000ul
 
@@ -207,9 +216,9 @@ struct process *process_alloc(void)
     waitq_init(&p->child_wait, "wait4");
     waitq_init(&p->thread_wait, "exec");
     waitq_init(&p->stop_wait, "stopped");
-    sigpending_init(&p->pending);
+    sigpending_init(&p->pending, &p->nqueued);
     timer_init(&p->alarm, alarm_rings);
-    default_limits(p->limits);
+    limits_default(p);
     p->umask = 022;
     return p;
 }
@@ -258,6 +267,7 @@ void process_remove(struct process *p)
     list_remove(&p->all_link);
     list_remove(&p->sibling);
     count--;
+    task_release();
 }
 
 // ---- resources ----

@@ -25,12 +25,13 @@ struct vnode;
 
 #define PID_MAX 32768           // ids are below this, as on Linux
 #define INIT_PID 1
+#define THREADS_MAX 1024        // of a process: they are walked with interrupts off
 
 struct rlimit {
     uint64_t cur, max;
 };
 enum { RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE, RLIMIT_RSS, RLIMIT_NPROC,
-       RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS, RLIMITS = 16 };
+       RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS, RLIMIT_SIGPENDING = 11, RLIMITS = 16 };
 #define RLIM_INFINITY (~0ul)
 
 // Times and counts that wait4 and getrusage report.
@@ -71,7 +72,9 @@ struct process {
     struct fdtable *files;      // (p) NULL: gone
     struct vnode *cwd, *exe;    // (p)
     uint32_t umask;             // (a)
-    struct rlimit limits[RLIMITS];  // (p)
+    struct rlimit limits[RLIMITS];  // (p) written; read anywhere
+    uint64_t cpu_ticks;         // (a) in which one of its threads ran
+    uint64_t cpu_ticks_limit;   // (p) written; the first of RLIMIT_CPU's two
     char comm[16];              // (p) written; read anywhere
     uint64_t start_ns;          // (!)
     vaddr_t arg_start, arg_end; // (p) for /proc/<pid>/cmdline
@@ -87,6 +90,7 @@ struct process {
     struct thread *execing;     // (g) the only one to survive, or NULL
     struct sigaction actions[NSIG]; // (g)
     struct sigpending pending;  // (g)
+    unsigned nqueued;           // (a) signal details, of the process and of its threads
     bool exiting;               // (g) all threads are to end, or have
     int group_status;           // (g) with this wait status; the last thread's if they just end
     enum stop_state stop;       // (g)
@@ -107,6 +111,7 @@ void process_init(void);
 
 struct process *process_current(void);          // no reference
 struct process *process_find(int pid);          // NULL: none; zombies included
+struct process *process_of_task(int id);        // the id may be any of its threads'
 struct process *process_find_locked(int pid);   // tree lock held; no reference
 struct process *process_next(int pid);          // the lowest pid above
 struct process *process_after(struct process *p);   // next in the table; tree lock held; no reference
@@ -139,6 +144,20 @@ void process_set_cwd(struct process *p, struct vnode *v);   // takes the referen
 
 // Starts init: a process that runs path. Called once, from a kernel thread.
 int process_start_init(const char *path);
+
+// ---- limits.c ----
+
+void limits_init(void);
+void limits_default(struct process *p);         // of a new process
+void limits_inherit(struct process *child, struct process *p);  // p's lock held
+// new may be NULL. EINVAL, EPERM.
+int limits_change(struct process *p, unsigned resource, const struct rlimit *wanted, struct rlimit *old);
+// Processes, zombies too, and further threads are tasks. False: the caller's RLIMIT_NPROC, which
+// holds for all tasks as there is one user, or what the memory allows, is reached.
+bool task_reserve(void);
+void task_release(void);
+// The running thread's process has used the CPU for as long as RLIMIT_CPU says.
+void limits_cpu_used(void);
 
 // ---- fork.c ----
 

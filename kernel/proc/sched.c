@@ -182,7 +182,7 @@ static __attribute__((noinline)) void reschedule(struct runq *rq)
             "thread %d (%s) switches with interrupts off: depth %u", self->tid, self->comm,
             this_cpu()->irq_off_depth);
     account(rq, self, next);
-    next->ticks_left = SLICE_TICKS;
+    next->ticks_left = next->slice_ticks;
     rq->previous = self;
     rq->current = next;
     load_space(next);
@@ -297,6 +297,12 @@ void sched_start(struct thread *t)
     spin_unlock(&rq->lock);
 }
 
+void sched_set_nice(struct thread *t, int nice)
+{
+    t->nice = nice;
+    t->slice_ticks = nice > 0 ? 1 : (unsigned)(SLICE_TICKS - nice / 5);
+}
+
 void sched_yield(void)
 {
     struct runq *rq = this_runq();
@@ -326,14 +332,18 @@ bool sched_tick(void)
 
     if (t == &rq->idle)
         return false;
+    sched_update_loads();
     if (t->in_syscall || !t->proc)
         t->sys_ticks++;
     else
         t->user_ticks++;
+    if (t->proc && __atomic_add_fetch(&t->proc->cpu_ticks, 1, __ATOMIC_RELAXED) >=
+                       __atomic_load_n(&t->proc->cpu_ticks_limit, __ATOMIC_RELAXED))
+        __atomic_or_fetch(&t->work, WORK_CPU, __ATOMIC_RELAXED);
     if (t->ticks_left > 1) {
         t->ticks_left--;
     } else {
-        t->ticks_left = SLICE_TICKS;
+        t->ticks_left = t->slice_ticks;
         this_cpu()->need_resched = true;
     }
     return true;

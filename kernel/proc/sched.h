@@ -37,6 +37,9 @@ void sched_start(struct thread *t);
 // LOCK_SCHED may be held.
 void sched_interrupt(struct thread *t, bool fatal);
 
+// From -20 to 19. All that it changes is the time slice: from six ticks to one; 0 has two.
+void sched_set_nice(struct thread *t, int nice);
+
 // Gives up the CPU to the others that are ready. No spinlock held.
 void sched_yield(void);
 
@@ -50,7 +53,11 @@ bool sched_tick(void);
 // The first act of a new thread: releases the run queue that the switch left locked.
 void sched_first_run(void);
 
-// Ready or running threads, for the load average; context switches so far.
+// Ready or running threads; context switches so far.
 unsigned sched_nready(void);
+// The load averages of 1, 5 and 15 minutes as Linux has them, in 1/LOAD_ONE; at a tick and when they are read.
+#define LOAD_ONE 2048u
+void sched_update_loads(void);
+void sched_loads(uint64_t loads[3]);
 uint64_t sched_switches(void);
 uint64_t sched_idle_ns(void);       // of all CPUs

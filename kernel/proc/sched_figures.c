@@ -37,3 +37,48 @@ uint64_t sched_idle_ns(void)
     }
     return ns;
 }
+
+// ---- load averages ----
+
+#define LOAD_PERIOD_NS (5 * NS_PER_SEC)
+#define MAX_PERIODS    2000 // of idleness: after them nothing is left of any load
+
+static uint64_t load_next_ns = LOAD_PERIOD_NS; // (a) whoever moves it on computes
+static uint64_t loads[3];                      // (a)
+
+static void fold(uint64_t active)
+{
+    // exp(-5 s / 1, 5 and 15 min) in 1/LOAD_ONE.
+    static const uint64_t decay[3] = {1884, 2014, 2037};
+
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t was = __atomic_load_n(&loads[i], __ATOMIC_RELAXED), now = active * LOAD_ONE;
+        uint64_t sum = was * decay[i] + now * (LOAD_ONE - decay[i]);
+        if (now >= was)
+            sum += LOAD_ONE - 1; // so that it comes up to what it nears
+        __atomic_store_n(&loads[i], sum / LOAD_ONE, __ATOMIC_RELAXED);
+    }
+}
+
+void sched_update_loads(void)
+{
+    uint64_t now = clock_ns(), next = __atomic_load_n(&load_next_ns, __ATOMIC_RELAXED);
+
+    if (now < next)
+        return;
+    // Periods that passed without any tick: all CPUs were idle.
+    uint64_t missed = (now - next) / LOAD_PERIOD_NS;
+    if (!__atomic_compare_exchange_n(&load_next_ns, &next, next + (missed + 1) * LOAD_PERIOD_NS,
+                                     false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return;
+    for (uint64_t i = 0; i < min(missed, (uint64_t)MAX_PERIODS); i++)
+        fold(0);
+    fold(sched_nready());
+}
+
+void sched_loads(uint64_t out[3])
+{
+    sched_update_loads();
+    for (unsigned i = 0; i < 3; i++)
+        out[i] = __atomic_load_n(&loads[i], __ATOMIC_RELAXED);
+}

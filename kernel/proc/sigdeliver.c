@@ -246,7 +246,10 @@ void signal_user_return(struct thread *t, struct trapframe *tf)
     while ((work = __atomic_load_n(&t->work, __ATOMIC_ACQUIRE))) {
         if (work & WORK_KILL)
             thread_exit(t->proc->group_status);
-        if (work & WORK_STOP) {
+        if (work & WORK_CPU) {
+            __atomic_and_fetch(&t->work, ~(uint32_t)WORK_CPU, __ATOMIC_RELAXED);
+            limits_cpu_used();
+        } else if (work & WORK_STOP) {
             signal_job_wait(t);
         } else if (work & WORK_SIGNAL) {
             deliver(t, tf);

@@ -16,4 +16,4 @@ int sigpending_take(struct sigpending *p, sigset_t which, struct siginfo *info);
 void signal_give_work(struct thread *t, uint32_t work);     // sets work bits and ends t's wait
 void signal_recalc(struct thread *t);                       // the running thread's WORK_SIGNAL
 void signal_kill_group_locked(struct process *p, int status);
-void signal_thread_locked(struct thread *t, int sig, const struct siginfo *info);
+int signal_thread_locked(struct thread *t, int sig, const struct siginfo *info);

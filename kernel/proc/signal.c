@@ -6,9 +6,11 @@
 // by the thread itself only, under sig_lock.
 #include "proc/signal.h"
 
+#include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mem/pool.h"
+#include "mem/vm_page.h"
 #include "proc/process.h"
 #include "proc/sigdeliver.h"
 #include "proc/thread.h"
@@ -18,19 +20,33 @@ struct siginfo_item {
     struct siginfo info;
 };
 
+#define MEMORY_PART 64 // of the memory, signals that wait take one part in so many
+
 static struct pool item_pool;
 
 void signal_init(void)
 {
+    struct vm_page_stats pages;
+
     pool_init(&item_pool, "siginfo", sizeof(struct siginfo_item), 0, NULL);
+    vm_page_get_stats(&pages);
+    pool_set_limits(&item_pool, 0, pages.npages * PAGE_SIZE / MEMORY_PART / item_pool.item_size);
 }
 
 // ---- pending sets; sig_lock held ----
 
-void sigpending_init(struct sigpending *p)
+void sigpending_init(struct sigpending *p, unsigned *count)
 {
     p->set = 0;
+    p->count = count;
     list_init(&p->infos);
+}
+
+static void remove_item(struct sigpending *p, struct siginfo_item *item)
+{
+    list_remove(&item->link);
+    pool_put(&item_pool, item);
+    __atomic_sub_fetch(p->count, 1, __ATOMIC_RELAXED);
 }
 
 void sigpending_flush(struct sigpending *p, sigset_t which)
@@ -40,8 +56,7 @@ void sigpending_flush(struct sigpending *p, sigset_t which)
     p->set &= ~which;
     list_for_each_safe (item, &p->infos, struct siginfo_item, link) {
         if (which & sigbit(item->info.signo)) {
-            list_remove(&item->link);
-            pool_put(&item_pool, item);
+            remove_item(p, item);
         }
     }
 }
@@ -55,22 +70,41 @@ size_t sigpending_bytes(const struct sigpending *p)
     return n;
 }
 
-// A signal below SIGRTMIN is pending once at most. Without memory the signal comes, its details
-// do not.
-static void sigpending_add(struct sigpending *p, int sig, const struct siginfo *info)
+// What comes from the kernel or from kill is pending once at most, and does not count.
+static struct siginfo_item *new_item(struct sigpending *p, int sig, const struct siginfo *info,
+                                     const struct rlimit *limit)
+{
+    uint64_t most = min(__atomic_load_n(&limit->cur, __ATOMIC_RELAXED), (uint64_t)SIGPENDING_MAX);
+    bool exempt = sig < SIGRTMIN && (!info || info->code >= 0);
+
+    if (__atomic_load_n(p->count, __ATOMIC_RELAXED) >= most && !exempt)
+        return NULL;
+    struct siginfo_item *item = pool_get(&item_pool, PR_NOWAIT);
+    if (item)
+        __atomic_add_fetch(p->count, 1, __ATOMIC_RELAXED);
+    return item;
+}
+
+// A signal below SIGRTMIN is pending once at most. Without memory, and beyond the limit, the signal
+// comes and its details do not; where they are what the sender asked for, EAGAIN.
+static int sigpending_add(struct sigpending *p, int sig, const struct siginfo *info,
+                          const struct rlimit *limit)
 {
     if (sig < SIGRTMIN && (p->set & sigbit(sig)))
-        return;
+        return 0;
+    struct siginfo_item *item = new_item(p, sig, info, limit);
+    if (!item && sig >= SIGRTMIN && info && info->code != SI_USER)
+        return EAGAIN;
     p->set |= sigbit(sig);
-    struct siginfo_item *item = pool_get(&item_pool, PR_NOWAIT);
     if (!item)
-        return;
+        return 0;
     if (info)
         item->info = *info;
     else
         item->info = (struct siginfo){.code = SI_KERNEL};
     item->info.signo = sig;
     list_push_back(&p->infos, &item->link);
+    return 0;
 }
 
 int sigpending_take(struct sigpending *p, sigset_t which, struct siginfo *info)
@@ -87,15 +121,15 @@ int sigpending_take(struct sigpending *p, sigset_t which, struct siginfo *info)
     list_for_each (item, &p->infos, struct siginfo_item, link) {
         if (item->info.signo != sig)
             continue;
-        if (same++ == 0)
-            found = item;
+        if (same++ > 0)
+            break;
+        found = item;
     }
     if (same <= 1)
         p->set &= ~sigbit(sig);
     if (found) {
         *info = found->info;
-        list_remove(&found->link);
-        pool_put(&item_pool, found);
+        remove_item(p, found);
     } else {
         *info = (struct siginfo){.signo = sig, .code = SI_USER};
     }
@@ -211,10 +245,10 @@ static void job_control(struct process *p, int sig)
 }
 
 // sig_lock held; target NULL: any thread of p.
-static void send(struct process *p, struct thread *target, int sig, const struct siginfo *info)
+static int send(struct process *p, struct thread *target, int sig, const struct siginfo *info)
 {
     if (p->exiting || list_empty(&p->threads))
-        return;
+        return 0;
     job_control(p, sig);
     struct thread *t = target && takes(target, sig) ? target : NULL;
     if (!target)
@@ -222,25 +256,26 @@ static void send(struct process *p, struct thread *target, int sig, const struct
     bool waited = t && (t->waited & sigbit(sig));
     struct thread *first = target ? target : list_first(&p->threads, struct thread, link);
     if (signal_is_ignored(p, sig) && !waited && !(first->blocked & sigbit(sig)))
-        return;
-    sigpending_add(target ? &target->pending : &p->pending, sig, info);
-    if (!t)
-        return;
-    if (waited && (t->blocked & sigbit(sig))) {
+        return 0;
+    int err = sigpending_add(target ? &target->pending : &p->pending, sig, info,
+                             &p->limits[RLIMIT_SIGPENDING]);
+    if (err || !t)
+        return err;
+    if (waited && (t->blocked & sigbit(sig)))
         waitq_ops()->wake(&t->kctx);
-        return;
-    }
-    if (p->actions[sig - 1].handler == SIG_DFL && signal_default(sig) == DEFAULT_END)
+    else if (p->actions[sig - 1].handler == SIG_DFL && signal_default(sig) == DEFAULT_END)
         signal_kill_group_locked(p, W_SIGNALED(sig));
     else
         signal_give_work(t, WORK_SIGNAL);
+    return 0;
 }
 
-void signal_process(struct process *p, int sig, const struct siginfo *info)
+int signal_process(struct process *p, int sig, const struct siginfo *info)
 {
     spin_lock(&p->sig_lock);
-    send(p, NULL, sig, info);
+    int err = send(p, NULL, sig, info);
     spin_unlock(&p->sig_lock);
+    return err;
 }
 
 void signal_group_member(struct process *p, int sig, const struct siginfo *info)
@@ -255,16 +290,17 @@ void signal_group_member(struct process *p, int sig, const struct siginfo *info)
     spin_unlock(&p->sig_lock);
 }
 
-void signal_thread(struct thread *t, int sig, const struct siginfo *info)
+int signal_thread(struct thread *t, int sig, const struct siginfo *info)
 {
     spin_lock(&t->proc->sig_lock);
-    signal_thread_locked(t, sig, info);
+    int err = signal_thread_locked(t, sig, info);
     spin_unlock(&t->proc->sig_lock);
+    return err;
 }
 
-void signal_thread_locked(struct thread *t, int sig, const struct siginfo *info)
+int signal_thread_locked(struct thread *t, int sig, const struct siginfo *info)
 {
-    send(t->proc, t, sig, info);
+    return send(t->proc, t, sig, info);
 }
 
 void signal_fault(int sig, int code, vaddr_t addr)

@@ -24,6 +24,7 @@ struct trapframe;
 typedef uint64_t sigset_t;      // bit sig - 1
 
 #define NSIG 64
+#define SIGPENDING_MAX 1024     // signal details that wait in a process, whatever its RLIMIT_SIGPENDING
 #define sigbit(sig) (1ul << ((sig)-1))
 
 enum {
@@ -94,19 +95,21 @@ _Static_assert(sizeof(struct siginfo) == 128, "Linux's size");
 
 struct sigpending {
     sigset_t set;
-    struct list infos;          // struct siginfo_item; a set bit without one: memory was short
+    struct list infos;          // struct siginfo_item; a set bit without one: no memory, or the limit
+    unsigned *count;            // of items, of all lists of the process
 };
 
 void signal_init(void);
-void sigpending_init(struct sigpending *p);
+void sigpending_init(struct sigpending *p, unsigned *count);
 void sigpending_flush(struct sigpending *p, sigset_t which);
 size_t sigpending_bytes(const struct sigpending *p);    // of memory; sig_lock held
 
 // ---- sending; any context unless said otherwise ----
 
-// info may be NULL: from the kernel. p exists (referenced by the caller).
-void signal_process(struct process *p, int sig, const struct siginfo *info);
-void signal_thread(struct thread *t, int sig, const struct siginfo *info);
+// info may be NULL: from the kernel. p exists (referenced by the caller). EAGAIN: a real-time signal of
+// sigqueue or tgkill finds the queue full; all others are pending at least without their details.
+int signal_process(struct process *p, int sig, const struct siginfo *info);
+int signal_thread(struct thread *t, int sig, const struct siginfo *info);
 // The signal is for p's whole group, or for all: a process that p is making gets it too. Tree lock held.
 void signal_group_member(struct process *p, int sig, const struct siginfo *info);
 // A fault of the running thread: cannot be ignored or blocked.

@@ -138,8 +138,9 @@ struct thread *thread_create(struct process *proc, const char *name, void (*fn)(
     thread_set_name(t, name);
     list_init(&t->run_link);
     list_init(&t->link);
-    sigpending_init(&t->pending);
+    sigpending_init(&t->pending, proc ? &proc->nqueued : NULL);
     t->altstack.flags = SS_DISABLE;
+    sched_set_nice(t, 0);
     lay_out_context(t);
     if (proc)
         process_ref(proc);

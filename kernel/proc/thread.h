@@ -28,6 +28,7 @@ enum thread_work {              // why a thread may not simply go on in user mod
     WORK_KILL = 2,              // the thread must end
     WORK_STOP = 4,              // the process is being stopped
     WORK_MASK = 8,              // saved_mask is to be restored
+    WORK_CPU = 16,              // the process used as much CPU time as RLIMIT_CPU says
 };
 
 struct thread {
@@ -50,6 +51,8 @@ struct thread {
     int wait_result;            // (s)
     bool timed_out;             // (s) the deadline came while it was not blocked
     unsigned ticks_left;        // (s) of the time slice
+    unsigned slice_ticks;       // (a) that it gets, by its
+    int nice;                   // (a)
     struct timer sleep_timer;   // (t)
     uint64_t run_since_ns;      // (s)
     uint64_t run_ns;            // (s) time on a CPU

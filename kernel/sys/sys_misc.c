@@ -11,6 +11,7 @@
 #include "lib/string.h"
 #include "mem/vm_page.h"
 #include "proc/process.h"
+#include "proc/sched.h"
 #include "sys/calls.h"
 #include "sys/syscall.h"
 #include "vm/slab.h"
@@ -39,15 +40,20 @@ struct sysinfo {
 };
 _Static_assert(sizeof(struct sysinfo) == 112, "Linux's size");
 
+#define LOAD_SHIFT 5 // from 1/LOAD_ONE to 1/65536
+
 long sys_sysinfo(vaddr_t va)
 {
     struct vm_page_stats pages;
     struct swap_stats swap;
+    uint64_t loads[3];
 
+    sched_loads(loads);
     vm_page_get_stats(&pages);
     swap_get_stats(&swap);
     const struct sysinfo info = {
         .uptime = (int64_t)(clock_ns() / NS_PER_SEC),
+        .loads = {loads[0] << LOAD_SHIFT, loads[1] << LOAD_SHIFT, loads[2] << LOAD_SHIFT},
         .totalram = pages.npages * PAGE_SIZE,
         .freeram = pages.nfree * PAGE_SIZE,
         .bufferram = pages.by_owner[PAGE_BUF] * PAGE_SIZE,

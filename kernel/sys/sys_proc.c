@@ -87,7 +87,7 @@ static long group_or_session(int pid, bool session)
 {
     if (pid == 0)
         pid = process_current()->pid;
-    struct process *p = process_find(pid);
+    struct process *p = process_of_task(pid);
     if (!p)
         return -ESRCH;
     long id = session ? p->sid : p->pgid;

@@ -20,88 +20,73 @@ struct kill_arg {
     struct siginfo info;
 };
 
+static bool bad_signal(int sig)
+{
+    return sig < 0 || sig > NSIG;
+}
+
 static void kill_member(struct process *p, void *arg)
 {
     const struct kill_arg *k = arg;
 
-    if (k->sig)
+    if (k->sig && !bad_signal(k->sig))
         signal_group_member(p, k->sig, &k->info);
 }
 
-static void kill_one(struct process *p, void *arg)
+// Sends to the process that has the task id. Who there is comes before what is sent, as on Linux.
+static long kill_task(int id, const struct kill_arg *k)
 {
-    const struct kill_arg *k = arg;
+    struct process *p = id > 0 ? process_of_task(id) : NULL;
 
-    if (k->sig)
-        signal_process(p, k->sig, &k->info);
+    if (!p)
+        return -ESRCH;
+    int err = bad_signal(k->sig) ? EINVAL : k->sig ? signal_process(p, k->sig, &k->info) : 0;
+    process_unref(p);
+    return -err;
 }
 
 long sys_kill(int pid, int sig)
 {
     struct kill_arg k = {sig, info_from_self(SI_USER)};
 
-    if (sig < 0 || sig > NSIG)
-        return -EINVAL;
+    if (pid > 0)
+        return kill_task(pid, &k);
     if (pid == INT32_MIN)
         return -ESRCH;
-    if (pid <= 0) {
-        int group = pid == 0 ? process_current()->pgid : pid == -1 ? -1 : -pid;
-        return process_for_group(group, kill_member, &k) ? 0 : -ESRCH;
-    }
-    struct process *p = process_find(pid);
-    if (!p)
+    int group = pid == 0 ? process_current()->pgid : pid == -1 ? -1 : -pid;
+    if (!process_for_group(group, kill_member, &k))
         return -ESRCH;
-    kill_one(p, &k);
-    process_unref(p);
-    return 0;
+    return bad_signal(sig) ? -EINVAL : 0;
 }
 
-// Sends to thread tid of p: false if p has none.
-static bool kill_thread(struct process *p, int tid, const struct kill_arg *k)
+// Sends to thread tid of p, whose reference it takes over; p may be NULL.
+static long kill_thread(struct process *p, int tid, int sig)
 {
-    bool found = false;
+    const struct siginfo info = info_from_self(SI_TKILL);
+    int err = ESRCH;
 
+    if (!p)
+        return -ESRCH;
     spin_lock(&p->sig_lock);
     list_for_each (t, &p->threads, struct thread, link) {
         if (t->tid == tid) {
-            found = true;
-            if (k->sig)
-                signal_thread_locked(t, k->sig, &k->info);
+            err = bad_signal(sig) ? EINVAL : sig ? signal_thread_locked(t, sig, &info) : 0;
             break;
         }
     }
     spin_unlock(&p->sig_lock);
-    return found;
+    process_unref(p);
+    return -err;
 }
 
 long sys_tgkill(int tgid, int tid, int sig)
 {
-    const struct kill_arg k = {sig, info_from_self(SI_TKILL)};
-
-    if (tgid <= 0 || tid <= 0 || sig < 0 || sig > NSIG)
-        return -EINVAL;
-    struct process *p = process_find(tgid);
-    if (!p)
-        return -ESRCH;
-    bool found = kill_thread(p, tid, &k);
-    process_unref(p);
-    return found ? 0 : -ESRCH;
+    return tgid <= 0 || tid <= 0 ? -EINVAL : kill_thread(process_find(tgid), tid, sig);
 }
 
 long sys_tkill(int tid, int sig)
 {
-    const struct kill_arg k = {sig, info_from_self(SI_TKILL)};
-
-    if (tid <= 0 || sig < 0 || sig > NSIG)
-        return -EINVAL;
-    if (kill_thread(process_current(), tid, &k))
-        return 0;
-    bool found = false;
-    mutex_lock(&proc_tree_lock);
-    for (struct process *p = init_process; p && !found; p = process_after(p))
-        found = kill_thread(p, tid, &k);
-    mutex_unlock(&proc_tree_lock);
-    return found ? 0 : -ESRCH;
+    return tid <= 0 ? -EINVAL : kill_thread(process_of_task(tid), tid, sig);
 }
 
 // ---- masks and actions ----
@@ -229,30 +214,14 @@ long sys_rt_sigtimedwait(vaddr_t set_va, vaddr_t info_va, vaddr_t timeout_va, si
     return info.signo;
 }
 
-static long queue_info(vaddr_t info_va, int sig, struct kill_arg *k)
-{
-    if (sig < 0 || sig > NSIG)
-        return -EINVAL;
-    if (copyin(&k->info, info_va, sizeof(k->info)) != 0)
-        return -EFAULT;
-    // Only the kernel may say that the kernel or kill sent it.
-    if (k->info.code >= 0 || k->info.code == SI_TKILL)
-        return -EPERM;
-    k->sig = sig;
-    return 0;
-}
-
 long sys_rt_sigqueueinfo(int pid, int sig, vaddr_t info_va)
 {
-    struct kill_arg k;
-    long result = queue_info(info_va, sig, &k);
+    struct kill_arg k = {.sig = sig};
 
-    if (result)
-        return result;
-    struct process *p = pid > 0 ? process_find(pid) : NULL;
-    if (!p)
-        return -ESRCH;
-    kill_one(p, &k);
-    process_unref(p);
-    return 0;
+    if (copyin(&k.info, info_va, sizeof(k.info)) != 0)
+        return -EFAULT;
+    // To others only the kernel may say that the kernel or kill sent it.
+    if ((k.info.code >= 0 || k.info.code == SI_TKILL) && pid != thread_current()->tid)
+        return -EPERM;
+    return kill_task(pid, &k);
 }

@@ -110,7 +110,7 @@ static long check_pid(int pid)
 {
     if (pid == 0 || pid == thread_current()->tid)
         return 0;
-    struct process *p = pid > 0 ? process_find(pid) : NULL;
+    struct process *p = pid > 0 ? process_of_task(pid) : NULL;
     if (!p)
         return pid < 0 ? -EINVAL : -ESRCH;
     process_unref(p);
@@ -141,59 +141,97 @@ long sys_sched_setaffinity(int pid, unsigned len, vaddr_t mask_va)
     return mask & ((1ul << ncpus) - 1) ? 0 : -EINVAL;
 }
 
+#define NICE_MIN (-20)
+#define NICE_MAX 19
+
+enum { PRIO_PROCESS, PRIO_PGRP, PRIO_USER };
+
+struct nice_arg {
+    int tid; // this thread alone; 0: all
+    bool set;
+    int nice; // to set, or the lowest found
+    bool found;
+};
+
+static void nice_one(struct process *p, void *arg)
+{
+    struct nice_arg *a = arg;
+
+    spin_lock(&p->sig_lock);
+    list_for_each (t, &p->threads, struct thread, link) {
+        if (a->tid && t->tid != a->tid)
+            continue;
+        if (a->set)
+            sched_set_nice(t, a->nice);
+        else
+            a->nice = min(a->nice, t->nice);
+        a->found = true;
+    }
+    spin_unlock(&p->sig_lock);
+}
+
+static int nice_some(int which, int who, struct nice_arg *a)
+{
+    struct process *self = process_current(), *p;
+
+    switch (which) {
+    case PRIO_PROCESS:
+        a->tid = who ? who : thread_current()->tid;
+        p = process_of_task(a->tid);
+        if (p) {
+            nice_one(p, a);
+            process_unref(p);
+        }
+        break;
+    case PRIO_PGRP:
+        if (who >= 0)
+            process_for_group(who ? who : self->pgid, nice_one, a);
+        break;
+    case PRIO_USER:
+        if (who == 0) {
+            process_for_group(-1, nice_one, a);
+            nice_one(init_process, a);
+            nice_one(self, a);
+        }
+        break;
+    default:
+        return EINVAL;
+    }
+    return a->found ? 0 : ESRCH;
+}
+
 long sys_getpriority(int which, int who)
 {
-    (void)who;
-    return which < 0 || which > 2 ? -EINVAL : 20; // 20 - nice
+    struct nice_arg a = {.nice = NICE_MAX};
+    int err = nice_some(which, who, &a);
+
+    return err ? -err : 20 - a.nice;
 }
 
 long sys_setpriority(int which, int who, int nice)
 {
-    (void)who;
-    (void)nice;
-    return which < 0 || which > 2 ? -EINVAL : 0;
+    struct nice_arg a = {.set = true, .nice = max(min(nice, NICE_MAX), NICE_MIN)};
+
+    return -nice_some(which, who, &a);
 }
 
 // ---- limits ----
 
-static uint64_t size_limit(uint64_t pos)
-{
-    uint64_t limit = process_current()->limits[RLIMIT_FSIZE].cur;
-
-    if (pos >= limit)
-        signal_thread(thread_current(), SIGXFSZ, NULL);
-    return limit;
-}
-
 long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t old_va)
 {
-    struct process *p = pid ? process_find(pid) : process_current();
+    struct process *p = process_of_task(pid ? pid : process_current()->pid);
     struct rlimit new, old;
     int err = 0;
 
     if (!p)
         return -ESRCH;
-    if (resource >= RLIMITS)
-        err = EINVAL;
-    else if (new_va && copyin(&new, new_va, sizeof(new)) != 0)
-        err = EFAULT;
-    else if (new_va && new.cur > new.max)
-        err = EINVAL;
-    else if (new_va && resource == RLIMIT_NOFILE && new.max > OPEN_MAX)
-        err = EPERM;
-    if (!err) {
-        mutex_lock(&p->lock);
-        old = p->limits[resource];
-        if (new_va)
-            p->limits[resource] = new;
-        if (new_va && resource == RLIMIT_FSIZE)
-            vnode_size_limit = size_limit; // files ask from now on
-        mutex_unlock(&p->lock);
-        if (old_va)
-            err = copyout(old_va, &old, sizeof(old));
-    }
-    if (pid)
-        process_unref(p);
+    if (new_va)
+        err = copyin(&new, new_va, sizeof(new));
+    if (!err)
+        err = limits_change(p, resource, new_va ? &new : NULL, &old);
+    if (!err && old_va)
+        err = copyout(old_va, &old, sizeof(old));
+    process_unref(p);
     return -err;
 }
 

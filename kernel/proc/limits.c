@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What a process may have: its resource limits, and the number of tasks. doc/architecture.md has
+// the table of all limits.
+#include "fs/file.h"
+#include "fs/vnode.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mem/vm_page.h"
+#include "proc/process.h"
+#include "proc/thread.h"
+
+#define STACK_SOFT (8ul << 20)
+#define TASKS_MAX  (PID_MAX / 2)
+
+static unsigned ntasks;    // (a) processes and further threads; init is there from the start
+static unsigned max_tasks; // constant
+
+void limits_init(void)
+{
+    struct vm_page_stats pages;
+
+    vm_page_get_stats(&pages);
+    // Half of the memory in kernel stacks at the very most.
+    max_tasks = (unsigned)min(pages.npages * PAGE_SIZE / (2 * KSTACK_SIZE), (uint64_t)TASKS_MAX);
+    ntasks = 1;
+}
+
+void limits_default(struct process *p)
+{
+    for (unsigned i = 0; i < RLIMITS; i++)
+        p->limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+    p->limits[RLIMIT_STACK].cur = STACK_SOFT;
+    p->limits[RLIMIT_CORE] = (struct rlimit){0, 0}; // there are no core files
+    p->limits[RLIMIT_NOFILE] = (struct rlimit){OPEN_MAX, OPEN_MAX};
+    // The other half is for who raises the own limit to repair things.
+    p->limits[RLIMIT_NPROC] = (struct rlimit){max_tasks / 2, max_tasks};
+    p->limits[RLIMIT_SIGPENDING] = (struct rlimit){SIGPENDING_MAX, SIGPENDING_MAX};
+    p->cpu_ticks_limit = RLIM_INFINITY;
+}
+
+void limits_inherit(struct process *child, struct process *p)
+{
+    KASSERT(mutex_held(&p->lock), "limits of %d without its lock", p->pid);
+    memcpy(child->limits, p->limits, sizeof(child->limits));
+    child->cpu_ticks_limit = p->cpu_ticks_limit;
+}
+
+// ---- tasks ----
+
+bool task_reserve(void)
+{
+    const struct rlimit *limit = &process_current()->limits[RLIMIT_NPROC];
+    uint64_t most = min(__atomic_load_n(&limit->cur, __ATOMIC_RELAXED), (uint64_t)max_tasks);
+
+    if (__atomic_add_fetch(&ntasks, 1, __ATOMIC_RELAXED) <= most)
+        return true;
+    task_release();
+    return false;
+}
+
+void task_release(void)
+{
+    unsigned before = __atomic_fetch_sub(&ntasks, 1, __ATOMIC_RELAXED);
+
+    KASSERT(before > 1, "%u tasks were left, and init is one", before);
+}
+
+// ---- CPU time ----
+
+static uint64_t ticks_of(uint64_t seconds)
+{
+    return min(seconds, RLIM_INFINITY / NS_PER_SEC) * (NS_PER_SEC / TICK_NS);
+}
+
+// p's lock is held.
+static void watch_cpu(struct process *p)
+{
+    const struct rlimit *limit = &p->limits[RLIMIT_CPU];
+
+    __atomic_store_n(&p->cpu_ticks_limit, ticks_of(min(limit->cur, limit->max)), __ATOMIC_RELAXED);
+}
+
+void limits_cpu_used(void)
+{
+    struct process *p = process_current();
+    struct rlimit *limit = &p->limits[RLIMIT_CPU];
+    int sig = 0;
+
+    mutex_lock(&p->lock);
+    uint64_t ticks = __atomic_load_n(&p->cpu_ticks, __ATOMIC_RELAXED);
+    if (ticks >= ticks_of(limit->max)) {
+        sig = SIGKILL;
+    } else if (ticks >= ticks_of(limit->cur)) {
+        sig = SIGXCPU; // and once more each second, as on Linux
+        limit->cur++;
+    }
+    watch_cpu(p);
+    mutex_unlock(&p->lock);
+    if (sig)
+        signal_process(p, sig, NULL);
+}
+
+// ---- prlimit ----
+
+// Files ask this, once some process has a limit on their size.
+static uint64_t file_size_limit(uint64_t pos)
+{
+    uint64_t limit = process_current()->limits[RLIMIT_FSIZE].cur;
+
+    if (pos >= limit)
+        signal_thread(thread_current(), SIGXFSZ, NULL);
+    return limit;
+}
+
+int limits_change(struct process *p, unsigned resource, const struct rlimit *wanted,
+                  struct rlimit *old)
+{
+    if (resource >= RLIMITS || (wanted && wanted->cur > wanted->max))
+        return EINVAL;
+    if (wanted && resource == RLIMIT_NOFILE && wanted->max > OPEN_MAX)
+        return EPERM;
+    mutex_lock(&p->lock);
+    *old = p->limits[resource];
+    if (wanted)
+        p->limits[resource] = *wanted;
+    if (wanted && resource == RLIMIT_FSIZE)
+        vnode_size_limit = file_size_limit;
+    watch_cpu(p);
+    mutex_unlock(&p->lock);
+    return 0;
+}
