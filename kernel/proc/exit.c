@@ -14,14 +14,16 @@
 #include "vm/vm_space.h"
 
 // Tells the others that share the memory that this thread is gone: pthread_join waits for it.
-static void release_user_words(struct thread *t)
+static void release_user_words(struct thread *t, int tid)
 {
     const uint32_t zero = 0;
 
+    // A robust mutex may lie in memory that the process shares with others, now or later.
+    if (t->robust_list_va)
+        futex_exit_robust(t->robust_list_va, (uint32_t)tid);
+    t->robust_list_va = 0;
     if (t->proc->nthreads == 1 && __atomic_load_n(&t->proc->space->nrefs, __ATOMIC_RELAXED) == 1)
         return;
-    if (t->robust_list_va)
-        futex_exit_robust(t->robust_list_va, (uint32_t)t->tid);
     if (t->clear_tid_va && copyout(t->clear_tid_va, &zero, sizeof(zero)) == 0)
         futex_wake(t->clear_tid_va, 1, FUTEX_MATCH_ANY, false);
 }
@@ -83,6 +85,7 @@ static void end_process(struct process *p)
     if (p->sid == p->pid)
         tty_session_ends(p->sid);
     mutex_lock(&proc_tree_lock);
+    signal_unshare_actions(p);
     session_process_ends(p);
     give_children_away(p);
     p->exit_status = p->group_status;
@@ -99,7 +102,7 @@ void thread_exit(int status)
     lock_assert_none_held("thread exit");
     thread_reap(false);
     if (p->space)
-        release_user_words(t);
+        release_user_words(t, t->tid);
     if (leave_process(t, status))
         end_process(p);
     else
@@ -117,7 +120,7 @@ int process_single_thread(void)
 {
     struct thread *t = thread_current();
     struct process *p = t->proc;
-    int err = 0;
+    int err = 0, tid = t->tid;
 
     spin_lock(&p->sig_lock);
     if (p->exiting || p->execing) {
@@ -137,5 +140,7 @@ int process_single_thread(void)
             t->tid = t->kctx.id = p->pid;
     }
     spin_unlock(&p->sig_lock);
+    if (!err && p->space) // the program that had the words is about to go
+        release_user_words(t, tid);
     return err;
 }

@@ -38,8 +38,9 @@ enum {
 #define THREAD_FLAGS                                                                               \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
 #define KNOWN_FLAGS                                                                                \
-    (CSIGNAL | THREAD_FLAGS | CLONE_VFORK | CLONE_SETTLS | CLONE_PARENT_SETTID |                   \
-     CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID)
+    (CSIGNAL | THREAD_FLAGS | CLONE_PTRACE | CLONE_PARENT | CLONE_VFORK | CLONE_SETTLS |           \
+     CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED |                \
+     CLONE_CHILD_SETTID)
 
 static int check_flags(const struct clone_args *args)
 {
@@ -51,9 +52,9 @@ static int check_flags(const struct clone_args *args)
         return EINVAL;
     if ((f & CLONE_SIGHAND) && !(f & CLONE_VM))
         return EINVAL;
-    // What threads share they share as one process; only whole threads can share it.
-    if ((f & CLONE_SIGHAND) && !(f & CLONE_THREAD))
+    if ((f & CLONE_PARENT) && process_current() == init_process)
         return EINVAL;
+    // Threads share as one process what it has of these.
     if ((f & CLONE_THREAD) && (f & (CLONE_FS | CLONE_FILES)) != (CLONE_FS | CLONE_FILES))
         return EINVAL;
     if ((f & CLONE_SETTLS) && args->tls >= USER_MAX)
@@ -145,7 +146,7 @@ static int clone_thread(const struct clone_args *args, int *child_id)
 
 // ---- processes ----
 
-static int copy_space_and_files(struct process *child, struct process *p, uint64_t flags)
+static int copy_or_share(struct process *child, struct process *p, uint64_t flags)
 {
     int err = 0;
 
@@ -157,6 +158,14 @@ static int copy_space_and_files(struct process *child, struct process *p, uint64
     }
     if (err)
         return err;
+    if (flags & CLONE_FS) {
+        dirs_ref(p->dirs);
+        child->dirs = p->dirs;
+    } else {
+        child->dirs = dirs_create(dirs_cwd(p->dirs), p->dirs->umask);
+        if (!child->dirs)
+            return ENOMEM;
+    }
     if (flags & CLONE_FILES) {
         fdtable_ref(p->files);
         child->files = p->files;
@@ -168,8 +177,6 @@ static int copy_space_and_files(struct process *child, struct process *p, uint64
 static void copy_attributes(struct process *child, struct process *p)
 {
     mutex_lock(&p->lock);
-    child->cwd = p->cwd;
-    vnode_ref(child->cwd);
     child->exe = p->exe;
     if (child->exe) {
         vnode_ref(child->exe);
@@ -177,15 +184,12 @@ static void copy_attributes(struct process *child, struct process *p)
     }
     limits_inherit(child, p);
     memcpy(child->comm, p->comm, sizeof(child->comm));
-    child->umask = p->umask;
+    child->grouped = p->grouped;
     child->arg_start = p->arg_start;
     child->arg_end = p->arg_end;
     child->env_start = p->env_start;
     child->env_end = p->env_end;
     mutex_unlock(&p->lock);
-    spin_lock(&p->sig_lock);
-    memcpy(child->actions, p->actions, sizeof(child->actions));
-    spin_unlock(&p->sig_lock);
 }
 
 // A complete child but for its place in the table.
@@ -196,7 +200,7 @@ static int build_child(const struct clone_args *args, struct process **out, stru
 
     if (!child)
         return ENOMEM;
-    int err = copy_space_and_files(child, p, args->flags);
+    int err = copy_or_share(child, p, args->flags);
     if (!err) {
         copy_attributes(child, p);
         *thread = new_thread(child, args);
@@ -224,8 +228,9 @@ static void wait_for_vfork_child(struct process *child, struct waitq *wait, bool
     process_unref(child);
 }
 
-// From here on the child takes part in what is sent to the group; see signal_group_member.
-static void fork_begins(bool forking)
+// From here on the child takes part in what is sent to the group; see signal_group_member. It ends
+// when the child enters, or here.
+static void set_forking(bool forking)
 {
     struct thread *t = thread_current();
 
@@ -245,11 +250,20 @@ static int enter_child(struct process *child, struct thread *t, const struct clo
     spin_lock(&p->sig_lock);
     bool killed = is_killed();
     child->pending.set = self->fork_signals;
+    memcpy(child->actions, p->actions, sizeof(child->actions));
+    if ((args->flags & CLONE_SIGHAND) && !killed)
+        list_push_back(&p->sharers, &child->sharers);
+    self->forking = false;
     spin_unlock(&p->sig_lock);
-    int err = killed ? EINTR : process_enter(child, p);
-    if (err)
+    bool sibling = args->flags & CLONE_PARENT;
+    int err = killed ? EINTR : process_enter(child, sibling ? p->parent : p);
+    if (err) {
+        signal_unshare_actions(child);
         return err;
-    child->exit_signal = args->flags & CSIGNAL;
+    }
+    child->pgid = p->pgid;
+    child->sid = p->sid;
+    child->exit_signal = sibling ? p->exit_signal : (int)(args->flags & CSIGNAL);
     set_id(t, child->pid);
     spin_lock(&child->sig_lock);
     thread_join_process(t);
@@ -259,7 +273,7 @@ static int enter_child(struct process *child, struct thread *t, const struct clo
 
 static int make_child(const struct clone_args *args, int *child_id)
 {
-    struct process *child;
+    struct process *child = NULL;
     struct thread *t;
     struct waitq wait;
     bool vfork = args->flags & CLONE_VFORK, done = false;
@@ -292,9 +306,10 @@ static int make_child(const struct clone_args *args, int *child_id)
 
 static int clone_process(const struct clone_args *args, int *child_id)
 {
-    fork_begins(true);
+    set_forking(true);
     int err = signal_pending() ? ERESTART_NOINTR : make_child(args, child_id);
-    fork_begins(false);
+    if (err)
+        set_forking(false);
     return err;
 }
 

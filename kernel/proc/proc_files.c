@@ -115,8 +115,11 @@ static int show_status_of(struct process *p, struct strbuf *out)
     struct facts f;
 
     gather(p, &f);
+    mutex_lock(&p->lock);
+    uint32_t umask = p->dirs ? p->dirs->umask : 0;
+    mutex_unlock(&p->lock);
     strbuf_printf(out, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n",
-                  p->comm, p->umask, state_name(f.state), p->pid, p->pid, p->ppid);
+                  p->comm, umask, state_name(f.state), p->pid, p->pid, p->ppid);
     strbuf_printf(out, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\n", OPEN_MAX);
     strbuf_printf(out, "VmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmRSS:\t%8lu kB\nThreads:\t%u\n",
                   f.virtual_bytes / 1024, f.locked_bytes / 1024,
@@ -288,10 +291,10 @@ static struct vnode *link_target(struct process *p, const char *name)
     if (strcmp(name, "exe") == 0)
         v = p->exe;
     else if (strcmp(name, "cwd") == 0)
-        v = p->cwd;
+        v = p->dirs ? dirs_cwd(p->dirs) : NULL;
     else if (strcmp(name, "root") == 0)
         v = root_vnode;
-    if (v)
+    if (v && strcmp(name, "cwd") != 0)
         vnode_ref(v);
     mutex_unlock(&p->lock);
     return v;

@@ -34,6 +34,7 @@ void process_init(void)
     mutex_init(&proc_tree_lock, "process tree", LOCK_PROC_TREE, 0);
     pool_init(&process_pool, "process", sizeof(struct process), 0, NULL);
     limits_init();
+    dirs_init();
 }
 
 // ---- ids ----
@@ -107,10 +108,11 @@ struct process *process_find(int pid)
     return p;
 }
 
-struct process *process_of_task(int id)
+static struct process *find_by_thread(int id)
 {
+    struct process *found = NULL;
+
     mutex_lock(&proc_tree_lock);
-    struct process *found = process_find_locked(id);
     for (struct process *p = init_process; p && !found; p = process_after(p)) {
         if (has_thread(p, id))
             found = p;
@@ -119,6 +121,13 @@ struct process *process_of_task(int id)
         process_ref(found);
     mutex_unlock(&proc_tree_lock);
     return found;
+}
+
+struct process *process_of_task(int id)
+{
+    struct process *p = process_find(id);
+
+    return p ? p : find_by_thread(id);
 }
 
 struct process *process_next(int pid)
@@ -219,7 +228,7 @@ struct process *process_alloc(void)
     sigpending_init(&p->pending, &p->nqueued);
     timer_init(&p->alarm, alarm_rings);
     limits_default(p);
-    p->umask = 022;
+    list_init(&p->sharers);
     return p;
 }
 
@@ -277,18 +286,20 @@ void process_release_resources(struct process *p)
     mutex_lock(&p->lock);
     struct vm_space *space = p->space;
     struct fdtable *files = p->files;
-    struct vnode *cwd = p->cwd, *exe = p->exe;
+    struct process_dirs *dirs = p->dirs;
+    struct vnode *exe = p->exe;
     p->space = NULL;
     p->files = NULL;
-    p->cwd = p->exe = NULL;
+    p->dirs = NULL;
+    p->exe = NULL;
     mutex_unlock(&p->lock);
 
     if (files)
         fdtable_unref(files);
     if (space)
         vm_space_unref(space);
-    if (cwd)
-        vnode_unref(cwd);
+    if (dirs)
+        dirs_unref(dirs);
     if (exe)
         program_unref(exe);
 }
@@ -297,26 +308,6 @@ void process_discard(struct process *p)
 {
     process_release_resources(p);
     process_unref(p);
-}
-
-struct vnode *process_cwd(struct process *p)
-{
-    mutex_lock(&p->lock);
-    struct vnode *v = p->cwd;
-    if (v)
-        vnode_ref(v);
-    mutex_unlock(&p->lock);
-    return v;
-}
-
-void process_set_cwd(struct process *p, struct vnode *v)
-{
-    mutex_lock(&p->lock);
-    struct vnode *old = p->cwd;
-    p->cwd = v;
-    mutex_unlock(&p->lock);
-    if (old)
-        vnode_unref(old);
 }
 
 // ---- init ----
@@ -360,14 +351,15 @@ int process_start_init(const char *path)
 
     if (!p)
         return ENOMEM;
-    int err = fdtable_create(&p->files);
+    vnode_ref(root_vnode);
+    p->dirs = dirs_create(root_vnode, 022);
+    p->grouped = true;
+    int err = p->dirs ? fdtable_create(&p->files) : ENOMEM;
     struct thread *t = err ? NULL : thread_create(p, "init", run_init, (void *)path);
     if (!t) {
         process_discard(p);
         return ENOMEM;
     }
-    vnode_ref(root_vnode);
-    p->cwd = root_vnode;
     mutex_lock(&proc_tree_lock);
     process_enter(p, NULL);
     KASSERT(p->pid == INIT_PID, "init is process %d", p->pid);

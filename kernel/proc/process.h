@@ -39,6 +39,13 @@ struct usage {
     uint64_t user_ns, sys_ns;
 };
 
+struct process_dirs {           // dirs.c
+    uint32_t nrefs;             // (a)
+    struct spinlock lock;
+    struct vnode *cwd;          // (lock)
+    uint32_t umask;             // (a)
+};
+
 enum stop_state { STOP_NONE, STOP_UNDER_WAY, STOP_DONE };
 
 struct process {
@@ -70,8 +77,9 @@ struct process {
     struct mutex lock;
     struct vm_space *space;     // (p) NULL: gone
     struct fdtable *files;      // (p) NULL: gone
-    struct vnode *cwd, *exe;    // (p)
-    uint32_t umask;             // (a)
+    struct process_dirs *dirs;  // (p) NULL: gone
+    struct vnode *exe;          // (p)
+    bool grouped;               // (a) group 0 is in the list of supplementary groups
     struct rlimit limits[RLIMITS];  // (p) written; read anywhere
     uint64_t cpu_ticks;         // (a) in which one of its threads ran
     uint64_t cpu_ticks_limit;   // (p) written; the first of RLIMIT_CPU's two
@@ -89,6 +97,7 @@ struct process {
     struct waitq thread_wait;   // exec waits for the other threads' end
     struct thread *execing;     // (g) the only one to survive, or NULL
     struct sigaction actions[NSIG]; // (g)
+    struct list sharers;        // (T), (g) ring of the processes whose actions are the same
     struct sigpending pending;  // (g)
     unsigned nqueued;           // (a) signal details, of the process and of its threads
     bool exiting;               // (g) all threads are to end, or have
@@ -138,9 +147,14 @@ void process_discard(struct process *p);
 void process_release_resources(struct process *p);
 int process_new_id(void);                       // for a further thread; 0: none left
 
-// The current directory, referenced.
-struct vnode *process_cwd(struct process *p);
-void process_set_cwd(struct process *p, struct vnode *v);   // takes the reference over
+// ---- dirs.c ----
+
+void dirs_init(void);
+struct process_dirs *dirs_create(struct vnode *cwd, uint32_t umask);   // takes cwd's reference over; or NULL
+void dirs_ref(struct process_dirs *d);
+void dirs_unref(struct process_dirs *d);
+struct vnode *dirs_cwd(struct process_dirs *d);                 // referenced
+void dirs_set_cwd(struct process_dirs *d, struct vnode *v);     // takes the reference over
 
 // Starts init: a process that runs path. Called once, from a kernel thread.
 int process_start_init(const char *path);
@@ -175,7 +189,8 @@ int process_clone(const struct clone_args *args, int *child_id);
 _Noreturn void thread_exit(int status);
 // Ends the process with this wait status.
 _Noreturn void process_exit(int status);
-// Makes the running thread the only one; EINTR if the process is being killed.
+// exec: makes the running thread the only one and lets go of what others may wait for in its memory; EINTR if
+// the process is being killed.
 int process_single_thread(void);
 void vfork_release(struct process *p);          // exec and exit: the parent may go on
 

@@ -58,6 +58,34 @@ void signal_set_mask_for_call(sigset_t mask)
     signal_set_mask(mask);
 }
 
+// sig_lock held.
+static void set_action(struct process *p, int sig, const struct sigaction *act)
+{
+    p->actions[sig - 1] = *act;
+    p->actions[sig - 1].mask &= ~UNBLOCKABLE;
+    if (signal_is_ignored(p, sig)) {
+        sigpending_flush(&p->pending, sigbit(sig));
+        list_for_each (t, &p->threads, struct thread, link)
+            sigpending_flush(&t->pending, sigbit(sig));
+    }
+}
+
+static void set_one(struct process *p, int sig, const struct sigaction *act)
+{
+    spin_lock(&p->sig_lock);
+    set_action(p, sig, act);
+    spin_unlock(&p->sig_lock);
+}
+
+static void set_shared_action(struct process *p, int sig, const struct sigaction *act)
+{
+    mutex_lock(&proc_tree_lock);
+    set_one(p, sig, act);
+    list_for_each (other, &p->sharers, struct process, sharers)
+        set_one(other, sig, act);
+    mutex_unlock(&proc_tree_lock);
+}
+
 int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
     struct process *p = process_current();
@@ -67,21 +95,32 @@ int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
     spin_lock(&p->sig_lock);
     if (old)
         *old = p->actions[sig - 1];
-    if (act) {
-        p->actions[sig - 1] = *act;
-        p->actions[sig - 1].mask &= ~UNBLOCKABLE;
-        if (signal_is_ignored(p, sig)) {
-            sigpending_flush(&p->pending, sigbit(sig));
-            list_for_each (t, &p->threads, struct thread, link)
-                sigpending_flush(&t->pending, sigbit(sig));
-        }
-    }
+    bool shared = act && !list_empty(&p->sharers);
+    if (act && !shared)
+        set_action(p, sig, act);
     spin_unlock(&p->sig_lock);
+    if (shared)
+        set_shared_action(p, sig, act);
     return 0;
+}
+
+void signal_unshare_actions(struct process *p)
+{
+    KASSERT(mutex_held(&proc_tree_lock), "process %d unshares without the lock", p->pid);
+    if (list_empty(&p->sharers))
+        return;
+    spin_lock(&p->sig_lock);
+    list_remove(&p->sharers);
+    spin_unlock(&p->sig_lock);
 }
 
 void signal_exec(struct process *p)
 {
+    if (!list_empty(&p->sharers)) {
+        mutex_lock(&proc_tree_lock);
+        signal_unshare_actions(p);
+        mutex_unlock(&proc_tree_lock);
+    }
     spin_lock(&p->sig_lock);
     for (unsigned i = 0; i < NSIG; i++) {
         bool ignored = p->actions[i].handler == SIG_IGN;
@@ -225,7 +264,8 @@ static void deliver(struct thread *t, struct trapframe *tf)
     if (sig) {
         ignored = signal_is_ignored(p, sig);
         act = p->actions[sig - 1];
-        p->stop_taken |= act.handler == SIG_DFL && signal_default(sig) == DEFAULT_STOP;
+        if (act.handler == SIG_DFL && signal_default(sig) == DEFAULT_STOP)
+            p->stop_taken = true;
         if (act.handler > SIG_IGN && (act.flags & SA_RESETHAND))
             p->actions[sig - 1].handler = SIG_DFL;
     }
@@ -246,13 +286,13 @@ void signal_user_return(struct thread *t, struct trapframe *tf)
     while ((work = __atomic_load_n(&t->work, __ATOMIC_ACQUIRE))) {
         if (work & WORK_KILL)
             thread_exit(t->proc->group_status);
-        if (work & WORK_CPU) {
-            __atomic_and_fetch(&t->work, ~(uint32_t)WORK_CPU, __ATOMIC_RELAXED);
-            limits_cpu_used();
-        } else if (work & WORK_STOP) {
+        if (work & WORK_STOP) {
             signal_job_wait(t);
         } else if (work & WORK_SIGNAL) {
             deliver(t, tf);
+        } else if (work & WORK_CPU) {
+            __atomic_and_fetch(&t->work, ~(uint32_t)WORK_CPU, __ATOMIC_RELAXED);
+            limits_cpu_used();
         } else {
             __atomic_and_fetch(&t->work, ~(uint32_t)WORK_MASK, __ATOMIC_RELAXED);
             signal_set_mask(t->saved_mask);

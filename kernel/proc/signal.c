@@ -55,9 +55,8 @@ void sigpending_flush(struct sigpending *p, sigset_t which)
         return;
     p->set &= ~which;
     list_for_each_safe (item, &p->infos, struct siginfo_item, link) {
-        if (which & sigbit(item->info.signo)) {
+        if (which & sigbit(item->info.signo))
             remove_item(p, item);
-        }
     }
 }
 
@@ -71,14 +70,17 @@ size_t sigpending_bytes(const struct sigpending *p)
 }
 
 // What comes from the kernel or from kill is pending once at most, and does not count.
-static struct siginfo_item *new_item(struct sigpending *p, int sig, const struct siginfo *info,
-                                     const struct rlimit *limit)
+static inline struct siginfo_item *new_item(struct sigpending *p, int sig,
+                                            const struct siginfo *info, const struct rlimit *limit)
 {
-    uint64_t most = min(__atomic_load_n(&limit->cur, __ATOMIC_RELAXED), (uint64_t)SIGPENDING_MAX);
     bool exempt = sig < SIGRTMIN && (!info || info->code >= 0);
 
-    if (__atomic_load_n(p->count, __ATOMIC_RELAXED) >= most && !exempt)
-        return NULL;
+    if (!exempt) {
+        uint64_t most =
+            min(__atomic_load_n(&limit->cur, __ATOMIC_RELAXED), (uint64_t)SIGPENDING_MAX);
+        if (__atomic_load_n(p->count, __ATOMIC_RELAXED) >= most)
+            return NULL;
+    }
     struct siginfo_item *item = pool_get(&item_pool, PR_NOWAIT);
     if (item)
         __atomic_add_fetch(p->count, 1, __ATOMIC_RELAXED);

@@ -126,6 +126,9 @@ void signal_set_mask_for_call(sigset_t mask);
 int signal_action(int sig, const struct sigaction *act, struct sigaction *old);     // EINVAL
 // Waits for one of `set'; takes it. EAGAIN when the deadline (monotonic) passes; EINTR.
 int signal_timedwait(sigset_t set, uint64_t deadline_ns, struct siginfo *info);
+// Sharers (CLONE_SIGHAND) have the same actions, whoever of them sets one, until exec or the end; what
+// the kernel resets, by SA_RESETHAND or in a fault, it resets in one. Tree lock held.
+void signal_unshare_actions(struct process *p);
 // exec: handlers become default, the alternate stack goes.
 void signal_exec(struct process *p);
 // True if the running thread ignores or blocks sig.

@@ -57,7 +57,7 @@ int at_dir(int dirfd, const char *path, struct vnode **dir)
         return 0;
     }
     if (dirfd == AT_FDCWD) {
-        *dir = process_cwd(process_current());
+        *dir = dirs_cwd(process_current()->dirs);
         return 0;
     }
     struct file *f = fd_path(dirfd);
@@ -76,7 +76,7 @@ int at_dir(int dirfd, const char *path, struct vnode **dir)
 static int fd_vnode(int fd, struct vnode **v)
 {
     if (fd == AT_FDCWD) {
-        *v = process_cwd(process_current());
+        *v = dirs_cwd(process_current()->dirs);
         return 0;
     }
     struct file *f = fd_path(fd);

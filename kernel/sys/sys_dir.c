@@ -15,7 +15,7 @@
 
 static uint32_t masked(uint32_t mode)
 {
-    return mode & 07777 & ~process_current()->umask;
+    return mode & 07777 & ~process_current()->dirs->umask;
 }
 
 long sys_mkdirat(int dirfd, vaddr_t path_va, uint32_t mode)
@@ -229,7 +229,7 @@ static long change_directory(struct vnode *v)
         vnode_unref(v);
         return -ENOTDIR;
     }
-    process_set_cwd(process_current(), v);
+    dirs_set_cwd(process_current()->dirs, v);
     return 0;
 }
 
@@ -259,7 +259,7 @@ long sys_getcwd(vaddr_t buf_va, size_t size)
 
     if (!path)
         return -ENOMEM;
-    struct vnode *cwd = process_cwd(process_current());
+    struct vnode *cwd = dirs_cwd(process_current()->dirs);
     int err = vnode_path(cwd, path, PATH_MAX);
     vnode_unref(cwd);
     size_t len = err ? 0 : strlen(path) + 1;

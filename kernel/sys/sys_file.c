@@ -150,7 +150,7 @@ long sys_openat(int dirfd, vaddr_t path_va, unsigned flags, uint32_t mode)
         return -err;
     err = path.str[0] ? at_dir(dirfd, path.str, &dir) : ENOENT;
     if (!err) {
-        err = file_open(dir, path.str, flags, mode & 07777 & ~process_current()->umask, &f);
+        err = file_open(dir, path.str, flags, mode & 07777 & ~process_current()->dirs->umask, &f);
         vnode_unref(dir);
     }
     upath_put(&path);

@@ -66,14 +66,28 @@ long sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved)
 
 long sys_getgroups(int size, vaddr_t list_va)
 {
-    (void)list_va;
-    return size < 0 ? -EINVAL : 0;
+    const uint32_t root = 0;
+    int n = process_current()->grouped;
+
+    if (size < 0 || (size > 0 && size < n))
+        return -EINVAL;
+    return size && n && copyout(list_va, &root, sizeof(root)) ? -EFAULT : n;
 }
 
 long sys_setgroups(int size, vaddr_t list_va)
 {
-    (void)list_va;
-    return size < 0 || size > 65536 ? -EINVAL : size == 0 ? 0 : -EPERM;
+    uint32_t id;
+
+    if (size < 0 || size > 65536)
+        return -EINVAL;
+    for (int i = 0; i < size; i++) {
+        if (copyin(&id, list_va + (vaddr_t)i * sizeof(id), sizeof(id)) != 0)
+            return -EFAULT;
+        if (id != 0)
+            return -EPERM;
+    }
+    process_current()->grouped = size > 0;
+    return 0;
 }
 
 // ---- groups and sessions ----

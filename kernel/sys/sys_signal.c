@@ -86,7 +86,13 @@ long sys_tgkill(int tgid, int tid, int sig)
 
 long sys_tkill(int tid, int sig)
 {
-    return tid <= 0 ? -EINVAL : kill_thread(process_of_task(tid), tid, sig);
+    struct process *self = process_current();
+
+    if (tid <= 0)
+        return -EINVAL;
+    process_ref(self);
+    long result = kill_thread(self, tid, sig); // raise: nearly always
+    return result == -ESRCH ? kill_thread(process_of_task(tid), tid, sig) : result;
 }
 
 // ---- masks and actions ----

@@ -358,5 +358,5 @@ long sys_readlink(vaddr_t path_va, vaddr_t buf_va, int size)
 
 long sys_umask(uint32_t mask)
 {
-    return __atomic_exchange_n(&process_current()->umask, mask & 0777, __ATOMIC_RELAXED);
+    return __atomic_exchange_n(&process_current()->dirs->umask, mask & 0777, __ATOMIC_RELAXED);
 }

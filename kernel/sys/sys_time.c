@@ -266,9 +266,11 @@ long sys_futex(vaddr_t va, int op, uint32_t value, uint64_t timeout, vaddr_t va2
     case FUTEX_WAKE_BITSET:
         return futex_wake(va, value, value3, shared);
     case FUTEX_REQUEUE:
-        return futex_requeue(va, va2, value, (unsigned)timeout, NULL, shared);
     case FUTEX_CMP_REQUEUE:
-        return futex_requeue(va, va2, value, (unsigned)timeout, &value3, shared);
+        if ((int)value < 0 || (int)timeout < 0)
+            return -EINVAL;
+        return futex_requeue(va, va2, value, (unsigned)timeout,
+                             (op & 127) == FUTEX_CMP_REQUEUE ? &value3 : NULL, shared);
     default:
         return -ENOSYS;
     }

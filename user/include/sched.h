@@ -12,6 +12,7 @@
 #define CLONE_FILES          0x00000400
 #define CLONE_SIGHAND        0x00000800
 #define CLONE_VFORK          0x00004000
+#define CLONE_PARENT         0x00008000
 #define CLONE_THREAD         0x00010000
 #define CLONE_SYSVSEM        0x00040000
 #define CLONE_SETTLS         0x00080000

@@ -1,165 +1,192 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Limits on memory: of the address space, of data, of the stack; and extreme values of every limit
- * and in every call on memory, after which the kernel must still be there.
+ * Limits and priorities that the kernel keeps: signals that wait, CPU time, nice values; and the
+ * arguments of futex that have no meaning.
  */
-#include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include "t.h"
 
-#define RW   (PROT_READ | PROT_WRITE)
-#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-#define MB   (1UL << 20)
+#define REAL_TIME 40
+#define TRIES     64
 
-static int limit(int resource, unsigned long soft)
+#ifndef RLIMIT_SIGPENDING
+#define RLIMIT_SIGPENDING 11
+#endif
+
+static volatile int caught;
+
+/* What rt_sigqueueinfo takes: numbers, and room for the rest. */
+struct info {
+    int signo, err, code, pad, pid, uid;
+    long value;
+    char rest[96];
+};
+
+static long queue(int sig, int code)
+{
+    struct info info = {.signo = sig, .code = code, .pid = getpid()};
+    return syscall(SYS_rt_sigqueueinfo, getpid(), sig, &info);
+}
+
+static void pending_signals(void)
+{
+    struct rlimit some = {TRIES / 2, TRIES / 2}, none = {0, 0};
+    unsigned long set = 1ul << (REAL_TIME - 1) | 1ul << (SIGUSR1 - 1), nothing = 0;
+    struct timespec now = {0, 0};
+    int n = 0;
+
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, 8);
+    T(setrlimit(RLIMIT_SIGPENDING, &some));
+    while (n < TRIES && queue(REAL_TIME, -1) == 0)
+        n++;
+    CHECK(n > 0 && n <= TRIES / 2 && errno == EAGAIN); /* others' may count, too */
+    int taken = 0;
+    while (syscall(SYS_rt_sigtimedwait, &set, NULL, &now, 8) == REAL_TIME)
+        taken++;
+    CHECK(taken == n);
+    T(setrlimit(RLIMIT_SIGPENDING, &none));
+    T(queue(REAL_TIME, -1));
+    T(syscall(SYS_tgkill, getpid(), getpid(), REAL_TIME));
+    T(kill(getpid(), REAL_TIME));
+    T(kill(getpid(), SIGUSR1));
+    T(syscall(SYS_rt_sigtimedwait, &set, NULL, &now, 8));
+    T(queue(SIGUSR1, -1));
+    T(syscall(SYS_rt_sigtimedwait, &set, NULL, &now, 8));
+    T(syscall(SYS_rt_sigtimedwait, &set, NULL, &now, 8));
+    T(syscall(SYS_rt_sigtimedwait, &set, NULL, &now, 8));
+    T(queue(SIGUSR1, 0)); /* to itself a process may say what it likes */
+    T(queue(99, -1));
+    syscall(SYS_rt_sigtimedwait, &set, NULL, &now, 8);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &nothing, NULL, 8);
+}
+
+/* ---- CPU time ---- */
+
+static void spin(void)
+{
+    for (;;)
+        ;
+}
+
+static void soft(void)
+{
+    setrlimit(RLIMIT_CPU, &(struct rlimit){1, 10});
+    spin();
+}
+
+static void on_cpu_limit(int sig)
 {
     struct rlimit r;
-    getrlimit(resource, &r);
-    r.rlim_cur = soft;
-    return setrlimit(resource, &r);
+    (void)sig;
+    getrlimit(RLIMIT_CPU, &r);
+    say("caught, the limits are %ld and %ld\n", (long)r.rlim_cur, (long)r.rlim_max);
 }
 
-static void space(void)
+static void hard(void)
 {
-    T(limit(RLIMIT_AS, 64 * MB));
-    T_PTR(mmap(NULL, 128 * MB, RW, ANON, -1, 0));
-    T_PTR(mmap(NULL, 128 * MB, PROT_NONE, ANON, -1, 0));
-    T_PTR(mmap(NULL, 128 * MB, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-    char *p = T_PTR(mmap(NULL, 40 * MB, RW, ANON, -1, 0));
-    CHECK(mmap(p, 40 * MB, PROT_READ, ANON | MAP_FIXED, -1, 0) == p);
-    T_PTR(mmap(p, 80 * MB, RW, ANON | MAP_FIXED, -1, 0));
-    T_PTR(mremap(p, 40 * MB, 128 * MB, MREMAP_MAYMOVE));
-    CHECK(p[39 * MB] == 0);
-    char *q = T_PTR(mremap(p, 40 * MB, 48 * MB, MREMAP_MAYMOVE));
-    CHECK(syscall(SYS_brk, syscall(SYS_brk, 0) + 32 * (long)MB) == syscall(SYS_brk, 0));
-    T(munmap(q, 48 * MB));
-    T_PTR(mmap(NULL, 48 * MB, RW, ANON, -1, 0));
+    signal(SIGXCPU, on_cpu_limit);
+    setrlimit(RLIMIT_CPU, &(struct rlimit){1, 2});
+    spin();
 }
 
-static void data(void)
-{
-    T(limit(RLIMIT_DATA, 16 * MB));
-    T_PTR(mmap(NULL, 32 * MB, RW, ANON, -1, 0));
-    T_PTR(mmap(NULL, 32 * MB, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-    char *p = T_PTR(mmap(NULL, 32 * MB, PROT_READ, ANON, -1, 0));
-    T(mprotect(p, 32 * MB, RW));
-    T(mprotect(p, 8 * MB, RW));
-    T(mprotect(p, 8 * MB, PROT_NONE));
-    T(mprotect(p + 8 * MB, 8 * MB, RW));
-    T_PTR(mremap(p + 8 * MB, 8 * MB, 24 * MB, MREMAP_MAYMOVE));
-    CHECK(syscall(SYS_brk, syscall(SYS_brk, 0) + 32 * (long)MB) == syscall(SYS_brk, 0));
-    T(limit(RLIMIT_DATA, 0)); /* as Valgrind sets it: the hard limit counts */
-    T_PTR(mmap(NULL, 32 * MB, RW, ANON, -1, 0));
-}
+/* ---- nice ---- */
 
-static void deep(void)
+static void nice_values(void)
 {
-    t_recurse(64);
-}
-
-static void small_stack(void)
-{
-    limit(RLIMIT_STACK, MB);
-    deep();
-}
-
-static void small_then_large_stack(void)
-{
-    limit(RLIMIT_STACK, MB);
-    limit(RLIMIT_STACK, 8 * MB);
-    deep();
-}
-
-/* No room for the stack to grow into. */
-static void small_space(void)
-{
-    limit(RLIMIT_AS, 16 * MB);
-    while (mmap(NULL, PAGE, PROT_NONE, ANON, -1, 0) != MAP_FAILED)
-        ;
-    deep();
-}
-
-static const unsigned long extremes[] = {
-    0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE, MB, 0x7ffffffff000, 0x7fffffffffff, 0x800000000000,
-    0x7fffffffffffffff, 0x8000000000000000, -2 * PAGE, -PAGE - 1, -PAGE, -2UL, -1UL,
-};
-#define N_EXTREMES (sizeof extremes / sizeof extremes[0])
-
-static void use_memory(void)
-{
-    char *p = mmap(NULL, 4 * PAGE, RW, ANON, -1, 0);
-    if (p != MAP_FAILED) {
-        p[PAGE] = 1;
-        mremap(p, 4 * PAGE, 64 * PAGE, MREMAP_MAYMOVE);
-    }
-    syscall(SYS_brk, syscall(SYS_brk, 0) + 3 * (long)PAGE);
-    if (fork() == 0)
+    T(syscall(SYS_getpriority, PRIO_PROCESS, -1));
+    T(syscall(SYS_getpriority, PRIO_PGRP, -1));
+    T(syscall(SYS_getpriority, 3, 0));
+    T(syscall(SYS_setpriority, PRIO_PROCESS, 999999, 0));
+    T(syscall(SYS_setpriority, PRIO_USER, 77777, 0));
+    T(syscall(SYS_setpriority, PRIO_PROCESS, 0, 7));
+    T(syscall(SYS_getpriority, PRIO_PROCESS, 0));
+    T(syscall(SYS_getpriority, PRIO_PROCESS, getpid()));
+    T(syscall(SYS_setpriority, PRIO_PROCESS, getpid(), 100));
+    T(syscall(SYS_getpriority, PRIO_PROCESS, 0));
+    T(syscall(SYS_setpriority, PRIO_PROCESS, getpid(), -100));
+    T(syscall(SYS_getpriority, PRIO_PROCESS, 0));
+    setpgid(0, 0);
+    T(syscall(SYS_setpriority, PRIO_PGRP, 0, 3));
+    if (fork() == 0) {
+        T(syscall(SYS_getpriority, PRIO_PROCESS, 0));
+        T(syscall(SYS_setpriority, PRIO_PROCESS, 0, 9));
+        T(syscall(SYS_getpriority, PRIO_PGRP, 0));
         _exit(0);
-    t_recurse(8);
+    }
+    wait(NULL);
+    T(syscall(SYS_getpriority, PRIO_PGRP, 0));
 }
 
-/* What becomes of the child is not the same everywhere. */
-static void every_limit(void)
+/* ---- futex ---- */
+
+static void bad_futexes(void)
 {
-    for (int resource = 0; resource < 16; resource++)
-        for (size_t i = 0; i < N_EXTREMES; i++)
-            for (int exec = 0; exec < 2; exec++) {
-                pid_t pid = fork();
-                if (pid == 0) {
-                    limit(resource, extremes[i]);
-                    if (exec)
-                        execv("/proc/self/exe", (char *[]){"t_limits", "inner", NULL});
-                    else
-                        use_memory();
-                    _exit(0);
-                }
-                CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
-            }
+    int a = 1, b = 1;
+    void *hole = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    T(syscall(SYS_futex, &a, FUTEX_CMP_REQUEUE, -1, 0, &b, 1));
+    T(syscall(SYS_futex, &a, FUTEX_CMP_REQUEUE, 0, -1, &b, 1));
+    T(syscall(SYS_futex, &a, FUTEX_REQUEUE, 0, -1, &b, 0));
+    T(syscall(SYS_futex, &a, FUTEX_CMP_REQUEUE, 0, 0, &b, 2));
+    T(syscall(SYS_futex, &a, FUTEX_CMP_REQUEUE, 1, 1, &b, 1));
+    munmap(hole, PAGE);
+    T(syscall(SYS_futex, hole, FUTEX_WAKE, 1, NULL, NULL, 0));
+    T(syscall(SYS_futex, hole, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0));
 }
 
-/* Every pair of extremes as address and length, in a child for each call: it may lose its own. */
-static void every_call(void)
+/* A robust mutex in shared memory, whose owner ends or executes: the others are told. */
+static int *mutex_word;
+
+static void die_owner(void)
 {
-    static const int calls[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_msync,
-                                SYS_madvise, SYS_mincore, SYS_mlock, SYS_munlock, SYS_brk};
-    int fd = open("file", O_CREAT | O_RDWR, 0666);
-    for (size_t c = 0; c < sizeof calls / sizeof calls[0]; c++)
-        for (size_t i = 0; i < N_EXTREMES; i++) {
-            pid_t pid = fork();
-            if (pid == 0) {
-                unsigned long a = extremes[i];
-                for (size_t j = 0; j < N_EXTREMES; j++)
-                    for (size_t k = 0; k < N_EXTREMES; k++) {
-                        unsigned long b = extremes[j], d = extremes[k];
-                        if (calls[c] == SYS_mmap) {
-                            syscall(SYS_mmap, a, b, RW, MAP_SHARED, fd, d);
-                            syscall(SYS_mmap, a, b, RW, ANON | MAP_FIXED_NOREPLACE, -1, d);
-                        } else {
-                            syscall(calls[c], a, b, d & 3, 3, d);
-                        }
-                    }
-                _exit(0);
-            }
-            CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
-        }
+    static struct {
+        void *next;
+        long offset;
+        void *pending;
+    } head;
+    static struct {
+        void *next;
+    } * entry;
+
+    entry = (void *)(mutex_word + 2);
+    head.next = entry;
+    head.offset = -8;
+    entry->next = &head;
+    *mutex_word = (int)syscall(SYS_gettid);
+    T(syscall(SYS_set_robust_list, &head, 24));
+}
+
+static void die_executing(void)
+{
+    die_owner();
+    execv("/proc/self/exe", (char *[]){"t_limits", "ends", NULL});
+}
+
+static void robust(void)
+{
+    mutex_word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    t_child("an owner that ends", die_owner);
+    CHECK(*mutex_word == FUTEX_OWNER_DIED);
+    *mutex_word = 0;
+    t_child("an owner that executes", die_executing);
+    CHECK(*mutex_word == FUTEX_OWNER_DIED);
 }
 
 int main(int argc, char **argv)
 {
+    (void)argv;
     if (argc > 1)
         return 0;
-    (void)argv;
     t_begin();
-    t_child("space", space);
-    t_child("data", data);
-    t_child("deep", deep);
-    t_child("small stack", small_stack);
-    t_child("small, then large stack", small_then_large_stack);
-    t_child("small space", small_space);
-    every_limit();
-    every_call();
+    pending_signals();
+    t_child("soft limit of CPU time", soft);
+    t_child("hard limit of CPU time", hard);
+    nice_values();
+    bad_futexes();
+    robust();
     return 0;
 }

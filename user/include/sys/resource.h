@@ -14,7 +14,12 @@
 #define RLIMIT_NPROC  6
 #define RLIMIT_NOFILE 7
 #define RLIMIT_AS     9
+#define RLIMIT_SIGPENDING 11
 #define RLIM_INFINITY (~0UL)
+
+#define PRIO_PROCESS 0
+#define PRIO_PGRP    1
+#define PRIO_USER    2
 
 #define RUSAGE_SELF     0
 #define RUSAGE_CHILDREN (-1)

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The current directory and the umask, which processes that clone made with CLONE_FS share.
+#include "fs/vnode.h"
+#include "mem/pool.h"
+#include "proc/process.h"
+
+static struct pool dirs_pool;
+
+void dirs_init(void)
+{
+    pool_init(&dirs_pool, "directories", sizeof(struct process_dirs), 0, NULL);
+}
+
+struct process_dirs *dirs_create(struct vnode *cwd, uint32_t umask)
+{
+    struct process_dirs *d = pool_get(&dirs_pool, PR_WAITOK);
+
+    if (!d) {
+        vnode_unref(cwd);
+        return NULL;
+    }
+    *d = (struct process_dirs){.nrefs = 1, .cwd = cwd, .umask = umask};
+    spin_init(&d->lock, "directories", LOCK_SIGNAL, 0);
+    return d;
+}
+
+void dirs_ref(struct process_dirs *d)
+{
+    __atomic_add_fetch(&d->nrefs, 1, __ATOMIC_RELAXED);
+}
+
+void dirs_unref(struct process_dirs *d)
+{
+    if (__atomic_sub_fetch(&d->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    vnode_unref(d->cwd);
+    pool_put(&dirs_pool, d);
+}
+
+struct vnode *dirs_cwd(struct process_dirs *d)
+{
+    spin_lock(&d->lock);
+    struct vnode *v = d->cwd;
+    vnode_ref(v);
+    spin_unlock(&d->lock);
+    return v;
+}
+
+void dirs_set_cwd(struct process_dirs *d, struct vnode *v)
+{
+    spin_lock(&d->lock);
+    struct vnode *old = d->cwd;
+    d->cwd = v;
+    spin_unlock(&d->lock);
+    vnode_unref(old);
+}
