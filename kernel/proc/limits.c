@@ -10,6 +10,7 @@
 #include "mem/vm_page.h"
 #include "proc/process.h"
 #include "proc/thread.h"
+#include "vm/vm_map.h"
 
 #define STACK_SOFT (8ul << 20)
 #define TASKS_MAX  (PID_MAX / 2)
@@ -127,6 +128,8 @@ int limits_change(struct process *p, unsigned resource, const struct rlimit *wan
         p->limits[resource] = *wanted;
     if (wanted && resource == RLIMIT_FSIZE)
         vnode_size_limit = file_size_limit;
+    if (wanted && (resource == RLIMIT_AS || resource == RLIMIT_DATA) && wanted->cur < RLIM_INFINITY)
+        vm_limits_used = true;
     watch_cpu(p);
     mutex_unlock(&p->lock);
     return 0;

@@ -164,7 +164,7 @@ int process_start_init(const char *path);
 void limits_init(void);
 void limits_default(struct process *p);         // of a new process
 void limits_inherit(struct process *child, struct process *p);  // p's lock held
-// new may be NULL. EINVAL, EPERM.
+// wanted may be NULL. EINVAL, EPERM.
 int limits_change(struct process *p, unsigned resource, const struct rlimit *wanted, struct rlimit *old);
 // Processes, zombies too, and further threads are tasks. False: the caller's RLIMIT_NPROC, which
 // holds for all tasks as there is one user, or what the memory allows, is reached.

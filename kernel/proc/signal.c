@@ -321,5 +321,8 @@ void signal_fault(int sig, int code, vaddr_t addr)
         signal_kill_group_locked(p, W_SIGNALED(sig));
     }
     send(p, t, sig, &info);
+    // Else it would go back to the instruction that faults, for ever.
+    KASSERT(t->work & (WORK_SIGNAL | WORK_KILL | WORK_STOP), "thread %d does not hear of signal %d",
+            t->tid, sig);
     spin_unlock(&p->sig_lock);
 }

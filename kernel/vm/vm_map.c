@@ -114,6 +114,7 @@ struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry)
 // ---- limits ----
 
 uint64_t (*vm_limit_hook)(enum vm_limit which);
+bool vm_limits_used;
 
 uint64_t vm_limit(enum vm_limit which)
 {
@@ -140,26 +141,31 @@ static size_t bytes_outside(struct vm_map *map, vaddr_t start_va, vaddr_t end_va
 }
 
 // Walks over the entries only where there is a limit: a map has no count of its data.
-int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
-                        vaddr_t start_va, vaddr_t end_va)
+static int check_data(struct vm_map *map, size_t len, vaddr_t start_va, vaddr_t end_va)
 {
-    KASSERT(rw_held(&map->lock), "map %p", map);
-    if (map->kernel || !is_data(flags, prot))
-        return 0;
     uint64_t limit = vm_limit(VM_LIMIT_DATA);
+
+    KASSERT(rw_held(&map->lock), "map %p", map);
     if (limit >= map->max_va)
         return 0;
     return bytes_outside(map, start_va, end_va, true) + len > limit ? ENOMEM : 0;
 }
 
+int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
+                        vaddr_t start_va, vaddr_t end_va)
+{
+    if (!vm_limits_used || map->kernel || !is_data(flags, prot))
+        return 0;
+    return check_data(map, len, start_va, end_va);
+}
+
 int vm_map_may_add(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len, vaddr_t start_va,
                    vaddr_t end_va)
 {
-    KASSERT(rw_held(&map->lock), "map %p", map);
-    if (map->kernel)
-        return 0;
-    if (map->nentries > MAP_ENTRIES_MAX)
+    if (map->nentries > MAP_ENTRIES_MAX && !map->kernel)
         return ENOMEM;
+    if (!vm_limits_used || map->kernel)
+        return 0;
     uint64_t limit = vm_limit(VM_LIMIT_AS);
     if (map->size + len > limit && bytes_outside(map, start_va, end_va, false) + len > limit)
         return ENOMEM;

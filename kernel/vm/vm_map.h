@@ -143,6 +143,7 @@ int vm_map_grow_stack(struct vm_map *map, vaddr_t va);
 enum vm_limit { VM_LIMIT_DATA = 2, VM_LIMIT_STACK = 3, VM_LIMIT_AS = 9 };
 extern uint64_t (*vm_limit_hook)(enum vm_limit which);
 uint64_t vm_limit(enum vm_limit which);         // UINT64_MAX: none
+extern bool vm_limits_used;     // (a) some process has had a limit of AS or DATA: else none is asked for
 
 // Whether len bytes with these entry flags and rights may be added when [start, end) is unmapped
 // first: 0, or ENOMEM (entries, RLIMIT_AS, RLIMIT_DATA). The map is locked.

@@ -153,6 +153,7 @@ static void test_limits(void)
     as_limit = 10 * PAGE_SIZE + 5;
     data_limit = 4 * PAGE_SIZE;
     vm_limit_hook = limit;
+    vm_limits_used = true;
     CHECK(vm_stack_map(vs, stack, 1ul << 20) == 0 && vs->map.size == PAGE_SIZE, "stack");
     CHECK(vm_map_grow_stack(&vs->map, stack - 2 * PAGE_SIZE) == EFAULT, "growth");
     CHECK(MMAP(BASE, 10 * PAGE_SIZE, PROT_READ, anon, 0) == ENOMEM, "space");
@@ -166,6 +167,7 @@ static void test_limits(void)
     CHECK(vm_mremap(vs, BASE, PAGE_SIZE, 2 * PAGE_SIZE, 1, &va) == ENOMEM, "mremap");
     CHECK(vs->map.size == 10 * PAGE_SIZE, "%zu bytes", vs->map.size);
     vm_limit_hook = NULL;
+    vm_limits_used = false;
     vm_space_unref(vs);
 }
 

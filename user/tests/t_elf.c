@@ -36,6 +36,7 @@ struct image {
 };
 _Static_assert(sizeof(struct image) == 3 * PAGE, "the data begin on a page");
 
+// clang-format off
 /* Position independent: the data are 0x10000 above the first byte of the program. */
 static const uint8_t code[] = {
     0x48, 0x8d, 0x1d, 0, 0, 0, 0,       /* lea    the data(%rip), %rbx */
@@ -58,6 +59,7 @@ static const uint8_t code[] = {
     0xb8, 231, 0, 0, 0,                 /* 4: mov $231, %eax (exit_group) */
     0x0f, 0x05,                         /* syscall */
 };
+// clang-format on
 
 static void build(struct image *im)
 {
@@ -115,6 +117,7 @@ static void run(const struct image *im, const char *what, unsigned long value)
         say("%s = %#lx: no\n", what, value);
 }
 
+// clang-format off
 static const unsigned long extremes[] = {
     0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 55, 56, 57, 63, 64, 65, 255, 0x1000 - 1, 0x1000, 0x1001, 0x2000,
     0x3000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffe000, 0x7fffffffefff,
@@ -136,6 +139,7 @@ static const struct field {
     FIELD(h.phentsize), FIELD(h.phnum), FIELD(h.shentsize), FIELD(h.shnum), FIELD(h.shstrndx),
     SEGMENT(0), SEGMENT(1), SEGMENT(2),
 };
+// clang-format on
 
 static bool fits(unsigned long value, size_t size)
 {
