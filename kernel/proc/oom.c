@@ -16,9 +16,9 @@
 #include "sync/waitq.h"
 #include "vm/vm_space.h"
 
-#define STEP_NS     10000000ul   // from one pass of the page daemon to the next, meanwhile
-#define PATIENCE_NS 1000000000ul // for a process to end; then another is chosen
-#define MAX_TRIES   100          // for a process's lock
+#define STEP_NS     10000000ul    // from one pass of the page daemon to the next, meanwhile
+#define PATIENCE_NS 10000000000ul // for a process, of a thousand threads say, to end; then another
+#define MAX_TRIES   100           // for a process's lock
 
 struct candidate {
     struct process *p;

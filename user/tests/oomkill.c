@@ -15,7 +15,8 @@
 
 enum { LEFT = 160 << 10, ASKERS = 4, NEED = 3 << 20 };
 
-static int ready[2]; /* a hog writes a byte when it has all */
+static int ready[2];      /* a hog writes a byte when it has all */
+static int got[2], go[2]; /* who asked writes a byte when it has its share, and waits for the end */
 
 static bool enough(void)
 {
@@ -101,6 +102,10 @@ static bool take_threads(void)
 
 static void take_all(bool (*take)(void))
 {
+    /* What pools and caches keep of the hog before this one would be there for the askers. */
+    int fd = open("/proc/vm/reclaim", O_WRONLY);
+    write(fd, "100000", 6);
+    close(fd);
     while (!enough() && take())
         ;
     while (!enough() && take_private()) /* where a limit came first */
@@ -152,6 +157,7 @@ static void ask(void)
 {
     char *const argv[] = {"true", NULL};
     int fds[2], status;
+    char c;
 
     if (pipe(fds) != 0)
         _exit(1);
@@ -166,6 +172,10 @@ static void ask(void)
     if (p == MAP_FAILED)
         _exit(3);
     memset(p, 1, NEED);
+    close(go[1]);
+    write(got[1], "g", 1);
+    close(got[1]);
+    read(go[0], &c, 1); /* keeps it until all have theirs */
     _exit(0);
 }
 
@@ -188,9 +198,15 @@ static bool try(const struct kind *k)
         k->hog(k->take);
     }
     bool taken = hog > 0 && read(ready[0], &c, 1) == 1;
+    if (pipe(got) != 0 || pipe(go) != 0)
+        return false;
     for (int i = 0; i < ASKERS; i++)
         if ((asker[i] = fork()) == 0)
             ask();
+    close(got[1]);
+    while (read(got[0], &c, 1) == 1) /* until each has its share or is gone */
+        ;
+    close(go[1]);
     for (int i = 0; i < ASKERS; i++)
         if (asker[i] > 0 && waitpid(asker[i], &status, 0) == asker[i] && status != 0)
             t_status("an asker", status);
@@ -205,6 +221,8 @@ static bool try(const struct kind *k)
     bool hog_lives = !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
     close(ready[0]);
     close(ready[1]);
+    close(got[0]);
+    close(go[0]);
     say("%s: %s; %d of %d served; the small one %s, the large one %s\n", k->name,
         taken ? "taken" : "not taken", served, ASKERS, small_lives ? "lives" : "is gone",
         hog_lives ? "LIVES" : "is gone");
