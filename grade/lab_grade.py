@@ -34,7 +34,8 @@ WALL_SECONDS_LATER = 90.0
 """Once a boot has hung: others will hang the same way."""
 SLOW_SECONDS = 20.0
 WALL_SECONDS_PROGRAM = 90.0
-REAL_SECONDS = 30
+REAL_SECONDS = 120
+"""Where no instructions are counted: several CPUs crawl on a host with 25 other things to do."""
 MAX_STATIC = 4096
 OPEN_RECORDS = ("nth",)
 """Records whose number only the lab's judge knows."""

@@ -155,7 +155,8 @@ def check_make_run(config: Config) -> Iterator[Result]:
         out = Path(scratch) / "out"
         left = shutil.ignore_patterns("disk.img", "labs", "proof", "root", "clean-root", "host")
         shutil.copytree(config.out, out, copy_function=os.link, ignore=left, symlinks=True)
-        command = ["make", "run", f"O={out.resolve().relative_to(ROOT.resolve())}", "CMD=echo it ran"]
+        where = out.resolve().relative_to(ROOT.resolve())
+        command = ["make", "run", f"O={where}", "CMD=echo it ran"]
         done = run_as_user(command, stderr=subprocess.PIPE)
     told = done.stderr.splitlines()
     right = done.stdout == "it ran\n" and 1 <= len(told) < 10 and "building" in told[0]
