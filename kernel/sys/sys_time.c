@@ -145,7 +145,7 @@ long sys_clock_nanosleep(int id, int flags, vaddr_t ts_va, vaddr_t rest_va)
 {
     uint64_t ns;
 
-    if (id == CLOCK_THREAD_CPUTIME_ID || id < 0 || id > CLOCK_BOOTTIME)
+    if (id < 0 || id > CLOCK_BOOTTIME)
         return -EINVAL;
     if (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC && id != CLOCK_BOOTTIME)
         return -EOPNOTSUPP;

@@ -54,6 +54,7 @@ static void sleeping(void)
     req = (struct timespec){0, 0};
     T(nanosleep(&req, NULL));
     T(syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 1L, &b, 0L)); /* until a time gone by */
+    T(syscall(SYS_clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0L, &req, 0L)); /* not to sleep by */
     T(sched_yield());
 }
 
