@@ -20,7 +20,7 @@ endif
 
 WARNINGS := -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror)
 
-.PHONY: all help setup image qemu run gdb check bench clean format-check check-values
+.PHONY: all help setup image qemu run gdb check bench ltp clean format-check check-values
 all:
 
 # Each part adds its rules once it is there.

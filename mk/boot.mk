@@ -4,7 +4,7 @@
 # make itself ends with 2 for whatever a recipe ends with. A few lines of C that make loads let
 # these recipes take make's place, so that their exit status is what the caller sees. Where make
 # cannot load objects, or in a dry run, the recipe is an ordinary one.
-TAKING_OVER := qemu run gdb check bench sqlite grade grade-many repro mutants cheats mutate \
+TAKING_OVER := qemu run gdb check bench sqlite ltp grade grade-many repro mutants cheats mutate \
 	batch check-all
 ifneq ($(and $(filter load,$(.FEATURES)),$(filter $(TAKING_OVER),$(goals))),)
   BECOME := $(O)/mk/become.so

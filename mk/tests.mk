@@ -64,6 +64,23 @@ $(O)/tests/stress/%: tests/stress/%.c $(wildcard tests/stress/*.h)
 	$(call begin,MUSL)
 	$(Q)$(MUSLCC) -static -g $(WARNINGS) -o $@ $<
 
+# The Linux Test Project's programs, from a folder that somebody has built them into.
+LTP ?=
+LTP_ROOT := $(O)/ltp-root
+ltp: ltp-image
+	@$(call finally,$(PYTHON) -m tests.ltp.run --kernel $(KERNEL) --disk $(O)/ltp.img \
+		--programs $(O)/ltp.list --test '$(TEST)')
+
+.PHONY: ltp-image
+ltp-image: all
+	$(if $(wildcard $(LTP)/*),,$(error strata: LTP=$(LTP): must be a folder of static programs))
+	$(call begin,IMAGE)
+	$(Q)O='$(O)' STRIP='$(STRIP)' BUSYBOX='$(BUSYBOX)' sh mk/stage.sh $(LTP_ROOT)
+	$(Q)mkdir -p $(LTP_ROOT)/ltp/testcases/bin && cp $(LTP)/* $(LTP_ROOT)/ltp/testcases/bin/
+	$(Q)cp tests/ltp/batch.sh $(LTP_ROOT)/ltp/
+	$(Q)ls $(LTP) | tee $(O)/ltp.list > $(LTP_ROOT)/ltp/list
+	$(Q)$(O)/mkfs $(O)/ltp.img 2G $(LTP_ROOT)
+
 bench: all
 	@$(call finally,$(PYTHON) -m tests.bench.run $(BOOT))
 
