@@ -227,7 +227,6 @@ struct process *process_alloc(void)
     waitq_init(&p->stop_wait, "stopped");
     sigpending_init(&p->pending, &p->nqueued);
     timer_init(&p->alarm, alarm_rings);
-    limits_default(p);
     list_init(&p->sharers);
     return p;
 }
@@ -353,6 +352,7 @@ int process_start_init(const char *path)
         return ENOMEM;
     vnode_ref(root_vnode);
     p->dirs = dirs_create(root_vnode, 022);
+    limits_default(p);
     p->grouped = true;
     int err = p->dirs ? fdtable_create(&p->files) : ENOMEM;
     struct thread *t = err ? NULL : thread_create(p, "init", run_init, (void *)path);

@@ -162,7 +162,7 @@ int process_start_init(const char *path);
 // ---- limits.c ----
 
 void limits_init(void);
-void limits_default(struct process *p);         // of a new process
+void limits_default(struct process *p);         // init's, from whom all inherit
 void limits_inherit(struct process *child, struct process *p);  // p's lock held
 // wanted may be NULL. EINVAL, EPERM.
 int limits_change(struct process *p, unsigned resource, const struct rlimit *wanted, struct rlimit *old);

@@ -159,8 +159,8 @@ int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size
     return check_data(map, len, start_va, end_va);
 }
 
-int vm_map_may_add(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len, vaddr_t start_va,
-                   vaddr_t end_va)
+int vm_map_ask_limits(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
+                      vaddr_t start_va, vaddr_t end_va)
 {
     if (map->nentries > MAP_ENTRIES_MAX && !map->kernel)
         return ENOMEM;

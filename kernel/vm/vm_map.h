@@ -147,8 +147,15 @@ extern bool vm_limits_used;     // (a) some process has had a limit of AS or DAT
 
 // Whether len bytes with these entry flags and rights may be added when [start, end) is unmapped
 // first: 0, or ENOMEM (entries, RLIMIT_AS, RLIMIT_DATA). The map is locked.
-int vm_map_may_add(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len, vaddr_t start_va,
-                   vaddr_t end_va);
+int vm_map_ask_limits(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
+                      vaddr_t start_va, vaddr_t end_va);
+static inline int vm_map_may_add(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
+                                 vaddr_t start_va, vaddr_t end_va)
+{
+    if (__builtin_expect(map->nentries <= MAP_ENTRIES_MAX && !vm_limits_used, 1))
+        return 0;
+    return vm_map_ask_limits(map, flags, prot, len, start_va, end_va);
+}
 // The same of RLIMIT_DATA alone, for what is there already.
 int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
                         vaddr_t start_va, vaddr_t end_va);
