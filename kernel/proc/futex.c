@@ -72,6 +72,9 @@ static int get_key(vaddr_t va, bool shared, struct futex_key *k)
     if (!shared)
         return 0;
     struct vm_map_entry *e;
+    uint32_t word;
+    if (copyin(&word, va, sizeof(word)) != 0) // no such page, or none that may be read
+        return EFAULT;
     rw_lock_read(&vs->map.lock);
     bool mapped = vm_map_lookup(&vs->map, va, &e);
     if (mapped && e->object && !(e->flags & ME_COW))

@@ -38,7 +38,7 @@ static long map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int 
 
     if (!f)
         return -EBADF;
-    int err = file_max_prot(f, flags, prot, &max_prot);
+    int err = len ? file_max_prot(f, flags, prot, &max_prot) : EINVAL;
     if ((flags & LINUX_MAP_TYPE) == LINUX_MAP_SHARED_VALIDATE) {
         err = flags & ~LEGACY_MAP_FLAGS ? EOPNOTSUPP : err;
         flags &= ~(unsigned)LINUX_MAP_PRIVATE; // leaves LINUX_MAP_SHARED
@@ -58,13 +58,7 @@ static long map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int 
 
 long sys_mmap(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
 {
-    unsigned type = flags & LINUX_MAP_TYPE;
-
     if (offset & PAGE_MASK)
-        return -EINVAL;
-    if (type != LINUX_MAP_SHARED && type != LINUX_MAP_PRIVATE && type != LINUX_MAP_SHARED_VALIDATE)
-        return -EINVAL;
-    if (len == 0)
         return -EINVAL;
     prot &= PROT_ALL;
     if (!(flags & LINUX_MAP_ANONYMOUS))

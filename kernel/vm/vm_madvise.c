@@ -82,6 +82,19 @@ static int discard(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool on
 
 // ---- madvise ----
 
+// 0, or ENOMEM if there are holes.
+static int check_mapped(struct vm_map *map, vaddr_t va, vaddr_t end_va)
+{
+    struct vm_map_entry *e;
+    bool mapped = true;
+
+    rw_lock_read(&map->lock);
+    for (; va < end_va && mapped; va = mapped ? e->end_va : va)
+        mapped = vm_map_lookup(map, va, &e);
+    rw_unlock_read(&map->lock);
+    return mapped ? 0 : ENOMEM;
+}
+
 int vm_madvise(struct vm_space *vs, vaddr_t va, size_t len, int advice)
 {
     struct vm_map *map = &vs->map;
@@ -115,7 +128,7 @@ int vm_madvise(struct vm_space *vs, vaddr_t va, size_t len, int advice)
     case MADV_DODUMP:
     case MADV_COLD:
     case MADV_PAGEOUT:
-        return 0;
+        return check_mapped(map, va, end_va);
     default:
         return EINVAL;
     }

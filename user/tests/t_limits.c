@@ -133,6 +133,9 @@ static void bad_futexes(void)
     T(syscall(SYS_futex, &a, FUTEX_REQUEUE, 0, -1, &b, 0));
     T(syscall(SYS_futex, &a, FUTEX_CMP_REQUEUE, 0, 0, &b, 2));
     T(syscall(SYS_futex, &a, FUTEX_CMP_REQUEUE, 1, 1, &b, 1));
+    mprotect(hole, PAGE, PROT_NONE);
+    T(syscall(SYS_futex, hole, FUTEX_WAKE, 1, NULL, NULL, 0));
+    T(syscall(SYS_futex, &a, FUTEX_CMP_REQUEUE, 1, 1, hole, 1));
     munmap(hole, PAGE);
     T(syscall(SYS_futex, hole, FUTEX_WAKE, 1, NULL, NULL, 0));
     T(syscall(SYS_futex, hole, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0));

@@ -98,9 +98,26 @@ static void locked(void)
     T(locked_kb());
 }
 
+/* What is looked at first, and advice about what is not there. */
+static void order(void)
+{
+    static const int advice[] = {MADV_NORMAL, MADV_WILLNEED, MADV_DONTNEED};
+    char *p = T_PTR(mmap(NULL, 3 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+    T_PTR(mmap(NULL, 0, PROT_READ, MAP_PRIVATE, -1, 0));
+    T_PTR(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    T_PTR(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, 99, 0));
+    T_PTR(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, -1, 1));
+    T(munmap(p + PAGE, PAGE));
+    for (size_t i = 0; i < sizeof advice / sizeof advice[0]; i++)
+        T(madvise(p, 3 * PAGE, advice[i]));
+    T(munmap(p, 3 * PAGE));
+}
+
 int main(void)
 {
     t_begin();
+    order();
     validate();
     low();
     zero();
