@@ -10,31 +10,34 @@ $(O)/tests/guests/%.elf: tests/guests/guest.S tests/guests/guest.ld
 	$(Q)$(CC) -m64 -c -DVARIANT_$(call guest-variant,$*) -o $(@:.elf=.o) $<
 	$(Q)$(LD) -n -T tests/guests/guest.ld -o $@ $(@:.elf=.o)
 
-# Host unit tests: each tests/host/NAME.c is one program, with the sanitizers. Lines in it say
-# what it is linked with and which flags it wants beyond these:
+# Host unit tests: each tests/host/NAME.c is one program, with the sanitizers. A line in it says
+# what it is linked with:
 #   // link: kernel/lib/rbtree.c tests/host/lib/fake_locks.c
-#   // cflags: -DSOME=1
-# Sources that several tests share are in tests/host/lib/. A test gets a seed as its argument.
+# Sources that several tests share are in tests/host/lib/. Each source is compiled once for all
+# tests; the direct map is where a program can map memory. A test gets a seed as its argument.
 HOST_TESTS := $(patsubst tests/host/%.c,$(O)/tests/host/%,$(wildcard tests/host/*.c))
 HOST_CFLAGS := -std=gnu17 -g -O1 $(WARNINGS) -fsanitize=address,undefined \
-	-fno-sanitize-recover=undefined -fno-omit-frame-pointer \
-	-iquote kernel -iquote tests/host -iquote .
-host-words = $(shell sed -n 's|^// $(1): *||p' $(2))
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -fno-strict-aliasing \
+	-DDMAP_BASE=0x200000000000ul -iquote kernel -iquote tests/host -iquote .
+HOST_OBJ := $(O)/tests/host-obj
+host-objects = $(patsubst %.c,$(HOST_OBJ)/%.o,$(1))
 
-# What a linked source includes is not in the compiler's list of dependencies.
-HOST_HEADERS := $(wildcard kernel/*/*.h kernel/*/*/*.h tests/host/lib/*.h) kernel/lib/string.c
-
-$(O)/tests/host/%: tests/host/%.c $(HOST_HEADERS)
+$(HOST_OBJ)/%.o: %.c
 	$(call begin,HOST)
-	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(call host-words,cflags,$<) -MMD -MP -MF $@.d -o $@ $< \
-		$(call host-words,link,$<)
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(O)/tests/host/%: $(HOST_OBJ)/tests/host/%.o
+	$(call begin,HOST)
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) -o $@ $^
+
+linked-with = $(wildcard $(shell sed -n 's,^// link: *,,p' $(1)))
 define host-links
-$(O)/tests/host/$(1): $(call host-words,link,tests/host/$(1).c)
--include $(O)/tests/host/$(1).d
+$(O)/tests/host/$(1): $(call host-objects,$(call linked-with,tests/host/$(1).c))
 endef
 ifneq ($(filter check check-all $(O)/tests/host/%,$(goals)),)
 $(foreach test,$(notdir $(HOST_TESTS)),$(eval $(call host-links,$(test))))
+HOST_SOURCES := $(sort $(wildcard tests/host/*.c) $(call linked-with,tests/host/*.c))
+-include $(HOST_SOURCES:%.c=$(HOST_OBJ)/%.d)
 endif
 
 TEST ?=

@@ -90,16 +90,20 @@ HOST_USER_CFLAGS := -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARNINGS) -fsanitize=addre
 host-user: $(HOST_USER)
 check: host-user
 
-define host-link
-	$(call begin,HOST)
-	$(Q)$(HOSTCC) $(HOST_USER_CFLAGS) -o $@ $(filter %.c,$^)
-endef
+HOST_USER_OBJ := $(O)/user/host-obj
+host-user-objects = $(patsubst user/%.c,$(HOST_USER_OBJ)/%.o,$(1))
 
-$(HOST_USER): $(USER_COMMON) $(wildcard user/bin/common/*.h user/bin/sh/*.h)
-$(O)/user/host/bin/%: user/bin/%.c
-	$(host-link)
-$(O)/user/host/bin/sh: $(USER_SH)
-	$(host-link)
+$(HOST_USER_OBJ)/%.o: user/%.c
+	$(call begin,HOST)
+	$(Q)$(HOSTCC) $(HOST_USER_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/user/host/bin/%: $(HOST_USER_OBJ)/bin/%.o $(call host-user-objects,$(USER_COMMON))
+	$(in-place)
+	$(Q)$(HOSTCC) $(HOST_USER_CFLAGS) -o $@ $^
+$(O)/user/host/bin/sh: $(call host-user-objects,$(USER_SH) $(USER_COMMON))
+	$(in-place)
+	$(Q)$(HOSTCC) $(HOST_USER_CFLAGS) -o $@ $^
+-include $(wildcard $(HOST_USER_OBJ)/*/*.d $(HOST_USER_OBJ)/*/*/*.d)
 
 # The scripts in user/tests/sh, under our shell and under dash: they must print the same.
 host-user-test: host-user

@@ -3,7 +3,6 @@
 // Unit tests of faults: each case, files that shrink or fail, what a map that changes during I/O
 // does to a fault, swap, the page daemon, and every allocation failing once.
 //
-// cflags: -DDMAP_BASE=0x200000000000ul
 // link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
 // link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c
 // link: kernel/mem/page_check.c kernel/mem/pool.c kernel/lib/rbtree.c kernel/lib/bitmap.c

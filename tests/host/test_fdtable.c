@@ -3,7 +3,6 @@
 // Descriptor tables against a model: random operations on a few tables that share a few files, with
 // allocations that fail now and then; references are counted to the end.
 //
-// cflags: -DDMAP_BASE=0x200000000000ul -fno-strict-aliasing
 // link: tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
 // link: kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c kernel/fs/sfs/sfs_[abcdimort]*.c
 // link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs*.c

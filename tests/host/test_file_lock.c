@@ -4,7 +4,6 @@
 // with allocations that fail; then waiting: order, deadlocks, signals, and threads that trust
 // their locks.
 //
-// cflags: -DDMAP_BASE=0x200000000000ul -fno-strict-aliasing
 // link: tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
 // link: kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c kernel/fs/sfs/sfs_[abcdimort]*.c
 // link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs*.c

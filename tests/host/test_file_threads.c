@@ -4,7 +4,6 @@
 // mappings, truncation, unlinking and making again, while pages are taken away, vnodes retired and
 // the disk synced. A page that one write filled must never be seen half.
 //
-// cflags: -DDMAP_BASE=0x200000000000ul -fno-strict-aliasing
 // link: tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
 // link: kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c kernel/fs/sfs/sfs_[abcdimort]*.c
 // link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs*.c

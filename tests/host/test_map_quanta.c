@@ -4,7 +4,6 @@
 // of which the entries are as few as they can be, the law holds, and unmapping has allocated
 // nothing; what merges and what does not; broken promises; failures; two threads in one map.
 //
-// cflags: -DDMAP_BASE=0x200000000000ul
 // link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
 // link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c
 // link: kernel/mem/page_check.c kernel/mem/pool.c kernel/lib/rbtree.c kernel/lib/bitmap.c

@@ -3,7 +3,6 @@
 // Names against a model: random trees of directories, files and symlinks, made, renamed, removed
 // and walked by paths with dots, double slashes, links that loop and links to nothing.
 //
-// cflags: -DDMAP_BASE=0x200000000000ul -fno-strict-aliasing
 // link: tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
 // link: kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c kernel/fs/sfs/sfs_[abcdimort]*.c
 // link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs*.c

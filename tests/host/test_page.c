@@ -3,7 +3,6 @@
 // Unit tests of pages: segments, the reserves, poison, queues and wiring against a model, busy
 // pages. test_page_wait has what happens when memory is short.
 //
-// cflags: -DDMAP_BASE=0x200000000000ul
 // link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c
 // link: kernel/mem/page_check.c tests/host/lib/ram.c
 // link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c

@@ -3,7 +3,6 @@
 // Random operations on several pmaps, compared with a model of all mappings and of what was
 // touched; injected failures among them. Runs on the simulated machine of lib/mmu.h.
 //
-// cflags: -DDMAP_BASE=0x200000000000ul
 // link: kernel/amd64/pmap.c kernel/amd64/pmap_[!t]*.c kernel/amd64/pmap_table.c
 // link: kernel/amd64/pv.c kernel/amd64/pv_check.c kernel/lib/bitmap.c kernel/mem/pool.c kernel/mem/vm_page.c
 // link: kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c kernel/mem/page_check.c

@@ -3,7 +3,6 @@
 // Unit tests of pools: random gets and puts against a model, for several item sizes, alignments
 // and backends; limits, reclaim, failures, misuse.
 //
-// cflags: -DDMAP_BASE=0x200000000000ul
 // link: kernel/mem/pool.c kernel/mem/vm_page.c kernel/mem/vm_page_wait.c
 // link: kernel/mem/vm_page_queue.c tests/host/lib/ram.c
 // link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c

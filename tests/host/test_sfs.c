@@ -11,7 +11,6 @@
 // link: kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c
 // link: kernel/fs/sfs/sfs_[abcdimort]*.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
-// cflags: -fno-strict-aliasing
 #include <stdio.h>
 #include <string.h>
 #include "lib/sfs_model.h"

@@ -10,7 +10,6 @@
 // link: kernel/fs/sfs/sfs_[abcdimort]*.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
 // link: tests/host/lib/sfs_model.c tests/host/lib/sfs_model_names.c
-// cflags: -fno-strict-aliasing
 #include <stdio.h>
 #include <string.h>
 #include "lib/sfs_model.h"

@@ -4,7 +4,6 @@
 // blocks, whose contents nobody else may touch; failures at every allocation; blocks that are freed
 // while the map is locked; misuse.
 //
-// cflags: -DDMAP_BASE=0x200000000000ul
 // link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
 // link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c
 // link: kernel/mem/page_check.c kernel/mem/pool.c kernel/lib/rbtree.c kernel/lib/bitmap.c
