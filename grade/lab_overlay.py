@@ -64,7 +64,7 @@ def overlay(out: Path, variant: Path, lab: Lab | None, chosen: dict[str, str]) -
             if source and path.endswith(".c"):
                 pairs.append(f"{variant}/{path.removesuffix('.c')}.o={short(source)}")
             if source and path.endswith(".h"):
-                # kernel/amd64/x.h is included as "amd64/x.h"; a flat folder is given that shape.
+                # kernel/pmap/x.h is included as "pmap/x.h"; a flat folder is given that shape.
                 folders.append(short(header_root(source, path, variant)))
         if any(path in hidden and path.endswith(".h") for path in each.owned):
             # Who includes the header that differs differs, too.

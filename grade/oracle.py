@@ -20,7 +20,7 @@ from grade.lab import ROOT
 PAGE = 4096
 ENTRIES = 512
 MEMFD = "/memfd:"
-PTE = layout.macros(ROOT / "kernel/amd64/pmap_impl.h", "PTE_")
+PTE = layout.macros(ROOT / "kernel/pmap/pmap_impl.h", "PTE_")
 MAX_WALK = 1 << 16
 
 
@@ -100,7 +100,7 @@ class Oracle:
     def __init__(self, kernel: Path, out: Path, memory: Memory) -> None:
         self.out = out
         self.image = layout.image_of(kernel)
-        self.types = layout.types_of(out / "kernel/amd64/pmap.o")
+        self.types = layout.types_of(out / "kernel/pmap/pmap.o")
         self.memory = memory
         self._cache: dict[int, int] = {}
         pmap = self.types.structs["pmap"]

@@ -20,7 +20,7 @@ from grade.lab import ROOT, Lab
 
 MAX_FILE = 256 << 10
 """Bytes of one file: far more than a solution takes."""
-FLOORS = ("lib", "sync", "mem", "amd64", "vm")
+FLOORS = ("lib", "sync", "mem", "amd64", "pmap", "vm")
 """Folders of the kernel, from the ground up; a module knows its own and those below it
 (doc/architecture.md)."""
 DIRECTIVES = {"include", "define", "undef", "if", "ifdef", "ifndef", "elif", "else", "endif"}

@@ -30,7 +30,7 @@ Makefile LICENSE README.md setup .gitignore .clang-format
 mk/*.mk mk/*.c mk/*.sh mk/*.txt
 kernel/* user/* mkfs/*
 grade/*.py grade/gdb/*
-tests/*.py tests/host/* tests/guests/* tests/busybox/* tests/bench/* tests/stress/*
+tests/*.py tests/host/* tests/kernel/* tests/guests/* tests/busybox/* tests/bench/* tests/stress/*
 tests/suites/*.py
 doc/architecture.md doc/filesystem.md doc/*-experiments.md
 """.split()

@@ -7,7 +7,6 @@
 
 #include "fs/vnode.h"
 
-#include "amd64/pmap.h"
 #include "fs/file.h"
 #include "fs/uio.h"
 #include "fs/vnode_pager.h"
@@ -15,6 +14,7 @@
 #include "lib/string.h"
 #include "mem/vm_page.h"
 #include "sync/waitq.h"
+#include "pmap/pmap.h"
 
 #define FILE_SIZE_MAX (1ul << 43)
 

@@ -5,13 +5,13 @@
 
 #include "fs/vnode_pager.h"
 
-#include "amd64/pmap.h"
 #include "fs/syncer.h"
 #include "fs/vnode.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
 
 #define CLUSTER 16u // the most pages in one transfer
 

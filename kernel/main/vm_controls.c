@@ -3,8 +3,6 @@
 // Self-checks and fault injection by way of /proc/vm.
 #include "main/vm_controls.h"
 
-#include "amd64/pmap.h"
-#include "amd64/pv.h"
 #include "amd64/smp.h"
 #include "dev/blk.h"
 #include "fs/file_lock.h"
@@ -14,6 +12,8 @@
 #include "lib/string.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
+#include "pmap/pv.h"
 #include "proc/thread.h"
 #include "sync/jitter.h"
 #include "vm/amap.h"

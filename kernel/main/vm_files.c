@@ -3,14 +3,14 @@
 // What /proc/vm shows. Each function prints one module's figures.
 #include "main/vm_files.h"
 
-#include "amd64/pmap.h"
-#include "amd64/ptshare.h"
-#include "amd64/pv.h"
 #include "fs/procfs.h"
 #include "lib/printf.h"
 #include "main/vm_controls.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
+#include "pmap/ptshare.h"
+#include "pmap/pv.h"
 #include "vm/amap.h"
 #include "vm/kmem.h"
 #include "vm/pageout.h"

@@ -5,9 +5,10 @@
 // mappings show in all pmaps without further work.
 // Locking: pmap_list_lock guards the list of pmaps; each pmap's lock its tables.
 
+#include "pmap/pmap_impl.h"
+
 #include "lib/panic.h"
 #include "lib/string.h"
-#include "amd64/pmap_impl.h"
 #include "mem/pool.h"
 
 struct pmap kernel_pmap = {

@@ -9,9 +9,9 @@
 // TLB: when a function that removes or narrows a mapping returns, no CPU uses the old one.
 #pragma once
 
-#include "amd64/pv.h"
 #include "lib/types.h"
 #include "mem/vm_page.h"
+#include "pmap/pv.h"
 #include "sync/spinlock.h"
 
 struct strbuf;

@@ -4,7 +4,8 @@
 // for the kernel's half, that nothing is writable and executable. Locking: the list of pmaps, then
 // each pmap in turn, and pv_lock for each page.
 
-#include "amd64/pmap_impl.h"
+#include "pmap/pmap_impl.h"
+
 #include "lib/printf.h"
 
 struct tally {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // What the files of pmap share: the format of page-table entries and the walk of the tables.
-// Private to kernel/amd64/pmap*.c.
+// Private to kernel/pmap/pmap*.c.
 //
 // Invariants. A PTE whose accessed bit is clear is in no TLB: the CPU sets the bit before it caches
 // a translation, and whoever clears the bit flushes, at the latest at the end of an aging round:
@@ -10,9 +10,9 @@
 // be written. The pgno of a table's page counts its entries that are not zero (user tables only).
 #pragma once
 
-#include "amd64/pmap.h"
-#include "amd64/tlb.h"
 #include "mem/memlayout.h"
+#include "pmap/pmap.h"
+#include "pmap/tlb.h"
 
 #define PTE_P       0x001ul         // present
 #define PTE_W       0x002ul         // writable

@@ -4,7 +4,8 @@
 // Locking: none. The tables of kernel_map's range exist since start-up, and whoever maps or
 // removes an address owns it; only the count of mappings is shared, and it is atomic.
 
-#include "amd64/pmap_impl.h"
+#include "pmap/pmap_impl.h"
+
 #include "lib/panic.h"
 
 static uint64_t *kernel_pte(vaddr_t va)

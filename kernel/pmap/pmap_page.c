@@ -5,7 +5,8 @@
 // try-lock, against the order; if one is busy they let go of everything and start over, which is
 // right because each operation may be repeated.
 
-#include "amd64/pmap_impl.h"
+#include "pmap/pmap_impl.h"
+
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "sync/irq.h"

@@ -4,7 +4,8 @@
 // a removal leaves them empty. All functions are called with the pmap's lock held, but for
 // pmap_free_tables, which wants no lock.
 
-#include "amd64/pmap_impl.h"
+#include "pmap/pmap_impl.h"
+
 #include "lib/panic.h"
 
 // Makes an empty table and links it into *entry of `parent'; false: no memory.

@@ -5,7 +5,8 @@
 // so that interrupts are not off for long.
 // Locking: the pmap's lock; pv_lock is taken by the reverse map's functions.
 
-#include "amd64/pmap_impl.h"
+#include "pmap/pmap_impl.h"
+
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "sync/kctx.h"

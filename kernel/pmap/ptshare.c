@@ -4,9 +4,10 @@
 // gibibyte mapped by fifty processes costs a hundred mebibytes of page tables.
 // Locking: as the contract says; the assertions hold callers to what sharing needs.
 
-#include "amd64/ptshare.h"
-#include "amd64/pmap.h"
+#include "pmap/ptshare.h"
+
 #include "lib/panic.h"
+#include "pmap/pmap.h"
 
 bool ptshare_attach(struct pmap *pm, vaddr_t va, const struct ptshare_key *key)
 {

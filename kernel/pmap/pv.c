@@ -8,7 +8,8 @@
 // Locking: pv_lock guards everything. A pmap's chunks change only with that pmap's lock held, too,
 // so whoever holds it may walk them. Pages are allocated before pv_lock is taken.
 
-#include "amd64/pv_impl.h"
+#include "pmap/pv_impl.h"
+
 #include "lib/errno.h"
 #include "lib/panic.h"
 

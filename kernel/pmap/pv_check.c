@@ -4,9 +4,10 @@
 // and its page's list, and the totals. Locking: the list of pmaps, then each pmap in turn and
 // pv_lock; the totals are compared only if nothing changed from the first pmap to the last.
 
-#include "amd64/pmap_impl.h"
-#include "amd64/pv_impl.h"
+#include "pmap/pv_impl.h"
+
 #include "lib/printf.h"
+#include "pmap/pmap_impl.h"
 
 #define FAULT(fmt, ...) (faults++, strbuf_printf(out, "pv_check: " fmt "\n", ##__VA_ARGS__))
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // What the files of the reverse map share: the forms of an entry and of a chunk, and what is kept
-// in a page and in a pmap. Private to kernel/amd64/pv*.c.
+// in a page and in a pmap. Private to kernel/pmap/pv*.c.
 //
 // Invariants: an entry is in use <=> it is on exactly one page's list <=> its pmap maps that page
 // at its address. A pmap's chunks with room come before its full ones; none is wholly free.
 #pragma once
 
-#include "amd64/pmap.h"
-#include "amd64/pv.h"
 #include "lib/bitmap.h"
 #include "lib/list.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
+#include "pmap/pv.h"
 
 struct pv_entry {
     vaddr_t va;

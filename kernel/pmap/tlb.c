@@ -7,10 +7,11 @@
 // the shooter changes the tables and then reads the bits, with full barriers between. Either the
 // shooter sees the bit, or the loader's TLB is filled from the changed tables.
 
-#include "amd64/tlb.h"
+#include "pmap/tlb.h"
+
 #include "amd64/intr.h"
-#include "amd64/pmap.h"
 #include "lib/panic.h"
+#include "pmap/pmap.h"
 #include "sync/irq.h"
 #include "sync/percpu.h"
 

@@ -3,13 +3,13 @@
 // execve: finding the file, following scripts, and the change of address spaces.
 #include "proc/exec.h"
 
-#include "amd64/pmap.h"
 #include "amd64/trapframe.h"
 #include "amd64/usercopy.h"
 #include "fs/file.h"
 #include "fs/vnode.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "pmap/pmap.h"
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "vm/vm_fault.h"

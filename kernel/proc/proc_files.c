@@ -4,7 +4,6 @@
 // finds the process anew, so that one that is gone says ESRCH.
 #include "proc/proc_files.h"
 
-#include "amd64/pmap.h"
 #include "fs/file.h"
 #include "fs/procfs.h"
 #include "fs/tty.h"
@@ -12,6 +11,7 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mem/memlayout.h"
+#include "pmap/pmap.h"
 #include "proc/process.h"
 #include "proc/sigdeliver.h"
 #include "proc/thread.h"

@@ -9,10 +9,10 @@
 
 #include "amd64/cpu.h"
 #include "amd64/intr.h"
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "pmap/pmap.h"
 #include "proc/process.h"
 #include "proc/runq.h"
 #include "proc/thread.h"

@@ -7,11 +7,11 @@
 
 #include "vm/anon.h"
 
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mem/pool.h"
+#include "pmap/pmap.h"
 #include "vm/stat.h"
 #include "vm/swap.h"
 

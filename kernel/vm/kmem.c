@@ -9,10 +9,10 @@
 
 #include "vm/kmem.h"
 
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
+#include "pmap/pmap.h"
 #include "sync/kctx.h"
 #include "sync/spinlock.h"
 #include "vm/map_entry.h"

@@ -10,10 +10,10 @@
 
 #include "vm/pageout.h"
 
-#include "amd64/pmap.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
 #include "sync/kctx.h"
 #include "vm/anon.h"
 #include "vm/kmem.h"

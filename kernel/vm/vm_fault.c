@@ -7,10 +7,10 @@
 
 #include "vm/vm_fault.h"
 
-#include "amd64/pmap.h"
-#include "amd64/ptshare.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "pmap/pmap.h"
+#include "pmap/ptshare.h"
 #include "sync/waitq.h"
 #include "vm/amap.h"
 #include "vm/stat.h"

@@ -4,9 +4,9 @@
 //
 // Locking: vm_space.h. msync writes with no map locked, so it looks each entry up again.
 
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "mem/memlayout.h"
+#include "pmap/pmap.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
 #include "vm/vm_fault.h"

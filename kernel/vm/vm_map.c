@@ -8,11 +8,11 @@
 
 #include "vm/vm_map.h"
 
-#include "amd64/pmap.h"
-#include "amd64/ptshare.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
+#include "pmap/pmap.h"
+#include "pmap/ptshare.h"
 #include "sync/kctx.h"
 #include "vm/amap.h"
 #include "vm/map_entry.h"

@@ -7,11 +7,11 @@
 
 #include "vm/vm_map.h"
 
-#include "amd64/pmap.h"
-#include "amd64/ptshare.h"
 #include "lib/errno.h"
 #include "mem/memlayout.h"
 #include "mem/pool.h"
+#include "pmap/pmap.h"
+#include "pmap/ptshare.h"
 #include "vm/map_entry.h"
 #include "vm/vm_fault.h"
 

@@ -5,11 +5,11 @@
 //
 // Locking: vm_space.h. A move is one change of the map: nobody sees it half done.
 
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/memlayout.h"
 #include "mem/pool.h"
+#include "pmap/pmap.h"
 #include "vm/map_entry.h"
 #include "vm/map_space.h"
 #include "vm/vm_object.h"

@@ -6,8 +6,8 @@
 
 #include "vm/vm_object.h"
 
-#include "amd64/pmap.h"
 #include "lib/panic.h"
+#include "pmap/pmap.h"
 
 void vm_object_init(struct vm_object *o, const struct vm_pager_ops *ops, const char *lock_name)
 {

@@ -7,12 +7,12 @@
 
 #include "vm/vm_space.h"
 
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/memlayout.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
 #include "vm/map_entry.h"

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/shim.h"
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/rng.h"
+#include "pmap/pmap.h"
 #include "tests/host/lib/vm_machine.h"
 #include "vm/amap.h"
 #include "vm/anon.h"

@@ -3,8 +3,8 @@
 // Unit tests of pmap and the reverse map, one operation at a time, on the simulated machine of
 // lib/mmu.h. test_pmap_random compares long random runs with a model.
 //
-// link: kernel/amd64/pmap.c kernel/amd64/pmap_[!t]*.c kernel/amd64/pmap_table.c
-// link: kernel/amd64/pv.c kernel/amd64/pv_check.c kernel/lib/bitmap.c kernel/mem/pool.c kernel/mem/vm_page.c
+// link: kernel/pmap/pmap*.c
+// link: kernel/pmap/pv.c kernel/pmap/pv_check.c kernel/lib/bitmap.c kernel/mem/pool.c kernel/mem/vm_page.c
 // link: kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c kernel/mem/page_check.c
 // link: tests/host/lib/ram.c tests/host/lib/mmu.c
 // link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c

@@ -11,10 +11,10 @@
 // link: kernel/lib/printf.c kernel/lib/panic.c kernel/sync/[!i]*.c
 #include <string.h>
 #include "lib/shim.h"
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/printf.h"
 #include "lib/rng.h"
+#include "pmap/pmap.h"
 #include "tests/host/lib/vm_machine.h"
 #include "vm/map_space.h"
 #include "vm/vm_map.h"

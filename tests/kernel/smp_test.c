@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-#include "amd64/smp_test.h"
+#include "tests/kernel/smp_test.h"
 
 #include "amd64/cpu.h"
 #include "amd64/intr.h"

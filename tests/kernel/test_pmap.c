@@ -5,15 +5,15 @@
 
 #include "amd64/clock.h"
 #include "amd64/cpu.h"
-#include "amd64/pmap.h"
-#include "amd64/smp_test.h"
 #include "amd64/usercopy.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "lib/rng.h"
 #include "mem/pool.h"
+#include "pmap/pmap.h"
 #include "sync/irq.h"
+#include "tests/kernel/smp_test.h"
 
 #define TEST_VA 0x40000000ul
 

@@ -6,7 +6,6 @@
 #include "amd64/context.h"
 #include "amd64/cpu.h"
 #include "amd64/intr.h"
-#include "amd64/pmap.h"
 #include "amd64/trap.h"
 #include "lib/errno.h"
 #include "lib/ktest.h"
@@ -14,6 +13,7 @@
 #include "lib/string.h"
 #include "mem/memlayout.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
 #include "sync/irq.h"
 
 #define CODE_VA    0x40000000ul

@@ -3,12 +3,12 @@
 // Tests of the VM inside the kernel, where there is a real pmap: kernel memory, faults with real
 // page tables, fork, and all the checks.
 
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mem/pool.h"
+#include "pmap/pmap.h"
 #include "sync/kctx.h"
 #include "vm/amap.h"
 #include "vm/anon.h"

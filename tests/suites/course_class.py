@@ -60,13 +60,13 @@ def right_ones(lab: Lab, where: Path, scratch: Path) -> Iterator[Expected]:
     """Solutions, starters, wrong solutions and a harmless rewrite, packed in several ways."""
     reference = form(lab, "reference", scratch / "reference")
     starter = form(lab, "starter", scratch)
-    folder(where / "ref deep", reference, "kernel/amd64")
+    folder(where / "ref deep", reference, "kernel/pmap")
     yield "ref deep", "graded", exactly(100)
     folder(where / "ref-more", {**reference, "Makefile": b"all:\n\ttouch /tmp/owned\n"})
     yield "ref-more", "graded", exactly(100)
     with zipfile.ZipFile(where / "=ref.zip", "w") as archive:
         for name, data in reference.items():
-            archive.writestr(f"work\\kernel\\amd64\\{name}", data)
+            archive.writestr(f"work\\kernel\\pmap\\{name}", data)
     yield "=ref", "graded", exactly(100)
     tar(where / "starter.tar.bz2", starter, "w:bz2")
     yield "starter", "graded", exactly(lab.starter_score)
@@ -125,7 +125,7 @@ def hostile_ones(lab: Lab, where: Path, scratch: Path) -> Iterator[Expected]:
     yield "fifo", "refused", exactly(0)
     (where / "root").symlink_to("/")
     yield "root", "refused", exactly(0)
-    tar(where / "out.tar.gz", {f"../../../kernel/amd64/{PV}": b"x"})
+    tar(where / "out.tar.gz", {f"../../../kernel/pmap/{PV}": b"x"})
     yield "out", "refused", exactly(0)
     with zipfile.ZipFile(where / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(PV, bytes(64 << 20))

@@ -15,19 +15,21 @@ from typing import Iterator
 
 from tests.job import ROOT, Config, Job, Result
 
-# From the ground up; the parts of one floor may use each other.
-FLOORS = [["lib"], ["sync", "dev"], ["mem"], ["amd64"], ["vm"], ["proc", "fs"], ["sys"], ["main"]]
+# From the ground up; the parts of one floor may use each other. The tests that are linked into a
+# kernel stand on its roof: they use all floors, and none uses them.
+FLOORS = [["lib"], ["sync", "dev"], ["mem"], ["amd64"], ["pmap"], ["vm"], ["proc", "fs"], ["sys"],
+          ["main"], ["tests"]]
 LEVEL = {part: level for level, parts in enumerate(FLOORS) for part in parts}
 # A room inside a floor, and the files of that floor outside of it that may include its headers: the
 # one that mounts.
 ROOMS = {"fs/sfs": ["kernel/fs/vfs_mount.c"]}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
-PART = re.compile(r"(?:^|/)kernel/(\w+)/")
+PART = re.compile(r"(?:^|/)(?:kernel/(?P<floor>\w+)|(?P<roof>tests)/kernel)/")
 
 
 def part_of(path: str) -> str:
     match = PART.search(path)
-    return match[1] if match else ""
+    return (match["floor"] or match["roof"]) if match else ""
 
 
 def check_parts() -> Iterator[Result]:
@@ -69,7 +71,8 @@ def symbols(objects: list[Path]) -> Iterator[tuple[str, str, str]]:
 
 
 def check_calls(config: Config) -> Iterator[Result]:
-    objects = sorted((config.out / "kernel").rglob("*.o"))
+    folders = (config.out / "kernel", config.out / "tests" / "kernel")
+    objects = sorted(path for folder in folders for path in folder.rglob("*.o"))
     if not objects:
         yield Result("layers/calls", True, skipped="no object of the kernel is built")
         return

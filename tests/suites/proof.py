@@ -25,7 +25,7 @@ from grade.staff import batch_files, export, kills, mutants, mutate_points
 from grade.vet import Refused
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
-PV = "kernel/amd64/pv.c"
+PV = "kernel/pmap/pv.c"
 """What the hostile submissions claim to be."""
 HOSTILE = {
     "include": ('#include "/etc/passwd"\n', "#include"),
@@ -104,7 +104,7 @@ def archives(folder: Path) -> Iterator[tuple[Path, str]]:
             archive.addfile(info, io.BytesIO(data))
         return path
 
-    yield tar("out.tar.gz", "../../kernel/amd64/pv.c"), "out of the submission"
+    yield tar("out.tar.gz", "../../kernel/pmap/pv.c"), "out of the submission"
     yield tar("absolute.tar.gz", "/tmp/pv.c"), "out of the submission"
     yield tar("link.tar.gz", "pv.c", b"", tarfile.SYMTYPE), "a link"
     yield tar("device.tar.gz", "pv.c", b"", tarfile.CHRTYPE), "not a regular file"

@@ -5,12 +5,12 @@
 
 #include "fs/sfs/bdev_disk.h"
 
-#include "amd64/pmap.h"
 #include "dev/blk.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/memlayout.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
 #include "vm/swap.h"
 
 #define SECTORS_PER_BLOCK (BDEV_BLOCK / BLK_SECTOR)

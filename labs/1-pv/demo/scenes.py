@@ -108,7 +108,7 @@ def chunk_fields(types: layout.Types) -> dict[str, layout.Field]:
 
 def forms(oracle: Oracle, variant: Path) -> layout.Types:
     """The structures of this form's pv.c; a form that is the work tree's is built with the rest."""
-    objects = [folder / "kernel/amd64/pv.o" for folder in (variant, oracle.out)]
+    objects = [folder / "kernel/pmap/pv.o" for folder in (variant, oracle.out)]
     return layout.types_of(next(path for path in objects if path.exists()))
 
 

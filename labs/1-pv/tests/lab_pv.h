@@ -5,9 +5,9 @@
 // compares with the page tables. The tests use the frozen interface alone.
 #pragma once
 
-#include "amd64/pmap.h"
-#include "amd64/pv.h"
 #include "lib/rng.h"
+#include "pmap/pmap.h"
+#include "pmap/pv.h"
 
 #define LAB_VA        0x40000000ul
 #define LAB_MAX_PMAPS 64

@@ -3,12 +3,12 @@
 // Whether pv_check finds what is wrong: the test damages the map on purpose, by the frozen
 // interface and behind its back in the page table, and repairs it again. One CPU.
 
-#include "amd64/pmap_impl.h"
 #include "dev/record.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
+#include "pmap/pmap_impl.h"
 
 #define PAGES    400u
 #define VA(slot) (LAB_VA + (slot)*PAGE_SIZE)

@@ -5,10 +5,10 @@
 // that it is found whether or not another CPU would have come in between.
 
 #include "amd64/ksyms.h"
-#include "amd64/pmap_impl.h"
 #include "amd64/watch.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
+#include "pmap/pmap_impl.h"
 #include "sync/irq.h"
 
 #define PAGE_WORDS (sizeof(((struct vm_page *)0)->pv) / sizeof(uint64_t))

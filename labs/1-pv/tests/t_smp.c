@@ -3,12 +3,12 @@
 // The reverse map on several CPUs at once, with memory and without. Every CPU works on every
 // address space; the words it reads tell whether a page was reached after it was taken away.
 
-#include "dev/record.h"
 #include "lab_pv.h"
-#include "amd64/smp_test.h"
+#include "dev/record.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
+#include "tests/kernel/smp_test.h"
 
 #define SMP_PMAPS 4u
 #define SMP_PAGES 600u

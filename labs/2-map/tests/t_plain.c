@@ -5,10 +5,10 @@
 // and there must stay in step. One CPU.
 
 #include "lab_map.h"
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "pmap/pmap.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"

@@ -4,11 +4,11 @@
 // again. Two maps, so that what one CPU does in one map meets what another does in the other.
 
 #include "lab_map.h"
-#include "amd64/smp_test.h"
 #include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
+#include "tests/kernel/smp_test.h"
 #include "vm/kmem.h"
 
 #define SMP_MAPS  2u

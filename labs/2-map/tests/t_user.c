@@ -5,11 +5,11 @@
 
 #include "lab_map.h"
 #include "amd64/cpu.h"
-#include "amd64/pmap.h"
 #include "dev/record.h"
 #include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "pmap/pmap.h"
 #include "sync/kctx.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/shim.h"
-#include "amd64/pmap.h"
-#include "amd64/ptshare.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "pmap/pmap.h"
+#include "pmap/ptshare.h"
 #include "sync/spinlock.h"
 #include "tests/host/lib/vm_machine.h"
 

@@ -5,7 +5,7 @@
 // with kernel/mem, pmap*.c and pv.c, and compile with ram.h's DMAP_BASE.
 #pragma once
 
-#include "amd64/pmap_impl.h"
+#include "pmap/pmap_impl.h"
 
 #define MMU_RAM_PAGES   500
 #define MMU_RAM_START   0x10000ul

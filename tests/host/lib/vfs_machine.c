@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/shim.h"
-#include "amd64/pmap.h"
 #include "amd64/usercopy.h"
 #include "fs/sfs/sfs.h"
+#include "fs/sfs/vnode_sfs.h"
 #include "fs/syncer.h"
 #include "fs/vfs_mounts.h"
-#include "fs/sfs/vnode_sfs.h"
 #include "lib/errno.h"
 #include "mkfs/check.h"
 #include "mkfs/format.h"
+#include "pmap/pmap.h"
 #include "tests/host/lib/vfs_machine.h"
 #include "vm/kmem.h"
 #include "vm/slab.h"

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/shim.h"
-#include "amd64/pmap.h"
 #include "lib/errno.h"
 #include "lib/printf.h"
 #include "mem/pool.h"
+#include "pmap/pmap.h"
 #include "tests/host/lib/ram.h"
 #include "tests/host/lib/vm_machine.h"
 #include "vm/amap.h"

@@ -5,7 +5,8 @@
 // Locking: pv_lock guards the pages' lists. A pmap's list changes only with that pmap's lock held,
 // too, so whoever holds it may walk the list. Entries are got before pv_lock is taken.
 
-#include "amd64/pv_impl.h"
+#include "pmap/pv_impl.h"
+
 #include "lib/errno.h"
 #include "lib/panic.h"
 

@@ -4,7 +4,8 @@
 // Locking: pv_lock for each page in turn; the entries' pmaps by try-lock, against the order, and
 // all over again for that page if one is busy.
 
-#include "amd64/pv_impl.h"
+#include "pmap/pv_impl.h"
+
 #include "lib/printf.h"
 #include "sync/irq.h"
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // What the files of the reverse map share: the form of an entry, and what is kept in a page and in
-// a pmap. Private to kernel/amd64/pv*.c.
+// a pmap. Private to kernel/pmap/pv*.c.
 //
 // Invariant: an entry is on exactly one page's list <=> its pmap maps that page at its address.
 #pragma once
 
-#include "amd64/pmap.h"
-#include "amd64/pv.h"
 #include "lib/list.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
+#include "pmap/pv.h"
 
 struct pv_entry {
     vaddr_t va;

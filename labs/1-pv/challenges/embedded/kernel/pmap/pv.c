@@ -7,10 +7,11 @@
 // Locking: pv_lock guards everything. What is a pmap's changes only with that pmap's lock held,
 // too, so whoever holds it may walk it. Pages are allocated before pv_lock is taken.
 
-#include "amd64/pmap_impl.h"
-#include "amd64/pv_impl.h"
+#include "pmap/pv_impl.h"
+
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "pmap/pmap_impl.h"
 
 struct spinlock pv_lock = SPINLOCK_INIT("pv", LOCK_PV, 0);
 

@@ -2,16 +2,16 @@
 //
 // The forms of an entry and of a chunk when links take 32 bits: 16 bytes for an entry, 252 of them
 // in a page. A link is the place of what it leads to in the direct map, in units of 16 bytes, so it
-// reaches 64 GiB of RAM. Private to kernel/amd64/pv*.c.
+// reaches 64 GiB of RAM. Private to kernel/pmap/pv*.c.
 //
 // Invariants: an entry is in use <=> it is on exactly one page's list <=> its pmap maps that page
 // at its address. A pmap's chunks with room come before its full ones; none is wholly free.
 #pragma once
 
-#include "amd64/pmap.h"
-#include "amd64/pv.h"
 #include "lib/bitmap.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
+#include "pmap/pv.h"
 
 #define LINK_SHIFT 4
 #define LINK_MAX   (1ul << (32 + LINK_SHIFT)) // bytes of RAM that links reach
