@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Segments of RAM, the free list, allocation and release of single pages, and the figures.
+// The free list: set-up from the ranges of RAM, allocation and release of single pages, the figures.
 // Locking: page_free.lock (rank LOCK_PAGES) guards the free list and all counters; page contents
 // are filled and checked outside it, while the page belongs to the caller alone.
 
@@ -11,15 +11,6 @@
 #include "mem/vm_page.h"
 #include "mem/vm_page_impl.h"
 #include "sync/kctx.h"
-
-const char *const page_owner_name[PAGE_OWNERS] = {
-    [PAGE_FREE] = "free",     [PAGE_KERNEL] = "kernel", [PAGE_PT] = "pt",
-    [PAGE_PV] = "pv",         [PAGE_POOL] = "pool",     [PAGE_KMEM] = "kmem",
-    [PAGE_OBJECT] = "object", [PAGE_ANON] = "anon",     [PAGE_BUF] = "buf",
-};
-
-struct vm_page_seg vm_page_segs[VM_PAGE_MAX_SEGS];
-unsigned vm_page_nsegs;
 
 uint64_t vm_page_reserve_kernel = 5;
 uint64_t vm_page_reserve_daemon = 1;
@@ -130,6 +121,18 @@ static void check_poison(const struct vm_page *pg)
 
 // ---- allocation ----
 
+bool page_pass_due(void)
+{
+    KASSERT(spin_held(&page_free.lock), "%lu pages free", page_free.nfree);
+    return page_free.pass_wanted || (page_free.nfree < vm_page_free_min && !page_free.fruitless);
+}
+
+void page_daemon_kick(void)
+{
+    if (page_pass_due())
+        waitq_wake_one(&page_free.daemon_waitq);
+}
+
 // Free pages that a request must leave alone.
 static uint64_t pages_to_leave(unsigned flags)
 {
@@ -216,29 +219,6 @@ void vm_page_free(struct vm_page *pg)
     if (page_free.nwaiting && page_free.nfree > vm_page_reserve_kernel)
         waitq_wake_all(&page_free.free_waitq);
     spin_unlock(&page_free.lock);
-}
-
-// ---- addresses ----
-
-struct vm_page *phys_to_page(paddr_t pa)
-{
-    for (unsigned i = 0; i < vm_page_nsegs; i++) {
-        struct vm_page_seg *seg = &vm_page_segs[i];
-        if (pa >= seg->start_pa && pa < seg->end_pa)
-            return &seg->pages[(pa - seg->start_pa) >> PAGE_SHIFT];
-    }
-    return NULL;
-}
-
-paddr_t page_to_phys(const struct vm_page *pg)
-{
-    const struct vm_page_seg *seg = &vm_page_segs[pg->seg];
-    return seg->start_pa + ((paddr_t)(pg - seg->pages) << PAGE_SHIFT);
-}
-
-void *page_to_dmap(const struct vm_page *pg)
-{
-    return phys_to_dmap(page_to_phys(pg));
 }
 
 // ---- figures ----

@@ -56,7 +56,8 @@ size_t page_poison_damage(const struct vm_page *pg);
 // vm_page_alloc without fail-nth.
 struct vm_page *page_take(enum page_owner owner, unsigned flags);
 
-// Wakes the page daemon if it should make a pass now; pages lock held.
+// Whether the page daemon should make a pass now; wakes it if so. Pages lock held.
+bool page_pass_due(void);
 void page_daemon_kick(void);
 
 void page_waitqs_init(void);

@@ -10,17 +10,6 @@
 #include "mem/vm_page_impl.h"
 #include "sync/kctx.h"
 
-static bool pass_due(void)
-{
-    return page_free.pass_wanted || (page_free.nfree < vm_page_free_min && !page_free.fruitless);
-}
-
-void page_daemon_kick(void)
-{
-    if (pass_due())
-        waitq_wake_one(&page_free.daemon_waitq);
-}
-
 static int wait_for_pages(bool starved)
 {
     int error = 0;
@@ -83,7 +72,7 @@ void vm_page_daemon_sleep(void)
     assert_may_sleep("vm_page_daemon_sleep");
     spin_lock(&page_free.lock);
     page_free.daemon = kctx_current();
-    while (!pass_due())
+    while (!page_pass_due())
         waitq_wait_spin(&page_free.daemon_waitq, &page_free.lock, WAIT_NOINTR, WAIT_FOREVER);
     page_free.pass_wanted = false;
     page_free.pass_running = true;

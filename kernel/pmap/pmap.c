@@ -11,15 +11,6 @@
 #include "lib/string.h"
 #include "mem/pool.h"
 
-struct pmap kernel_pmap = {
-    .lock = SPINLOCK_INIT("kernel pmap", LOCK_KERNEL_PMAP, 0),
-    .tables = LIST_INIT(kernel_pmap.tables),
-    .all_link = LIST_INIT(kernel_pmap.all_link),
-};
-
-struct spinlock pmap_list_lock = SPINLOCK_INIT("pmap list", LOCK_PMAP_LIST, 0);
-struct list pmap_list = LIST_INIT(pmap_list);
-
 static struct pool pmap_pool;
 
 // ---- start-up ----
@@ -104,8 +95,7 @@ static bool drop_mapping(struct pmap *pm, vaddr_t va, struct vm_page *pg, void *
     uint64_t old = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED);
     if (pte_cached(old))
         tlb_batch_add(&d->batch, va);
-    pmap_harvest(pg, old);
-    pmap_uncount(pm, old);
+    pmap_forget(pm, pg, old);
     --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
     return true;
 }

@@ -99,18 +99,11 @@ uint64_t *pmap_next_table(const struct pmap *pm, vaddr_t *va, vaddr_t end);
 void pmap_prune(struct pmap *pm, vaddr_t va, struct tlb_batch *b, struct list *dead);
 void pmap_free_tables(struct list *dead);
 
-// ---- pmap_user.c ----
+// ---- pmap_pte.c ----
 
-// Notes in the page what the hardware noted in a PTE that is gone.
-void pmap_harvest(struct vm_page *pg, uint64_t pte);
-
-// Takes a mapping's share out of pm's counts; pm's lock held.
-static inline void pmap_uncount(struct pmap *pm, uint64_t pte)
-{
-    pm->resident--;
-    if (pte & PTE_WIRED)
-        pm->wired--;
-}
+// A mapping of pg is gone from pm's tables, where it was `old': takes it out of pm's counts, and
+// notes in the page what the hardware noted. pm's lock held.
+void pmap_forget(struct pmap *pm, struct vm_page *pg, uint64_t old);
 
 // Counters for pmap_get_stats; atomic.
 extern uint64_t pmap_enters, pmap_removes;

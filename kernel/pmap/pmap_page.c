@@ -7,7 +7,6 @@
 
 #include "pmap/pmap_impl.h"
 
-#include "lib/errno.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
 
@@ -48,8 +47,6 @@ static void for_each_mapping(struct vm_page *pg, mapping_op *op, void *arg)
     }
 }
 
-unsigned pmap_aging;
-
 // Clears bits of a PTE and flushes if a TLB may hold it; returns the old PTE.
 static uint64_t clear_bits(const struct pv_mapping *m, uint64_t *pte, uint64_t bits)
 {
@@ -82,8 +79,7 @@ static bool op_remove(struct vm_page *pg, const struct pv_mapping *m, uint64_t *
     (void)arg;
     uint64_t old = clear_bits(m, pte, PTE_P);
     *pte = 0;
-    pmap_harvest(pg, old);
-    pmap_uncount(m->pmap, old);
+    pmap_forget(m->pmap, pg, old);
     --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
     pv_remove_mapping(pg, m);
     __atomic_fetch_add(&pmap_removes, 1, __ATOMIC_RELAXED);
@@ -198,44 +194,4 @@ bool pmap_is_modified(struct vm_page *pg)
 bool pmap_clear_modify(struct vm_page *pg)
 {
     return clear_attr(pg, PGA_MODIFIED, PTE_D, op_clear);
-}
-
-// ---- for the reverse map ----
-
-struct vm_page *pmap_page_at(struct pmap *pm, vaddr_t va)
-{
-    const uint64_t *pte = pmap_pte(pm, va);
-    uint64_t entry = pte ? pte_load(pte) : 0;
-
-    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
-    if ((entry & (PTE_P | PTE_MANAGED)) != (PTE_P | PTE_MANAGED))
-        return NULL;
-    return phys_to_page(entry & PTE_PA);
-}
-
-int pmap_steal(struct pmap *pm, vaddr_t va, struct vm_page *pg)
-{
-    uint64_t *pte = pmap_pte(pm, va);
-
-    KASSERT(spin_held(&pm->lock) && spin_held(&pv_lock), "pmap %p va %lx", (void *)pm, va);
-    KASSERT(pte && *pte & PTE_P && phys_to_page(*pte & PTE_PA) == pg,
-            "page %p is not mapped at %lx: pte %lx", (void *)pg, va, pte ? *pte : 0);
-    if (*pte & PTE_WIRED)
-        return EBUSY;
-    uint64_t old = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED);
-    pmap_harvest(pg, old);
-    pmap_uncount(pm, old);
-    --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
-    __atomic_fetch_add(&pmap_removes, 1, __ATOMIC_RELAXED);
-    return 0;
-}
-
-void pmap_flush_all(struct pmap *pm)
-{
-    struct tlb_batch b;
-
-    KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
-    b.n = 0;
-    tlb_batch_all(&b);
-    tlb_flush(pm, &b);
 }

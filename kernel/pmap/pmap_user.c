@@ -11,21 +11,11 @@
 #include "lib/panic.h"
 #include "sync/kctx.h"
 
-uint64_t pmap_enters, pmap_removes;
-
 static void assert_user_range(const struct pmap *pm, vaddr_t start_va, vaddr_t end_va)
 {
     KASSERT(pm != &kernel_pmap && page_aligned(start_va | end_va) && start_va <= end_va &&
                 end_va <= USER_MAX,
             "pmap %p range %lx-%lx", (const void *)pm, start_va, end_va);
-}
-
-void pmap_harvest(struct vm_page *pg, uint64_t pte)
-{
-    uint32_t attrs = (pte & PTE_A ? PGA_REFERENCED : 0) | (pte & PTE_D ? PGA_MODIFIED : 0);
-
-    if (attrs & ~__atomic_load_n(&pg->attrs, __ATOMIC_RELAXED))
-        __atomic_fetch_or(&pg->attrs, attrs, __ATOMIC_RELAXED);
 }
 
 static void flush_one(struct pmap *pm, vaddr_t va)
@@ -53,8 +43,7 @@ static void displace(struct pmap *pm, vaddr_t va, uint64_t *pte)
 
     if (pte_cached(old))
         flush_one(pm, va);
-    pmap_harvest(pg, old);
-    pmap_uncount(pm, old);
+    pmap_forget(pm, pg, old);
     pv_remove(pm, va, pg);
     --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
     __atomic_fetch_add(&pmap_removes, 1, __ATOMIC_RELAXED);
@@ -155,8 +144,7 @@ static void forget(struct pmap *pm, uint64_t *table, vaddr_t va, uint64_t n)
         if (!old)
             continue;
         struct vm_page *pg = phys_to_page(old & PTE_PA);
-        pmap_harvest(pg, old);
-        pmap_uncount(pm, old);
+        pmap_forget(pm, pg, old);
         pv_remove(pm, va, pg);
         *pte = 0;
         n--;

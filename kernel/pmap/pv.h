@@ -18,7 +18,7 @@ struct pmap;
 struct vm_page;
 struct strbuf;
 
-extern struct spinlock pv_lock;
+extern struct spinlock pv_lock;  // in pmap_pte.c, which asserts that it is held
 
 // The part of a pmap that belongs to the reverse map; only pv.c looks inside.
 struct pv_pmap {

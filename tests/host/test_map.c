@@ -4,11 +4,9 @@
 // mremap, madvise, msync, fork, exit, loads, stores and page daemon passes over a small window, in
 // several spaces that share memory.
 //
-// link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
-// link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c
-// link: kernel/mem/page_check.c kernel/mem/pool.c kernel/lib/rbtree.c kernel/lib/bitmap.c
-// link: tests/host/lib/ram.c tests/host/lib/shim.c tests/host/lib/kstring.c
-// link: kernel/lib/printf.c kernel/lib/panic.c kernel/sync/[!i]*.c
+// link: kernel/vm/*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c kernel/mem/*.c
+// link: kernel/lib/rbtree.c kernel/lib/bitmap.c tests/host/lib/ram.c tests/host/lib/shim.c
+// link: tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c kernel/sync/[!i]*.c
 #include <stdlib.h>
 #include <string.h>
 #include "lib/shim.h"

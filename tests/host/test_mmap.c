@@ -2,11 +2,9 @@
 //
 // What the mmap family refuses, with Linux's errnos, one by one; and the break.
 //
-// link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
-// link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c
-// link: kernel/mem/page_check.c kernel/mem/pool.c kernel/lib/rbtree.c kernel/lib/bitmap.c
-// link: tests/host/lib/ram.c tests/host/lib/shim.c tests/host/lib/kstring.c
-// link: kernel/lib/printf.c kernel/lib/panic.c kernel/sync/[!i]*.c
+// link: kernel/vm/*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c kernel/mem/*.c
+// link: kernel/lib/rbtree.c kernel/lib/bitmap.c tests/host/lib/ram.c tests/host/lib/shim.c
+// link: tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c kernel/sync/[!i]*.c
 #include "lib/shim.h"
 #include "lib/errno.h"
 #include "tests/host/lib/vm_machine.h"

@@ -3,10 +3,8 @@
 // Unit tests of pages: segments, the reserves, poison, queues and wiring against a model, busy
 // pages. test_page_wait has what happens when memory is short.
 //
-// link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c
-// link: kernel/mem/page_check.c tests/host/lib/ram.c
-// link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
-// link: kernel/sync/[!i]*.c
+// link: kernel/mem/*.c tests/host/lib/ram.c tests/host/lib/shim.c tests/host/lib/kstring.c
+// link: kernel/lib/printf.c kernel/lib/panic.c kernel/sync/[!i]*.c
 #include <string.h>
 #include "lib/shim.h"
 #include "lib/errno.h"

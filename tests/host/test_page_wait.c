@@ -3,10 +3,8 @@
 // Unit tests of the protocol between threads that wait for free pages and the page daemon: nobody
 // sleeps through a free page, and nobody fails before a whole pass was made for him.
 //
-// link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c
-// link: kernel/mem/page_check.c tests/host/lib/ram.c
-// link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
-// link: kernel/sync/[!i]*.c
+// link: kernel/mem/*.c tests/host/lib/ram.c tests/host/lib/shim.c tests/host/lib/kstring.c
+// link: kernel/lib/printf.c kernel/lib/panic.c kernel/sync/[!i]*.c
 #include "lib/shim.h"
 #include "lib/errno.h"
 #include "lib/printf.h"

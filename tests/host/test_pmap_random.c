@@ -4,8 +4,7 @@
 // touched; injected failures among them. Runs on the simulated machine of lib/mmu.h.
 //
 // link: kernel/pmap/pmap*.c
-// link: kernel/pmap/pv.c kernel/pmap/pv_check.c kernel/lib/bitmap.c kernel/mem/pool.c kernel/mem/vm_page.c
-// link: kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c kernel/mem/page_check.c
+// link: kernel/mem/*.c kernel/pmap/pv*.c kernel/lib/bitmap.c
 // link: tests/host/lib/ram.c tests/host/lib/mmu.c
 // link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
 // link: kernel/sync/[!i]*.c

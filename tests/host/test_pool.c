@@ -3,10 +3,8 @@
 // Unit tests of pools: random gets and puts against a model, for several item sizes, alignments
 // and backends; limits, reclaim, failures, misuse.
 //
-// link: kernel/mem/pool.c kernel/mem/vm_page.c kernel/mem/vm_page_wait.c
-// link: kernel/mem/vm_page_queue.c tests/host/lib/ram.c
-// link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
-// link: kernel/sync/[!i]*.c
+// link: kernel/mem/*.c tests/host/lib/ram.c tests/host/lib/shim.c tests/host/lib/kstring.c
+// link: kernel/lib/printf.c kernel/lib/panic.c kernel/sync/[!i]*.c
 #include <sanitizer/asan_interface.h>
 #include <sched.h>
 #include <stdlib.h>

@@ -10,8 +10,6 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 
-struct spinlock pv_lock = SPINLOCK_INIT("pv", LOCK_PV, 0);
-
 struct pool pv_pool;
 static uint64_t entry_allocs, entry_frees; // (v)
 

@@ -13,8 +13,6 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 
-struct spinlock pv_lock = SPINLOCK_INIT("pv", LOCK_PV, 0);
-
 struct list pv_lru = LIST_INIT(pv_lru);
 static struct pv_stats stats; // (v); what can be derived is not kept
 

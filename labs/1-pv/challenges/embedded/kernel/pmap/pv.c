@@ -13,8 +13,6 @@
 #include "lib/panic.h"
 #include "pmap/pmap_impl.h"
 
-struct spinlock pv_lock = SPINLOCK_INIT("pv", LOCK_PV, 0);
-
 struct list pv_lru = LIST_INIT(pv_lru);
 static struct pv_stats stats;   // (v); what can be derived is not kept
 static uint64_t pages_with_one; // (v): mappings that are kept in their pages
