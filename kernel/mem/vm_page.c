@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The free list: set-up from the ranges of RAM, allocation and release of single pages, the figures.
+// The free list: set-up from the ranges of RAM, allocation and release of single pages, figures.
 // Locking: page_free.lock (rank LOCK_PAGES) guards the free list and all counters; page contents
 // are filled and checked outside it, while the page belongs to the caller alone.
 

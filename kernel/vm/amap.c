@@ -15,18 +15,28 @@
 #include "lib/rbtree.h"
 #include "mem/pool.h"
 #include "vm/anon.h"
-#include "vm/kmem.h"
-#include "vm/slab.h"
 #include "vm/stat.h"
 
 #define CHUNK_SLOTS 32
+#define COVER_SLOTS 1984ul // as many as a page of the pool has room for
+
+// A part of an amap's slots, in one of its trees.
+struct amap_part {
+    struct rb_node node;
+    pgno_t first; // a multiple of how many slots such a part has
+};
 
 struct amap_chunk {
-    struct rb_node node;
-    pgno_t first;   // slot of anons[0], a multiple of CHUNK_SLOTS
+    struct amap_part part;
     unsigned nused; // anons that are there; > 0
     struct vm_anon *anons[CHUNK_SLOTS];
 };
+
+struct amap_cover {
+    struct amap_part part;
+    uint16_t count[COVER_SLOTS]; // entries that cover each slot
+};
+_Static_assert(sizeof(struct amap_cover) + 64 <= PAGE_SIZE, "a page holds it and a header");
 
 struct vm_amap {
     struct mutex lock; // guards all but all_link
@@ -34,11 +44,11 @@ struct vm_amap {
     pgno_t nslots;     // slots that entries cover, or have covered
     pgno_t nused;
     struct rb_tree chunks; // by first slot
-    uint16_t *cover;       // entries that cover each slot; NULL: entries do not overlap
+    struct rb_tree covers; // likewise; slots without counts are covered by one entry, or none
     struct list all_link;  // (amaps_lock)
 };
 
-static struct pool amap_pool, chunk_pool;
+static struct pool amap_pool, chunk_pool, cover_pool;
 static struct spinlock amaps_lock = SPINLOCK_INIT("amaps", LOCK_VM_LISTS, 0);
 static struct list amaps = LIST_INIT(amaps);
 struct amap_stats amap_stats;
@@ -47,6 +57,7 @@ void amap_init(void)
 {
     pool_init(&amap_pool, "amap", sizeof(struct vm_amap), 0, NULL);
     pool_init(&chunk_pool, "amap_chunk", sizeof(struct amap_chunk), 0, NULL);
+    pool_init(&cover_pool, "amap_cover", sizeof(struct amap_cover), 0, NULL);
 }
 
 struct vm_amap *amap_alloc(pgno_t npages)
@@ -78,9 +89,11 @@ static void amap_free(struct vm_amap *am)
 {
     KASSERT(am->nrefs == 0 && am->nused == 0 && !am->chunks.root, "amap %p: %u refs, %lu used", am,
             am->nrefs, am->nused);
-    if (am->cover) {
+    while (am->covers.root) {
+        struct amap_cover *c = rb_entry(am->covers.root, struct amap_cover, part.node);
+        rb_remove(&am->covers, &c->part.node);
         stat_dec(amap_stats.ppref_tables);
-        slab_free(am->cover);
+        pool_put(&cover_pool, c);
     }
     pool_put(&amap_pool, am);
 }
@@ -102,18 +115,31 @@ bool amap_held(const struct vm_amap *am)
 
 // ---- slots ----
 
+static void part_insert(struct rb_tree *tree, struct amap_part *part, pgno_t first)
+{
+    struct rb_node *parent = NULL;
+    int side = 0;
+
+    part->first = first;
+    for (struct rb_node *n = tree->root; n; n = n->child[side]) {
+        parent = n;
+        side = first > rb_entry(n, struct amap_part, node)->first;
+    }
+    rb_insert(tree, &part->node, parent, side);
+}
+
 // The chunk of the slot, or the first one after it; NULL: none.
 static struct amap_chunk *chunk_at_or_after(struct vm_amap *am, pgno_t slot)
 {
     struct amap_chunk *best = NULL;
 
     for (struct rb_node *n = am->chunks.root; n;) {
-        struct amap_chunk *c = rb_entry(n, struct amap_chunk, node);
-        if (slot < c->first + CHUNK_SLOTS)
+        struct amap_chunk *c = rb_entry(n, struct amap_chunk, part.node);
+        if (slot < c->part.first + CHUNK_SLOTS)
             best = c;
-        if (slot >= c->first && best == c)
+        if (slot >= c->part.first && best == c)
             break;
-        n = n->child[slot >= c->first + CHUNK_SLOTS];
+        n = n->child[slot >= c->part.first + CHUNK_SLOTS];
     }
     return best;
 }
@@ -123,7 +149,8 @@ static struct vm_anon **slot_find(struct vm_amap *am, pgno_t slot)
     struct amap_chunk *c = chunk_at_or_after(am, slot);
 
     KASSERT(amap_held(am), "amap %p", am);
-    return c && slot >= c->first && c->anons[slot - c->first] ? &c->anons[slot - c->first] : NULL;
+    struct vm_anon **place = c && slot >= c->part.first ? &c->anons[slot - c->part.first] : NULL;
+    return place && *place ? place : NULL;
 }
 
 struct vm_anon *amap_lookup(struct vm_amap *am, pgno_t slot)
@@ -139,11 +166,11 @@ struct vm_anon *amap_next(struct vm_amap *am, pgno_t *slot, pgno_t end)
 
     KASSERT(amap_held(am), "amap %p", am);
     while ((c = chunk_at_or_after(am, *slot))) {
-        for (*slot = max(*slot, c->first); *slot < c->first + CHUNK_SLOTS; ++*slot) {
+        for (*slot = max(*slot, c->part.first); *slot < c->part.first + CHUNK_SLOTS; ++*slot) {
             if (*slot >= end)
                 return NULL;
-            if (c->anons[*slot - c->first])
-                return c->anons[*slot - c->first];
+            if (c->anons[*slot - c->part.first])
+                return c->anons[*slot - c->part.first];
         }
     }
     return NULL;
@@ -152,17 +179,9 @@ struct vm_anon *amap_next(struct vm_amap *am, pgno_t *slot, pgno_t end)
 static struct amap_chunk *chunk_create(struct vm_amap *am, pgno_t first)
 {
     struct amap_chunk *c = pool_get(&chunk_pool, PR_NOWAIT | PR_RESERVE | PR_ZERO);
-    struct rb_node *parent = NULL;
-    int side = 0;
 
-    if (!c)
-        return NULL;
-    c->first = first;
-    for (struct rb_node *n = am->chunks.root; n; n = n->child[side]) {
-        parent = n;
-        side = first > rb_entry(n, struct amap_chunk, node)->first;
-    }
-    rb_insert(&am->chunks, &c->node, parent, side);
+    if (c)
+        part_insert(&am->chunks, &c->part, first);
     return c;
 }
 
@@ -172,12 +191,12 @@ int amap_add(struct vm_amap *am, pgno_t slot, struct vm_anon *an)
 
     KASSERT(amap_held(am), "amap %p", am);
     KASSERT(slot < am->nslots, "slot %lu of %lu", slot, am->nslots);
-    if (!c || slot < c->first)
+    if (!c || slot < c->part.first)
         c = chunk_create(am, slot - slot % CHUNK_SLOTS);
     if (!c)
         return ENOMEM;
-    KASSERT(!c->anons[slot - c->first], "slot %lu of amap %p is taken", slot, am);
-    c->anons[slot - c->first] = an;
+    KASSERT(!c->anons[slot - c->part.first], "slot %lu of amap %p is taken", slot, am);
+    c->anons[slot - c->part.first] = an;
     c->nused++;
     am->nused++;
     stat_inc(amap_stats.slots_used);
@@ -197,10 +216,10 @@ struct vm_anon *amap_replace(struct vm_amap *am, pgno_t slot, struct vm_anon *an
 // Empties slots [slot, end) of one chunk; frees it if none is left.
 static void chunk_wipe(struct vm_amap *am, struct amap_chunk *c, pgno_t slot, pgno_t end)
 {
-    pgno_t from = max(slot, c->first), to = min(end, c->first + CHUNK_SLOTS);
+    pgno_t from = max(slot, c->part.first), to = min(end, c->part.first + CHUNK_SLOTS);
 
     for (; from < to; from++) {
-        struct vm_anon **place = &c->anons[from - c->first], *an = *place;
+        struct vm_anon **place = &c->anons[from - c->part.first], *an = *place;
         if (!an)
             continue;
         mutex_lock(&an->lock);
@@ -211,7 +230,7 @@ static void chunk_wipe(struct vm_amap *am, struct amap_chunk *c, pgno_t slot, pg
         anon_unref_unlock(an);
     }
     if (!c->nused) {
-        rb_remove(&am->chunks, &c->node);
+        rb_remove(&am->chunks, &c->part.node);
         pool_put(&chunk_pool, c);
     }
 }
@@ -222,10 +241,10 @@ void amap_wipe(struct vm_amap *am, pgno_t slot, pgno_t npages)
     pgno_t end = slot + npages;
 
     KASSERT(amap_held(am), "amap %p", am);
-    while (c && c->first < end) {
-        struct rb_node *next = rb_next(&c->node);
+    while (c && c->part.first < end) {
+        struct rb_node *next = rb_next(&c->part.node);
         chunk_wipe(am, c, slot, end);
-        c = next ? rb_entry(next, struct amap_chunk, node) : NULL;
+        c = next ? rb_entry(next, struct amap_chunk, part.node) : NULL;
     }
 }
 
@@ -236,41 +255,46 @@ bool amap_shared(const struct vm_amap *am)
 
 // ---- references ----
 
-// Gives am cover counts. A slot that no entry covers any more is empty and stays so; that it
-// counts as covered does no harm.
-static int cover_create(struct vm_amap *am)
+// The count of entries that cover the slot; NULL: one does, or none.
+static uint16_t *cover_of(struct vm_amap *am, pgno_t slot)
 {
-    uint16_t *cover = slab_alloc(am->nslots * sizeof(*cover), KM_WAITOK);
+    for (struct rb_node *n = am->covers.root; n;) {
+        struct amap_cover *c = rb_entry(n, struct amap_cover, part.node);
+        if (slot >= c->part.first && slot < c->part.first + COVER_SLOTS)
+            return &c->count[slot - c->part.first];
+        n = n->child[slot > c->part.first];
+    }
+    return NULL;
+}
 
-    if (!cover)
-        return ENOMEM;
-    amap_lock(am);
-    bool used = !am->cover;
-    if (used) {
-        for (pgno_t s = 0; s < am->nslots; s++)
-            cover[s] = 1;
-        am->cover = cover;
+// Gives slots [slot, end) cover counts. A slot that no entry covers any more is empty and stays so;
+// that it counts as covered does no harm.
+static int cover_create(struct vm_amap *am, pgno_t slot, pgno_t end)
+{
+    for (pgno_t first = slot - slot % COVER_SLOTS; first < end; first += COVER_SLOTS) {
+        if (cover_of(am, first))
+            continue;
+        struct amap_cover *c = pool_get(&cover_pool, PR_NOWAIT);
+        if (!c)
+            return ENOMEM;
+        for (pgno_t i = 0; i < COVER_SLOTS; i++)
+            c->count[i] = 1;
+        part_insert(&am->covers, &c->part, first);
         stat_inc(amap_stats.ppref_tables);
     }
-    amap_unlock(am);
-    if (!used)
-        slab_free(cover);
     return 0;
 }
 
 int amap_ref(struct vm_amap *am, pgno_t slot, pgno_t npages)
 {
-    int error = am->cover ? 0 : cover_create(am);
-
-    if (error)
-        return error;
     amap_lock(am);
     KASSERT(slot + npages <= am->nslots, "[%lu, +%lu) of %lu", slot, npages, am->nslots);
-    for (pgno_t s = slot; s < slot + npages; s++)
-        am->cover[s]++;
-    am->nrefs++;
+    int error = cover_create(am, slot, slot + npages);
+    for (pgno_t s = slot; s < slot + npages && !error; s++)
+        ++*cover_of(am, s);
+    am->nrefs += !error;
     amap_unlock(am);
-    return 0;
+    return error;
 }
 
 void amap_unref(struct vm_amap *am, pgno_t slot, pgno_t npages)
@@ -278,9 +302,10 @@ void amap_unref(struct vm_amap *am, pgno_t slot, pgno_t npages)
     amap_lock(am);
     KASSERT(am->nrefs && slot + npages <= am->nslots, "amap %p: %u refs, [%lu, +%lu) of %lu", am,
             am->nrefs, slot, npages, am->nslots);
-    if (am->cover) {
+    if (am->covers.root) {
         for (pgno_t s = slot; s < slot + npages; s++) {
-            if (--am->cover[s] == 0)
+            uint16_t *count = cover_of(am, s);
+            if (!count || --*count == 0)
                 amap_wipe(am, s, 1);
         }
     } else {
@@ -319,7 +344,7 @@ void amap_join(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t 
 // Whoever refers to am alone has all slots but its own free: they were wiped.
 static bool extensible(const struct vm_amap *am)
 {
-    return am->nrefs == 1 && !am->cover;
+    return am->nrefs == 1 && !am->covers.root;
 }
 
 int amap_extend(struct vm_amap *am, pgno_t slot, pgno_t npages, pgno_t more)
@@ -341,7 +366,7 @@ int amap_extend_down(struct vm_amap *am, pgno_t *slot, pgno_t npages, pgno_t mor
         pgno_t shift = max(more, npages) + CHUNK_SLOTS;
         shift -= shift % CHUNK_SLOTS;
         for (struct rb_node *n = rb_first(&am->chunks); n; n = rb_next(n))
-            rb_entry(n, struct amap_chunk, node)->first += shift;
+            rb_entry(n, struct amap_part, node)->first += shift;
         am->nslots += shift;
         *slot += shift;
     }
@@ -364,11 +389,12 @@ static unsigned chunk_check(struct vm_amap *am, struct amap_chunk *c, struct str
 
     for (unsigned i = 0; i < CHUNK_SLOTS; i++) {
         struct vm_anon *an = c->anons[i];
-        pgno_t slot = c->first + i;
+        pgno_t slot = c->part.first + i;
         if (!an)
             continue;
         nused++;
-        bool covered = slot < am->nslots && (!am->cover || am->cover[slot]);
+        uint16_t *count = cover_of(am, slot);
+        bool covered = slot < am->nslots && (!count || *count);
         if (an->nrefs != 1 || !covered || (!an->page && !an->swap_slot) ||
             (an->page && an->page->anon != an)) {
             strbuf_printf(out, "amap %p slot %lu of %lu%s: anon %p, %u refs, page %p, swap %u\n",
@@ -377,9 +403,9 @@ static unsigned chunk_check(struct vm_amap *am, struct amap_chunk *c, struct str
             faults++;
         }
     }
-    if (nused != c->nused || nused == 0 || c->first % CHUNK_SLOTS) {
-        strbuf_printf(out, "amap %p: chunk at %lu holds %u anons, counts %u\n", am, c->first, nused,
-                      c->nused);
+    if (nused != c->nused || nused == 0 || c->part.first % CHUNK_SLOTS) {
+        strbuf_printf(out, "amap %p: chunk at %lu holds %u anons, counts %u\n", am, c->part.first,
+                      nused, c->nused);
         faults++;
     }
     return faults;
@@ -391,7 +417,7 @@ static unsigned amap_check_one(struct vm_amap *am, struct strbuf *out)
     pgno_t nused = 0;
 
     for (struct rb_node *n = rb_first(&am->chunks); n; n = rb_next(n)) {
-        struct amap_chunk *c = rb_entry(n, struct amap_chunk, node);
+        struct amap_chunk *c = rb_entry(n, struct amap_chunk, part.node);
         faults += chunk_check(am, c, out);
         nused += c->nused;
     }

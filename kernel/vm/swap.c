@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Swap in its first form: a bitmap of slots, one page a transfer, the caller waits.
+// Swap in its first form: a bitmap of slots, one page a transfer, the caller waits. The bitmap
+// comes in parts of nearly a page; a run of slots lies in one of them.
 //
 // Locking: swap.h.
 
@@ -10,29 +11,41 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
+#include "mem/pool.h"
 #include "sync/mutex.h"
-#include "vm/kmem.h"
-#include "vm/slab.h"
 #include "vm/stat.h"
 
-static struct mutex swap_lock; // guards the next three
-static uint64_t *used;         // a bit per slot; slot 0 is always set
-static size_t next_slot;       // where the next search begins
+#define PART_WORDS 500
+#define PART_SLOTS (PART_WORDS * 64ul)
+#define MAX_PARTS  512 // 62 GiB
+
+struct swap_part {
+    uint64_t used[PART_WORDS]; // a bit per slot
+};
+
+static struct mutex swap_lock;             // guards the next three
+static struct swap_part *parts[MAX_PARTS]; // slot 0 is always used
+static size_t next_slot;                   // where the next search begins
 static struct swap_stats stats;
 static const struct swap_dev *device; // NULL: no swap; constant once set
 
 void swap_init(const struct swap_dev *dev)
 {
-    size_t nslots = min(dev->nblocks, (uint64_t)UINT32_MAX);
-    uint64_t *map = slab_alloc(BITMAP_WORDS(nslots) * sizeof(*map), KM_ZERO);
+    static struct pool part_pool;
+    size_t nslots = min(dev->nblocks, MAX_PARTS * PART_SLOTS);
 
-    if (!map) {
-        kprintf("swap: no memory to keep track of %zu pages; not used\n", nslots);
-        return;
+    pool_init(&part_pool, "swap_part", sizeof(struct swap_part), 0, NULL);
+    for (size_t i = 0; i * PART_SLOTS < nslots; i++) {
+        parts[i] = pool_get(&part_pool, PR_WAITOK | PR_ZERO);
+        if (!parts[i])
+            nslots = i * PART_SLOTS;
     }
-    bitmap_set(map, 0);
+    if (nslots < dev->nblocks)
+        kprintf("swap: %zu pages of %lu are used\n", nslots, dev->nblocks);
+    if (!nslots)
+        return;
+    bitmap_set(parts[0]->used, 0);
     mutex_init(&swap_lock, "swap", LOCK_SWAP, 0);
-    used = map;
     stats.nslots = nslots;
     device = dev;
 }
@@ -41,14 +54,19 @@ void swap_init(const struct swap_dev *dev)
 static size_t find_run(size_t from, size_t to, unsigned nslots)
 {
     while (from + nslots <= to) {
-        size_t start = bitmap_find_clear(used, to, from);
-        size_t end = bitmap_find_set(used, to, start);
-        if (end - start >= nslots && start < to)
-            return start;
-        from = end;
+        size_t first = from - from % PART_SLOTS, nbits = min(to - first, PART_SLOTS);
+        const uint64_t *used = parts[first / PART_SLOTS]->used;
+        size_t start = bitmap_find_clear(used, nbits, from - first);
+        size_t end = bitmap_find_set(used, nbits, start);
+        if (end - start >= nslots)
+            return first + start;
+        from = first + end;
     }
     return 0;
 }
+
+// The word and bit of a slot.
+#define USED(slot) parts[(slot) / PART_SLOTS]->used, (slot) % PART_SLOTS
 
 uint32_t swap_alloc(unsigned nslots)
 {
@@ -60,7 +78,7 @@ uint32_t swap_alloc(unsigned nslots)
         slot = find_run(0, stats.nslots, nslots);
     if (slot) {
         for (unsigned i = 0; i < nslots; i++)
-            bitmap_set(used, slot + i);
+            bitmap_set(USED(slot + i));
         next_slot = slot + nslots;
         stats.nused += nslots;
     }
@@ -72,8 +90,8 @@ void swap_free(uint32_t slot, unsigned nslots)
 {
     mutex_lock(&swap_lock);
     for (unsigned i = 0; i < nslots; i++) {
-        KASSERT(slot && bitmap_test(used, slot + i), "swap slot %u is free", slot + i);
-        bitmap_clear(used, slot + i);
+        KASSERT(slot && bitmap_test(USED(slot + i)), "swap slot %u is free", slot + i);
+        bitmap_clear(USED(slot + i));
     }
     stats.nused -= nslots;
     mutex_unlock(&swap_lock);

@@ -20,43 +20,6 @@
 // A fault that found memory so often, and then too little of it, asks for the last resort.
 #define MAX_WAITS 200
 
-struct vm_fault_stats vm_fault_stats;
-
-void fault_unlock_map(struct fault *f)
-{
-    if (!f->object && f->entry->object) {
-        f->object = f->entry->object;
-        vm_object_ref(f->object);
-    }
-    f->locked = false;
-    rw_unlock_read(&f->map->lock);
-}
-
-bool fault_relock_map(struct fault *f)
-{
-    rw_lock_read(&f->map->lock);
-    f->locked = true;
-    return f->map->generation == f->generation;
-}
-
-int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot)
-{
-    struct pmap *pm = f->map->pmap;
-    paddr_t old_pa;
-    vm_prot_t old_prot;
-
-    if (!f->entry->wired)
-        return pmap_enter(pm, f->va, pg, prot, f->access);
-    bool was = pmap_extract(pm, f->va, &old_pa, &old_prot);
-    int error = pmap_enter(pm, f->va, pg, prot, f->access | PMAP_WIRED);
-    if (error || (was && old_pa == page_to_phys(pg)))
-        return error;
-    vm_page_wire(pg);
-    if (was)
-        vm_page_unwire(phys_to_page(old_pa));
-    return 0;
-}
-
 // ---- lookup ----
 
 // What the hardware gives along with each right: on amd64, what can be written or executed can be
@@ -210,26 +173,6 @@ int vm_fault_populate(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
         va = error ? next_va : va + PAGE_SIZE;
     }
     return 0;
-}
-
-// The owners are locked, so that no page can be freed between being found and being unwired.
-void vm_fault_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va)
-{
-    paddr_t pa;
-
-    KASSERT(rw_held_write(&map->lock), "map %p", map);
-    if (e->amap)
-        amap_lock(e->amap);
-    if (e->object)
-        mutex_lock(&e->object->lock);
-    for (vaddr_t va = start_va; pmap_next(map->pmap, &va, end_va, &pa); va += PAGE_SIZE) {
-        pmap_unwire(map->pmap, va);
-        vm_page_unwire(phys_to_page(pa));
-    }
-    if (e->object)
-        mutex_unlock(&e->object->lock);
-    if (e->amap)
-        amap_unlock(e->amap);
 }
 
 void vm_fault_get_stats(struct vm_fault_stats *st)

@@ -55,8 +55,6 @@ int fault_object(struct fault *f);                      // case 2: it has not (2
 // Faults the pages of [start, end) in: of wired entries, wired. From a page that is not accessible it
 // goes on with the next entry, as Linux does. The map is not locked. 0, or the first error of vm_fault.
 int vm_fault_populate(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
-// Unwires the pages of a wired entry in [start, end). The map is locked for writing.
-void vm_fault_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va);
 
 struct vm_fault_stats {
     uint64_t faults, anon_hits, anon_copies, object_maps, promotes, zero_fills;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Address maps: set-up, lookup, and the two ways in and out, mapping and unmapping. Where entries
-// come from, how they split and merge is map_entry.c's; where there is room is map_space.c's;
-// this file says in which order locks are taken, mappings removed and references dropped.
+// Address maps: set-up, and the two ways in and out, mapping and unmapping. What is where is
+// map_tree.c's, where entries come from, how they split and merge map_entry.c's, where there is
+// room map_space.c's; this file says in which order locks are taken, mappings removed and
+// references dropped.
 //
 // Locking: vm_map.h.
 
@@ -17,11 +18,7 @@
 #include "vm/amap.h"
 #include "vm/map_entry.h"
 #include "vm/map_space.h"
-#include "vm/stat.h"
-#include "vm/vm_fault.h"
 #include "vm/vm_object.h"
-
-static uint64_t lookups, hint_hits;
 
 void vm_map_init(struct vm_map *map, struct pmap *pmap, vaddr_t min_va, vaddr_t max_va, bool kernel)
 {
@@ -47,7 +44,7 @@ void vm_map_destroy(struct vm_map *map)
     rw_lock_write(&map->lock);
     list_for_each (e, &map->entries, struct vm_map_entry, link) {
         if (e->wired)
-            vm_fault_unwire(map, e, e->start_va, e->end_va);
+            vm_map_pmap_unwire(map, e, e->start_va, e->end_va);
     }
     if (!map->kernel) {
         ptshare_detach(map->pmap, map->min_va, map->max_va);
@@ -61,115 +58,6 @@ void vm_map_destroy(struct vm_map *map)
     vm_map_drop(map, &dead);
     KASSERT(map->nentries == 0 && map->size == 0, "%u entries, %zu bytes", map->nentries,
             map->size);
-}
-
-// ---- lookup ----
-
-static bool entry_contains(const struct vm_map_entry *e, vaddr_t va)
-{
-    return e->start_va <= va && va < e->end_va;
-}
-
-bool vm_map_lookup(struct vm_map *map, vaddr_t va, struct vm_map_entry **entry)
-{
-    struct vm_map_entry *hint = __atomic_load_n(&map->hint, __ATOMIC_RELAXED);
-    struct vm_map_entry *before = NULL;
-
-    KASSERT(rw_held(&map->lock), "map %p", map);
-    stat_inc(lookups);
-    if (hint && entry_contains(hint, va)) {
-        stat_inc(hint_hits);
-        *entry = hint;
-        return true;
-    }
-    for (struct rb_node *n = map->tree.root; n;) {
-        struct vm_map_entry *e = rb_entry(n, struct vm_map_entry, node);
-        if (va < e->start_va) {
-            n = n->child[0];
-            continue;
-        }
-        before = e;
-        if (va < e->end_va) {
-            __atomic_store_n(&map->hint, e, __ATOMIC_RELAXED);
-            break;
-        }
-        n = n->child[1];
-    }
-    *entry = before;
-    return before && va < before->end_va;
-}
-
-struct vm_map_entry *vm_map_first(struct vm_map *map)
-{
-    return list_first(&map->entries, struct vm_map_entry, link);
-}
-
-struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry)
-{
-    if (entry->link.next == &map->entries)
-        return NULL;
-    return list_entry(entry->link.next, struct vm_map_entry, link);
-}
-
-// ---- limits ----
-
-uint64_t (*vm_limit_hook)(enum vm_limit which);
-bool vm_limits_used;
-
-uint64_t vm_limit(enum vm_limit which)
-{
-    return vm_limit_hook ? vm_limit_hook(which) : UINT64_MAX;
-}
-
-// What counts for RLIMIT_DATA: private memory that can be written, stacks apart.
-static bool is_data(uint32_t flags, vm_prot_t prot)
-{
-    return (flags & (ME_COW | ME_STACK)) == ME_COW && prot & PROT_WRITE;
-}
-
-// Bytes mapped outside [start, end): all, or data alone.
-static size_t bytes_outside(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool data)
-{
-    size_t n = 0;
-
-    list_for_each (e, &map->entries, struct vm_map_entry, link) {
-        vaddr_t from = max(e->start_va, start_va), to = min(e->end_va, end_va);
-        if (!data || is_data(e->flags, e->prot))
-            n += e->end_va - e->start_va - (from < to ? to - from : 0);
-    }
-    return n;
-}
-
-// Walks over the entries only where there is a limit: a map has no count of its data.
-static int check_data(struct vm_map *map, size_t len, vaddr_t start_va, vaddr_t end_va)
-{
-    uint64_t limit = vm_limit(VM_LIMIT_DATA);
-
-    KASSERT(rw_held(&map->lock), "map %p", map);
-    if (limit >= map->max_va)
-        return 0;
-    return bytes_outside(map, start_va, end_va, true) + len > limit ? ENOMEM : 0;
-}
-
-int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
-                        vaddr_t start_va, vaddr_t end_va)
-{
-    if (!vm_limits_used || map->kernel || !is_data(flags, prot))
-        return 0;
-    return check_data(map, len, start_va, end_va);
-}
-
-int vm_map_ask_limits(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
-                      vaddr_t start_va, vaddr_t end_va)
-{
-    if (map->nentries > MAP_ENTRIES_MAX && !map->kernel)
-        return ENOMEM;
-    if (!vm_limits_used || map->kernel)
-        return 0;
-    uint64_t limit = vm_limit(VM_LIMIT_AS);
-    if (map->size + len > limit && bytes_outside(map, start_va, end_va, false) + len > limit)
-        return ENOMEM;
-    return vm_map_may_add_data(map, flags, prot, len, start_va, end_va);
 }
 
 // ---- mapping ----
@@ -286,12 +174,6 @@ int vm_map_lock_clip(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, unsig
     }
 }
 
-void vm_map_pmap_remove(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
-{
-    ptshare_detach(map->pmap, start_va, end_va);
-    pmap_remove(map->pmap, start_va, end_va);
-}
-
 // What is mapped in a kernel map is unmanaged and its owner's affair; here only the range goes.
 void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct list *spare,
                   struct list *dead)
@@ -309,7 +191,7 @@ void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct l
         if (map->kernel)
             continue;
         if (e->wired)
-            vm_fault_unwire(map, e, e->start_va, e->end_va);
+            vm_map_pmap_unwire(map, e, e->start_va, e->end_va);
         vm_map_pmap_remove(map, e->start_va, e->end_va);
     }
     list_splice(dead, &here);
@@ -353,8 +235,8 @@ void vm_map_get_stats(struct vm_map_stats *st)
     map_entry_get_stats(&es);
     *st = (struct vm_map_stats){
         .maps = vm_map_count(),
-        .lookups = lookups,
-        .hint_hits = hint_hits,
+        .lookups = map_tree_lookups,
+        .hint_hits = map_tree_hint_hits,
         .clips = es.clips,
         .merges = es.merges,
         .entries_allocated = es.allocated,

@@ -171,12 +171,15 @@ void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct l
                   struct list *dead);
 // Removes what the pmap shows of [start, end). Map locked.
 void vm_map_pmap_remove(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
+// Unwires the pages of a wired entry in [start, end). Map locked for writing.
+void vm_map_pmap_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va);
 // Map not locked: drops the references of dead entries and frees them.
 void vm_map_drop(struct vm_map *map, struct list *dead);
 // Keep the list of all maps; called by vm_map_init and vm_map_destroy.
 void vm_map_check_add(struct vm_map *map);
 void vm_map_check_remove(struct vm_map *map);
 uint64_t vm_map_count(void);
+extern uint64_t map_tree_lookups, map_tree_hint_hits;   // (a)
 
 // ---- checks ----
 

@@ -13,7 +13,6 @@
 #include "pmap/pmap.h"
 #include "pmap/ptshare.h"
 #include "vm/map_entry.h"
-#include "vm/vm_fault.h"
 
 #define STACK_STEP (128ul << 10) // a stack grows by this much at a time...
 #define STACK_GAP  (1ul << 20)   // ...and keeps this distance from what lies below it
@@ -63,7 +62,7 @@ static int change_prot(struct vm_map *map, struct vm_map_entry *e, unsigned prot
         return ENOMEM;
     if (lost && prot == PROT_NONE) {
         if (e->wired)
-            vm_fault_unwire(map, e, e->start_va, e->end_va);
+            vm_map_pmap_unwire(map, e, e->start_va, e->end_va);
         vm_map_pmap_remove(map, e->start_va, e->end_va);
     } else if (lost) {
         ptshare_detach(map->pmap, e->start_va, e->end_va);
@@ -123,7 +122,7 @@ static int change_wired(struct vm_map *map, struct vm_map_entry *e, unsigned wir
     if (wired && !e->wired)
         vm_map_pmap_remove(map, e->start_va, e->end_va);
     else if (!wired && e->wired)
-        vm_fault_unwire(map, e, e->start_va, e->end_va);
+        vm_map_pmap_unwire(map, e, e->start_va, e->end_va);
     e->wired = wired;
     return 0;
 }

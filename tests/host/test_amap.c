@@ -14,7 +14,6 @@
 #include "vm/amap.h"
 #include "vm/anon.h"
 #include "vm/kmem.h"
-#include "vm/slab.h"
 #include "vm/vm_space.h"
 
 #define SLOTS  150u
@@ -252,8 +251,6 @@ int main(int argc, char **argv)
     shim_main(argc, argv);
     machine_start(1500);
     rng.state = shim_seed;
-    for (size_t size = 16; size <= 2 * SLOTS; size += 16) // zones of cover counts stay
-        slab_free(slab_alloc(size, KM_WAITOK));
     RUN(test_random);
     RUN(test_extend);
     RUN(test_extend_down);

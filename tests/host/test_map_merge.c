@@ -11,7 +11,6 @@
 #include "tests/host/lib/vm_machine.h"
 #include "vm/anon.h"
 #include "vm/kmem.h"
-#include "vm/slab.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
@@ -213,7 +212,6 @@ static void test_shared_amap(void)
     struct vm_space *child;
     uint64_t word;
 
-    slab_free(slab_alloc(2 * 8, KM_WAITOK)); // the slab keeps a zone of what counts cover
     begin();
     map(0, 8, PROT_RW, ANON, 0);
     store(0, 8);

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The floor plan: a module includes and calls only what stands on its own floor or below.
 
-Headers are read from the #include lines, calls from the symbols of the object files: an undefined
-symbol belongs to the floor of the object that defines it. The only way up is a hook.
+Headers are read from the #include lines, calls from the symbols of the object files, functions and
+variables: an undefined symbol belongs to the floor of the object that defines it. The only way up
+is a hook. Nor may the files of one floor need each other in a circle; those that still do are
+listed, and the list may only get shorter.
 """
 
 from __future__ import annotations
@@ -23,6 +25,21 @@ LEVEL = {part: level for level, parts in enumerate(FLOORS) for part in parts}
 # A room inside a floor, and the files of that floor outside of it that may include its headers: the
 # one that mounts.
 ROOMS = {"fs/sfs": ["kernel/fs/vfs_mount.c"]}
+# The circles that are left, by floor: files that all need each other. pmap, mem and vm have none.
+CIRCLES = [
+    "amd64/boot.S amd64/smp",
+    "amd64/cpu amd64/intr amd64/trap amd64/trap.S",
+    "fs/procfs fs/procfs_dir",
+    "fs/sfs/journal fs/sfs/journal_recover",
+    "fs/sfs/sfs_alloc fs/sfs/sfs_attr fs/sfs/sfs_inode fs/sfs/sfs_mount fs/sfs/sfs_orphan "
+    "fs/sfs/sfs_truncate",
+    "fs/sfs/vnode_sfs fs/sfs/vnode_sfs_ops",
+    "fs/syncer fs/vnode fs/vnode_io fs/vnode_pager",
+    "fs/tty fs/tty_ioctl",
+    "proc/exec proc/execstack proc/exit proc/fork proc/futex proc/jobs proc/process proc/sched "
+    "proc/session proc/sigdeliver proc/sigframe proc/signal proc/thread proc/timer proc/wait",
+    "sync/jitter sync/mutex sync/spinlock sync/waitq",
+]
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 PART = re.compile(r"(?:^|/)(?:kernel/(?P<floor>\w+)|(?P<roof>tests)/kernel)/")
 
@@ -70,25 +87,83 @@ def symbols(objects: list[Path]) -> Iterator[tuple[str, str, str]]:
         yield path, fields[1], fields[0]
 
 
-def check_calls(config: Config) -> Iterator[Result]:
+def uses(config: Config) -> list[tuple[str, str, str]]:
+    """(user, symbol, owner): which object needs which symbol of which other one."""
     folders = (config.out / "kernel", config.out / "tests" / "kernel")
     objects = sorted(path for folder in folders for path in folder.rglob("*.o"))
-    if not objects:
-        yield Result("layers/calls", True, skipped="no object of the kernel is built")
-        return
     defined: dict[str, str] = {}
     needed: list[tuple[str, str]] = []
-    for path, letter, symbol in symbols(objects):
+    for path, letter, symbol in symbols(objects) if objects else ():
         if letter in ("U", "w"):
             needed.append((path, symbol))
         elif letter.isupper() or letter in ("u", "i"):
             defined.setdefault(symbol, path)
-    broken = []
-    for path, symbol in needed:
-        owner = defined.get(symbol)
-        if owner and LEVEL.get(part_of(owner), -1) > LEVEL.get(part_of(path), -1):
-            broken.append(f"{part_of(path)} ({path}) uses {symbol} of {part_of(owner)} ({owner})")
+    return [(path, name, defined[name]) for path, name in needed if name in defined]
+
+
+def check_calls(found: list[tuple[str, str, str]]) -> Iterator[Result]:
+    broken = [
+        f"{part_of(path)} ({path}) uses {symbol} of {part_of(owner)} ({owner})"
+        for path, symbol, owner in found
+        if LEVEL.get(part_of(owner), -1) > LEVEL.get(part_of(path), -1)
+    ]
     yield Result("layers/calls", not broken, "\n".join(broken))
+
+
+def circles(edges: dict[str, set[str]]) -> list[set[str]]:
+    """The sets of nodes that reach each other, of two and more."""
+    reach = {node: set(after) for node, after in edges.items()}
+    for middle in edges:
+        for node in edges:
+            if middle in reach[node]:
+                reach[node] |= reach[middle]
+    found: list[set[str]] = []
+    for node in sorted(edges):
+        circle = {other for other in reach[node] if node in reach.get(other, ())}
+        if len(circle) > 1 and circle not in found:
+            found.append(circle)
+    return found
+
+
+def check_circles(found: list[tuple[str, str, str]]) -> Iterator[Result]:
+    """No file needs, by functions or variables, one of its own floor that needs it in turn."""
+    edges: dict[str, set[str]] = {}
+    why: dict[tuple[str, str], list[str]] = {}
+    for path, symbol, owner in found:
+        if part_of(path) == part_of(owner) != "tests":
+            user, used = (str(Path(p)).partition("/kernel/")[2].removesuffix(".o")
+                          for p in (path, owner))
+            edges.setdefault(user, set()).add(used)
+            edges.setdefault(used, set())
+            why.setdefault((user, used), []).append(symbol)
+    now = circles(edges)
+    known = [set(line.split()) for line in CIRCLES]
+    # A circle that shrank, or fell into smaller ones, is to be written down as what it is now.
+    broken = []
+    for circle in (c for c in now if c not in known):
+        broken.append(f"a circle that is not on the list: {' '.join(sorted(circle))}")
+        broken += [f"    {user} uses {' '.join(sorted(names))} of {used}"
+                   for (user, used), names in sorted(why.items()) if {user, used} <= circle]
+    broken += [f"no circle any more, take it off the list: {' '.join(sorted(circle))}"
+               for circle in known if circle not in now]
+    yield Result("layers/circles", not broken, "\n".join(broken))
+
+
+def check_objects(config: Config) -> Iterator[Result]:
+    found = uses(config)
+    if found:
+        yield from check_calls(found)
+        yield from check_circles(found)
+    else:
+        yield Result("layers/objects", True, skipped="no object of the kernel is built")
+
+
+def check_finder() -> Iterator[Result]:
+    """The search sees circles of two and of three files, and none where there is none."""
+    edges = {"a": {"b"}, "b": {"a", "c"}, "c": {"d"}, "d": {"e", "f"}, "e": {"c"}, "f": set()}
+    right = circles(edges) == [{"a", "b"}, {"c", "d", "e"}]
+    right = right and not circles({"a": {"b"}, "b": set()})
+    yield Result("layers/finder", right, str(circles(edges)))
 
 
 def jobs(config: Config) -> list[Job]:
@@ -97,5 +172,6 @@ def jobs(config: Config) -> list[Job]:
     return [
         Job("layers/parts", check_parts),
         Job("layers/headers", check_headers),
-        Job("layers/calls", lambda: check_calls(config)),
+        Job("layers/finder", check_finder),
+        Job("layers/objects", lambda: check_objects(config)),
     ]

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The ground that a fault stands on: the map, held, let go and held again, and the mapping that is
+// entered at last. For vm_fault.c and fault_case.c alike.
+//
+// Locking: vm_fault.h.
+
+#include "lib/panic.h"
+#include "pmap/pmap.h"
+#include "vm/vm_fault.h"
+#include "vm/vm_map.h"
+#include "vm/vm_object.h"
+
+struct vm_fault_stats vm_fault_stats;
+
+void fault_unlock_map(struct fault *f)
+{
+    if (!f->object && f->entry->object) {
+        f->object = f->entry->object;
+        vm_object_ref(f->object);
+    }
+    f->locked = false;
+    rw_unlock_read(&f->map->lock);
+}
+
+bool fault_relock_map(struct fault *f)
+{
+    rw_lock_read(&f->map->lock);
+    f->locked = true;
+    return f->map->generation == f->generation;
+}
+
+int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot)
+{
+    struct pmap *pm = f->map->pmap;
+    paddr_t old_pa;
+    vm_prot_t old_prot;
+
+    if (!f->entry->wired)
+        return pmap_enter(pm, f->va, pg, prot, f->access);
+    bool was = pmap_extract(pm, f->va, &old_pa, &old_prot);
+    int error = pmap_enter(pm, f->va, pg, prot, f->access | PMAP_WIRED);
+    if (error || (was && old_pa == page_to_phys(pg)))
+        return error;
+    vm_page_wire(pg);
+    if (was)
+        vm_page_unwire(phys_to_page(old_pa));
+    return 0;
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What is where in a map: the entries' tree, and their list. Below all other files of maps.
+//
+// Locking: vm_map.h. The hint is written by whoever looks something up, so it is atomic.
+
+#include "lib/panic.h"
+#include "vm/stat.h"
+#include "vm/vm_map.h"
+
+uint64_t map_tree_lookups, map_tree_hint_hits;
+
+static bool entry_contains(const struct vm_map_entry *e, vaddr_t va)
+{
+    return e->start_va <= va && va < e->end_va;
+}
+
+bool vm_map_lookup(struct vm_map *map, vaddr_t va, struct vm_map_entry **entry)
+{
+    struct vm_map_entry *hint = __atomic_load_n(&map->hint, __ATOMIC_RELAXED);
+    struct vm_map_entry *before = NULL;
+
+    KASSERT(rw_held(&map->lock), "map %p", map);
+    stat_inc(map_tree_lookups);
+    if (hint && entry_contains(hint, va)) {
+        stat_inc(map_tree_hint_hits);
+        *entry = hint;
+        return true;
+    }
+    for (struct rb_node *n = map->tree.root; n;) {
+        struct vm_map_entry *e = rb_entry(n, struct vm_map_entry, node);
+        if (va < e->start_va) {
+            n = n->child[0];
+            continue;
+        }
+        before = e;
+        if (va < e->end_va) {
+            __atomic_store_n(&map->hint, e, __ATOMIC_RELAXED);
+            break;
+        }
+        n = n->child[1];
+    }
+    *entry = before;
+    return before && va < before->end_va;
+}
+
+struct vm_map_entry *vm_map_first(struct vm_map *map)
+{
+    return list_first(&map->entries, struct vm_map_entry, link);
+}
+
+struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry)
+{
+    if (entry->link.next == &map->entries)
+        return NULL;
+    return list_entry(entry->link.next, struct vm_map_entry, link);
+}
