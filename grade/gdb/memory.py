@@ -59,16 +59,17 @@ class Map(KernelCommand):
 
 def describe(entry: gdb.Value) -> str:
     """One line on a map entry."""
+    attr = entry["attr"]
     prot = "".join(
-        letter if int(entry["prot"]) & bit else "-"
+        letter if int(attr["prot"]) & bit else "-"
         for letter, bit in (("r", 1), ("w", 2), ("x", 4))
     )
     parts = [f"{int(entry['start_va']):#018x}-{int(entry['end_va']):#018x} {prot}"]
-    for name in ("object", "amap"):
-        if int(entry[name]):
-            parts.append(f"{name} {int(entry[name]):#x}")
-    if int(entry["object"]):
-        parts.append(f"offset {int(entry['offset']):#x}")
+    for name, value in (("object", attr["object"]), ("amap", entry["amap"])):
+        if int(value):
+            parts.append(f"{name} {int(value):#x}")
+    if int(attr["object"]):
+        parts.append(f"offset {int(attr['offset']):#x}")
     for name in ("wired", "flags"):
         if int(entry[name]):
             parts.append(f"{name} {int(entry[name])}")

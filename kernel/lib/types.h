@@ -22,6 +22,9 @@ typedef int64_t ssize_t;
 #define page_round(a)   (((a) + PAGE_MASK) & ~PAGE_MASK)
 #define page_aligned(a) (((a) & PAGE_MASK) == 0)
 
+// What a function returns must be looked at.
+#define MUST_CHECK __attribute__((warn_unused_result))
+
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define array_len(a)                    (sizeof(a) / sizeof((a)[0]))
 #define min(a, b)                       ((a) < (b) ? (a) : (b))

@@ -232,8 +232,10 @@ void *pool_get(struct pool *p, unsigned flags)
 {
     struct pool_item *it = NULL;
 
-    if (flags & PR_WAITOK)
+    if (flags & PR_WAITOK) {
         assert_may_sleep("pool_get");
+        assert_may_wait_for_memory("pool_get");
+    }
     bool fail = fail_injected();
     spin_lock(&p->lock);
     do {

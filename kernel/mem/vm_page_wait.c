@@ -15,6 +15,7 @@ static int wait_for_pages(bool starved)
     int error = 0;
 
     assert_may_sleep("vm_page_wait");
+    assert_may_wait_for_memory("vm_page_wait");
     spin_lock(&page_free.lock);
     KASSERT(kctx_current() != page_free.daemon, "the page daemon waits for itself, %lu pages free",
             page_free.nfree);
@@ -57,6 +58,7 @@ int vm_page_alloc_wait(enum page_owner owner, unsigned flags, struct vm_page **o
     int error = 0;
 
     assert_may_sleep("vm_page_alloc_wait");
+    assert_may_wait_for_memory("vm_page_alloc_wait");
     // An injected failure must reach the caller: it would only make the loop go round once more.
     if (fail_injected())
         return ENOMEM;

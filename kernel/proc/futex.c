@@ -77,8 +77,8 @@ static int get_key(vaddr_t va, bool shared, struct futex_key *k)
         return EFAULT;
     rw_lock_read(&vs->map.lock);
     bool mapped = vm_map_lookup(&vs->map, va, &e);
-    if (mapped && e->object && !(e->flags & ME_COW))
-        *k = (struct futex_key){e->object, e->offset + (va - e->start_va)};
+    if (mapped && e->attr.object && !(e->flags & ME_COW))
+        *k = (struct futex_key){e->attr.object, e->attr.offset + (va - e->start_va)};
     rw_unlock_read(&vs->map.lock);
     return mapped ? 0 : EFAULT;
 }

@@ -22,6 +22,7 @@ struct row {
 struct rows {
     struct row *row;
     unsigned n, max;
+    const struct vm_map_entry *last; // what is in the last row; the map is locked
 };
 
 struct vm_space *proc_space(struct process *p)
@@ -44,18 +45,24 @@ static void copy_entry(const struct vm_map_entry *e, void *arg)
 {
     struct rows *rows = arg;
 
+    const struct vm_map_entry *last = rows->last;
+    rows->last = e;
+    if (last && vm_map_continues(last, e) && (last->flags ^ e->flags) == ME_NEEDSCOPY) {
+        rows->row[rows->n - 1].end_va = e->end_va;
+        return;
+    }
     if (rows->n == rows->max)
         return;
     struct row *r = &rows->row[rows->n++];
-    bool file = e->object && e->object->ops == &vnode_pager_ops;
+    bool file = e->attr.object && e->attr.object->ops == &vnode_pager_ops;
     *r = (struct row){.start_va = e->start_va,
                       .end_va = e->end_va,
-                      .prot = e->prot,
-                      .shared = !(e->flags & ME_COW) && e->inherit == INHERIT_SHARE,
+                      .prot = e->attr.prot,
+                      .shared = !(e->flags & ME_COW) && e->attr.inherit == INHERIT_SHARE,
                       .stack = e->flags & ME_STACK};
     if (file) {
-        r->offset = e->offset;
-        r->file = container_of(e->object, struct vnode, object);
+        r->offset = e->attr.offset;
+        r->file = container_of(e->attr.object, struct vnode, object);
         vnode_ref(r->file);
     }
 }

@@ -28,6 +28,15 @@ void kctx_sleep_panic(const char *what, const void *caller)
           cpu->in_interrupt ? "in an interrupt" : "not in an interrupt", held);
 }
 
+void assert_may_wait_for_memory(const char *what)
+{
+    const struct kctx *ctx = kctx_current();
+
+    KASSERT(!ctx->nomemwait,
+            "%s may wait for memory, called by thread %d (%s) inside a change of a map", what,
+            ctx->id, ctx->name);
+}
+
 bool fail_injected(void)
 {
     struct kctx *ctx = kctx_current();

@@ -21,6 +21,7 @@ struct kctx {
     size_t nheld;                   // as wide as an address: each lock and unlock indexes by it
     unsigned nosleep;               // > 0: sleeping is an error ("may not sleep" depth)
     unsigned noalloc;               // > 0: allocating is an error ("may not allocate" depth)
+    unsigned nomemwait;             // > 0: waiting for memory is an error (a map is being changed)
     unsigned nofault;               // > 0: a fault on a user address fails with EFAULT at once
     unsigned no_jitter;             // > 0: jitter points do nothing (inside the scheduler's hooks)
     unsigned woken;                 // (atomic) its waiters that were woken and are not yet removed
@@ -61,6 +62,34 @@ static inline void noalloc_exit(void)
 {
     kctx_current()->noalloc--;
 }
+
+// Raise and lower the "may not wait for memory" depth, which assert_may_wait_for_memory looks at.
+static inline void nomemwait_enter(void)
+{
+    kctx_current()->nomemwait++;
+}
+
+static inline void nomemwait_exit(void)
+{
+    kctx_current()->nomemwait--;
+}
+
+// For the one who may wait all the same: lifts the depth, and returns what nomemwait_restore puts back.
+static inline unsigned nomemwait_lift(void)
+{
+    unsigned depth = kctx_current()->nomemwait;
+
+    kctx_current()->nomemwait = 0;
+    return depth;
+}
+
+static inline void nomemwait_restore(unsigned depth)
+{
+    kctx_current()->nomemwait = depth;
+}
+
+// Every function that may wait until there is memory calls it first, also when there is some.
+void assert_may_wait_for_memory(const char *what);
 
 // Panics with what forbids sleeping and who asked; for assert_may_sleep.
 _Noreturn void kctx_sleep_panic(const char *what, const void *caller);

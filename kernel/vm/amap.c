@@ -6,7 +6,7 @@
 //
 // Locking: amap.h; amaps_lock guards the list of all amaps, for the check.
 
-#include "vm/amap.h"
+#include "vm/amap_impl.h"
 
 #include "lib/errno.h"
 #include "lib/list.h"
@@ -16,37 +16,6 @@
 #include "mem/pool.h"
 #include "vm/anon.h"
 #include "vm/stat.h"
-
-#define CHUNK_SLOTS 32
-#define COVER_SLOTS 1984ul // as many as a page of the pool has room for
-
-// A part of an amap's slots, in one of its trees.
-struct amap_part {
-    struct rb_node node;
-    pgno_t first; // a multiple of how many slots such a part has
-};
-
-struct amap_chunk {
-    struct amap_part part;
-    unsigned nused; // anons that are there; > 0
-    struct vm_anon *anons[CHUNK_SLOTS];
-};
-
-struct amap_cover {
-    struct amap_part part;
-    uint16_t count[COVER_SLOTS]; // entries that cover each slot
-};
-_Static_assert(sizeof(struct amap_cover) + 64 <= PAGE_SIZE, "a page holds it and a header");
-
-struct vm_amap {
-    struct mutex lock; // guards all but all_link
-    unsigned nrefs;    // map entries that refer to it
-    pgno_t nslots;     // slots that entries cover, or have covered
-    pgno_t nused;
-    struct rb_tree chunks; // by first slot
-    struct rb_tree covers; // likewise; slots without counts are covered by one entry, or none
-    struct list all_link;  // (amaps_lock)
-};
 
 static struct pool amap_pool, chunk_pool, cover_pool;
 static struct spinlock amaps_lock = SPINLOCK_INIT("amaps", LOCK_VM_LISTS, 0);
@@ -247,11 +216,6 @@ void amap_wipe(struct vm_amap *am, pgno_t slot, pgno_t npages)
     }
 }
 
-bool amap_shared(const struct vm_amap *am)
-{
-    return am->nrefs > 1;
-}
-
 // ---- references ----
 
 // The count of entries that cover the slot; NULL: one does, or none.
@@ -264,6 +228,17 @@ static uint16_t *cover_of(struct vm_amap *am, pgno_t slot)
         n = n->child[slot > c->part.first];
     }
     return NULL;
+}
+
+bool amap_shared(struct vm_amap *am, pgno_t slot, pgno_t npages)
+{
+    KASSERT(amap_held(am), "amap %p", am);
+    for (pgno_t s = slot; s < slot + npages; s++) {
+        uint16_t *count = cover_of(am, s);
+        if (count && *count > 1)
+            return true;
+    }
+    return false;
 }
 
 // Gives slots [slot, end) cover counts. A slot that no entry covers any more is empty and stays so;
@@ -394,11 +369,13 @@ static unsigned chunk_check(struct vm_amap *am, struct amap_chunk *c, struct str
         nused++;
         uint16_t *count = cover_of(am, slot);
         bool covered = slot < am->nslots && (!count || *count);
-        if (an->nrefs != 1 || !covered || (!an->page && !an->swap_slot) ||
+        if (an->nrefs != 1 || ++an->seen > an->nrefs || !covered || (!an->page && !an->swap_slot) ||
             (an->page && an->page->anon != an)) {
-            strbuf_printf(out, "amap %p slot %lu of %lu%s: anon %p, %u refs, page %p, swap %u\n",
-                          am, slot, am->nslots, covered ? "" : " (not covered)", an, an->nrefs,
-                          an->page, an->swap_slot);
+            strbuf_printf(
+                out,
+                "amap %p slot %lu of %lu%s: anon %p, %u refs, seen %u times, page %p, swap %u\n",
+                am, slot, am->nslots, covered ? "" : " (not covered)", an, an->nrefs, an->seen,
+                an->page, an->swap_slot);
             faults++;
         }
     }
@@ -428,17 +405,40 @@ static unsigned amap_check_one(struct vm_amap *am, struct strbuf *out)
     return faults;
 }
 
-unsigned amap_check(struct strbuf *out)
+// Nothing seen yet: the check counts in which slots each anon is.
+static unsigned forget_seen(struct vm_amap *am, struct strbuf *out)
+{
+    (void)out;
+    for (struct rb_node *n = rb_first(&am->chunks); n; n = rb_next(n)) {
+        struct amap_chunk *c = rb_entry(n, struct amap_chunk, part.node);
+        for (unsigned i = 0; i < CHUNK_SLOTS; i++) {
+            if (c->anons[i])
+                c->anons[i]->seen = 0;
+        }
+    }
+    return 0;
+}
+
+// All amaps that nobody has locked just now; amaps_lock held.
+static unsigned for_each_amap(unsigned (*fn)(struct vm_amap *am, struct strbuf *out),
+                              struct strbuf *out)
 {
     unsigned faults = 0;
 
-    spin_lock(&amaps_lock);
     list_for_each (am, &amaps, struct vm_amap, all_link) {
         if (!mutex_trylock(&am->lock))
             continue;
-        faults += amap_check_one(am, out);
+        faults += fn(am, out);
         mutex_unlock(&am->lock);
     }
+    return faults;
+}
+
+unsigned amap_check(struct strbuf *out)
+{
+    spin_lock(&amaps_lock);
+    for_each_amap(forget_seen, out);
+    unsigned faults = for_each_amap(amap_check_one, out);
     spin_unlock(&amaps_lock);
     return faults;
 }

@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Amaps: the private pages of a mapping, an array of anons that map entries refer to. Lab 4 owns
-// its implementation (amap.c, amap_copy.c). After UVM (Cranor 1998). First form: an amap is
+// its implementation (amap.c, amap_copy.c, amap_impl.h). After UVM (Cranor 1998). First form: an amap is
 // referred to by one entry, or by several only where memory is inherited shared; fork copies every
 // page.
 //
-// Invariants: slots[] and bckptr[] are inverse of each other over nused; nused <= nslot <= maxslot;
-// nrefs = map entries that refer to it; ppref[s] = entries that cover slot s; a slot whose cover
-// falls to 0 is wiped at once; an anon's nrefs = amap slots that hold it. (The first form keeps the
-// slots in pieces of a tree instead of arrays, and cover counts only once an amap has been shared.)
+//      entry [0, 40)        entry [40, 64)           the map's entries, each with its first slot
+//           |                    |
+//           +---- vm_amap -------+                   nrefs 2, nslots 64
+//                 chunks:  [0, 32)   [32, 64)        a tree; a chunk without anons is not there
+//                           | |          |
+//                         anon anon    anon          each a page, in a frame or in swap
+//
+// Invariants: nused anons in nslots slots; nrefs = map entries that refer to it; a slot that no entry
+// covers any more is wiped at once; an anon's nrefs = amap slots that hold it, of all amaps. Counts of
+// the entries that cover a slot (ppref, in UVM) exist only where entries overlap, since an amap was
+// shared.
+//
+// A typical sequence is: a fault finds an entry without amap: amap_copy makes one; amap_add puts the
+// anon of the new page into its slot; munmap of a part: amap_split, then amap_unref wipes the part's
+// slots; exit: amap_unref of the rest.
 //
 // Locks: the amap's mutex guards all fields; only amap.c touches them. Offsets and lengths are in
 // pages.
@@ -16,6 +27,7 @@
 
 #include "lib/types.h"
 
+struct map_change;
 struct strbuf;
 struct vm_amap;
 struct vm_anon;
@@ -63,14 +75,23 @@ int amap_add(struct vm_amap *am, pgno_t slot, struct vm_anon *an);
 struct vm_anon *amap_replace(struct vm_amap *am, pgno_t slot, struct vm_anon *an);
 // Drops the anons; never allocates. May sleep for the anons' locks.
 void amap_wipe(struct vm_amap *am, pgno_t slot, pgno_t npages);
-bool amap_shared(const struct vm_amap *am);                             // more than one entry
+// True if more than one entry covers one of these slots.
+bool amap_shared(struct vm_amap *am, pgno_t slot, pgno_t npages);
 
 // ---- copying ----
 
+#define AMAP_WINDOW 256ul   // pages: an entry that is longer may be clipped to as many before it is copied
+
 // Makes e's amap its own so that it may be written: none -> create; sole reference -> take over;
-// else copy. The map is locked for writing. va: the fault's address; large entries may be clipped
-// to a window round it. 0 or ENOMEM; never sleeps for memory.
-int amap_copy(struct vm_map *map, struct vm_map_entry *e, vaddr_t va);
+// else copy. The map is locked for writing. va: the fault's address; entries of more than AMAP_WINDOW
+// pages may be clipped to a window round it, if c has the entries to spare (c NULL: no clipping). 0 or
+// ENOMEM; never sleeps for memory.
+MUST_CHECK int amap_copy(struct map_change *c, struct vm_map *map, struct vm_map_entry *e, vaddr_t va);
+
+// Throws away the private pages of [start, end) in e, which has an amap and none of whose pages there
+// is mapped any more. Whoever else refers to the amap keeps them: NEEDSCOPY: e gets an amap of its own,
+// without that range. c has the entries to clip it out. 0 or ENOMEM; never sleeps for memory.
+MUST_CHECK int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va);
 
 // fork: gives the child's entry its view of the parent's (both maps locked for writing, parent
 // first); the child's entry is a copy of the parent's fields that holds no amap and is in no map

@@ -7,20 +7,23 @@
 
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "sync/kctx.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
+#include "vm/map_entry.h"
 #include "vm/stat.h"
-#include "vm/vm_map.h"
 
 static pgno_t entry_npages(const struct vm_map_entry *e)
 {
     return (e->end_va - e->start_va) >> PAGE_SHIFT;
 }
 
-int amap_copy(struct vm_map *map, struct vm_map_entry *e, vaddr_t va)
+int amap_copy(struct map_change *c, struct vm_map *map, struct vm_map_entry *e, vaddr_t va)
 {
-    (void)va;
+    (void)c;
     KASSERT(rw_held_write(&map->lock), "map %p", map);
+    KASSERT(e->start_va <= va && va < e->end_va, "%#lx in [%#lx, %#lx)", va, e->start_va,
+            e->end_va);
     if (e->amap)
         return 0;
     e->amap = amap_alloc(entry_npages(e));
@@ -51,7 +54,19 @@ static int copy_anon(struct vm_anon *an, struct vm_amap *to, pgno_t to_slot, boo
     return error;
 }
 
-// Copies the anons of slots [slot, slot+npages) to the same places from slot 0 on in `to'.
+// fork's copies are the one thing that waits for memory within a change of a map.
+static int wait_for_pages(void)
+{
+    unsigned depth = nomemwait_lift();
+    int error = vm_page_wait();
+
+    nomemwait_restore(depth);
+    return error;
+}
+
+// Copies the anons of slots [slot, slot+npages) to the same places from slot 0 on in `to'. It waits
+// for memory, inside a change of a map: the page daemon needs no map, and a copy that gave up would be
+// a fork that fails.
 static int copy_all(struct vm_amap *from, pgno_t slot, pgno_t npages, struct vm_amap *to)
 {
     pgno_t at = slot;
@@ -71,10 +86,23 @@ static int copy_all(struct vm_amap *from, pgno_t slot, pgno_t npages, struct vm_
             stat_inc(amap_stats.eager_pages);
             at++;
         } else if (error == ENOMEM) {
-            error = vm_page_wait();
+            error = wait_for_pages();
         }
     }
     return error;
+}
+
+int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va)
+{
+    pgno_t slot = e->amap_slot + ((start_va - e->start_va) >> PAGE_SHIFT);
+
+    KASSERT(rw_held_write(&c->map->lock), "map %p", c->map);
+    KASSERT(e->start_va <= start_va && end_va <= e->end_va, "[%#lx, %#lx) in [%#lx, %#lx)",
+            start_va, end_va, e->start_va, e->end_va);
+    amap_lock(e->amap);
+    amap_wipe(e->amap, slot, (end_va - start_va) >> PAGE_SHIFT);
+    amap_unlock(e->amap);
+    return 0;
 }
 
 // Both entries refer to one amap, which the parent's must therefore have.
@@ -82,8 +110,8 @@ static int inherit_shared(struct vm_map *parent, struct vm_map_entry *pe, struct
 {
     int error = 0;
 
-    while (pe->flags & ME_COW && (error = amap_copy(parent, pe, pe->start_va)) == ENOMEM &&
-           !(error = vm_page_wait()))
+    while (pe->flags & ME_COW && (error = amap_copy(NULL, parent, pe, pe->start_va)) == ENOMEM &&
+           !(error = wait_for_pages()))
         ;
     if (!error && pe->amap)
         error = amap_ref(pe->amap, pe->amap_slot, entry_npages(pe));
@@ -102,14 +130,14 @@ int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *
     KASSERT(rw_held_write(&parent->lock) && rw_held_write(&child->lock), "maps %p, %p", parent,
             child);
     ce->amap = NULL;
-    if (pe->inherit == INHERIT_SHARE)
+    if (pe->attr.inherit == INHERIT_SHARE)
         return inherit_shared(parent, pe, ce);
     if (!pe->amap)
         return 0;
     struct vm_amap *copy;
     int error = 0;
     while (!(copy = amap_alloc(npages)) && !error)
-        error = vm_page_wait();
+        error = wait_for_pages();
     if (!copy)
         return error;
     error = copy_all(pe->amap, pe->amap_slot, npages, copy);

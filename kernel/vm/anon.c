@@ -38,6 +38,7 @@ struct vm_anon *anon_alloc(void)
     an->nrefs = 1;
     an->page = NULL;
     an->swap_slot = 0;
+    an->seen = 0;
     stat_inc(nanons);
     return an;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Anons: one page of private memory, in a frame or in a swap slot, shared by the amap slots that
-// hold it. Lab 4 owns its implementation, with amap.c and fault_case.c. After UVM (Cranor 1998).
+// hold it. Lab 6 owns its implementation, with swap and pageout. After UVM (Cranor 1998).
 // First form: an anon belongs to exactly one amap slot (nrefs is always 1). An anon is in a frame
 // or in a swap slot, never in both: reading it back gives the slot up.
 //
@@ -18,6 +18,7 @@ struct vm_anon {
     uint32_t nrefs;             // (n) amap slots that hold it
     struct vm_page *page;       // (n) its frame, or NULL: then it is in swap
     uint32_t swap_slot;         // (n) 0: none
+    uint32_t seen;              // slots in which amap_check has found it; its own, one at a time
 };
 
 void anon_init(void);

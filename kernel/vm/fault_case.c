@@ -68,7 +68,7 @@ static int fault_promote(struct fault *f, const struct vm_page *from)
 static int fault_page_in(struct fault *f, pgno_t pgno, struct vm_page **pg)
 {
     struct vm_map_entry *e = f->entry;
-    struct vm_object *o = e->object;
+    struct vm_object *o = e->attr.object;
     struct vm_amap *am = e->amap;
     pgno_t slot = e->amap_slot + entry_page(e, f->va);
     vm_prot_t access = e->flags & ME_COW ? PROT_READ : f->access;
@@ -106,7 +106,7 @@ static int fault_map_object(struct fault *f, struct vm_page *pg)
     vm_prot_t prot = f->enter_prot;
 
     if (shared && (f->access & PROT_WRITE))
-        vm_object_dirty(f->entry->object, pg);
+        vm_object_dirty(f->entry->attr.object, pg);
     if (!shared || !(pg->flags & PG_DIRTY))
         prot &= ~PROT_WRITE;
     stat_inc(vm_fault_stats.object_maps);
@@ -116,7 +116,7 @@ static int fault_map_object(struct fault *f, struct vm_page *pg)
 int fault_object(struct fault *f)
 {
     struct vm_map_entry *e = f->entry;
-    struct vm_object *o = e->object;
+    struct vm_object *o = e->attr.object;
     struct vm_amap *am = e->amap;
     bool write = f->access & PROT_WRITE, private = e->flags & ME_COW;
     int error;
@@ -126,7 +126,7 @@ int fault_object(struct fault *f)
         amap_unlock(am);
         return error;
     }
-    pgno_t pgno = (e->offset >> PAGE_SHIFT) + entry_page(e, f->va);
+    pgno_t pgno = (e->attr.offset >> PAGE_SHIFT) + entry_page(e, f->va);
     mutex_lock(&o->lock);
     struct vm_page *pg = vm_object_lookup(o, pgno);
     bool ready = pg && !(pg->flags & PG_BUSY) && (!write || private || pg->flags & PG_BACKED);

@@ -15,8 +15,8 @@ struct vm_fault_stats vm_fault_stats;
 
 void fault_unlock_map(struct fault *f)
 {
-    if (!f->object && f->entry->object) {
-        f->object = f->entry->object;
+    if (!f->object && f->entry->attr.object) {
+        f->object = f->entry->attr.object;
         vm_object_ref(f->object);
     }
     f->locked = false;

@@ -15,7 +15,7 @@
 #include "pmap/pmap.h"
 #include "sync/kctx.h"
 #include "sync/spinlock.h"
-#include "vm/map_entry.h"
+#include "vm/map_change.h"
 #include "vm/vm_map.h"
 
 #define KVA_POOL_PAGE (4 * PAGE_SIZE) // large enough that items of a page or so waste little
@@ -38,7 +38,7 @@ void kmem_init(vaddr_t kva_start, size_t kva_size, size_t kmem_size)
     struct vm_map_req req = {
         .len = page_round(kmem_size),
         .align = PAGE_SIZE,
-        .inherit = INHERIT_NONE,
+        .attr.inherit = INHERIT_NONE,
         .entry_flags = ME_SUBMAP,
     };
 
@@ -102,9 +102,7 @@ void *kmem_alloc(struct vm_map *map, size_t size, size_t align, unsigned flags)
     struct vm_map_req req = {
         .len = page_round(size) + guard,
         .align = align,
-        .prot = PROT_RW,
-        .max_prot = PROT_RW,
-        .inherit = INHERIT_NONE,
+        .attr = {.prot = PROT_RW, .max_prot = PROT_RW, .inherit = INHERIT_NONE},
         .entry_flags = ME_QUANTUM | (guard ? ME_GUARD : 0),
         .flags = flags & KM_NOWAIT ? MAP_NOWAIT : 0,
     };
@@ -125,10 +123,11 @@ void *kmem_alloc(struct vm_map *map, size_t size, size_t align, unsigned flags)
     return (void *)va;
 }
 
-// Gives the block's range and frames back; the map is locked for writing, and unlocked after.
-static void free_block_unlock(struct vm_map *map, vaddr_t va, size_t size)
+// Gives the block's range and frames back, and ends the change.
+static void free_block(struct map_change *c, vaddr_t va, size_t size)
 {
-    struct list frames = LIST_INIT(frames), dead = LIST_INIT(dead);
+    struct list frames = LIST_INIT(frames);
+    struct vm_map *map = c->map;
     struct vm_map_entry *e;
 
     noalloc_enter();
@@ -139,9 +138,8 @@ static void free_block_unlock(struct vm_map *map, vaddr_t va, size_t size)
     KASSERT(map_entry_need(map, start_va, va + size) == 0, "[%#lx, +%#zx) is part of a block", va,
             size);
     unmap_frames(va, size, &frames);
-    vm_map_clear(map, start_va, va + size, NULL, &dead);
-    rw_unlock_write(&map->lock);
-    map_entry_unreserve(map, &dead);
+    vm_map_clear(c, start_va, va + size);
+    map_change_end(c);
     free_frames(&frames);
     noalloc_exit();
 }
@@ -149,9 +147,10 @@ static void free_block_unlock(struct vm_map *map, vaddr_t va, size_t size)
 void kmem_free(struct vm_map *map, void *p, size_t size)
 {
     struct pending *record = p;
+    struct map_change c;
     paddr_t pa;
 
-    if (!rw_trylock_write(&map->lock)) {
+    if (map_change_begin(&c, map, 0, PR_NOWAIT)) {
         if (pmap_kextract((vaddr_t)p, &pa)) {
             record->map = map;
             record->size = page_round(size);
@@ -160,26 +159,29 @@ void kmem_free(struct vm_map *map, void *p, size_t size)
             spin_unlock(&pending_lock);
             return;
         }
-        rw_lock_write(&map->lock);
+        int error = map_change_begin(&c, map, 0, PR_WAITOK);
+        KASSERT(!error, "without entries to reserve: error %d", error);
     }
-    free_block_unlock(map, (vaddr_t)p, page_round(size));
+    free_block(&c, (vaddr_t)p, page_round(size));
 }
 
 void kmem_drain(void)
 {
+    struct map_change c;
+
     while (!list_empty(&pending_frees)) {
         spin_lock(&pending_lock);
         struct pending *record = list_pop(&pending_frees, struct pending, link);
         spin_unlock(&pending_lock);
         if (!record)
             return;
-        if (!rw_trylock_write(&record->map->lock)) {
+        if (map_change_begin(&c, record->map, 0, PR_NOWAIT)) {
             spin_lock(&pending_lock);
             list_push_front(&pending_frees, &record->link);
             spin_unlock(&pending_lock);
             return;
         }
-        free_block_unlock(record->map, (vaddr_t)record, record->size);
+        free_block(&c, (vaddr_t)record, record->size);
     }
 }
 

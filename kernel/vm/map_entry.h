@@ -15,53 +15,60 @@
 // An entry does not say how many quanta it holds, nor where they meet: only the owners know. So a
 // broken promise shows when a range leaves its entry, or when the reserve is empty.
 //
-// Locks: reserve is called with the map unlocked and may sleep; all else with it locked for
-// writing (need and check: or for reading), and never allocates or fails.
+// Locks: reserve is called with the map unlocked and may sleep; unreserve at any time; all else
+// between the begin and the end of a change (need and check: with the map locked, if only for
+// reading), and never allocates or fails.
 #pragma once
 
 #include "vm/vm_map.h"
+
+// One change of one map, from begin to end (map_change.h). In between the map is locked for writing.
+struct map_change {
+    struct vm_map *map;
+    struct list spare;          // entries that were reserved; what is left is given back at the end
+    struct list dead;           // entries that are in the map no more, in order; the end drops their references
+};
 
 void map_entry_init(void);
 
 // The most entries that clipping one range out of a map takes.
 #define MAP_ENTRY_SPLITS 2
 
-// Adds n entries to `spare'. flags: PR_WAITOK or PR_NOWAIT. 0 or ENOMEM (nothing added). Entries
+// Adds n entries to c->spare. flags: PR_WAITOK or PR_NOWAIT. 0 or ENOMEM (nothing added). Entries
 // come from pages of the direct map, so that this never enters the locked kernel map.
-int map_entry_reserve(struct vm_map *map, unsigned n, unsigned flags, struct list *spare);
-// Frees what is left in spare, or a list of dead entries whose references are dropped already.
-// Never sleeps; the map may be locked or not.
-void map_entry_unreserve(struct vm_map *map, struct list *spare);
+MUST_CHECK int map_entry_reserve(struct map_change *c, unsigned n, unsigned flags);
+// Frees what is left in c->spare, and the entries in c->dead, whose references are dropped already.
+// Never sleeps.
+void map_entry_unreserve(struct map_change *c);
 
-// Entries that clipping [start, end) out of the map takes from `spare': 0 to MAP_ENTRY_SPLITS. An
-// end that falls inside a quantum entry takes none: that one comes from the map's reserve.
+// Entries that clipping [start, end) out of the map takes from a change's spare ones: 0 to
+// MAP_ENTRY_SPLITS. An end that falls inside a quantum entry takes none: that one comes from the
+// map's reserve.
 unsigned map_entry_need(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 
-// Links what req describes at req->va, from req->spare; merges with its neighbours where all
+// Links what req describes at req->va, with a spare entry; merges with its neighbours where all
 // agree: object and contiguous offset (without object: the same), protection, max protection,
 // inheritance, advice, wiring, flags; and amaps: none, one that nobody else refers to and that can be
 // extended over the other entry, or the same with contiguous slots. Submaps never merge. Returns the
-// entry that now covers it. An entry that merging makes superfluous goes to req->dead, with its
+// entry that now covers it. An entry that merging makes superfluous goes to c->dead, with its
 // reference to the object; or, a quantum's, to the map's reserve: quanta have neither object nor amap.
-struct vm_map_entry *map_entry_link(struct vm_map *map, struct vm_map_req *req);
+struct vm_map_entry *map_entry_link(struct map_change *c, const struct vm_map_req *req);
 
 // Splits e at va (start < va < end): the first one makes e begin at va (a new entry is before it),
-// the second makes it end there. The new entry comes from spare, or for a quantum entry from the
+// the second makes it end there. The new entry is a spare one, or for a quantum entry from the
 // map's reserve. References are duplicated.
-void map_entry_clip_start(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, struct list *spare);
-void map_entry_clip_end(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, struct list *spare);
+void map_entry_clip_start(struct map_change *c, struct vm_map_entry *e, vaddr_t va);
+void map_entry_clip_end(struct map_change *c, struct vm_map_entry *e, vaddr_t va);
 
-// Clips [start, end) out of the map and moves the entries, in order, to `dead', references still
-// held. spare may be NULL where map_entry_need is 0. If there are quanta in the range, it is just one
-// of them; or it is the whole map, which is being destroyed.
-void map_entry_unlink_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
-                            struct list *spare, struct list *dead);
+// Clips [start, end) out of the map and moves the entries, in order, to the end of c->dead, references
+// still held. If there are quanta in the range, it is just one of them; or it is the whole map, which
+// is being destroyed.
+void map_entry_unlink_range(struct map_change *c, vaddr_t start_va, vaddr_t end_va);
 
 // After a change of attributes: merges e with its neighbours as map_entry_link does; entries that
-// this frees go to `dead', with their reference to the object. Returns the entry that now contains
+// this frees go to c->dead, with their reference to the object. Returns the entry that now contains
 // e's range.
-struct vm_map_entry *map_entry_simplify(struct vm_map *map, struct vm_map_entry *e,
-                                        struct list *dead);
+struct vm_map_entry *map_entry_simplify(struct map_change *c, struct vm_map_entry *e);
 
 // The law and the reserve, and what the form keeps beyond them; as page_check.
 unsigned map_entry_check(struct vm_map *map, struct strbuf *out);

@@ -28,7 +28,7 @@ static size_t bytes_outside(struct vm_map *map, vaddr_t start_va, vaddr_t end_va
 
     list_for_each (e, &map->entries, struct vm_map_entry, link) {
         vaddr_t from = max(e->start_va, start_va), to = min(e->end_va, end_va);
-        if (!data || is_data(e->flags, e->prot))
+        if (!data || is_data(e->flags, e->attr.prot))
             n += e->end_va - e->start_va - (from < to ? to - from : 0);
     }
     return n;

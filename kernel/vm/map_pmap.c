@@ -26,14 +26,14 @@ void vm_map_pmap_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t star
     KASSERT(rw_held_write(&map->lock), "map %p", map);
     if (e->amap)
         amap_lock(e->amap);
-    if (e->object)
-        mutex_lock(&e->object->lock);
+    if (e->attr.object)
+        mutex_lock(&e->attr.object->lock);
     for (vaddr_t va = start_va; pmap_next(map->pmap, &va, end_va, &pa); va += PAGE_SIZE) {
         pmap_unwire(map->pmap, va);
         vm_page_unwire(phys_to_page(pa));
     }
-    if (e->object)
-        mutex_unlock(&e->object->lock);
+    if (e->attr.object)
+        mutex_unlock(&e->attr.object->lock);
     if (e->amap)
         amap_unlock(e->amap);
 }

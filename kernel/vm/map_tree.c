@@ -55,3 +55,13 @@ struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry)
         return NULL;
     return list_entry(entry->link.next, struct vm_map_entry, link);
 }
+
+bool vm_map_continues(const struct vm_map_entry *a, const struct vm_map_entry *b)
+{
+    const struct vm_map_attr *aa = &a->attr, *ba = &b->attr;
+
+    return a->end_va == b->start_va && aa->object == ba->object && aa->prot == ba->prot &&
+           aa->max_prot == ba->max_prot && aa->inherit == ba->inherit &&
+           !((a->flags ^ b->flags) & ~ME_NEEDSCOPY) &&
+           (!aa->object || aa->offset + (a->end_va - a->start_va) == ba->offset);
+}

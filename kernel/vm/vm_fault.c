@@ -9,10 +9,12 @@
 
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "mem/pool.h"
 #include "pmap/pmap.h"
 #include "pmap/ptshare.h"
 #include "sync/waitq.h"
 #include "vm/amap.h"
+#include "vm/map_change.h"
 #include "vm/stat.h"
 #include "vm/vm_map.h"
 #include "vm/vm_object.h"
@@ -34,22 +36,24 @@ static bool needs_amap(const struct vm_map_entry *e, vm_prot_t access)
 {
     if (!(e->flags & ME_COW))
         return false;
-    return (!e->amap && (!e->object || access & PROT_WRITE)) ||
+    return (!e->amap && (!e->attr.object || access & PROT_WRITE)) ||
            (e->flags & ME_NEEDSCOPY && access & PROT_WRITE);
 }
 
-// Gives the entry at f->va an amap of its own, with the map locked for writing meanwhile.
-static int fault_make_amap(struct fault *f)
+// Gives the entry at f->va an amap of its own. A large entry, as it was when it was looked at, may be
+// clipped for that.
+static int fault_make_amap(struct fault *f, size_t size)
 {
+    struct map_change c;
     struct vm_map_entry *e;
-    int error = 0;
 
-    rw_lock_write(&f->map->lock);
-    if (vm_map_lookup(f->map, f->va, &e) && needs_amap(e, f->access)) {
-        error = amap_copy(f->map, e, f->va);
-        f->map->generation++;
-    }
-    rw_unlock_write(&f->map->lock);
+    unsigned nentries = size > AMAP_WINDOW * PAGE_SIZE ? MAP_ENTRY_SPLITS : 0;
+    int error = map_change_begin(&c, f->map, nentries, PR_WAITOK);
+    if (error)
+        return error;
+    if (vm_map_lookup(f->map, f->va, &e) && needs_amap(e, f->access))
+        error = amap_copy(&c, f->map, e, f->va);
+    map_change_end(&c);
     return error ? error : EAGAIN;
 }
 
@@ -59,13 +63,13 @@ static bool fault_share_tables(struct fault *f)
     struct vm_map_entry *e = f->entry;
     vaddr_t slot_va = f->va & ~(PTSHARE_SPAN - 1);
 
-    if (!e->object || e->flags & ME_COW || e->wired || slot_va < e->start_va ||
-        e->end_va - slot_va < PTSHARE_SPAN || (e->offset - e->start_va) % PTSHARE_SPAN != 0)
+    if (!e->attr.object || e->flags & ME_COW || e->wired || slot_va < e->start_va ||
+        e->end_va - slot_va < PTSHARE_SPAN || (e->attr.offset - e->start_va) % PTSHARE_SPAN != 0)
         return false;
     struct ptshare_key key = {
-        .object = e->object,
-        .pgno = (e->offset + (slot_va - e->start_va)) >> PAGE_SHIFT,
-        .prot = e->prot,
+        .object = e->attr.object,
+        .pgno = (e->attr.offset + (slot_va - e->start_va)) >> PAGE_SHIFT,
+        .prot = e->attr.prot,
     };
     return ptshare_attach(f->map->pmap, slot_va, &key);
 }
@@ -85,14 +89,15 @@ static int fault_lookup(struct fault *f)
         int error = vm_map_grow_stack(map, f->va);
         return error ? error : EAGAIN;
     }
-    f->enter_prot = effective_prot(f->entry->prot);
+    f->enter_prot = effective_prot(f->entry->attr.prot);
     if (f->access & ~f->enter_prot)
         return EACCES;
     if (!needs_amap(f->entry, f->access))
         return 0;
+    size_t size = f->entry->end_va - f->entry->start_va;
     f->locked = false;
     rw_unlock_read(&map->lock);
-    return fault_make_amap(f);
+    return fault_make_amap(f, size);
 }
 
 // ---- the fault ----
@@ -151,8 +156,8 @@ static vm_prot_t populate_how(struct vm_map *map, vaddr_t va, vaddr_t *next_va)
     rw_lock_read(&map->lock);
     if (vm_map_lookup(map, va, &e)) {
         *next_va = e->end_va;
-        if (e->prot)
-            how = e->flags & ME_COW && e->prot & PROT_WRITE ? PROT_WRITE : PROT_READ;
+        if (e->attr.prot)
+            how = e->flags & ME_COW && e->attr.prot & PROT_WRITE ? PROT_WRITE : PROT_READ;
     } else {
         e = e ? vm_map_next(map, e) : vm_map_first(map);
         *next_va = e ? e->start_va : map->max_va;

@@ -9,6 +9,7 @@
 #include "pmap/pmap.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
+#include "vm/map_change.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
@@ -41,43 +42,38 @@ static pgno_t entry_page(const struct vm_map_entry *e, vaddr_t va)
 
 // ---- DONTNEED ----
 
-// Throws the private pages of [start, end) in e away. Mappings and slots go under the amap's lock,
-// so that a fault sees both or neither.
-static void entry_discard(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va,
-                          vaddr_t end_va)
+// Throws the private pages of [start, end) in e away.
+static int entry_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va,
+                         vaddr_t end_va)
 {
-    if (e->amap)
-        amap_lock(e->amap);
-    vm_map_pmap_remove(map, start_va, end_va);
-    if (e->amap) {
-        amap_wipe(e->amap, e->amap_slot + entry_page(e, start_va),
-                  (end_va - start_va) >> PAGE_SHIFT);
-        amap_unlock(e->amap);
-    }
+    vm_map_pmap_remove(c->map, start_va, end_va);
+    return e->amap ? amap_discard(c, e, start_va, end_va) : 0;
 }
 
 // ENOMEM if there are holes, which are passed over.
 static int discard(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool only_anonymous)
 {
+    struct map_change c;
     struct vm_map_entry *e;
-    int error = 0;
+    bool hole = false;
 
-    rw_lock_read(&map->lock);
-    for (vaddr_t va = start_va; va < end_va; va = e->end_va) {
+    int error = map_change_begin_clip(&c, map, start_va, end_va, MAP_ENTRY_SPLITS);
+    if (error)
+        return error;
+    for (vaddr_t va = start_va; va < end_va && !error; va = e->end_va) {
         if (!vm_map_lookup(map, va, &e)) {
-            error = ENOMEM;
+            hole = true;
             e = e ? vm_map_next(map, e) : vm_map_first(map);
             if (!e || e->start_va >= end_va)
                 break;
         }
-        if (e->wired || (only_anonymous && e->object)) {
+        if (e->wired || (only_anonymous && e->attr.object))
             error = EINVAL;
-            break;
-        }
-        entry_discard(map, e, max(va, e->start_va), min(end_va, e->end_va));
+        else
+            error = entry_discard(&c, e, max(va, e->start_va), min(end_va, e->end_va));
     }
-    rw_unlock_read(&map->lock);
-    return error;
+    map_change_end(&c);
+    return error ? error : hole ? ENOMEM : 0;
 }
 
 // ---- madvise ----
@@ -158,10 +154,10 @@ static struct vm_object *next_object(struct vm_map *map, vaddr_t *va, vaddr_t en
             break;
         }
         vaddr_t stop = min(end_va, e->end_va);
-        if (e->object && !(e->flags & ME_COW)) {
-            o = e->object;
+        if (e->attr.object && !(e->flags & ME_COW)) {
+            o = e->attr.object;
             vm_object_ref(o);
-            *start = (e->offset >> PAGE_SHIFT) + entry_page(e, *va);
+            *start = (e->attr.offset >> PAGE_SHIFT) + entry_page(e, *va);
             *end = *start + ((stop - *va) >> PAGE_SHIFT);
         }
         *va = stop;
@@ -212,12 +208,12 @@ static bool in_memory(struct vm_map_entry *e, vaddr_t va)
         }
         amap_unlock(e->amap);
     }
-    if (!an && e->object) {
-        mutex_lock(&e->object->lock);
+    if (!an && e->attr.object) {
+        mutex_lock(&e->attr.object->lock);
         struct vm_page *pg =
-            vm_object_lookup(e->object, (e->offset >> PAGE_SHIFT) + entry_page(e, va));
+            vm_object_lookup(e->attr.object, (e->attr.offset >> PAGE_SHIFT) + entry_page(e, va));
         resident = pg && !(pg->flags & PG_FAKE);
-        mutex_unlock(&e->object->lock);
+        mutex_unlock(&e->attr.object->lock);
     }
     return resident;
 }

@@ -16,7 +16,7 @@
 #include "pmap/ptshare.h"
 #include "sync/kctx.h"
 #include "vm/amap.h"
-#include "vm/map_entry.h"
+#include "vm/map_change.h"
 #include "vm/map_space.h"
 #include "vm/vm_object.h"
 
@@ -37,11 +37,11 @@ void vm_map_init(struct vm_map *map, struct pmap *pmap, vaddr_t min_va, vaddr_t 
 
 void vm_map_destroy(struct vm_map *map)
 {
-    struct list dead;
+    struct map_change c;
 
     vm_map_check_remove(map);
-    list_init(&dead);
-    rw_lock_write(&map->lock);
+    int error = map_change_begin(&c, map, 0, PR_WAITOK);
+    KASSERT(!error, "without entries to reserve: error %d", error);
     list_for_each (e, &map->entries, struct vm_map_entry, link) {
         if (e->wired)
             vm_map_pmap_unwire(map, e, e->start_va, e->end_va);
@@ -50,12 +50,11 @@ void vm_map_destroy(struct vm_map *map)
         ptshare_detach(map->pmap, map->min_va, map->max_va);
         pmap_remove_all_user(map->pmap);
     }
-    map_entry_unlink_range(map, map->min_va, map->max_va, NULL, &dead);
-    list_for_each (e, &dead, struct vm_map_entry, link)
+    map_entry_unlink_range(&c, map->min_va, map->max_va);
+    list_for_each (e, &c.dead, struct vm_map_entry, link)
         e->flags |= ME_GONE;
-    list_splice(&dead, &map->reserve);
-    rw_unlock_write(&map->lock);
-    vm_map_drop(map, &dead);
+    list_splice(&c.dead, &map->reserve);
+    map_change_end(&c);
     KASSERT(map->nentries == 0 && map->size == 0, "%u entries, %zu bytes", map->nentries,
             map->size);
 }
@@ -86,106 +85,71 @@ static int map_place(struct vm_map *map, struct vm_map_req *req)
 }
 
 // Settles where, whether that much may be, and clears the way.
-static int map_make_room(struct vm_map *map, struct vm_map_req *req)
+static int map_make_room(struct map_change *c, struct vm_map_req *req)
 {
-    int error = map_place(map, req);
+    int error = map_place(c->map, req);
     vaddr_t end_va = req->va + req->len;
 
     if (!error)
-        error = vm_map_may_add(map, req->entry_flags, req->prot, req->len, req->va, end_va);
-    if (!error && req->flags & MAP_FIXED_ADDR && !map_space_is_free(map, req->va, end_va))
-        vm_map_clear(map, req->va, end_va, &req->spare, &req->dead);
+        error = vm_map_may_add(c->map, req->entry_flags, req->attr.prot, req->len, req->va, end_va);
+    if (!error && req->flags & MAP_FIXED_ADDR && !map_space_is_free(c->map, req->va, end_va))
+        vm_map_clear(c, req->va, end_va);
     return error;
 }
 
-int vm_map_prepare(struct vm_map *map, struct vm_map_req *req)
+int vm_map_prepare(struct map_change *c, struct vm_map *map, struct vm_map_req *req)
 {
-    bool nowait = req->flags & MAP_NOWAIT;
-    unsigned nspare = 1;
+    unsigned nentries = 1;
 
     KASSERT(req->len && page_aligned(req->len) && page_aligned(req->va), "va %#lx, len %#zx",
             req->va, req->len);
-    list_init(&req->dead);
-    list_init(&req->spare);
     if ((req->flags & (MAP_FIXED_ADDR | MAP_NOREPLACE)) == MAP_FIXED_ADDR)
-        nspare += MAP_ENTRY_SPLITS;
-    int error = map_entry_reserve(map, nspare, nowait ? PR_NOWAIT : PR_WAITOK, &req->spare);
+        nentries += MAP_ENTRY_SPLITS;
+    int error = map_change_begin(c, map, nentries, req->flags & MAP_NOWAIT ? PR_NOWAIT : PR_WAITOK);
     if (error)
         return error;
-    if (!nowait)
-        rw_lock_write(&map->lock);
-    else if (!rw_trylock_write(&map->lock))
-        error = EAGAIN;
-    if (!error) {
-        error = map_make_room(map, req);
-        if (error)
-            rw_unlock_write(&map->lock);
-    }
+    error = map_make_room(c, req);
     if (error)
-        map_entry_unreserve(map, &req->spare);
+        map_change_end(c);
     return error;
 }
 
-void vm_map_enter(struct vm_map *map, struct vm_map_req *req)
+void vm_map_enter(struct map_change *c, struct vm_map_req *req)
 {
-    KASSERT(rw_held_write(&map->lock), "map %p", map);
-    if (map->kernel)
+    KASSERT(rw_held_write(&c->map->lock), "map %p", c->map);
+    if (c->map->kernel)
         noalloc_enter();
-    map_entry_link(map, req);
-    if (map->kernel)
+    map_entry_link(c, req);
+    if (c->map->kernel)
         noalloc_exit();
-    map->nquanta += !!(req->entry_flags & ME_QUANTUM);
-    map->generation++;
-    rw_unlock_write(&map->lock);
-    vm_map_drop(map, &req->dead);
-    map_entry_unreserve(map, &req->spare);
+    c->map->nquanta += !!(req->entry_flags & ME_QUANTUM);
+    map_change_end(c);
 }
 
 int vm_map_map(struct vm_map *map, struct vm_map_req *req)
 {
-    int error = vm_map_prepare(map, req);
+    struct map_change c;
 
+    int error = vm_map_prepare(&c, map, req);
     if (!error)
-        vm_map_enter(map, req);
+        vm_map_enter(&c, req);
     return error;
 }
 
 // ---- unmapping ----
 
-int vm_map_lock_clip(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, unsigned ngone,
-                     struct list *spare)
-{
-    unsigned have = 0;
-
-    list_init(spare);
-    for (;;) {
-        rw_lock_write(&map->lock);
-        unsigned need = map_entry_need(map, start_va, end_va);
-        bool many = need > ngone && map->nentries + need - ngone > MAP_ENTRIES_MAX && !map->kernel;
-        if (need <= have && !many)
-            return 0;
-        rw_unlock_write(&map->lock);
-        int error = many ? ENOMEM : map_entry_reserve(map, need - have, PR_WAITOK, spare);
-        if (error) {
-            map_entry_unreserve(map, spare);
-            return error;
-        }
-        have = need;
-    }
-}
-
 // What is mapped in a kernel map is unmanaged and its owner's affair; here only the range goes.
-void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct list *spare,
-                  struct list *dead)
+void vm_map_clear(struct map_change *c, vaddr_t start_va, vaddr_t end_va)
 {
-    struct list here;
+    struct list before = LIST_INIT(before);
+    struct vm_map *map = c->map;
 
-    list_init(&here);
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
+    list_splice(&before, &c->dead);
     noalloc_enter();
-    map_entry_unlink_range(map, start_va, end_va, spare, &here);
+    map_entry_unlink_range(c, start_va, end_va);
     noalloc_exit();
-    map->generation++;
-    list_for_each (e, &here, struct vm_map_entry, link) {
+    list_for_each (e, &c->dead, struct vm_map_entry, link) {
         map->nquanta -= !!(e->flags & ME_QUANTUM);
         e->flags |= ME_GONE;
         if (map->kernel)
@@ -194,37 +158,20 @@ void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct l
             vm_map_pmap_unwire(map, e, e->start_va, e->end_va);
         vm_map_pmap_remove(map, e->start_va, e->end_va);
     }
-    list_splice(dead, &here);
-}
-
-void vm_map_drop(struct vm_map *map, struct list *dead)
-{
-    list_for_each (e, dead, struct vm_map_entry, link) {
-        pgno_t npages = (e->end_va - e->start_va) >> PAGE_SHIFT;
-        if (e->amap)
-            amap_unref(e->amap, e->amap_slot, npages);
-        if (e->flags & ME_WRITER && e->flags & ME_GONE)
-            vm_object_claim(e->object, -(int64_t)npages);
-        if (e->object)
-            vm_object_unref(e->object);
-    }
-    map_entry_unreserve(map, dead);
+    list_splice(&c->dead, &before);
 }
 
 int vm_map_unmap(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 {
-    struct list spare, dead;
+    struct map_change c;
 
     KASSERT(page_aligned(start_va) && page_aligned(end_va) && start_va <= end_va, "[%#lx, %#lx)",
             start_va, end_va);
-    list_init(&dead);
-    int error = vm_map_lock_clip(map, start_va, end_va, 1, &spare);
+    int error = map_change_begin_clip(&c, map, start_va, end_va, 1);
     if (error)
         return error;
-    vm_map_clear(map, start_va, end_va, &spare, &dead);
-    rw_unlock_write(&map->lock);
-    vm_map_drop(map, &dead);
-    map_entry_unreserve(map, &spare);
+    vm_map_clear(&c, start_va, end_va);
+    map_change_end(&c);
     return 0;
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Address maps: which range of an address space shows which pages, with which rights. A map is a
-// sorted list of entries with a balanced tree beside it. Changes go in two steps: prepare (may
-// sleep: reserves entries, finds space, returns with the map locked) and enter (cannot fail).
-// Unmap goes in two phases: under the lock clip, remove from the pmap, unlink; after unlock drop
-// the references, which may do I/O. After Mach's vm_map and NetBSD's uvm_map (1998-2004).
+// sorted list of entries with a balanced tree beside it. All that changes one is a struct map_change
+// (map_change.h): what it needs is reserved before the map is locked, and references, whose end may
+// do I/O, are dropped after it is unlocked. After Mach's vm_map and NetBSD's uvm_map (1998-2004).
 //
 // Locks: (m) the map's rwlock: read for faults and queries, write for changes. (!) constant.
 // Entries are opaque to all but kernel/vm.
@@ -15,6 +14,7 @@
 #include "lib/types.h"
 #include "sync/rwlock.h"
 
+struct map_change;
 struct pmap;
 struct strbuf;
 struct vm_amap;
@@ -36,20 +36,25 @@ enum map_entry_flags {
 
 #define VM_OFFSET_MAX ((uint64_t)INT64_MAX) // no mapping shows an object beyond it, however it grows
 
+// How a range is mapped: what an entry has in common with what was asked for.
+struct vm_map_attr {
+    struct vm_object *object;   // what lies below, referenced; NULL: zeroes, or kernel memory
+    uint64_t offset;            // of start_va in the object, bytes; without object: as it was given
+    uint8_t prot, max_prot;     // vm_prot_t
+    uint8_t inherit;            // enum vm_inherit
+    uint8_t advice;             // enum vm_advice
+};
+
 struct vm_map_entry {
-    struct list link;           // (m) in the map, by address; or on a reserve, or a list of the dead
+    struct list link;           // (m) in the map, by address; or in its reserve, or in a map_change
     struct rb_node node;        // (m) in the map's tree
     vaddr_t start_va, end_va;   // (m) page aligned, start < end
     size_t gap;                 // (m) free bytes from end_va to the next entry or the map's end
     size_t max_gap;             // (m) the largest gap in this node's subtree
-    struct vm_object *object;   // (m) what lies below, referenced; NULL: zeroes, or kernel memory
-    uint64_t offset;            // (m) of start_va in the object, bytes; without object: as it was given
+    struct vm_map_attr attr;    // (m)
     struct vm_amap *amap;       // (m) private pages, one reference; NULL: none yet
     pgno_t amap_slot;           // (m) slot of start_va in the amap
     uint32_t wired;             // (m) wiring count
-    uint8_t prot, max_prot;     // (m) vm_prot_t
-    uint8_t inherit;            // (m) enum vm_inherit
-    uint8_t advice;             // (m) enum vm_advice
     uint32_t flags;             // (m) enum map_entry_flags
 };
 
@@ -81,6 +86,9 @@ void vm_map_destroy(struct vm_map *map);        // unmaps all that is left; nobo
 bool vm_map_lookup(struct vm_map *map, vaddr_t va, struct vm_map_entry **entry);
 struct vm_map_entry *vm_map_first(struct vm_map *map);                              // NULL: empty
 struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry);   // NULL: last
+// True if b goes on where a ends, as one mapping would for a program: which may not see whether an amap
+// is still to be copied.
+bool vm_map_continues(const struct vm_map_entry *a, const struct vm_map_entry *b);
 
 // ---- mapping ----
 
@@ -91,30 +99,26 @@ enum vm_map_flags {
 };
 
 // What to map; all but the address is the caller's. Object and amap come with a reference each,
-// which enter takes over.
+// which map_entry_link takes over.
 struct vm_map_req {
     vaddr_t va;                 // wanted address (page aligned), or 0; prepare stores the one found
     vaddr_t below;              // if va cannot be had: the highest fit below this; 0: the lowest
     size_t len;                 // bytes, a multiple of the page size, > 0
     size_t align;               // 0 or 1: none; else the address is a multiple of it
-    struct vm_object *object;
-    uint64_t offset;
+    struct vm_map_attr attr;
     struct vm_amap *amap;
     pgno_t amap_slot;
-    uint8_t prot, max_prot, inherit, advice;
     uint32_t wired;
     uint32_t entry_flags;       // enum map_entry_flags
     unsigned flags;             // enum vm_map_flags
-    struct list dead;           // what FIXED_ADDR unmapped; internal to prepare/enter
-    struct list spare;          // entries reserved; internal
 };
 
-// Reserves entries, locks the map for writing, finds the space (and clears it when FIXED). 0,
-// ENOMEM (no space, no memory, a limit), EEXIST, EINVAL (outside the map), EAGAIN (NOWAIT and locked). On
-// error the map is not locked and nothing is held.
-int vm_map_prepare(struct vm_map *map, struct vm_map_req *req);
-// Links the mapping, merging it where allowed, and unlocks. Cannot fail, never allocates.
-void vm_map_enter(struct vm_map *map, struct vm_map_req *req);
+// Begins a change, and finds the space (and clears it when FIXED). 0, ENOMEM (no space, no memory,
+// a limit), EEXIST, EINVAL (outside the map), EAGAIN (NOWAIT and locked). On error no change has
+// begun.
+int vm_map_prepare(struct map_change *c, struct vm_map *map, struct vm_map_req *req);
+// Links the mapping, merging it where allowed, and ends the change. Cannot fail, never allocates.
+void vm_map_enter(struct map_change *c, struct vm_map_req *req);
 // Both. On error the references remain the caller's.
 int vm_map_map(struct vm_map *map, struct vm_map_req *req);
 
@@ -162,19 +166,12 @@ int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size
 
 // ---- the parts that changes are made of; for kernel/vm alone ----
 
-// Locks the map for writing with as many entries in spare as clipping [start, end) takes; ngone of
-// them do not stay. 0, or ENOMEM with the map not locked and nothing held.
-int vm_map_lock_clip(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, unsigned ngone,
-                     struct list *spare);
-// Map locked for writing: takes [start, end) out of pmap and map; the entries go to dead.
-void vm_map_clear(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, struct list *spare,
-                  struct list *dead);
+// Takes [start, end) out of pmap and map; the entries go to c->dead.
+void vm_map_clear(struct map_change *c, vaddr_t start_va, vaddr_t end_va);
 // Removes what the pmap shows of [start, end). Map locked.
 void vm_map_pmap_remove(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 // Unwires the pages of a wired entry in [start, end). Map locked for writing.
 void vm_map_pmap_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va);
-// Map not locked: drops the references of dead entries and frees them.
-void vm_map_drop(struct vm_map *map, struct list *dead);
 // Keep the list of all maps; called by vm_map_init and vm_map_destroy.
 void vm_map_check_add(struct vm_map *map);
 void vm_map_check_remove(struct vm_map *map);

@@ -12,7 +12,7 @@
 #include "mem/pool.h"
 #include "pmap/pmap.h"
 #include "pmap/ptshare.h"
-#include "vm/map_entry.h"
+#include "vm/map_change.h"
 
 #define STACK_STEP (128ul << 10) // a stack grows by this much at a time...
 #define STACK_GAP  (1ul << 20)   // ...and keeps this distance from what lies below it
@@ -21,42 +21,38 @@
 typedef int (*entry_change_fn)(struct vm_map *map, struct vm_map_entry *e, unsigned value);
 
 // Applies fn to [start, end), up to the first hole (ENOMEM) or error.
-static int map_change(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, entry_change_fn fn,
-                      unsigned value)
+static int change_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, entry_change_fn fn,
+                        unsigned value)
 {
-    struct list spare, dead;
+    struct map_change c;
     struct vm_map_entry *e;
 
-    list_init(&dead);
-    int error = vm_map_lock_clip(map, start_va, end_va, 0, &spare);
+    int error = map_change_begin_clip(&c, map, start_va, end_va, 0);
     if (error)
         return error;
-    map->generation++;
     for (vaddr_t va = start_va; va < end_va && !error; va = e->end_va) {
         if (!vm_map_lookup(map, va, &e)) {
             error = ENOMEM;
             break;
         }
         if (e->start_va < va)
-            map_entry_clip_start(map, e, va, &spare);
+            map_entry_clip_start(&c, e, va);
         if (e->end_va > end_va)
-            map_entry_clip_end(map, e, end_va, &spare);
+            map_entry_clip_end(&c, e, end_va);
         error = fn(map, e, value);
-        e = map_entry_simplify(map, e, &dead);
+        e = map_entry_simplify(&c, e);
     }
-    rw_unlock_write(&map->lock);
-    vm_map_drop(map, &dead);
-    map_entry_unreserve(map, &spare);
+    map_change_end(&c);
     return error;
 }
 
 // Wider rights come with the next fault; narrower ones are enforced now.
 static int change_prot(struct vm_map *map, struct vm_map_entry *e, unsigned prot)
 {
-    vm_prot_t lost = e->prot & ~prot, won = prot & ~e->prot;
+    vm_prot_t lost = e->attr.prot & ~prot, won = prot & ~e->attr.prot;
     size_t len = e->end_va - e->start_va;
 
-    if (prot & ~e->max_prot)
+    if (prot & ~e->attr.max_prot)
         return EACCES;
     if (won & PROT_WRITE && vm_map_may_add_data(map, e->flags, prot, len, e->start_va, e->end_va))
         return ENOMEM;
@@ -68,25 +64,25 @@ static int change_prot(struct vm_map *map, struct vm_map_entry *e, unsigned prot
         ptshare_detach(map->pmap, e->start_va, e->end_va);
         pmap_protect(map->pmap, e->start_va, e->end_va, PROT_READ | prot);
     }
-    e->prot = prot;
+    e->attr.prot = prot;
     return 0;
 }
 
 int vm_map_protect(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot)
 {
-    return map_change(map, start_va, end_va, change_prot, prot);
+    return change_range(map, start_va, end_va, change_prot, prot);
 }
 
 static int change_inherit(struct vm_map *map, struct vm_map_entry *e, unsigned inherit)
 {
     (void)map;
-    e->inherit = inherit;
+    e->attr.inherit = inherit;
     return 0;
 }
 
 int vm_map_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, enum vm_inherit inherit)
 {
-    return map_change(map, start_va, end_va, change_inherit, inherit);
+    return change_range(map, start_va, end_va, change_inherit, inherit);
 }
 
 // What fork does with such a mapping if nothing is said.
@@ -94,25 +90,25 @@ static int restore_inherit(struct vm_map *map, struct vm_map_entry *e, unsigned 
 {
     (void)map;
     (void)unused;
-    e->inherit = e->flags & ME_COW ? INHERIT_COPY : INHERIT_SHARE;
+    e->attr.inherit = e->flags & ME_COW ? INHERIT_COPY : INHERIT_SHARE;
     return 0;
 }
 
 int vm_map_restore_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 {
-    return map_change(map, start_va, end_va, restore_inherit, 0);
+    return change_range(map, start_va, end_va, restore_inherit, 0);
 }
 
 static int change_advice(struct vm_map *map, struct vm_map_entry *e, unsigned advice)
 {
     (void)map;
-    e->advice = advice;
+    e->attr.advice = advice;
     return 0;
 }
 
 int vm_map_advise(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, enum vm_advice advice)
 {
-    return map_change(map, start_va, end_va, change_advice, advice);
+    return change_range(map, start_va, end_va, change_advice, advice);
 }
 
 // Mappings that are there when an entry becomes wired go away, so that each page is wired by the
@@ -129,7 +125,7 @@ static int change_wired(struct vm_map *map, struct vm_map_entry *e, unsigned wir
 
 int vm_map_wire(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool wire)
 {
-    return map_change(map, start_va, end_va, change_wired, wire);
+    return change_range(map, start_va, end_va, change_wired, wire);
 }
 
 // ---- stacks ----
@@ -145,7 +141,7 @@ static vaddr_t stack_start(struct vm_map *map, vaddr_t va, struct vm_map_entry *
     if (!e || !(e->flags & ME_STACK))
         return 0;
     uint64_t limit = page_trunc(vm_limit(VM_LIMIT_STACK));
-    vaddr_t lowest = max(e->offset, e->end_va - min(limit, e->end_va));
+    vaddr_t lowest = max(e->attr.offset, e->end_va - min(limit, e->end_va));
     lowest = max(lowest, below ? below->end_va + STACK_GAP : map->min_va);
     if (va < lowest)
         return 0;
@@ -153,40 +149,34 @@ static vaddr_t stack_start(struct vm_map *map, vaddr_t va, struct vm_map_entry *
     return max(lowest, min(va, e->start_va - min(STACK_STEP, e->start_va)));
 }
 
+static bool may_grow(struct vm_map *map, const struct vm_map_entry *stack, vaddr_t to_va)
+{
+    return !vm_map_may_add(map, stack->flags, stack->attr.prot, stack->start_va - to_va, 0, 0);
+}
+
 int vm_map_grow_stack(struct vm_map *map, vaddr_t va)
 {
+    struct map_change c;
     struct vm_map_entry *above;
-    struct vm_map_req req = {0};
 
     va = page_trunc(va);
-    list_init(&req.spare);
-    list_init(&req.dead);
-    int error = map_entry_reserve(map, 1, PR_WAITOK, &req.spare);
+    int error = map_change_begin(&c, map, 1, PR_WAITOK);
     if (error)
         return error;
-    rw_lock_write(&map->lock);
-    req.va = stack_start(map, va, &above);
-    req.len = req.va ? above->start_va - req.va : 0;
+    vaddr_t start_va = stack_start(map, va, &above);
     // What is asked for at least, if a limit forbids the whole step.
-    if (req.va && vm_map_may_add(map, above->flags, above->prot, req.len, 0, 0)) {
-        req.va = va;
-        req.len = above->start_va - va;
-        if (vm_map_may_add(map, above->flags, above->prot, req.len, 0, 0))
-            req.va = 0;
+    if (start_va && !may_grow(map, above, start_va))
+        start_va = may_grow(map, above, va) ? va : 0;
+    if (start_va) {
+        struct vm_map_req req = {
+            .va = start_va,
+            .len = above->start_va - start_va,
+            .attr = above->attr,
+            .wired = above->wired,
+            .entry_flags = above->flags,
+        };
+        map_entry_link(&c, &req);
     }
-    if (req.va) {
-        req.offset = above->offset;
-        req.prot = above->prot;
-        req.max_prot = above->max_prot;
-        req.inherit = above->inherit;
-        req.advice = above->advice;
-        req.wired = above->wired;
-        req.entry_flags = above->flags;
-        map_entry_link(map, &req);
-        map->generation++;
-    }
-    rw_unlock_write(&map->lock);
-    vm_map_drop(map, &req.dead);
-    map_entry_unreserve(map, &req.spare);
-    return req.va ? 0 : EFAULT;
+    map_change_end(&c);
+    return start_va ? 0 : EFAULT;
 }

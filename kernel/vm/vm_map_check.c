@@ -45,9 +45,9 @@ static unsigned entry_check(struct vm_map *map, struct vm_map_entry *e, struct s
         wrong = "is no range of pages";
     else if (e->start_va < map->min_va || e->end_va > map->max_va)
         wrong = "is outside the map";
-    else if (e->prot & ~e->max_prot)
+    else if (e->attr.prot & ~e->attr.max_prot)
         wrong = "has more rights than its maximum";
-    else if (e->object && !page_aligned(e->offset))
+    else if (e->attr.object && !page_aligned(e->attr.offset))
         wrong = "has an unaligned offset";
     else if (e->amap && !(e->flags & ME_COW))
         wrong = "has an amap but is not private";
@@ -56,7 +56,8 @@ static unsigned entry_check(struct vm_map *map, struct vm_map_entry *e, struct s
     if (!wrong)
         return 0;
     strbuf_printf(out, "map %p: [%#lx, %#lx) %s: prot %u of %u, offset %#lx, flags %#x\n", map,
-                  e->start_va, e->end_va, wrong, e->prot, e->max_prot, e->offset, e->flags);
+                  e->start_va, e->end_va, wrong, e->attr.prot, e->attr.max_prot, e->attr.offset,
+                  e->flags);
     return 1;
 }
 

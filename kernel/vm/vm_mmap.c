@@ -56,16 +56,16 @@ static int mmap_kind(unsigned linux_flags, bool anonymous, vm_prot_t max_prot,
         return EINVAL;
     if (!anonymous && !(max_prot & PROT_READ))
         return EACCES;
-    req->max_prot = type == LINUX_MAP_PRIVATE ? PROT_ALL : max_prot;
-    if (req->prot & ~req->max_prot)
+    req->attr.max_prot = type == LINUX_MAP_PRIVATE ? PROT_ALL : max_prot;
+    if (req->attr.prot & ~req->attr.max_prot)
         return EACCES;
-    req->inherit = type == LINUX_MAP_SHARED ? INHERIT_SHARE : INHERIT_COPY;
+    req->attr.inherit = type == LINUX_MAP_SHARED ? INHERIT_SHARE : INHERIT_COPY;
     req->entry_flags = type == LINUX_MAP_SHARED ? 0 : ME_COW;
     if (!anonymous && linux_flags & MMAP_WRITER)
         req->entry_flags |= ME_WRITER;
     if (grows) {
         req->entry_flags |= ME_STACK;
-        req->offset = USER_MIN;
+        req->attr.offset = USER_MIN;
     }
     return 0;
 }
@@ -73,7 +73,10 @@ static int mmap_kind(unsigned linux_flags, bool anonymous, vm_prot_t max_prot,
 int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_prot_t max_prot,
             unsigned linux_flags, struct vm_object *object, uint64_t offset)
 {
-    struct vm_map_req req = {.len = page_round(len), .prot = prot & PROT_ALL, .offset = offset};
+    struct vm_map_req req = {
+        .len = page_round(len),
+        .attr = {.prot = prot & PROT_ALL, .offset = offset},
+    };
     bool anonymous = !object;
 
     if (!page_aligned(offset) || !len)
@@ -83,7 +86,7 @@ int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_pro
     if (offset > VM_OFFSET_MAX - req.len)
         return EOVERFLOW;
     if (anonymous)
-        req.offset = 0;
+        req.attr.offset = 0;
     int error = mmap_place(vs, *va, linux_flags, &req);
     if (!error)
         error = mmap_kind(linux_flags, anonymous, max_prot, &req);
@@ -94,7 +97,7 @@ int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_pro
         if (!object)
             return ENOMEM;
     }
-    req.object = object;
+    req.attr.object = object;
     req.wired = !!(linux_flags & LINUX_MAP_LOCKED);
     int64_t claim = req.entry_flags & ME_WRITER ? (int64_t)(req.len >> PAGE_SHIFT) : 0;
     if (claim)

@@ -10,7 +10,7 @@
 #include "mem/memlayout.h"
 #include "mem/pool.h"
 #include "pmap/pmap.h"
-#include "vm/map_entry.h"
+#include "vm/map_change.h"
 #include "vm/map_space.h"
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
@@ -19,14 +19,6 @@ enum mremap_flags { MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2 };
 
 // Clearing the old place, its end apart, and the new one, and the part that is added.
 #define MOVE_SPARE (3 * MAP_ENTRY_SPLITS + 1)
-
-// True if b goes on where a ends, as one mapping would.
-static bool continues(const struct vm_map_entry *a, const struct vm_map_entry *b)
-{
-    return a->end_va == b->start_va && a->object == b->object && a->prot == b->prot &&
-           a->max_prot == b->max_prot && a->flags == b->flags && a->inherit == b->inherit &&
-           (!a->object || a->offset + (a->end_va - a->start_va) == b->offset);
-}
 
 // 0 if [start, end) is one mapping, with its last entry; else EFAULT.
 static int one_mapping(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
@@ -38,7 +30,7 @@ static int one_mapping(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
         return EFAULT;
     while (e->end_va < end_va) {
         struct vm_map_entry *next = vm_map_next(map, e);
-        if (!next || !continues(e, next))
+        if (!next || !vm_map_continues(e, next))
             return EFAULT;
         e = next;
     }
@@ -46,49 +38,34 @@ static int one_mapping(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
     return 0;
 }
 
-// Describes what e maps from va on, for len bytes, without amap. The object is not referenced.
-static struct vm_map_req req_like(const struct vm_map_entry *e, vaddr_t va, size_t len)
+// Describes what e maps from va on, for len bytes, to go to new_va; without amap. The object is not
+// referenced.
+static struct vm_map_req req_like(const struct vm_map_entry *e, vaddr_t va, size_t len,
+                                  vaddr_t new_va)
 {
-    return (struct vm_map_req){
+    struct vm_map_req req = {
+        .va = new_va,
         .len = len,
-        .object = e->object,
-        .offset = e->object ? e->offset + (va - e->start_va) : e->offset,
-        .prot = e->prot,
-        .max_prot = e->max_prot,
-        .inherit = e->inherit,
-        .advice = e->advice,
+        .attr = e->attr,
         .wired = e->wired,
         .entry_flags = e->flags & ~ME_GONE,
     };
-}
 
-// Links req at va with an entry from spare; what is left over goes to spare and dead.
-static void link_at(struct vm_map *map, vaddr_t va, struct vm_map_req *req, struct list *spare,
-                    struct list *dead)
-{
-    struct vm_map_entry *n = list_pop(spare, struct vm_map_entry, link);
-
-    KASSERT(n, "no entry reserved for %#lx", va);
-    list_init(&req->spare);
-    list_init(&req->dead);
-    list_push_back(&req->spare, &n->link);
-    req->va = va;
-    map_entry_link(map, req);
-    list_splice(spare, &req->spare);
-    list_splice(dead, &req->dead);
+    if (e->attr.object)
+        req.attr.offset += va - e->start_va;
+    return req;
 }
 
 // Adds len bytes at va that go on where e ends.
-static void link_growth(struct vm_map *map, const struct vm_map_entry *e, vaddr_t va, size_t len,
-                        struct list *spare, struct list *dead)
+static void link_growth(struct map_change *c, const struct vm_map_entry *e, vaddr_t va, size_t len)
 {
-    struct vm_map_req req = req_like(e, e->end_va, len);
+    struct vm_map_req req = req_like(e, e->end_va, len, va);
 
-    if (req.object)
-        vm_object_ref(req.object);
+    if (req.attr.object)
+        vm_object_ref(req.attr.object);
     if (req.entry_flags & ME_WRITER)
-        vm_object_claim(req.object, (int64_t)(len >> PAGE_SHIFT));
-    link_at(map, va, &req, spare, dead);
+        vm_object_claim(req.attr.object, (int64_t)(len >> PAGE_SHIFT));
+    map_entry_link(c, &req);
 }
 
 // ---- the move; map locked for writing ----
@@ -119,80 +96,80 @@ static int find_place(struct vm_space *vs, struct move *m, const struct vm_map_e
 static int check_growth(struct vm_map *map, const struct move *m, const struct vm_map_entry *last)
 {
     size_t growth = m->new_len - m->old_len;
-    uint64_t offset = last->offset + (m->old_va + m->old_len - last->start_va);
+    uint64_t offset = last->attr.offset + (m->old_va + m->old_len - last->start_va);
 
-    if (last->object && offset > VM_OFFSET_MAX - growth)
+    if (last->attr.object && offset > VM_OFFSET_MAX - growth)
         return EINVAL;
-    return vm_map_may_add(map, last->flags, last->prot, growth, 0, 0);
+    return vm_map_may_add(map, last->flags, last->attr.prot, growth, 0, 0);
 }
 
-static void move_entries(struct vm_map *map, const struct move *m, struct list *spare,
-                         struct list *dead)
+// The entries of the old place serve again at the new one.
+static void move_entries(struct map_change *c, const struct move *m)
 {
-    struct list moving;
+    struct list replaced = LIST_INIT(replaced), moving = LIST_INIT(moving);
     struct vm_map_entry *e;
     size_t growth = m->new_len - m->old_len;
 
-    list_init(&moving);
-    vm_map_clear(map, m->new_va, m->new_va + m->new_len, spare, dead);
-    vm_map_clear(map, m->old_va, m->old_va + m->old_len, spare, &moving);
+    vm_map_clear(c, m->new_va, m->new_va + m->new_len);
+    list_splice(&replaced, &c->dead);
+    vm_map_clear(c, m->old_va, m->old_va + m->old_len);
+    list_splice(&moving, &c->dead);
+    list_splice(&c->dead, &replaced);
     while ((e = list_pop(&moving, struct vm_map_entry, link))) {
-        vaddr_t va = m->new_va + (e->start_va - m->old_va);
         if (growth && list_empty(&moving))
-            link_growth(map, e, m->new_va + m->old_len, growth, spare, dead);
-        struct vm_map_req req = req_like(e, e->start_va, e->end_va - e->start_va);
+            link_growth(c, e, m->new_va + m->old_len, growth);
+        vaddr_t new_va = m->new_va + (e->start_va - m->old_va);
+        struct vm_map_req req = req_like(e, e->start_va, e->end_va - e->start_va, new_va);
         req.amap = e->amap;
         req.amap_slot = e->amap_slot;
-        list_push_front(spare, &e->link);
-        link_at(map, va, &req, spare, dead);
+        list_push_front(&c->spare, &e->link);
+        map_entry_link(c, &req);
     }
 }
 
 // Unmaps what is too much. As on Linux, only the first page must be mapped.
-static int shrink(struct vm_map *map, struct move *m, struct list *spare, struct list *dead)
+static int shrink(struct map_change *c, struct move *m)
 {
     vaddr_t old_end = m->old_va + m->old_len, new_end = m->old_va + m->new_len;
     struct vm_map_entry *e;
 
-    if (!vm_map_lookup(map, m->old_va, &e))
+    if (!vm_map_lookup(c->map, m->old_va, &e))
         return EFAULT;
     if (new_end == old_end)
         return 0;
-    if (map_entry_need(map, new_end, old_end) > 1 && map->nentries >= MAP_ENTRIES_MAX)
+    if (map_entry_need(c->map, new_end, old_end) > 1 && c->map->nentries >= MAP_ENTRIES_MAX)
         return ENOMEM;
-    vm_map_clear(map, new_end, old_end, spare, dead);
+    vm_map_clear(c, new_end, old_end);
     m->old_len = m->new_len;
     return 0;
 }
 
-static int mremap_locked(struct vm_space *vs, struct move *m, struct list *spare, struct list *dead)
+static int mremap_change(struct map_change *c, struct vm_space *vs, struct move *m)
 {
-    struct vm_map *map = &vs->map;
     vaddr_t old_end = m->old_va + m->old_len;
     struct vm_map_entry *last;
 
     if (m->new_len <= m->old_len && !m->fixed) {
         m->new_va = m->old_va;
-        return shrink(map, m, spare, dead);
+        return shrink(c, m);
     }
-    int error = one_mapping(map, m->old_va, m->old_va + min(m->old_len, m->new_len), &last);
+    int error = one_mapping(c->map, m->old_va, m->old_va + min(m->old_len, m->new_len), &last);
     if (!error && m->new_len > m->old_len)
-        error = check_growth(map, m, last);
+        error = check_growth(c->map, m, last);
     if (!error)
         error = find_place(vs, m, last);
-    if (!error && !m->in_place && map->nentries > MAP_ENTRIES_MAX - MOVE_SPARE)
+    if (!error && !m->in_place && c->map->nentries > MAP_ENTRIES_MAX - MOVE_SPARE)
         error = ENOMEM;
     if (!error && m->new_len < m->old_len)
-        error = shrink(map, m, spare, dead);
+        error = shrink(c, m);
     if (error)
         return error;
-    map->generation++;
-    if (m->in_place) {
-        m->new_va = m->old_va;
-        link_growth(map, last, old_end, m->new_len - m->old_len, spare, dead);
-    } else {
-        move_entries(map, m, spare, dead);
+    if (!m->in_place) {
+        move_entries(c, m);
+        return 0;
     }
+    m->new_va = m->old_va;
+    link_growth(c, last, old_end, m->new_len - m->old_len);
     return 0;
 }
 
@@ -214,7 +191,7 @@ int vm_mremap(struct vm_space *vs, vaddr_t old_va, size_t old_len, size_t new_le
               vaddr_t *va)
 {
     struct vm_map *map = &vs->map;
-    struct list spare = LIST_INIT(spare), dead = LIST_INIT(dead);
+    struct map_change c;
     struct move m = {
         .old_va = old_va,
         .new_va = *va,
@@ -228,14 +205,11 @@ int vm_mremap(struct vm_space *vs, vaddr_t old_va, size_t old_len, size_t new_le
     if (!error && m.new_len > USER_MAX)
         error = ENOMEM;
     if (!error)
-        error = map_entry_reserve(map, MOVE_SPARE, PR_WAITOK, &spare);
+        error = map_change_begin(&c, map, MOVE_SPARE, PR_WAITOK);
     if (error)
         return error;
-    rw_lock_write(&map->lock);
-    error = mremap_locked(vs, &m, &spare, &dead);
-    rw_unlock_write(&map->lock);
-    vm_map_drop(map, &dead);
-    map_entry_unreserve(map, &spare);
+    error = mremap_change(&c, vs, &m);
+    map_change_end(&c);
     *va = m.new_va;
     return error;
 }

@@ -15,7 +15,7 @@
 #include "pmap/pmap.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
-#include "vm/map_entry.h"
+#include "vm/map_change.h"
 #include "vm/vm_object.h"
 
 #define STACK_INITIAL (128ul << 10) // mapped at once; the rest as it is touched
@@ -63,91 +63,62 @@ void vm_space_unref(struct vm_space *vs)
 
 // ---- fork ----
 
-// Gives the child its view of one of the parent's entries. spare holds an entry for it; what is
-// merged in the child goes to dead.
-static int fork_entry(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
-                      struct list *spare, struct list *dead)
+// Gives the child its view of one of the parent's entries.
+static int fork_entry(struct map_change *parent, struct vm_map_entry *pe, struct map_change *child)
 {
     struct vm_map_entry ce = *pe;
+
+    ce.amap = NULL;
+    int error = amap_inherit(parent->map, pe, child->map, &ce);
+    if (error)
+        return error;
+    if (pe->attr.object)
+        vm_object_ref(pe->attr.object);
+    if (pe->flags & ME_WRITER)
+        vm_object_claim(pe->attr.object, (int64_t)((pe->end_va - pe->start_va) >> PAGE_SHIFT));
     struct vm_map_req req = {
         .va = pe->start_va,
         .len = pe->end_va - pe->start_va,
-        .prot = pe->prot,
-        .max_prot = pe->max_prot,
-        .inherit = pe->inherit,
-        .advice = pe->advice,
+        .attr = pe->attr,
+        .amap = ce.amap,
+        .amap_slot = ce.amap_slot,
+        .entry_flags = ce.flags,
     };
-
-    ce.amap = NULL;
-    int error = amap_inherit(parent, pe, child, &ce);
-    if (error)
-        return error;
-    if (pe->object)
-        vm_object_ref(pe->object);
-    if (pe->flags & ME_WRITER)
-        vm_object_claim(pe->object, (int64_t)(req.len >> PAGE_SHIFT));
-    req.object = pe->object;
-    req.offset = pe->offset;
-    req.amap = ce.amap;
-    req.amap_slot = ce.amap_slot;
-    req.entry_flags = ce.flags;
-    list_init(&req.spare);
-    list_init(&req.dead);
-    struct vm_map_entry *n = list_pop(spare, struct vm_map_entry, link);
-    KASSERT(n, "more entries than the parent's %u", parent->nentries);
-    list_push_back(&req.spare, &n->link);
     map_entry_link(child, &req);
-    list_splice(spare, &req.spare);
-    list_splice(dead, &req.dead);
     return 0;
 }
 
-// Locks the parent for writing with an entry in spare for each of its own.
-static int fork_lock(struct vm_map *parent, struct list *spare)
+// The child's entries are reserved with the parent's change, whose map says how many there are. That
+// one ends first: the child's drops what merging left over, for which no map may be locked.
+static int fork_map(struct vm_space *parent, struct vm_space *child)
 {
-    unsigned have = 0;
+    struct map_change pc, cc;
 
-    list_init(spare);
-    rw_lock_write(&parent->lock);
-    while (parent->nentries > have) {
-        unsigned more = parent->nentries - have;
-        rw_unlock_write(&parent->lock);
-        int error = map_entry_reserve(parent, more, PR_WAITOK, spare);
-        if (error) {
-            map_entry_unreserve(parent, spare);
-            return error;
-        }
-        have += more;
-        rw_lock_write(&parent->lock);
+    int error = map_change_begin_copy(&pc, &parent->map);
+    if (error)
+        return error;
+    error = map_change_begin(&cc, &child->map, 0, PR_WAITOK);
+    KASSERT(!error, "without entries to reserve: error %d", error);
+    list_splice(&cc.spare, &pc.spare);
+    list_for_each (pe, &parent->map.entries, struct vm_map_entry, link) {
+        if (pe->attr.inherit != INHERIT_NONE && !error)
+            error = fork_entry(&pc, pe, &cc);
     }
-    return 0;
+    child->brk_start = parent->brk_start;
+    child->brk_end = parent->brk_end;
+    child->mmap_top = parent->mmap_top;
+    map_change_end(&pc);
+    map_change_end(&cc);
+    return error;
 }
 
 int vm_space_fork(struct vm_space *parent, struct vm_space **out)
 {
     struct vm_space *child = vm_space_create();
-    struct list spare, dead;
 
     if (!child)
         return ENOMEM;
-    list_init(&dead);
-    int error = fork_lock(&parent->map, &spare);
-    if (error) {
-        vm_space_unref(child);
-        return error;
-    }
-    rw_lock_write(&child->map.lock);
-    list_for_each (pe, &parent->map.entries, struct vm_map_entry, link) {
-        if (pe->inherit != INHERIT_NONE && !error)
-            error = fork_entry(&parent->map, pe, &child->map, &spare, &dead);
-    }
-    child->brk_start = parent->brk_start;
-    child->brk_end = parent->brk_end;
-    child->mmap_top = parent->mmap_top;
-    rw_unlock_write(&child->map.lock);
-    rw_unlock_write(&parent->map.lock);
-    vm_map_drop(&child->map, &dead);
-    map_entry_unreserve(&parent->map, &spare);
+    int error = fork_map(parent, child);
     if (error)
         vm_space_unref(child);
     else
@@ -162,9 +133,7 @@ static struct vm_map_req anonymous_req(vaddr_t va, size_t len)
     return (struct vm_map_req){
         .va = va,
         .len = len,
-        .prot = PROT_RW,
-        .max_prot = PROT_ALL,
-        .inherit = INHERIT_COPY,
+        .attr = {.prot = PROT_RW, .max_prot = PROT_ALL, .inherit = INHERIT_COPY},
         .entry_flags = ME_COW,
         .flags = MAP_FIXED_ADDR | MAP_NOREPLACE,
     };
@@ -195,7 +164,7 @@ int vm_stack_map(struct vm_space *vs, vaddr_t top_va, size_t limit)
     struct vm_map_req req = anonymous_req(top_va - size, size);
 
     KASSERT(page_aligned(top_va) && limit < top_va, "top %#lx, limit %#zx", top_va, limit);
-    req.offset = page_trunc(top_va - limit);
+    req.attr.offset = page_trunc(top_va - limit);
     req.entry_flags |= ME_STACK;
     int error = vm_map_map(&vs->map, &req);
     if (error)

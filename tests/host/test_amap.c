@@ -114,6 +114,19 @@ static void fill(const struct ref *r)
     amap_unlock(am);
 }
 
+// A slot is shared if more than one entry covers it.
+static void check_shared(void)
+{
+    amap_lock(am);
+    for (unsigned s = 0; s < SLOTS; s++) {
+        unsigned n = 0;
+        for (unsigned i = 0; i < REFS; i++)
+            n += refs[i].start <= s && s < refs[i].end;
+        CHECK(amap_shared(am, s, 1) == (n > 1), "slot %u, which %u entries cover", s, n);
+    }
+    amap_unlock(am);
+}
+
 // What amap_next reports, one after the other, is what is there.
 static void check_next(void)
 {
@@ -156,6 +169,7 @@ static void one_amap(bool shared)
             CHECK(amap_nrefs(am) == count_refs(), "%u references, not %u", amap_nrefs(am),
                   count_refs());
             check_next();
+            check_shared();
         }
     }
     CHECK(anon_count() == 0, "%lu anons are left", anon_count());

@@ -229,7 +229,9 @@ static void test_fork(void)
     store(BASE * 2, 2);
     store(BASE * 3, 3);
     CHECK(vm_madvise(vs, BASE + PAGE_SIZE, PAGE_SIZE, 10) == 0, "DONTFORK");
+    uint64_t generation = vs->map.generation;
     CHECK(vm_space_fork(vs, &child) == 0, "fork");
+    CHECK(vs->map.generation != generation, "a fault that sleeps does not notice the fork");
     store(BASE, 11);
     store(BASE * 2, 22);
     store(BASE * 3, 33);

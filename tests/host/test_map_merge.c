@@ -8,9 +8,11 @@
 // link: tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c kernel/sync/[!i]*.c
 #include "lib/shim.h"
 #include "lib/errno.h"
+#include "mem/pool.h"
 #include "tests/host/lib/vm_machine.h"
 #include "vm/anon.h"
 #include "vm/kmem.h"
+#include "vm/map_change.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
@@ -65,7 +67,7 @@ static void check_entries(const char *what, unsigned n)
 
     rw_lock_read(&vs->map.lock);
     for (struct vm_map_entry *e = vm_map_first(&vs->map); e; e = vm_map_next(&vs->map, e)) {
-        nrefs += e->object == file->object;
+        nrefs += e->attr.object == file->object;
         found++;
     }
     rw_unlock_read(&vs->map.lock);
@@ -296,6 +298,54 @@ static void test_mremap_pieces(void)
     end();
 }
 
+// Two entries that differ only in whether their amap is still to be copied are one mapping to Linux.
+static void test_mremap_needscopy(void)
+{
+    struct vm_map_entry *e;
+    vaddr_t va = va_of(20);
+
+    begin();
+    map(0, 4, PROT_RW, ANON, 0);
+    rw_lock_write(&vs->map.lock);
+    CHECK(vm_map_lookup(&vs->map, va_of(0), &e), "no entry");
+    e->flags |= ME_NEEDSCOPY;
+    rw_unlock_write(&vs->map.lock);
+    map(4, 4, PROT_RW, ANON, 0);
+    check_entries("apart", 2);
+    CHECK(vm_mremap(vs, va_of(0), 8 * PAGE_SIZE, 8 * PAGE_SIZE, 3, &va) == 0, "move");
+    check_entries("moved", 2);
+    end();
+}
+
+// Inside a change nothing waits for memory, but where it says so; and what a change did not reserve it
+// does not have.
+static void test_change(void)
+{
+    struct map_change c;
+    struct vm_page *pg;
+    vaddr_t va = va_of(0);
+
+    begin();
+    map(0, 4, PROT_RW, ANON, 0);
+    CHECK(map_change_begin(&c, &vs->map, 0, PR_WAITOK) == 0, "begin");
+    PANICS("inside a change of a map", vm_page_alloc_wait(PAGE_KMEM, 0, &pg));
+    PANICS("inside a change of a map", vm_page_wait());
+    PANICS("inside a change of a map", (void)!map_entry_reserve(&c, 1, PR_WAITOK));
+    struct vm_map_req req = {.va = va_of(8), .len = PAGE_SIZE};
+    PANICS("no entry reserved", map_entry_link(&c, &req));
+    uint64_t generation = vs->map.generation;
+    map_change_end(&c);
+    CHECK(vs->map.generation == generation + 1, "a change is not counted");
+    PANICS("map", map_change_end(&c));
+    PANICS("map", vm_map_clear(&c, va, va + PAGE_SIZE));
+    PANICS("map", (void)map_entry_simplify(&c, vm_map_first(&vs->map)));
+    CHECK(map_change_begin(&c, &vs->map, 3, PR_NOWAIT) == 0, "begin");
+    map_change_end(&c);
+    CHECK(vm_page_alloc_wait(PAGE_KMEM, 0, &pg) == 0, "outside a change");
+    vm_page_free(pg);
+    end();
+}
+
 // ---- files ----
 
 static void test_file(void)
@@ -380,6 +430,8 @@ int main(int argc, char **argv)
     RUN(test_break);
     RUN(test_mremap);
     RUN(test_mremap_pieces);
+    RUN(test_mremap_needscopy);
+    RUN(test_change);
     RUN(test_file);
     RUN(test_attributes);
     RUN(test_kinds);

@@ -13,7 +13,7 @@
 #include "lib/printf.h"
 #include "lib/rng.h"
 #include "tests/host/lib/vm_machine.h"
-#include "vm/map_entry.h"
+#include "vm/map_change.h"
 #include "vm/vm_map.h"
 
 #define FIRST  0x400000000000ul
@@ -76,9 +76,7 @@ static struct vm_map_req quantum_req(unsigned page, unsigned npages)
     return (struct vm_map_req){
         .va = va_of(page),
         .len = npages * PAGE_SIZE,
-        .prot = PROT_RW,
-        .max_prot = PROT_RW,
-        .inherit = INHERIT_NONE,
+        .attr = {.prot = PROT_RW, .max_prot = PROT_RW, .inherit = INHERIT_NONE},
         .entry_flags = ME_QUANTUM,
         .flags = MAP_FIXED_ADDR | MAP_NOREPLACE,
     };
@@ -141,8 +139,8 @@ static void check_pages(void)
         CHECK(found == !!owner[p], "page %u", p);
         if (found)
             CHECK((e->flags & ME_GUARD) == (quanta[owner[p] - 1].kind & 1 ? ME_GUARD : 0) &&
-                      e->prot == (quanta[owner[p] - 1].kind & 2 ? PROT_READ : PROT_RW),
-                  "page %u: flags %#x, prot %u", p, e->flags, e->prot);
+                      e->attr.prot == (quanta[owner[p] - 1].kind & 2 ? PROT_READ : PROT_RW),
+                  "page %u: flags %#x, prot %u", p, e->flags, e->attr.prot);
     }
     rw_unlock_read(&map.lock);
 }
@@ -153,7 +151,7 @@ static bool model_map(struct quantum *q)
     struct vm_map_req req = quantum_req(below(PAGES), npages);
 
     req.entry_flags |= kind & 1 ? ME_GUARD : 0;
-    req.prot = kind & 2 ? PROT_READ : PROT_RW;
+    req.attr.prot = kind & 2 ? PROT_READ : PROT_RW;
     if (below(3) == 0)
         req.flags = 0; // there, if it is free
     else if (below(2) == 0)
@@ -257,12 +255,12 @@ static void test_merge_apart(void)
         other.field = value;                                                                       \
         check_apart(#field, other);                                                                \
     } while (0)
-    APART(prot, PROT_READ);
-    APART(max_prot, PROT_ALL);
-    APART(inherit, INHERIT_SHARE);
-    APART(advice, ADVICE_RANDOM);
+    APART(attr.prot, PROT_READ);
+    APART(attr.max_prot, PROT_ALL);
+    APART(attr.inherit, INHERIT_SHARE);
+    APART(attr.advice, ADVICE_RANDOM);
     APART(wired, 1);
-    APART(offset, PAGE_SIZE);
+    APART(attr.offset, PAGE_SIZE);
     APART(entry_flags, ME_QUANTUM | ME_GUARD);
     APART(entry_flags, 0); // no quantum
 #undef APART
@@ -377,13 +375,14 @@ static void prepare_too(void *arg)
 static void test_prepare_enter(void)
 {
     struct vm_map_req req = quantum_req(0, 4), nowait;
+    struct map_change c, other;
 
     map_init();
     req.flags = nowait.flags = 0;
-    CHECK(vm_map_prepare(&map, &req) == 0 && req.va == va_of(0), "%#lx", req.va);
+    CHECK(vm_map_prepare(&c, &map, &req) == 0 && req.va == va_of(0), "%#lx", req.va);
     struct shim_thread *t = shim_spawn("other", prepare_too, NULL);
     shim_wait_blocked(t);
-    vm_map_enter(&map, &req);
+    vm_map_enter(&c, &req);
     shim_join(t);
     CHECK(other_req.va == va_of(4), "%#lx", other_req.va);
     CHECK(nentries(&map) == 1 && map.nquanta == 2, "%u entries", nentries(&map));
@@ -392,11 +391,11 @@ static void test_prepare_enter(void)
     nowait = quantum_req(20, 4);
     nowait.flags |= MAP_NOWAIT;
     rw_lock_read(&map.lock);
-    CHECK(vm_map_prepare(&map, &nowait) == EAGAIN, "locked");
+    CHECK(vm_map_prepare(&other, &map, &nowait) == EAGAIN, "locked");
     rw_unlock_read(&map.lock);
     CHECK(entries_live() == live, "%lu entries kept", entries_live() - live);
     nowait.va = va_of(2);
-    CHECK(vm_map_prepare(&map, &nowait) == EEXIST && entries_live() == live, "taken");
+    CHECK(vm_map_prepare(&other, &map, &nowait) == EEXIST && entries_live() == live, "taken");
     check_map(&map);
     vm_map_destroy(&map);
 }

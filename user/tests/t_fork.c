@@ -31,6 +31,48 @@ static void memory(void)
     T(munmap(shared, PAGE));
 }
 
+#define BESIDE 8
+
+static bool holds(const char *p, char letter)
+{
+    for (size_t i = 0; i < BESIDE * PAGE; i += PAGE)
+        if (p[i] != letter + (char)(i / PAGE))
+            return false;
+    return true;
+}
+
+/* What one of two throws away or moves of memory that they had in common at the fork, the other keeps. */
+static void beside_child(void)
+{
+    int status, go[2];
+    char byte,
+        *p = mmap(NULL, BESIDE * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (size_t i = 0; i < BESIDE * PAGE; i += PAGE)
+        p[i] = 'a' + (char)(i / PAGE);
+    T(pipe(go));
+    if (fork() == 0) {
+        madvise(p + 6 * PAGE, 2 * PAGE, MADV_DONTNEED);
+        bool mine = p[6 * PAGE] == 0 && p[7 * PAGE] == 0;
+        p[6 * PAGE] = 'g';
+        p[7 * PAGE] = 'h';
+        mine = mine && read(go[0], &byte, 1) == 1 && holds(p, 'a');
+        _exit(mine ? 3 : 4);
+    }
+    for (size_t i = 0; i < 2 * PAGE; i += PAGE)
+        p[i]++;
+    T(madvise(p + 2 * PAGE, 2 * PAGE, MADV_DONTNEED));
+    CHECK(p[2 * PAGE] == 0 && p[6 * PAGE] == 'g');
+    char *moved = mremap(p, BESIDE * PAGE, 2 * BESIDE * PAGE, MREMAP_MAYMOVE);
+    CHECK(moved != MAP_FAILED);
+    CHECK(moved[0] == 'b' && moved[3 * PAGE] == 0 && moved[7 * PAGE] == 'h');
+    T(write(go[1], "!", 1));
+    T(wait(&status) > 0);
+    t_status("child", status);
+    T(munmap(moved, 2 * BESIDE * PAGE));
+    close(go[0]);
+    close(go[1]);
+}
+
 static void exit_0(void)
 {
 }
@@ -277,6 +319,7 @@ int main(void)
 {
     t_begin();
     memory();
+    beside_child();
     statuses();
     waiting();
     groups();

@@ -86,9 +86,9 @@ struct vm_map_req lab_req(enum lab_kind kind, vaddr_t va, size_t npages)
     return (struct vm_map_req){
         .va = va,
         .len = npages << PAGE_SHIFT,
-        .prot = kind == LAB_READ_ONLY ? PROT_READ : PROT_RW,
-        .max_prot = PROT_RW,
-        .inherit = INHERIT_NONE,
+        .attr = {.prot = kind == LAB_READ_ONLY ? PROT_READ : PROT_RW,
+                 .max_prot = PROT_RW,
+                 .inherit = INHERIT_NONE},
         .entry_flags = flags[kind],
         .flags = va ? MAP_FIXED_ADDR | MAP_NOREPLACE : 0,
     };
@@ -119,16 +119,15 @@ uint64_t lab_allow(void)
 
 void lab_free_at(struct vm_map *map, vaddr_t va, size_t len)
 {
-    struct list dead = LIST_INIT(dead);
+    struct map_change c;
 
     lab_forbid();
-    bool locked = rw_trylock_write(&map->lock);
-    KASSERT(locked, "map %p is locked", map);
+    int error = map_change_begin(&c, map, 0, PR_NOWAIT);
+    KASSERT(!error, "map %p is locked", map);
     unsigned need = map_entry_need(map, va, va + len);
     KTEST_CHECK(need == 0, "freeing the quantum [%#lx, +%#zx) needs %u entries", va, len, need);
-    vm_map_clear(map, va, va + len, NULL, &dead);
-    rw_unlock_write(&map->lock);
-    map_entry_unreserve(map, &dead);
+    vm_map_clear(&c, va, va + len);
+    map_change_end(&c);
     uint64_t allocs = lab_allow();
     KTEST_CHECK(allocs == 0, "freeing the quantum [%#lx, +%#zx) allocated", va, len);
     lab_report.unmap_allocs += allocs;

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "lib/rng.h"
-#include "vm/map_entry.h"
+#include "vm/map_change.h"
 
 #define LAB_MAX_MAPS  8
 #define LAB_MAX_SLOTS 4096

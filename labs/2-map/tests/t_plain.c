@@ -64,18 +64,16 @@ static struct vm_map_req plain(vaddr_t va)
     return (struct vm_map_req){
         .va = va,
         .len = 4 * PAGE_SIZE,
-        .prot = PROT_READ,
-        .max_prot = PROT_RW,
-        .inherit = INHERIT_COPY,
+        .attr = {.prot = PROT_READ, .max_prot = PROT_RW, .inherit = INHERIT_COPY},
         .flags = MAP_FIXED_ADDR | MAP_NOREPLACE,
     };
 }
 
 static void with_object(struct pair *p, uint64_t lower_page, uint64_t upper_page)
 {
-    p->lower.object = p->upper.object = lab_object[0];
-    p->lower.offset = lower_page * PAGE_SIZE;
-    p->upper.offset = upper_page * PAGE_SIZE;
+    p->lower.attr.object = p->upper.attr.object = lab_object[0];
+    p->lower.attr.offset = lower_page * PAGE_SIZE;
+    p->upper.attr.offset = upper_page * PAGE_SIZE;
 }
 
 static struct pair make_apart(enum apart what, vaddr_t va)
@@ -84,16 +82,16 @@ static struct pair make_apart(enum apart what, vaddr_t va)
 
     switch (what) {
     case BY_PROT:
-        p.upper.prot = PROT_RW;
+        p.upper.attr.prot = PROT_RW;
         break;
     case BY_MAX_PROT:
-        p.upper.max_prot = PROT_ALL;
+        p.upper.attr.max_prot = PROT_ALL;
         break;
     case BY_INHERIT:
-        p.upper.inherit = INHERIT_SHARE;
+        p.upper.attr.inherit = INHERIT_SHARE;
         break;
     case BY_ADVICE:
-        p.upper.advice = ADVICE_RANDOM;
+        p.upper.attr.advice = ADVICE_RANDOM;
         break;
     case BY_WIRING:
         p.upper.wired = 1;
@@ -107,15 +105,15 @@ static struct pair make_apart(enum apart what, vaddr_t va)
         break;
     case BY_STACK_LIMIT:
         p.lower.entry_flags = p.upper.entry_flags = ME_COW | ME_STACK;
-        p.lower.offset = USER_MIN;
-        p.upper.offset = LAB_USER_VA;
+        p.lower.attr.offset = USER_MIN;
+        p.upper.attr.offset = LAB_USER_VA;
         break;
     case BY_OBJECT:
         with_object(&p, 0, 4);
-        p.upper.object = lab_object[1];
+        p.upper.attr.object = lab_object[1];
         break;
     case BY_HAVING_AN_OBJECT:
-        p.upper.object = lab_object[0];
+        p.upper.attr.object = lab_object[0];
         break;
     case BY_OFFSET_GAP:
         with_object(&p, 0, 5);
@@ -145,18 +143,18 @@ static struct pair make_together(enum together what, vaddr_t va)
         break;
     case SHARED:
         with_object(&p, 8, 12);
-        p.lower.inherit = p.upper.inherit = INHERIT_SHARE;
+        p.lower.attr.inherit = p.upper.attr.inherit = INHERIT_SHARE;
         break;
     case READ_ONLY:
         with_object(&p, 0, 4);
-        p.lower.max_prot = p.upper.max_prot = PROT_READ;
+        p.lower.attr.max_prot = p.upper.attr.max_prot = PROT_READ;
         break;
     case ADVISED:
-        p.lower.advice = p.upper.advice = ADVICE_SEQUENTIAL;
+        p.lower.attr.advice = p.upper.attr.advice = ADVICE_SEQUENTIAL;
         break;
     default:
         p.lower.entry_flags = p.upper.entry_flags = ME_COW | ME_STACK;
-        p.lower.offset = p.upper.offset = USER_MIN;
+        p.lower.attr.offset = p.upper.attr.offset = USER_MIN;
         break;
     }
     return p;
@@ -164,8 +162,8 @@ static struct pair make_together(enum together what, vaddr_t va)
 
 static void map_one(struct vm_map_req req)
 {
-    if (req.object)
-        vm_object_ref(req.object);
+    if (req.attr.object)
+        vm_object_ref(req.attr.object);
     int error = vm_map_map(lab_map[0], &req);
     KASSERT(!error, "mapping at %#lx: error %d", req.va, error);
 }
@@ -208,8 +206,8 @@ KTEST(lab_map_together)
         struct vm_map_req fill = make_together(i, LAB_USER_VA + i * PAIR).lower;
         fill.va += 3 * PAGE_SIZE;
         fill.len = 2 * PAGE_SIZE;
-        if (fill.object)
-            fill.offset += 3 * PAGE_SIZE;
+        if (fill.attr.object)
+            fill.attr.offset += 3 * PAGE_SIZE;
         map_one(fill);
     }
     lab_point("filled");
@@ -257,12 +255,12 @@ static void op_map(struct rng *r)
     struct vm_map_req req = plain(page_va(page));
 
     req.len = n * PAGE_SIZE;
-    req.prot = prot & 1 ? PROT_RW : PROT_READ;
-    req.max_prot = prot == 6 ? PROT_READ : PROT_RW;
+    req.attr.prot = prot & 1 ? PROT_RW : PROT_READ;
+    req.attr.max_prot = prot == 6 ? PROT_READ : PROT_RW;
     req.flags = MAP_FIXED_ADDR;
     if (what < NOBJECTS) {
-        req.object = lab_object[what];
-        req.offset = (page + shift) * PAGE_SIZE;
+        req.attr.object = lab_object[what];
+        req.attr.offset = (page + shift) * PAGE_SIZE;
     } else if (what == NOBJECTS) {
         req.entry_flags = ME_COW;
     }

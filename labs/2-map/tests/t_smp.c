@@ -7,6 +7,7 @@
 #include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "mem/pool.h"
 #include "sync/irq.h"
 #include "tests/kernel/smp_test.h"
 #include "vm/kmem.h"
@@ -31,15 +32,13 @@ static void smp_alloc(struct lab_slot *slot, unsigned map, size_t npages)
 
 static void smp_free(struct lab_slot *slot)
 {
-    struct list dead = LIST_INIT(dead);
-    struct vm_map *map = lab_map[slot->map];
+    struct map_change c;
 
-    while (!rw_trylock_write(&map->lock))
+    while (map_change_begin(&c, lab_map[slot->map], 0, PR_NOWAIT))
         spin_poll();
-    vm_map_clear(map, slot->va, slot->va + slot->len, NULL, &dead);
+    vm_map_clear(&c, slot->va, slot->va + slot->len);
     slot->va = 0;
-    rw_unlock_write(&map->lock);
-    map_entry_unreserve(map, &dead);
+    map_change_end(&c);
 }
 
 static void smp_work(unsigned cpu)

@@ -270,9 +270,9 @@ static uint64_t digest(struct vm_map *map)
     rw_lock_read(&map->lock);
     for (struct vm_map_entry *e = vm_map_first(map); e; e = vm_map_next(map, e)) {
         for (vaddr_t va = e->start_va; va < e->end_va; va += PAGE_SIZE) {
-            struct rng r = {va ^ (uint64_t)e->prot << 1 ^ (uint64_t)e->advice << 4};
-            r.state += rng_next(&r) ^ (uint64_t)e->object ^ (uint64_t)e->inherit << 60;
-            r.state += e->object ? e->offset + (va - e->start_va) : 0;
+            struct rng r = {va ^ (uint64_t)e->attr.prot << 1 ^ (uint64_t)e->attr.advice << 4};
+            r.state += rng_next(&r) ^ (uint64_t)e->attr.object ^ (uint64_t)e->attr.inherit << 60;
+            r.state += e->attr.object ? e->attr.offset + (va - e->start_va) : 0;
             sum += rng_next(&r);
         }
     }
@@ -283,12 +283,11 @@ static uint64_t digest(struct vm_map *map)
 static int try(struct vm_space *vs, unsigned op, struct vm_object *object)
 {
     vaddr_t va = LAB_USER_VA + 20 * PAGE_SIZE;
-    struct vm_map_req req = {.va = va,
-                             .len = 8 * PAGE_SIZE,
-                             .prot = PROT_RW,
-                             .max_prot = PROT_ALL,
-                             .inherit = INHERIT_COPY,
-                             .flags = MAP_FIXED_ADDR};
+    struct vm_map_req req = {
+        .va = va,
+        .len = 8 * PAGE_SIZE,
+        .attr = {.prot = PROT_RW, .max_prot = PROT_ALL, .inherit = INHERIT_COPY},
+        .flags = MAP_FIXED_ADDR};
 
     switch (op) {
     case 0:
@@ -302,7 +301,7 @@ static int try(struct vm_space *vs, unsigned op, struct vm_object *object)
     case 4:
         return vm_map_map(&vs->map, &req);
     default:
-        req.object = object;
+        req.attr.object = object;
         vm_object_ref(object);
         int error = vm_map_map(&vs->map, &req);
         if (error)

@@ -97,6 +97,7 @@ class Walker:
         self.oracle = oracle
         self.types = layout.types_of(oracle.out / "labs/2-map/tests/lab_map.o")
         self.entry = self.types.structs["vm_map_entry"]
+        self.attr = self.types.structs["vm_map_attr"]
         self.map = self.types.structs["vm_map"]
         self.flags = self.types.enums["map_entry_flags"]
         self.list_next = self.types.structs["list"].fields["next"].offset
@@ -118,8 +119,12 @@ class Walker:
         data = self._block(at, self.entry.size)
 
         def number(name: str) -> int:
-            found = self.entry.fields[FIELDS.get(name, name)]
-            return int.from_bytes(data[found.offset : found.offset + found.size], "little")
+            name = FIELDS.get(name, name)
+            start, fields = 0, self.entry.fields
+            if name not in fields:
+                start, fields = fields["attr"].offset, self.attr.fields
+            start += fields[name].offset
+            return int.from_bytes(data[start : start + fields[name].size], "little")
 
         names = [name for name in Entry.__dataclass_fields__ if name != "at"]
         return Entry(at, **{name: number(name) for name in names}), data

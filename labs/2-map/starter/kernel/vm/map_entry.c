@@ -26,35 +26,39 @@ void map_entry_init(void)
     pool_init(&entry_pool, "map_entry", sizeof(struct vm_map_entry), 0, &pool_allocator_direct);
 }
 
-int map_entry_reserve(struct vm_map *map, unsigned n, unsigned flags, struct list *spare)
+static void entries_free(struct list *entries)
+{
+    struct vm_map_entry *e;
+
+    while ((e = list_pop(entries, struct vm_map_entry, link))) {
+        stat_dec(stats.live);
+        pool_put(&entry_pool, e);
+    }
+}
+
+int map_entry_reserve(struct map_change *c, unsigned n, unsigned flags)
 {
     struct list got;
 
-    (void)map;
     list_init(&got);
     for (unsigned i = 0; i < n; i++) {
         struct vm_map_entry *e = pool_get(&entry_pool, flags);
         if (!e) {
-            map_entry_unreserve(map, &got);
+            entries_free(&got);
             return ENOMEM;
         }
         stat_inc(stats.allocated);
         stat_inc(stats.live);
         list_push_back(&got, &e->link);
     }
-    list_splice(spare, &got);
+    list_splice(&c->spare, &got);
     return 0;
 }
 
-void map_entry_unreserve(struct vm_map *map, struct list *spare)
+void map_entry_unreserve(struct map_change *c)
 {
-    struct vm_map_entry *e;
-
-    (void)map;
-    while ((e = list_pop(spare, struct vm_map_entry, link))) {
-        stat_dec(stats.live);
-        pool_put(&entry_pool, e);
-    }
+    entries_free(&c->dead);
+    entries_free(&c->spare);
 }
 
 static bool is_quantum(const struct vm_map_entry *e)
@@ -126,24 +130,20 @@ static void entry_remove(struct vm_map *map, struct vm_map_entry *e)
     map_space_update(map, before);
 }
 
-struct vm_map_entry *map_entry_link(struct vm_map *map, struct vm_map_req *req)
+struct vm_map_entry *map_entry_link(struct map_change *c, const struct vm_map_req *req)
 {
-    struct vm_map_entry *e = list_pop(&req->spare, struct vm_map_entry, link);
+    struct vm_map_entry *e = list_pop(&c->spare, struct vm_map_entry, link);
+    struct vm_map *map = c->map;
 
     KASSERT(rw_held_write(&map->lock), "map %p", map);
     KASSERT(e, "no entry reserved for %#lx", req->va);
     *e = (struct vm_map_entry){
         .start_va = req->va,
         .end_va = req->va + req->len,
-        .object = req->object,
-        .offset = req->offset,
+        .attr = req->attr,
         .amap = req->amap,
         .amap_slot = req->amap_slot,
         .wired = req->wired,
-        .prot = req->prot,
-        .max_prot = req->max_prot,
-        .inherit = req->inherit,
-        .advice = req->advice,
         .flags = req->entry_flags,
     };
     map->size += req->len;
@@ -154,20 +154,20 @@ struct vm_map_entry *map_entry_link(struct vm_map *map, struct vm_map_req *req)
 // ---- splitting ----
 
 // Splits e at va. e keeps its place in the tree as the part above or the one below.
-static void entry_split(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, bool keep_upper,
-                        struct list *spare)
+static void entry_split(struct map_change *c, struct vm_map_entry *e, vaddr_t va, bool keep_upper)
 {
+    struct vm_map *map = c->map;
     pgno_t npages_below = (va - e->start_va) >> PAGE_SHIFT;
     pgno_t npages = (e->end_va - e->start_va) >> PAGE_SHIFT;
 
     KASSERT(rw_held_write(&map->lock), "map %p", map);
     KASSERT(e->start_va < va && va < e->end_va, "%#lx in [%#lx, %#lx)", va, e->start_va, e->end_va);
     KASSERT(!is_quantum(e), "[%#lx, %#lx) was mapped whole", e->start_va, e->end_va);
-    struct vm_map_entry *n = list_pop(spare, struct vm_map_entry, link);
+    struct vm_map_entry *n = list_pop(&c->spare, struct vm_map_entry, link);
     KASSERT(n, "no entry reserved to split at %#lx", va);
     stat_inc(stats.clips);
-    if (e->object)
-        vm_object_ref(e->object);
+    if (e->attr.object)
+        vm_object_ref(e->attr.object);
     if (e->amap)
         amap_split(e->amap, e->amap_slot, e->amap_slot + npages_below, e->amap_slot + npages);
     *n = *e;
@@ -175,51 +175,48 @@ static void entry_split(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, 
     lower->end_va = va;
     upper->start_va = va;
     upper->amap_slot += npages_below;
-    if (e->object)
-        upper->offset += npages_below << PAGE_SHIFT;
+    if (e->attr.object)
+        upper->attr.offset += npages_below << PAGE_SHIFT;
     entry_insert(map, n);
     map_space_update(map, e);
 }
 
-void map_entry_clip_start(struct vm_map *map, struct vm_map_entry *e, vaddr_t va,
-                          struct list *spare)
+void map_entry_clip_start(struct map_change *c, struct vm_map_entry *e, vaddr_t va)
 {
-    entry_split(map, e, va, true, spare);
+    entry_split(c, e, va, true);
 }
 
-void map_entry_clip_end(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, struct list *spare)
+void map_entry_clip_end(struct map_change *c, struct vm_map_entry *e, vaddr_t va)
 {
-    entry_split(map, e, va, false, spare);
+    entry_split(c, e, va, false);
 }
 
-void map_entry_unlink_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
-                            struct list *spare, struct list *dead)
+void map_entry_unlink_range(struct map_change *c, vaddr_t start_va, vaddr_t end_va)
 {
+    struct vm_map *map = c->map;
     struct vm_map_entry *e;
 
     if (vm_map_lookup(map, start_va, &e)) {
         if (e->start_va < start_va)
-            map_entry_clip_start(map, e, start_va, spare);
+            map_entry_clip_start(c, e, start_va);
     } else {
         e = e ? vm_map_next(map, e) : vm_map_first(map);
     }
     while (e && e->start_va < end_va) {
         if (e->end_va > end_va)
-            map_entry_clip_end(map, e, end_va, spare);
+            map_entry_clip_end(c, e, end_va);
         struct vm_map_entry *next = vm_map_next(map, e);
         entry_remove(map, e);
         map->size -= e->end_va - e->start_va;
-        list_push_back(dead, &e->link);
+        list_push_back(&c->dead, &e->link);
         e = next;
     }
 }
 
 // Where entries never merge, there is nothing to make simpler.
-struct vm_map_entry *map_entry_simplify(struct vm_map *map, struct vm_map_entry *e,
-                                        struct list *dead)
+struct vm_map_entry *map_entry_simplify(struct map_change *c, struct vm_map_entry *e)
 {
-    (void)map;
-    (void)dead;
+    KASSERT(rw_held_write(&c->map->lock), "map %p", c->map);
     return e;
 }
 

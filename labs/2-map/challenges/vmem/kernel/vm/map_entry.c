@@ -28,35 +28,39 @@ void map_entry_init(void)
     pool_init(&entry_pool, "map_entry", sizeof(struct vm_map_entry), 0, &pool_allocator_direct);
 }
 
-int map_entry_reserve(struct vm_map *map, unsigned n, unsigned flags, struct list *spare)
+static void entries_free(struct list *entries)
+{
+    struct vm_map_entry *e;
+
+    while ((e = list_pop(entries, struct vm_map_entry, link))) {
+        stat_dec(stats.live);
+        pool_put(&entry_pool, e);
+    }
+}
+
+int map_entry_reserve(struct map_change *c, unsigned n, unsigned flags)
 {
     struct list got;
 
-    (void)map;
     list_init(&got);
     for (unsigned i = 0; i < n; i++) {
         struct vm_map_entry *e = pool_get(&entry_pool, flags);
         if (!e) {
-            map_entry_unreserve(map, &got);
+            entries_free(&got);
             return ENOMEM;
         }
         stat_inc(stats.allocated);
         stat_inc(stats.live);
         list_push_back(&got, &e->link);
     }
-    list_splice(spare, &got);
+    list_splice(&c->spare, &got);
     return 0;
 }
 
-void map_entry_unreserve(struct vm_map *map, struct list *spare)
+void map_entry_unreserve(struct map_change *c)
 {
-    struct vm_map_entry *e;
-
-    (void)map;
-    while ((e = list_pop(spare, struct vm_map_entry, link))) {
-        stat_dec(stats.live);
-        pool_put(&entry_pool, e);
-    }
+    entries_free(&c->dead);
+    entries_free(&c->spare);
 }
 
 static bool is_quantum(const struct vm_map_entry *e)
@@ -147,11 +151,13 @@ static pgno_t npages(const struct vm_map_entry *e)
 // one, and a submap's which range is that submap's, so these stay as they are.
 static bool agree(const struct vm_map_entry *a, const struct vm_map_entry *b)
 {
-    uint64_t offset = a->object ? a->offset + (a->end_va - a->start_va) : a->offset;
+    uint64_t offset = a->attr.object ? a->attr.offset + (a->end_va - a->start_va) : a->attr.offset;
 
-    return a->flags == b->flags && a->prot == b->prot && a->max_prot == b->max_prot &&
-           a->inherit == b->inherit && a->advice == b->advice && a->wired == b->wired &&
-           a->object == b->object && offset == b->offset && !(a->flags & (ME_SUBMAP | ME_QUANTUM));
+    return a->flags == b->flags && a->attr.prot == b->attr.prot &&
+           a->attr.max_prot == b->attr.max_prot && a->attr.inherit == b->attr.inherit &&
+           a->attr.advice == b->attr.advice && a->wired == b->wired &&
+           a->attr.object == b->attr.object && offset == b->attr.offset &&
+           !(a->flags & (ME_SUBMAP | ME_QUANTUM));
 }
 
 // Makes one amap serve both a and b; false if it cannot be. Both then know it.
@@ -185,26 +191,25 @@ static inline bool may_merge(struct vm_map_entry *a, struct vm_map_entry *b)
 }
 
 // Another entry now stands for this one, too.
-static void retire(struct vm_map_entry *e, struct list *dead)
+static void retire(struct map_change *c, struct vm_map_entry *e)
 {
     stat_inc(stats.merges);
     e->amap = NULL;
-    list_push_back(dead, &e->link);
+    list_push_back(&c->dead, &e->link);
 }
 
 // b, the next one after a, becomes a part of it.
-static void swallow_next(struct vm_map *map, struct vm_map_entry *a, struct vm_map_entry *b,
-                         struct list *dead)
+static void swallow_next(struct map_change *c, struct vm_map_entry *a, struct vm_map_entry *b)
 {
     a->end_va = b->end_va;
-    entry_remove(map, b);
-    retire(b, dead);
+    entry_remove(c->map, b);
+    retire(c, b);
 }
 
 // Puts the new entry in its place, or makes a neighbour serve for it; returns the one that does.
-static struct vm_map_entry *entry_place(struct vm_map *map, struct vm_map_entry *e,
-                                        struct list *dead)
+static struct vm_map_entry *entry_place(struct map_change *c, struct vm_map_entry *e)
 {
+    struct vm_map *map = c->map;
     struct place p = find_place(map, e->start_va);
 
     KASSERT((!p.before || p.before->end_va <= e->start_va) &&
@@ -215,78 +220,73 @@ static struct vm_map_entry *entry_place(struct vm_map *map, struct vm_map_entry 
         p.before->end_va = e->end_va;
         map_space_update(map, p.before);
         if (may_merge(p.before, p.after))
-            swallow_next(map, p.before, p.after, dead);
-        retire(e, dead);
+            swallow_next(c, p.before, p.after);
+        retire(c, e);
         return p.before;
     }
     if (may_merge(e, p.after)) {
         p.after->start_va = e->start_va;
-        p.after->offset = e->offset;
+        p.after->attr.offset = e->attr.offset;
         p.after->amap_slot = e->amap_slot;
         map_space_update(map, p.before);
-        retire(e, dead);
+        retire(c, e);
         return p.after;
     }
     entry_insert(map, e, &p);
     return e;
 }
 
-struct vm_map_entry *map_entry_link(struct vm_map *map, struct vm_map_req *req)
+struct vm_map_entry *map_entry_link(struct map_change *c, const struct vm_map_req *req)
 {
-    struct vm_map_entry *e = list_pop(&req->spare, struct vm_map_entry, link);
+    struct vm_map_entry *e = list_pop(&c->spare, struct vm_map_entry, link);
+    struct vm_map *map = c->map;
 
     KASSERT(rw_held_write(&map->lock), "map %p", map);
     KASSERT(e, "no entry reserved for %#lx", req->va);
     *e = (struct vm_map_entry){
         .start_va = req->va,
         .end_va = req->va + req->len,
-        .object = req->object,
-        .offset = req->offset,
+        .attr = req->attr,
         .amap = req->amap,
         .amap_slot = req->amap_slot,
         .wired = req->wired,
-        .prot = req->prot,
-        .max_prot = req->max_prot,
-        .inherit = req->inherit,
-        .advice = req->advice,
         .flags = req->entry_flags,
     };
-    KASSERT(!is_quantum(e) || (!e->object && !e->amap), "quantum at %#lx: object %p, amap %p",
-            e->start_va, e->object, e->amap);
+    KASSERT(!is_quantum(e) || (!e->attr.object && !e->amap), "quantum at %#lx: object %p, amap %p",
+            e->start_va, e->attr.object, e->amap);
     map->size += req->len;
-    return entry_place(map, e, &req->dead);
+    return entry_place(c, e);
 }
 
-struct vm_map_entry *map_entry_simplify(struct vm_map *map, struct vm_map_entry *e,
-                                        struct list *dead)
+struct vm_map_entry *map_entry_simplify(struct map_change *c, struct vm_map_entry *e)
 {
-    struct vm_map_entry *before = previous(map, e), *after = vm_map_next(map, e);
+    struct vm_map_entry *before = previous(c->map, e), *after = vm_map_next(c->map, e);
 
-    KASSERT(rw_held_write(&map->lock), "map %p", map);
+    KASSERT(rw_held_write(&c->map->lock), "map %p", c->map);
     if (may_merge(e, after))
-        swallow_next(map, e, after, dead);
+        swallow_next(c, e, after);
     if (!may_merge(before, e))
         return e;
-    swallow_next(map, before, e, dead);
+    swallow_next(c, before, e);
     return before;
 }
 
 // ---- splitting ----
 
 // Splits e at va. e keeps its place in the tree as the part above or the one below.
-static void entry_split(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, bool keep_upper,
-                        struct list *spare)
+static void entry_split(struct map_change *c, struct vm_map_entry *e, vaddr_t va, bool keep_upper)
 {
+    struct vm_map *map = c->map;
     pgno_t npages_below = (va - e->start_va) >> PAGE_SHIFT;
 
     KASSERT(rw_held_write(&map->lock), "map %p", map);
     KASSERT(e->start_va < va && va < e->end_va, "%#lx in [%#lx, %#lx)", va, e->start_va, e->end_va);
     KASSERT(!is_quantum(e), "[%#lx, %#lx): a part of a segment is freed", e->start_va, e->end_va);
-    struct vm_map_entry *n = list_pop(spare, struct vm_map_entry, link);
+    struct vm_map_entry *n = list_pop(&c->spare, struct vm_map_entry, link);
     KASSERT(n, "no entry reserved to split at %#lx", va);
     stat_inc(stats.clips);
-    if (e->object)
-        vm_object_ref(e->object);
+    if (e->attr.object)
+        vm_object_ref(e->attr.object);
     if (e->amap)
         amap_split(e->amap, e->amap_slot, e->amap_slot + npages_below, e->amap_slot + npages(e));
     *n = *e;
@@ -294,43 +294,42 @@ static void entry_split(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, 
     lower->end_va = va;
     upper->start_va = va;
     upper->amap_slot += npages_below;
-    if (e->object)
-        upper->offset += npages_below << PAGE_SHIFT;
+    if (e->attr.object)
+        upper->attr.offset += npages_below << PAGE_SHIFT;
     struct place p = find_place(map, n->start_va);
     entry_insert(map, n, &p);
     map_space_update(map, e);
 }
 
-void map_entry_clip_start(struct vm_map *map, struct vm_map_entry *e, vaddr_t va,
-                          struct list *spare)
+void map_entry_clip_start(struct map_change *c, struct vm_map_entry *e, vaddr_t va)
 {
-    entry_split(map, e, va, true, spare);
+    entry_split(c, e, va, true);
 }
 
-void map_entry_clip_end(struct vm_map *map, struct vm_map_entry *e, vaddr_t va, struct list *spare)
+void map_entry_clip_end(struct map_change *c, struct vm_map_entry *e, vaddr_t va)
 {
-    entry_split(map, e, va, false, spare);
+    entry_split(c, e, va, false);
 }
 
 // ---- unlinking ----
 
 // A segment that goes leaves its span to the entry before it: map_space_update tells that one.
-void map_entry_unlink_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
-                            struct list *spare, struct list *dead)
+void map_entry_unlink_range(struct map_change *c, vaddr_t start_va, vaddr_t end_va)
 {
+    struct vm_map *map = c->map;
     struct vm_map_entry *e;
 
     if (!vm_map_lookup(map, start_va, &e))
         e = e ? vm_map_next(map, e) : vm_map_first(map);
     while (e && e->start_va < end_va) {
         if (e->start_va < start_va)
-            map_entry_clip_start(map, e, start_va, spare);
+            map_entry_clip_start(c, e, start_va);
         if (e->end_va > end_va)
-            map_entry_clip_end(map, e, end_va, spare);
+            map_entry_clip_end(c, e, end_va);
         struct vm_map_entry *next = vm_map_next(map, e);
         entry_remove(map, e);
         map->size -= e->end_va - e->start_va;
-        list_push_back(dead, &e->link);
+        list_push_back(&c->dead, &e->link);
         e = next;
     }
 }
