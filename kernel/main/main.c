@@ -44,6 +44,9 @@
 #define DEFAULT_SEED 1
 #define KMEM_SHARE   4            // the kmem submap is 1/4 of kernel address space...
 #define KMEM_MAX     (64ul << 20) // ...but no more than this, unless kmem= says otherwise
+#define POOL_SHARE   8            // what pools take of it likewise: poolkva=
+#define POOL_MAX     (16ul << 20)
+#define POOL_MIN     (64ul << 10)
 #define KVA_MIN      (64ul << 20)
 
 // Nothing can be said before the console works, nothing locked before cpu_init.
@@ -97,7 +100,8 @@ static void start_memory(void)
     kva = page_round(min(kva, KVA_MAX));
     pmap_init(boot_pml4, kva);
     uint64_t kmem = cmdline_size("kmem", min(kva / KMEM_SHARE, KMEM_MAX));
-    vm_init(KVA_BASE, kva, min(kmem, kva / 2));
+    uint64_t pools = cmdline_size("poolkva", min(kva / POOL_SHARE, POOL_MAX));
+    vm_init(KVA_BASE, kva, min(kmem, kva / 2), min(max(pools, POOL_MIN), kva / 4));
 }
 
 // The other CPUs wait here until there are threads for them.

@@ -48,15 +48,15 @@ static int show_pages(int pid, struct strbuf *out)
 
 static void show_pool(struct pool *p, void *out)
 {
-    strbuf_printf(out, "%-20s %6zu %8lu %8lu %7lu %10lu %10lu %6lu\n", p->name, p->item_size,
-                  p->nitems_out, p->nitems_free, p->npages, p->gets, p->puts, p->fails);
+    strbuf_printf(out, "%-20s %6zu %8lu %8lu %7lu %10lu %10lu %6lu %7lu\n", p->name, p->item_size,
+                  p->nitems_out, p->nitems_free, p->npages, p->gets, p->puts, p->fails, p->drained);
 }
 
 static int show_pools(int pid, struct strbuf *out)
 {
     (void)pid;
-    strbuf_printf(out, "%-20s %6s %8s %8s %7s %10s %10s %6s\n", "name", "bytes", "out", "free",
-                  "pages", "gets", "puts", "fails");
+    strbuf_printf(out, "%-20s %6s %8s %8s %7s %10s %10s %6s %7s\n", "name", "bytes", "out", "free",
+                  "pages", "gets", "puts", "fails", "drained");
     pool_for_each(show_pool, out);
     return 0;
 }
@@ -117,6 +117,7 @@ static int show_map(int pid, struct strbuf *out)
     FIGURE(entries_live);
     show_kernel_map("kernel_map", kernel_map, out);
     show_kernel_map("kmem_map", kmem_map, out);
+    show_kernel_map("pool_map", pool_map, out);
     return 0;
 }
 

@@ -1,15 +1,29 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Pools of fixed-size objects (NetBSD's pool(9), 1997-2001). A pool takes pages from a backend, a
-// pool_allocator, and cuts them into items. The backend knows all pools that use it: when it is
-// short of kernel address space it drains the others before it gives up.
+// pool_allocator, and cuts them into items. The backend knows all pools that use it. (In the final
+// form of lab 5, a backend that has nothing left drains the others before it gives up; in this one
+// pool_get fails.)
+//
+//      pool "anon" -- empty, partial, full: lists of pages          backend "direct": 4 KiB
+//          |                                                        backend "kva": 16 KiB, bounded
+//          v
+//      page:  | item | item | free | item | free | ... | header |
+//                              +-------------+                     free items are linked
+//
+// A typical sequence is: pool_init(&p, name, size, 0, NULL) once; x = pool_get(&p, PR_WAITOK); if (!x)
+// return ENOMEM; ... pool_put(&p, x). Under a lock: PR_NOWAIT, and the caller knows what to do without.
 //
 // Invariants: nitems_free + nitems_out == npages * items_per_page; each page is on exactly one of
-// the empty, partial and full lists; a page's header lies in the page, found by truncating an item's address.
+// the empty, partial and full lists. Where a page's header is, at the page's end or beside it, is
+// pool.c's affair; in this form it is at the end, so that an item may not be as large as a page.
 //
 // Locks: each pool's spinlock guards its lists; the backend's spinlock its list of pools. Neither
 // is held while a backend allocates or frees a page. pool_get with PR_WAITOK may sleep; every
-// other function never does, but pool_destroy, so pool_put may be called under any lock above LOCK_POOL.
+// other function but pool_destroy never does, so pool_put may be called under any lock above
+// LOCK_POOL. Draining never sleeps, either: whoever may call pool_get with PR_NOWAIT, under whatever
+// spinlock, may have pages of other pools given back on its behalf. Their backend only tries its
+// map's lock, and shoots TLBs down, which both are allowed with spinlocks held.
 #pragma once
 
 #include "lib/list.h"
@@ -26,6 +40,7 @@ struct pool_allocator {
     size_t page_size;           // bytes, a power of two
     struct spinlock lock;       // guards pools
     struct list pools;          // (lock) struct pool.backend_link
+    uint64_t word[8];           // the form's own
 };
 
 // Pages of the direct map: no address space needed, no recursion into kernel_map.
@@ -53,12 +68,15 @@ struct pool {
     uint64_t min_pages;         // pages that reclaim leaves in place
     uint64_t max_items;         // 0: no limit
     uint64_t gets, puts, fails, page_allocs, page_frees;
+    uint64_t drained;           // pages taken for other pools of the backend: 0 where none knows another
+    uint64_t word[4];           // the form's own
     struct list backend_link;   // (backend's lock)
     struct list all_link;       // on the list of all pools; guarded by its own spinlock
     unsigned nwalkers;          // walks of that list that are at this pool; by the same lock
 };
 
-// Items of `size' bytes aligned to `align' (a power of two; 0: 8 bytes). backend NULL: direct. Cannot fail.
+// Items of `size' bytes aligned to `align' (a power of two; 0: 8 bytes). backend NULL: direct. Cannot
+// fail; panics if a page has no room for one.
 void pool_init(struct pool *p, const char *name, size_t size, size_t align,
                struct pool_allocator *backend);
 // All items are back. Sleeps until no walk through all pools is at this one.

@@ -14,6 +14,7 @@
 #include "mem/pool.h"
 #include "proc/exec.h"
 #include "proc/thread.h"
+#include "vm/kmem.h"
 #include "vm/vm_space.h"
 
 #define HASH_SIZE       256
@@ -32,7 +33,7 @@ static bool ids_wrapped;                 // (T)
 void process_init(void)
 {
     mutex_init(&proc_tree_lock, "process tree", LOCK_PROC_TREE, 0);
-    pool_init(&process_pool, "process", sizeof(struct process), 0, NULL);
+    pool_init(&process_pool, "process", sizeof(struct process), 0, &pool_allocator_kva);
     limits_init();
     dirs_init();
 }

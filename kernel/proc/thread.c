@@ -35,7 +35,8 @@ static unsigned ncached;         // (cache_lock)
 
 void thread_init(void)
 {
-    pool_init(&thread_pool, "thread", sizeof(struct thread), _Alignof(struct thread), NULL);
+    pool_init(&thread_pool, "thread", sizeof(struct thread), _Alignof(struct thread),
+              &pool_allocator_kva);
 }
 
 unsigned thread_count(void)

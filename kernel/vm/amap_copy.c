@@ -65,8 +65,8 @@ static int wait_for_pages(void)
 }
 
 // Copies the anons of slots [slot, slot+npages) to the same places from slot 0 on in `to'. It waits
-// for memory, inside a change of a map: the page daemon needs no map, and a copy that gave up would be
-// a fork that fails.
+// for memory, inside a change of a map: the page daemon needs no map, and a copy that gave up would
+// be a fork that fails.
 static int copy_all(struct vm_amap *from, pgno_t slot, pgno_t npages, struct vm_amap *to)
 {
     pgno_t at = slot;

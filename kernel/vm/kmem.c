@@ -26,26 +26,35 @@ struct pending {
     size_t size;
 };
 
-static struct vm_map kernel_map_storage, kmem_map_storage;
+static struct vm_map kernel_map_storage, kmem_map_storage, pool_map_storage;
 struct vm_map *kernel_map = &kernel_map_storage;
 struct vm_map *kmem_map = &kmem_map_storage;
+struct vm_map *pool_map = &pool_map_storage;
 
 static struct spinlock pending_lock = SPINLOCK_INIT("kmem pending", LOCK_VM_LISTS, 0);
 static struct list pending_frees = LIST_INIT(pending_frees);
 
-void kmem_init(vaddr_t kva_start, size_t kva_size, size_t kmem_size)
+// A part of kernel_map that what is in it cannot outgrow.
+static void submap_init(struct vm_map *map, size_t size, size_t align)
 {
     struct vm_map_req req = {
-        .len = page_round(kmem_size),
-        .align = PAGE_SIZE,
+        .len = (size + align - 1) / align * align,
+        .align = align,
         .attr.inherit = INHERIT_NONE,
         .entry_flags = ME_SUBMAP,
     };
 
-    vm_map_init(kernel_map, &kernel_pmap, kva_start, kva_start + kva_size, true);
     int error = vm_map_map(kernel_map, &req);
-    KASSERT(!error, "kmem submap of %zu bytes in %zu: error %d", kmem_size, kva_size, error);
-    vm_map_init(kmem_map, &kernel_pmap, req.va, req.va + req.len, true);
+    KASSERT(!error, "submap of %zu bytes in %zu: error %d", size,
+            kernel_map->max_va - kernel_map->min_va, error);
+    vm_map_init(map, &kernel_pmap, req.va, req.va + req.len, true);
+}
+
+void kmem_init(vaddr_t kva_start, size_t kva_size, size_t kmem_size, size_t pool_size)
+{
+    vm_map_init(kernel_map, &kernel_pmap, kva_start, kva_start + kva_size, true);
+    submap_init(kmem_map, kmem_size, PAGE_SIZE);
+    submap_init(pool_map, pool_size, KVA_POOL_PAGE);
     pool_allocator_init(&pool_allocator_kva);
 }
 
@@ -189,14 +198,14 @@ void kmem_drain(void)
 
 static void *kva_page_alloc(struct pool_allocator *pa, unsigned flags)
 {
-    return kmem_alloc(kernel_map, pa->page_size, pa->page_size,
+    return kmem_alloc(pool_map, pa->page_size, pa->page_size,
                       flags & PR_WAITOK ? KM_WAITOK : KM_NOWAIT);
 }
 
 static void kva_page_free(struct pool_allocator *pa, void *page)
 {
     nosleep_enter();
-    kmem_free(kernel_map, page, pa->page_size);
+    kmem_free(pool_map, page, pa->page_size);
     nosleep_exit();
 }
 

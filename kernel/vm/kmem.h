@@ -16,8 +16,10 @@ struct pool_allocator;
 
 extern struct vm_map *kernel_map;   // all of kernel virtual memory
 extern struct vm_map *kmem_map;     // a bounded submap (kmem=SIZE): pipe buffers, exec arguments
+extern struct vm_map *pool_map;     // a bounded submap (poolkva=SIZE): pool_allocator_kva's pages
 
-// Pages of 16 KiB behind kernel_map.
+// Pages of 16 KiB in pool_map: for large items, of which a page of 4 KiB would hold one or two
+// (processes, threads).
 extern struct pool_allocator pool_allocator_kva;
 
 enum kmem_flags {
@@ -28,7 +30,7 @@ enum kmem_flags {
     KM_VAONLY = 8,              // address space without pages
 };
 
-void kmem_init(vaddr_t kva_start, size_t kva_size, size_t kmem_size);
+void kmem_init(vaddr_t kva_start, size_t kva_size, size_t kmem_size, size_t pool_size);
 
 // Frees what waits on the list, as far as the maps are not locked now. Never sleeps.
 void kmem_drain(void);

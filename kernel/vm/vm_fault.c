@@ -40,8 +40,8 @@ static bool needs_amap(const struct vm_map_entry *e, vm_prot_t access)
            (e->flags & ME_NEEDSCOPY && access & PROT_WRITE);
 }
 
-// Gives the entry at f->va an amap of its own. A large entry, as it was when it was looked at, may be
-// clipped for that.
+// Gives the entry at f->va an amap of its own. A large entry, as it was when it was looked at, may
+// be clipped for that.
 static int fault_make_amap(struct fault *f, size_t size)
 {
     struct map_change c;

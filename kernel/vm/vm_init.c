@@ -12,10 +12,10 @@
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
 
-void vm_init(vaddr_t kva_start, size_t kva_size, size_t kmem_size)
+void vm_init(vaddr_t kva_start, size_t kva_size, size_t kmem_size, size_t pool_size)
 {
     map_entry_init();
-    kmem_init(kva_start, kva_size, kmem_size);
+    kmem_init(kva_start, kva_size, kmem_size, pool_size);
     slab_init();
     anon_init();
     amap_init();

@@ -88,8 +88,8 @@ static int fork_entry(struct map_change *parent, struct vm_map_entry *pe, struct
     return 0;
 }
 
-// The child's entries are reserved with the parent's change, whose map says how many there are. That
-// one ends first: the child's drops what merging left over, for which no map may be locked.
+// The child's entries are reserved with the parent's change, whose map says how many there are.
+// That one ends first: the child's drops what merging left over, for which no map may be locked.
 static int fork_map(struct vm_space *parent, struct vm_space *child)
 {
     struct map_change pc, cc;

@@ -298,7 +298,7 @@ static void test_mremap_pieces(void)
     end();
 }
 
-// Two entries that differ only in whether their amap is still to be copied are one mapping to Linux.
+// Entries that differ only in whether their amap is still to be copied are one mapping to Linux.
 static void test_mremap_needscopy(void)
 {
     struct vm_map_entry *e;
@@ -317,8 +317,8 @@ static void test_mremap_needscopy(void)
     end();
 }
 
-// Inside a change nothing waits for memory, but where it says so; and what a change did not reserve it
-// does not have.
+// Inside a change nothing waits for memory, but where it says so; and what a change did not reserve
+// it does not have.
 static void test_change(void)
 {
     struct map_change c;

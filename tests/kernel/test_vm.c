@@ -80,6 +80,33 @@ KTEST(vm_kmem)
     check_all(before);
 }
 
+// What pools take of address space ends where poolkva= says, whatever memory is left; and what they
+// give back is there again.
+KTEST(vm_pool_kva)
+{
+    struct item {
+        struct item *next;
+    } *items = NULL, *item;
+    uint64_t before = free_pages();
+    struct pool p;
+
+    pool_init(&p, "test kva", 3000, 0, &pool_allocator_kva);
+    while ((item = pool_get(&p, PR_NOWAIT))) {
+        item->next = items;
+        items = item;
+    }
+    size_t bound = pool_map->max_va - pool_map->min_va;
+    // The search for space in its first form does not find the tightest fit.
+    KTEST_CHECK(p.npages > 0 && bound - pool_map->size <= pool_allocator_kva.page_size,
+                "%lu pages of [%#zx], %#zx are mapped", p.npages, bound, pool_map->size);
+    while ((item = items)) {
+        items = item->next;
+        pool_put(&p, item);
+    }
+    pool_destroy(&p);
+    check_all(before);
+}
+
 KTEST(vm_slab)
 {
     static const size_t sizes[] = {1, 16, 17, 100, 1000, 2048, 2049, 5000, 100000};

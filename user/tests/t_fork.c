@@ -41,7 +41,7 @@ static bool holds(const char *p, char letter)
     return true;
 }
 
-/* What one of two throws away or moves of memory that they had in common at the fork, the other keeps. */
+/* What parent or child throws away or moves of the memory of before the fork, the other keeps. */
 static void beside_child(void)
 {
     int status, go[2];

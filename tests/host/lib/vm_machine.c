@@ -29,7 +29,7 @@ void machine_start(unsigned npages)
     ram_map(DMAP_BASE, range.end_pa);
     ram_map(KVA_START, KVA_SIZE);
     vm_page_init(&range, 1);
-    vm_init(KVA_START, KVA_SIZE, KMEM_SIZE);
+    vm_init(KVA_START, KVA_SIZE, KMEM_SIZE, POOL_SIZE);
     machine_check();
 }
 

@@ -16,6 +16,7 @@ struct vm_space;
 #define KVA_START 0x300000000000ul
 #define KVA_SIZE  (64ul << 20)
 #define KMEM_SIZE (1ul << 20)
+#define POOL_SIZE (1ul << 20)
 void machine_start(unsigned npages);
 
 // Ends the test if map_check, amap_check, slab_check, pool_check or page_check finds anything.
