@@ -15,9 +15,11 @@ struct bootinfo {
     unsigned nram;
     struct phys_range ram[BOOT_MAX_RANGES];     // all RAM, ascending
     unsigned nfree;
-    struct phys_range free[BOOT_MAX_RANGES];    // RAM that start-up did not use; after bootinfo_seal
+    struct phys_range free[BOOT_MAX_RANGES];    // RAM that start-up did not use; after
+                                                // bootinfo_seal
     uint64_t ram_bytes;                         // sum of ram[]
-    uint64_t unused_bytes;                      // RAM beyond what the kernel can use (said, not used)
+    uint64_t unused_bytes;                      // RAM beyond what the kernel can use (said, not
+                                                // used)
     bool cmdline_cut;                           // the command line was longer than fits
     char cmdline[BOOT_CMDLINE];
 };

@@ -14,8 +14,8 @@ enum watch_kind {
     WATCH_ALL = 3,              // reads, too
 };
 
-// From now on fn runs after each instruction of this CPU that touches one of n words in a row, in the
-// trap: interrupts off, and rip is the next instruction. It may not touch the words itself.
+// From now on fn runs after each instruction of this CPU that touches one of n words in a row, in
+// the trap: interrupts off, and rip is the next instruction. It may not touch the words itself.
 void watch_words(const void *words, unsigned n, enum watch_kind kind, void (*fn)(vaddr_t rip));
 void watch_off(void);
 

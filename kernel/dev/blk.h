@@ -33,7 +33,8 @@ struct blk_req {
 
 // Sets up the device at these uncached registers as the next disk. dma: BLK_DMA_SIZE bytes,
 // zeroed, page-aligned, physically contiguous, kept for good. Returns the disk, whose interrupts
-// go to blk_interrupt, or NULL if no disk is there, or none that works, or one too many. At start-up only.
+// go to blk_interrupt, or NULL if no disk is there, or none that works, or one too many. At
+// start-up only.
 struct blk *blk_attach(volatile void *regs, void *dma, paddr_t dma_pa);
 void blk_interrupt(void *disk);
 
@@ -41,7 +42,8 @@ struct blk *blk_disk(unsigned n);       // NULL if there is no such disk
 uint64_t blk_size(const struct blk *disk);      // sectors
 bool blk_read_only(const struct blk *disk);
 
-// Queues a request. Any context. A range outside of the disk, or a write to a read-only one, gives EIO like any other error.
+// Queues a request. Any context. A range outside of the disk, or a write to a read-only one, gives
+// EIO like any other error.
 void blk_submit(struct blk *disk, struct blk_req *req);
 
 // Move npages whole pages from `sector' on, any number, or flush. May sleep. 0 or EIO.

@@ -15,7 +15,8 @@
 
 // Linux's open flags.
 enum {
-    O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0100, O_EXCL = 0200, O_NOCTTY = 0400,
+    O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0100, O_EXCL = 0200,
+    O_NOCTTY = 0400,
     O_TRUNC = 01000, O_APPEND = 02000, O_NONBLOCK = 04000, O_DIRECTORY = 0200000,
     O_NOFOLLOW = 0400000, O_CLOEXEC = 02000000, O_PATH = 010000000,
 };
@@ -37,8 +38,9 @@ int file_alloc_error(void);                     // why it gave none: ENFILE, too
 void file_ref(struct file *f);
 void file_unref(struct file *f);                // the last closes; may sleep
 
-// Read and write at the file's offset (pos NULL) or at *pos, which is not moved. 0 with *moved bytes; EBADF for the mode. A
-// partial transfer is a success. Neither these nor seek and poll are for files opened by O_PATH.
+// Read and write at the file's offset (pos NULL) or at *pos, which is not moved. 0 with *moved
+// bytes; EBADF for the mode. A partial transfer is a success. Neither these nor seek and poll are
+// for files opened by O_PATH.
 int file_read(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved);
 int file_write(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved);
 bool file_has_position(const struct file *f);   // else there is no offset to lock or to move
@@ -56,7 +58,8 @@ int fdtable_install_at(struct fdtable *t, struct file *f, int fd, bool cloexec);
 int fdtable_close(struct fdtable *t, int fd);
 int fdtable_get_cloexec(struct fdtable *t, int fd, bool *cloexec);
 int fdtable_set_cloexec(struct fdtable *t, int fd, bool cloexec);
-int fdtable_next(struct fdtable *t, int fd);                    // the lowest open one >= fd, or -1; for /proc/<pid>/fd
+// the lowest open one >= fd, or -1; for /proc/<pid>/fd
+int fdtable_next(struct fdtable *t, int fd);
 
 // What the table and its files take of memory; of(vnode) is counted for each file.
 size_t fdtable_bytes(struct fdtable *t, size_t (*of)(const struct vnode *v));
@@ -67,7 +70,8 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr);
 
 enum { POLLIN = 1, POLLPRI = 2, POLLOUT = 4, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32 };
 
-// A thread's waiters while it polls: an object's poll operation adds its queue, then reports its state.
+// A thread's waiters while it polls: an object's poll operation adds its queue, then reports its
+// state.
 struct pollset {
     struct waiter *waiters;     // room for max
     unsigned n, max;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // /proc's mechanism: generated files. The floors above register what the files say, so that this
-// one need not know processes: global files by name, and one provider for the per-process directories.
-// /proc/vm/* files of the VM's figures and checks are registered at start-up by kernel/main.
+// one need not know processes: global files by name, and one provider for the per-process
+// directories. /proc/vm/* files of the VM's figures and checks are registered at start-up by
+// kernel/main.
 #pragma once
 
 #include "lib/types.h"
@@ -24,7 +25,8 @@ struct procfs_pids {
     int (*self)(void);                          // pid of the running process
     int (*next)(int pid);                       // lowest pid > pid, or 0
     bool (*exists)(int pid);
-    // Targets of links: "exe", "cwd", "fd/3"; 0 or errno. vnode for opening through it (referenced), and a text for readlink.
+    // Targets of links: "exe", "cwd", "fd/3"; 0 or errno. vnode for opening through it
+    // (referenced), and a text for readlink.
     int (*link)(int pid, const char *name, struct vnode **v, char *text, size_t size);
     int (*next_fd)(int pid, int fd);            // lowest open descriptor >= fd, or -1
 };

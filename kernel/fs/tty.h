@@ -5,7 +5,8 @@
 // queues them; a kernel thread (tty_daemon) edits the line and sends the signals. Sessions and
 // groups are reached through hooks, so that this floor need not know processes.
 //
-// Locks: LOCK_TTY, a mutex, guards the state; LOCK_TTY_RING, a spinlock, the queue that the interrupt fills.
+// Locks: LOCK_TTY, a mutex, guards the state; LOCK_TTY_RING, a spinlock, the queue that the
+// interrupt fills.
 #pragma once
 
 #include "lib/types.h"
@@ -24,11 +25,13 @@ struct tty_ops {
 };
 void tty_init(const struct tty_ops *ops);
 _Noreturn void tty_daemon(void *arg);           // the body of its kernel thread
-void tty_session_ends(int sid);                 // its leader exits: the terminal is free again, SIGHUP to the foreground
+// its leader exits: the terminal is free again, SIGHUP to the foreground
+void tty_session_ends(int sid);
 int tty_controlling_dev(int sid);               // device number for /proc/<pid>/stat, or 0
 
 #define TTY_DEV 0x0501                          // 5:1, the console
 
 extern const struct vnode_ops tty_vnode_ops;    // for /dev
 struct vnode;
-int tty_open_controlling(struct vnode *v, unsigned flags);  // of /dev/tty; ENXIO if the session has no terminal
+// of /dev/tty; ENXIO if the session has no terminal
+int tty_open_controlling(struct vnode *v, unsigned flags);

@@ -4,9 +4,9 @@
 // embeds its vm_object: a regular file's pages are its page cache, used by read, write and mmap
 // alike. After SunOS's vnodes (Kleiman 1986) with UVM's embedding.
 //
-// Locks: (v) the vnode's rwlock: read for lookup, read, stat; write for write, truncate and name changes;
-// held across user copies, so it comes before the map lock, and pagers never take it. (r) atomic.
-// Nesting: parent directory before child, otherwise by address.
+// Locks: (v) the vnode's rwlock: read for lookup, read, stat; write for write, truncate and name
+// changes; held across user copies, so it comes before the map lock, and pagers never take it. (r)
+// atomic. Nesting: parent directory before child, otherwise by address.
 #pragma once
 
 #include "lib/types.h"
@@ -44,20 +44,29 @@ struct uio {
     bool user;                  // the vectors are user addresses
 };
 
-// For readdir: called per name, must not sleep; nonzero ends the listing (that entry is not consumed) and is
-// what readdir returns.
+// For readdir: called per name, must not sleep; nonzero ends the listing (that entry is not
+// consumed) and is what readdir returns.
 typedef int (*readdir_fn)(void *arg, const char *name, size_t namelen, uint64_t ino, uint8_t d_type,
                           off_t next);
 
-// Operations; v locked as the letter says (R read, W write, - not). All return errnos; NULL ones give the errno in brackets.
+// Operations; v locked as the letter says (R read, W write, - not). All return errnos; NULL ones
+// give the errno in brackets.
 struct vnode_ops {
-    int (*lookup)(struct vnode *dir, const char *name, size_t len, struct vnode **out);     // R [ENOTDIR]; out referenced, unlocked
-    int (*create)(struct vnode *dir, const char *name, size_t len, uint32_t mode, struct vnode **out);  // W [EPERM]
-    int (*mkdir)(struct vnode *dir, const char *name, size_t len, uint32_t mode);           // W [EPERM]
-    int (*symlink)(struct vnode *dir, const char *name, size_t len, const char *target);    // W [EPERM]
-    int (*link)(struct vnode *dir, const char *name, size_t len, struct vnode *v);          // W dir [EPERM]
-    int (*unlink)(struct vnode *dir, const char *name, size_t len, struct vnode *v);        // W dir [EPERM]; v bears the name
-    int (*rmdir)(struct vnode *dir, const char *name, size_t len, struct vnode *v);         // W dir [EPERM]
+    // R [ENOTDIR]; out referenced, unlocked
+    int (*lookup)(struct vnode *dir, const char *name, size_t len, struct vnode **out);
+    // W [EPERM]
+    int (*create)(struct vnode *dir, const char *name, size_t len, uint32_t mode,
+                  struct vnode **out);
+    // W [EPERM]
+    int (*mkdir)(struct vnode *dir, const char *name, size_t len, uint32_t mode);
+    // W [EPERM]
+    int (*symlink)(struct vnode *dir, const char *name, size_t len, const char *target);
+    // W dir [EPERM]
+    int (*link)(struct vnode *dir, const char *name, size_t len, struct vnode *v);
+    // W dir [EPERM]; v bears the name
+    int (*unlink)(struct vnode *dir, const char *name, size_t len, struct vnode *v);
+    // W dir [EPERM]
+    int (*rmdir)(struct vnode *dir, const char *name, size_t len, struct vnode *v);
     int (*rename)(struct vnode *from, const char *fname, size_t flen, struct vnode *v,
                   struct vnode *to, const char *tname, size_t tlen, struct vnode *over,
                   bool exchange);                       // W both [EPERM]; over: replaced, or NULL; or the two change places
@@ -66,16 +75,23 @@ struct vnode_ops {
     int (*follow)(struct vnode *v, struct vnode **target);                                  // - [read the link] /proc's links to vnodes
     int (*parent)(struct vnode *v, struct vnode **dir);                                     // - [ENOENT] where a file was last found
     int (*getattr)(struct vnode *v, struct vattr *va);                                      // R
-    int (*setattr)(struct vnode *v, const struct vattr *va, unsigned which);                // W [EPERM]
-    int (*open)(struct vnode *v, unsigned flags);                                           // - [ok]
+    // W [EPERM]
+    int (*setattr)(struct vnode *v, const struct vattr *va, unsigned which);
+    // - [ok]
+    int (*open)(struct vnode *v, unsigned flags);
     void (*close)(struct vnode *v, unsigned flags);                                         // -
-    int (*read)(struct vnode *v, struct uio *uio, unsigned flags);      // - for devices and streams: lock what they need
+    int (*read)(struct vnode *v, struct uio *uio, unsigned flags);      // - for devices and
+                                                                        // streams: lock what they
+                                                                        // need
     int (*write)(struct vnode *v, struct uio *uio, unsigned flags);
     int (*ioctl)(struct vnode *v, unsigned long cmd, vaddr_t arg);      // - [ENOTTY]
-    unsigned (*poll)(struct vnode *v, struct pollset *ps);              // - [always ready]; POLL* bits ready now
+    unsigned (*poll)(struct vnode *v, struct pollset *ps);              // - [always ready]; POLL*
+                                                                        // bits ready now
     int (*fsync)(struct vnode *v, bool data_only);                      // - [ok]
-    void (*inactive)(struct vnode *v);  // - drops the last reference, unless another one appeared meanwhile, and may free v
-    const struct vnode_backing *backing;                                // of regular files: vnode_pager.h
+    void (*inactive)(struct vnode *v);  // - drops the last reference, unless another one appeared
+                                        // meanwhile, and may free v
+    const struct vnode_backing *backing;                                // of regular files:
+                                                                        // vnode_pager.h
 };
 
 struct vnode {
@@ -86,7 +102,8 @@ struct vnode {
     struct mount *mount;        // constant
     void *data;                 // the file system's; constant
     uint64_t ino;               // constant
-    uint64_t size;              // (v), and the object's lock for growth seen by faults: bytes of a VREG
+    uint64_t size;              // (v), and the object's lock for growth seen by faults: bytes of a
+                                // VREG
     uint32_t nrefs;             // (r)
     int64_t writers;            // (r) > 0: how often it is open for writing, and pages mapped through such files;
                                 // < 0: how often it runs
@@ -98,11 +115,14 @@ struct vnode {
 };
 
 void vnode_ref(struct vnode *v);
-void vnode_unref(struct vnode *v);              // may sleep, and free the whole file: best with no vnode locked
+// may sleep, and free the whole file: best with no vnode locked
+void vnode_unref(struct vnode *v);
 
-// Regular files through the page cache: what a file system's read and write of VREG come to. Take the vnode's lock.
+// Regular files through the page cache: what a file system's read and write of VREG come to. Take
+// the vnode's lock.
 int vnode_read(struct vnode *v, struct uio *uio, unsigned flags);
-int vnode_write(struct vnode *v, struct uio *uio, unsigned flags);      // O_APPEND honoured; ENOSPC, EFBIG
+// O_APPEND honoured; ENOSPC, EFBIG
+int vnode_write(struct vnode *v, struct uio *uio, unsigned flags);
 int vnode_truncate(struct vnode *v, uint64_t size);
 // The length that the running thread may give a file (RLIMIT_FSIZE), whom byte `pos' beyond it costs a signal. NULL:
 // nobody has had a limit yet.
@@ -130,8 +150,9 @@ int vnode_read_kernel(struct vnode *v, void *buf, size_t len, off_t offset, size
 // ---- names ----
 
 enum namei_flags { NAMEI_FOLLOW = 1, NAMEI_PARENT = 2, NAMEI_DIRECTORY = 4 };
-// Walks path (kernel memory, < PATH_MAX) from `cwd' or the root; at most 40 symlinks. 0 with *out referenced, unlocked; ENOENT,
-// ENOTDIR, ELOOP, ENAMETOOLONG, EACCES. With NAMEI_PARENT: the directory that holds the last component, and that component in *last.
+// Walks path (kernel memory, < PATH_MAX) from `cwd' or the root; at most 40 symlinks. 0 with *out
+// referenced, unlocked; ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EACCES. With NAMEI_PARENT: the
+// directory that holds the last component, and that component in *last.
 #define PATH_MAX 4096
 #define NAME_MAX 255
 struct namei_last {
@@ -150,7 +171,8 @@ int vfs_mkdir(struct vnode *at, const char *path, uint32_t mode);
 int vfs_rmdir(struct vnode *at, const char *path);
 int vfs_unlink(struct vnode *at, const char *path);
 int vfs_symlink(const char *target, struct vnode *at, const char *path);
-int vfs_link(struct vnode *from_at, const char *from, bool follow, struct vnode *to_at, const char *to);
+int vfs_link(struct vnode *from_at, const char *from, bool follow, struct vnode *to_at,
+             const char *to);
 int vfs_truncate(struct vnode *v, uint64_t size);   // v need not be open for writing
 enum { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2 };     // Linux's; one of them, or 0
 int vfs_rename(struct vnode *from_at, const char *from, struct vnode *to_at, const char *to,
@@ -165,6 +187,7 @@ int vfs_statfs(struct vnode *v, struct fs_usage *usage);
 void vfs_for_each_mount(void (*fn)(const char *type, const char *path, void *arg), void *arg);
 
 extern struct vnode *root_vnode;                // constant after start-up
-// The disk's file system on /, procfs on /proc, devices on /dev. On failure *trouble says what is wrong with the disk, if it is that.
+// The disk's file system on /, procfs on /proc, devices on /dev. On failure *trouble says what is
+// wrong with the disk, if it is that.
 int vfs_mount_root(const char **trouble);
 int vfs_sync(void);                             // everything to the device

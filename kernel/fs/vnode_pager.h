@@ -6,7 +6,8 @@
 // never needs space. Bytes of the last page beyond the end of the file are zero when it is read in.
 //
 // Locks: as vm_object.h: called with the object locked, which is released during I/O. Never takes
-// a vnode's lock, which a writer holds while it faults. LOCK_INODE and below are taken with no object locked.
+// a vnode's lock, which a writer holds while it faults. LOCK_INODE and below are taken with no
+// object locked.
 #pragma once
 
 #include "vm/vm_object.h"
@@ -19,16 +20,18 @@ extern const struct vm_pager_ops vnode_pager_ops;
 int vnode_page_get(struct vnode *v, pgno_t pgno, vm_prot_t access, bool overwrite, bool extend,
                    struct vm_page **out);
 
-// How the pager reaches the device; the file system of regular files provides one in its vnode_ops' place.
-// Called with no object locked; may sleep.
+// How the pager reaches the device; the file system of regular files provides one in its vnode_ops'
+// place. Called with no object locked; may sleep.
 struct vnode_backing {
-    // Where up to `want' pages from pgno on lie: *block is the first one's device block (0: a hole), *count of them are together;
-    // *fresh: never written, they read as zeroes. allocate: holes get blocks (ENOSPC).
+    // Where up to `want' pages from pgno on lie: *block is the first one's device block (0: a
+    // hole), *count of them are together; *fresh: never written, they read as zeroes. allocate:
+    // holes get blocks (ENOSPC).
     int (*map)(struct vnode *v, pgno_t pgno, uint32_t want, bool allocate, uint64_t *block,
                uint32_t *count, bool *fresh);
     int (*read)(struct vnode *v, uint64_t block, void *const pages[], unsigned n);
     int (*write)(struct vnode *v, uint64_t block, void *const pages[], unsigned n);
-    int (*written)(struct vnode *v, pgno_t pgno, uint32_t count);   // fresh blocks have their data now
+    int (*written)(struct vnode *v, pgno_t pgno, uint32_t count);   // fresh blocks have their data
+                                                                    // now
     void (*grow)(struct vnode *v, uint64_t size);       // the file was written up to here; lazily
     int (*truncate)(struct vnode *v, uint64_t size);    // sets the size, frees blocks beyond
     int (*trim)(struct vnode *v);                       // frees blocks beyond the size

@@ -5,7 +5,7 @@
 //   0000000000000000 .. 0000000000000fff   never mapped: a null pointer faults
 //   0000000000001000 .. 00007fffffffefff   user space
 //   ffff800000000000 .. + 512 GiB          direct map: all of RAM, read-write, never executable
-//   ffffc00000000000 .. + KVA_MAX          kernel_map: stacks, buffers, tables (size: kva= or from RAM)
+//   ffffc00000000000 .. + KVA_MAX          kernel_map: stacks, buffers, tables (kva= or as RAM)
 //   ffffe00000000000 .. + 1 GiB            device registers, uncached
 //   ffffffff80000000 .. + 1 GiB            the kernel's image
 #pragma once

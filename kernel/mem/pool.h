@@ -11,8 +11,9 @@
 //      page:  | item | item | free | item | free | ... | header |
 //                              +-------------+                     free items are linked
 //
-// A typical sequence is: pool_init(&p, name, size, 0, NULL) once; x = pool_get(&p, PR_WAITOK); if (!x)
-// return ENOMEM; ... pool_put(&p, x). Under a lock: PR_NOWAIT, and the caller knows what to do without.
+// A typical sequence is: pool_init(&p, name, size, 0, NULL) once; x = pool_get(&p, PR_WAITOK); if
+// (!x) return ENOMEM; ... pool_put(&p, x). Under a lock: PR_NOWAIT, and the caller knows what to do
+// without.
 //
 // Invariants: nitems_free + nitems_out == npages * items_per_page; each page is on exactly one of
 // the empty, partial and full lists. Where a page's header is, at the page's end or beside it, is
@@ -68,15 +69,16 @@ struct pool {
     uint64_t min_pages;         // pages that reclaim leaves in place
     uint64_t max_items;         // 0: no limit
     uint64_t gets, puts, fails, page_allocs, page_frees;
-    uint64_t drained;           // pages taken for other pools of the backend: 0 where none knows another
+    uint64_t drained;           // pages taken for other pools of the backend: 0 where none knows
+                                // another
     uint64_t word[4];           // the form's own
     struct list backend_link;   // (backend's lock)
     struct list all_link;       // on the list of all pools; guarded by its own spinlock
     unsigned nwalkers;          // walks of that list that are at this pool; by the same lock
 };
 
-// Items of `size' bytes aligned to `align' (a power of two; 0: 8 bytes). backend NULL: direct. Cannot
-// fail; panics if a page has no room for one.
+// Items of `size' bytes aligned to `align' (a power of two; 0: 8 bytes). backend NULL: direct.
+// Cannot fail; panics if a page has no room for one.
 void pool_init(struct pool *p, const char *name, size_t size, size_t align,
                struct pool_allocator *backend);
 // All items are back. Sleeps until no walk through all pools is at this one.
@@ -88,7 +90,8 @@ void pool_set_limits(struct pool *p, uint64_t min_pages, uint64_t max_items);
 void *pool_get(struct pool *p, unsigned flags);
 void pool_put(struct pool *p, void *item);      // poisons it in debug builds
 
-// Gives empty pages beyond min_pages back to the backend; true if any. Never sleeps: skips a pool that is locked.
+// Gives empty pages beyond min_pages back to the backend; true if any. Never sleeps: skips a pool
+// that is locked.
 bool pool_reclaim(struct pool *p);
 // Drains all pools; returns the pages freed. For the page daemon.
 uint64_t pool_reclaim_all(void);

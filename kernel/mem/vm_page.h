@@ -8,7 +8,8 @@
 // or for kernel pages whoever allocated it; (v) pv_lock; (a) atomic; (!) constant after start-up.
 //
 // BUSY is the sleeping lock of one page: set while its contents are read, written or moved; whoever
-// finds it set waits with vm_page_busy_wait and looks the page up again. A busy page stays with its owner.
+// finds it set waits with vm_page_busy_wait and looks the page up again. A busy page stays with its
+// owner.
 #pragma once
 
 #include "lib/list.h"
@@ -56,7 +57,8 @@ enum page_attrs {               // (a) set by pmap from the hardware's bits
 };
 
 struct vm_page {
-    struct list queue;          // (p) when free, (q) on a page queue, (o) else at the owner's disposal
+    struct list queue;          // (p) when free, (q) on a page queue, (o) else at the owner's
+                                // disposal
     struct rb_node node;        // (o) in the object's tree, by pgno
     struct vm_object *object;   // (o) the owner is an object, or NULL
     struct vm_anon *anon;       // (o) the owner is an anon, or NULL
@@ -98,7 +100,8 @@ void vm_page_set_mapped_check(bool (*mapped)(const struct vm_page *pg));
 
 enum page_alloc_flags {
     PA_ZERO = 1,                // filled with zeroes; else contents are undefined (poison)
-    PA_RESERVE = 2,             // may use the kernel's reserve: the caller frees memory or must not fail
+    PA_RESERVE = 2,             // may use the kernel's reserve: the caller frees memory or must not
+                                // fail
 };
 
 // A page for `owner', wire_count 0, on no queue, not busy; or NULL. Never sleeps, any lock below may be held.
@@ -118,7 +121,8 @@ int vm_page_wait(void);
 // resort will do.
 int vm_page_wait_starved(void);
 
-// vm_page_alloc, waiting as long as that helps; 0, ENOMEM or EINTR. No lock held that freeing a page needs.
+// vm_page_alloc, waiting as long as that helps; 0, ENOMEM or EINTR. No lock held that freeing a
+// page needs.
 int vm_page_alloc_wait(enum page_owner owner, unsigned flags, struct vm_page **out);
 
 // ---- addresses ----
@@ -130,16 +134,16 @@ static inline struct vm_page *dmap_to_page(const void *p);
 
 // ---- busy ----
 
-// The owner's lock is held (a mutex). busy_wait sets WANTED, releases `m', sleeps, and returns with m
-// RELEASED: the caller starts over.
+// The owner's lock is held (a mutex). busy_wait sets WANTED, releases `m', sleeps, and returns with
+// m RELEASED: the caller starts over.
 void vm_page_busy(struct vm_page *pg);                  // must not be busy
 void vm_page_unbusy(struct vm_page *pg);                // wakes the waiters; owner's lock held
 void vm_page_busy_wait(struct vm_page *pg, struct mutex *m);
 
 // ---- queues (page ageing) ----
 //
-// All but vm_page_queue_first and vm_page_requeue take the queue lock themselves. A wired page goes on
-// no queue.
+// All but vm_page_queue_first and vm_page_requeue take the queue lock themselves. A wired page goes
+// on no queue.
 
 extern struct spinlock vm_page_queue_lock;
 void vm_page_activate(struct vm_page *pg);      // to the active queue's tail
@@ -148,7 +152,8 @@ void vm_page_dequeue(struct vm_page *pg);
 void vm_page_wire(struct vm_page *pg);          // nests; takes it off the queues
 void vm_page_unwire(struct vm_page *pg);        // the last one makes it active
 struct vm_page *vm_page_queue_first(enum page_queue q);     // the oldest, or NULL; queue lock held
-// To that queue's tail, or (PQ_NONE) off the queues; queue lock held, so for a page just found there its owner need not be locked.
+// To that queue's tail, or (PQ_NONE) off the queues; queue lock held, so for a page just found
+// there its owner need not be locked.
 void vm_page_requeue(struct vm_page *pg, enum page_queue q);
 
 // ---- figures ----

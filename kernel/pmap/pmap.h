@@ -34,33 +34,38 @@ extern struct pmap kernel_pmap;
 
 enum pmap_enter_flags {
     PMAP_WIRED = 8,             // never reclaimed
-    // The access that faulted (PROT_*) is or'ed in: its referenced and modified bits are set at once.
+    // The access that faulted (PROT_*) is or'ed in: its referenced and modified bits are set at
+    // once.
 };
 
 // ---- address spaces ----
 
-// Takes over the boot tables; preallocates the tables of kernel_map's whole range (kva_size bytes from KVA_BASE),
-// so that pmap_kenter_pa never needs memory.
+// Takes over the boot tables; preallocates the tables of kernel_map's whole range (kva_size bytes
+// from KVA_BASE), so that pmap_kenter_pa never needs memory.
 void pmap_init(uint64_t *boot_pml4, size_t kva_size);
 struct pmap *pmap_create(void);                 // NULL: no memory
 void pmap_destroy(struct pmap *pm);             // no thread runs in it; removes what is left
 
 // Loads pm on this CPU. NULL: the thread needs the kernel's half alone; what is loaded stays, until
-// it is destroyed. Each CPU calls it with NULL as it comes up (the first one needs not): from then on it takes part in shootdowns.
+// it is destroyed. Each CPU calls it with NULL as it comes up (the first one needs not): from then
+// on it takes part in shootdowns.
 void pmap_activate(struct pmap *pm);
 
 // ---- user mappings (managed: in the reverse map) ----
 
 // Maps va to pg. Replaces what was there; entering the same page again only changes protection
-// and wiring. 0, or ENOMEM with no mapping at va (try again after vm_page_wait). The owner of pg is locked or pg is busy.
+// and wiring. 0, or ENOMEM with no mapping at va (try again after vm_page_wait). The owner of pg is
+// locked or pg is busy.
 int pmap_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot, unsigned flags);
 void pmap_remove(struct pmap *pm, vaddr_t start_va, vaddr_t end_va);
 // Removes everything but wired mappings, in the reverse map's order, with one TLB flush; for exit:
 // no thread will touch pm's user addresses again.
 void pmap_remove_all_user(struct pmap *pm);
-void pmap_protect(struct pmap *pm, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot);   // only narrows
+// only narrows
+void pmap_protect(struct pmap *pm, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot);
 void pmap_unwire(struct pmap *pm, vaddr_t va);
-// The first mapping in [*va, end): its address in *va and its page; false: there is none. Skips unmapped tables at once.
+// The first mapping in [*va, end): its address in *va and its page; false: there is none. Skips
+// unmapped tables at once.
 bool pmap_next(struct pmap *pm, vaddr_t *va, vaddr_t end_va, paddr_t *pa);
 bool pmap_extract(struct pmap *pm, vaddr_t va, paddr_t *pa, vm_prot_t *prot);
 
@@ -72,24 +77,28 @@ bool pmap_kextract(vaddr_t va, paddr_t *pa);
 
 // ---- all mappings of a page ----
 
-void pmap_page_protect(struct vm_page *pg, vm_prot_t prot);     // PROT_READ: write-protects; PROT_NONE: removes
+// PROT_READ: write-protects; PROT_NONE: removes
+void pmap_page_protect(struct vm_page *pg, vm_prot_t prot);
 bool pmap_page_mapped(struct vm_page *pg);
 bool pmap_is_referenced(struct vm_page *pg);
 bool pmap_clear_reference(struct vm_page *pg);  // true if it was
-// For many pages at once: pmap_age is pmap_clear_reference, whose TLB flush waits for pmap_age_end, one for all pages.
+// For many pages at once: pmap_age is pmap_clear_reference, whose TLB flush waits for pmap_age_end,
+// one for all pages.
 void pmap_age_begin(void);
 bool pmap_age(struct vm_page *pg);
 void pmap_age_end(void);
 bool pmap_is_modified(struct vm_page *pg);
-bool pmap_clear_modify(struct vm_page *pg);     // true if it was; mappings become read-only until they fault or stay writable with the bit clear
+// true if it was; mappings become read-only until they fault or stay writable with the bit clear
+bool pmap_clear_modify(struct vm_page *pg);
 
 // ---- for pv.c alone ----
 
 // The page that a managed mapping of pm maps at va, or NULL. pm's lock held.
 struct vm_page *pmap_page_at(struct pmap *pm, vaddr_t va);
 
-// Destroys pm's mapping of pg at va on behalf of reclaim and carries its referenced and modified bits to the page;
-// the caller then flushes once (pmap_flush_all), and only after that removes the pv entries. EBUSY if it is wired. pm's lock and pv_lock held.
+// Destroys pm's mapping of pg at va on behalf of reclaim and carries its referenced and modified
+// bits to the page; the caller then flushes once (pmap_flush_all), and only after that removes the
+// pv entries. EBUSY if it is wired. pm's lock and pv_lock held.
 int pmap_steal(struct pmap *pm, vaddr_t va, struct vm_page *pg);
 void pmap_flush_all(struct pmap *pm);           // pm's lock held
 

@@ -68,7 +68,8 @@ static inline bool pte_cached(uint64_t old)
     return old & PTE_A || __atomic_load_n(&pmap_aging, __ATOMIC_SEQ_CST);
 }
 
-// The entry for va in the lowest table that exists, or NULL if a 4 KiB page cannot be mapped there now.
+// The entry for va in the lowest table that exists, or NULL if a 4 KiB page cannot be mapped there
+// now.
 static inline uint64_t *pmap_pte(const struct pmap *pm, vaddr_t va)
 {
     const uint64_t *table = pm->pml4;

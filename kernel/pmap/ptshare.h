@@ -22,12 +22,12 @@ struct ptshare_key {
     vm_prot_t prot;
 };
 
-// Offers a slot (va a multiple of PTSHARE_SPAN) for sharing. True if pm now uses a shared page-table page there, whose
-// mappings may already satisfy the fault; false: go on as usual.
+// Offers a slot (va a multiple of PTSHARE_SPAN) for sharing. True if pm now uses a shared
+// page-table page there, whose mappings may already satisfy the fault; false: go on as usual.
 bool ptshare_attach(struct pmap *pm, vaddr_t va, const struct ptshare_key *key);
 
-// Before a change that concerns pm alone in [start, end): gives pm back tables of its own there. Mappings are lost, not
-// data: they fault in again. Never fails.
+// Before a change that concerns pm alone in [start, end): gives pm back tables of its own there.
+// Mappings are lost, not data: they fault in again. Never fails.
 void ptshare_detach(struct pmap *pm, vaddr_t start_va, vaddr_t end_va);
 
 uint64_t ptshare_saved_pages(void);     // page-table pages that sharing saves now

@@ -18,8 +18,9 @@ struct vnode;
 #define ARG_BYTES_MAX (6ul << 20)
 #define ARG_STRING_MAX (128ul << 10)    // of one string, its terminator included
 
-// execve: path is kernel memory, the vectors are in user memory. On success the running thread's frame is
-// the new program's. ENOENT, EACCES, ENOEXEC, E2BIG, ENOMEM, ETXTBSY, EFAULT and what namei returns.
+// execve: path is kernel memory, the vectors are in user memory. On success the running thread's
+// frame is the new program's. ENOENT, EACCES, ENOEXEC, E2BIG, ENOMEM, ETXTBSY, EFAULT and what
+// namei returns.
 int exec_user(struct vnode *dir, const char *path, vaddr_t argv_va, vaddr_t envp_va);
 
 // The same with everything in kernel memory, for init.
@@ -53,7 +54,8 @@ struct elf_image {
     vaddr_t phdr_va;            // AT_PHDR
     unsigned phnum;
     vaddr_t end_va;             // behind the highest segment: the heap starts there
-    struct elf_clear {          // the ends of file pages that must be zeroed, once the space is loaded
+    struct elf_clear {          // the ends of file pages that must be zeroed, once the space is
+                                // loaded
         vaddr_t va;
         size_t len;
     } clear[8];

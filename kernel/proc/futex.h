@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Futexes (Franke, Russell and Kirkwood 2002): sleeping until a word in user memory changes. A word in private
-// memory is named by its address space and address, one in a shared mapping by its object and
-// offset, so that processes meet there.
+// Futexes (Franke, Russell and Kirkwood 2002): sleeping until a word in user memory changes. A word
+// in private memory is named by its address space and address, one in a shared mapping by its
+// object and offset, so that processes meet there.
 //
-// Locks: a mutex for each hash bucket (LOCK_FUTEX), held while the word is read, which may fault. No
-// lock is held on entry. Addresses are aligned to 4, else EINVAL.
+// Locks: a mutex for each hash bucket (LOCK_FUTEX), held while the word is read, which may fault.
+// No lock is held on entry. Addresses are aligned to 4, else EINVAL.
 #pragma once
 
 #include "lib/types.h"
 
 #define FUTEX_MATCH_ANY 0xffffffffu
 
-// Sleeps if the word is `expect', until a wake-up whose bits meet `bits': 0; EAGAIN: it was not; ETIMEDOUT, EINTR.
-// deadline_ns: monotonic, 0: none. shared: the word may be in a shared mapping.
+// Sleeps if the word is `expect', until a wake-up whose bits meet `bits': 0; EAGAIN: it was not;
+// ETIMEDOUT, EINTR. deadline_ns: monotonic, 0: none. shared: the word may be in a shared mapping.
 int futex_wait(vaddr_t va, uint32_t expect, uint32_t bits, uint64_t deadline_ns, bool shared);
 
 // Wakes at most `most' sleepers whose bits meet; returns how many, or -EFAULT, -EINVAL.

@@ -4,8 +4,8 @@
 // family tree, process groups and sessions. A process lives until its parent has waited for it;
 // other uses hold a reference.
 //
-// Locks: (T) proc_tree_lock, a mutex, guards the table of processes and the family relations; (p) the
-// process's mutex guards what its threads change and others read; (g) its sig_lock, a spinlock,
+// Locks: (T) proc_tree_lock, a mutex, guards the table of processes and the family relations; (p)
+// the process's mutex guards what its threads change and others read; (g) its sig_lock, a spinlock,
 // signals and the list of threads; (a) atomic; (!) constant. Order: proc lock, tree lock, sig_lock.
 #pragma once
 
@@ -69,7 +69,8 @@ struct process {
     bool wait_continued;        // (T)
     struct usage children_usage;    // (T) of those waited for
     struct waitq child_wait;    // its own wait4 calls
-    bool *vfork_done;           // (T) the parent that waits, or NULL: set and woken at exec and exit
+    bool *vfork_done;           // (T) the parent that waits, or NULL: set and woken at exec and
+                                // exit
     struct waitq *vfork_wait;   // (T)
 
     // Resources. Read without the lock by the process's own threads where only a lone thread
@@ -123,7 +124,8 @@ struct process *process_find(int pid);          // NULL: none; zombies included
 struct process *process_of_task(int id);        // the id may be any of its threads'
 struct process *process_find_locked(int pid);   // tree lock held; no reference
 struct process *process_next(int pid);          // the lowest pid above
-struct process *process_after(struct process *p);   // next in the table; tree lock held; no reference
+// next in the table; tree lock held; no reference
+struct process *process_after(struct process *p);
 void process_ref(struct process *p);
 void process_unref(struct process *p);
 unsigned process_count(void);
@@ -211,7 +213,8 @@ struct wait_result {
     int status;
     struct usage usage;
 };
-// Waits for a child: which by type and id; options WEXITED, WUNTRACED, WCONTINUED, WNOHANG, WNOWAIT.
+// Waits for a child: which by type and id; options WEXITED, WUNTRACED, WCONTINUED, WNOHANG,
+// WNOWAIT.
 int process_wait(int type, int id, int options, struct wait_result *result);
 
 // p, a zombie, has ended: tells the parent; goes at once if that does not care. Tree lock held.
@@ -230,9 +233,9 @@ void oom_init(void);                            // oom.c: registers what is done
 int process_setpgid(int pid, int pgid);
 int process_setsid(int *sid);
 void session_init(void);                        // registers the terminal's hooks
-// Nobody in the group has a parent outside of it in its session: nobody can continue it. `but_for' does not
-// count. Tree lock held.
+// Nobody in the group has a parent outside of it in its session: nobody can continue it. `but_for'
+// does not count. Tree lock held.
 bool process_group_orphaned(int pgid, const struct process *but_for);
-// p is ending: groups that this orphans and that have stopped processes get SIGHUP and SIGCONT. Tree
-// lock held.
+// p is ending: groups that this orphans and that have stopped processes get SIGHUP and SIGCONT.
+// Tree lock held.
 void session_process_ends(struct process *p);

@@ -10,8 +10,8 @@
 // A call with a timeout takes its deadline from signal_deadline, so that a second run ends when
 // the first would have.
 //
-// Locks: a process's sig_lock (a spinlock, LOCK_SIGNAL) guards actions, pending signals, masks and the
-// list of threads.
+// Locks: a process's sig_lock (a spinlock, LOCK_SIGNAL) guards actions, pending signals, masks and
+// the list of threads.
 #pragma once
 
 #include "lib/list.h"
@@ -54,7 +54,8 @@ enum { SS_ONSTACK = 1, SS_DISABLE = 2 };
 enum {
     SI_USER = 0, SI_KERNEL = 0x80, SI_QUEUE = -1, SI_TIMER = -2, SI_TKILL = -6,
     ILL_ILLOPN = 2, FPE_INTDIV = 1, FPE_FLTDIV = 3, FPE_FLTOVF = 4, FPE_FLTUND = 5, FPE_FLTRES = 6,
-    FPE_FLTINV = 7, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2, TRAP_BRKPT = 1,
+    FPE_FLTINV = 7, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2,
+    TRAP_BRKPT = 1,
     TRAP_TRACE = 2,
     CLD_EXITED = 1, CLD_KILLED = 2, CLD_DUMPED = 3, CLD_STOPPED = 5, CLD_CONTINUED = 6,
 };

@@ -101,8 +101,8 @@ void thread_init(void);         // before any other
 void thread_set_name(struct thread *t, const char *name);
 
 // A thread that will run fn(arg) in the kernel; NULL: no memory. If it belongs to a process, it
-// goes on to the program by its frame when fn returns, otherwise it ends then. fn NULL: it goes on as a copy
-// of the running thread's program. Its id is the caller's to set. Not started.
+// goes on to the program by its frame when fn returns, otherwise it ends then. fn NULL: it goes on
+// as a copy of the running thread's program. Its id is the caller's to set. Not started.
 struct thread *thread_create(struct process *proc, const char *name, void (*fn)(void *), void *arg);
 
 // Undoes thread_create for a thread that was never started. Never needs memory.

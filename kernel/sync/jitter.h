@@ -9,8 +9,9 @@
 
 void jitter_init(uint64_t seed, unsigned one_in);
 
-// Where the running thread may not sleep, the CPU pauses as often: an emulator that runs all CPUs in
-// one thread goes on with another CPU then, so that races on locks replay as well. Off by default.
+// Where the running thread may not sleep, the CPU pauses as often: an emulator that runs all CPUs
+// in one thread goes on with another CPU then, so that races on locks replay as well. Off by
+// default.
 extern bool jitter_turns;
 
 extern unsigned jitter_one_in;  // constant after jitter_init

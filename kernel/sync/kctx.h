@@ -17,7 +17,8 @@ struct kctx {
     const char *name;               // the thread's name, for reports; constant after creation
     int id;                         // the thread's id, for reports
     struct lock *held[KCTX_MAX_LOCKS];  // in the order taken
-    uint8_t top_rank[KCTX_MAX_LOCKS + 1];   // [i]: highest rank among the first i held; 0 above nheld
+    uint8_t top_rank[KCTX_MAX_LOCKS + 1];   // [i]: highest rank among the first i held; 0 above
+                                            // nheld
     size_t nheld;                   // as wide as an address: each lock and unlock indexes by it
     unsigned nosleep;               // > 0: sleeping is an error ("may not sleep" depth)
     unsigned noalloc;               // > 0: allocating is an error ("may not allocate" depth)
@@ -74,7 +75,8 @@ static inline void nomemwait_exit(void)
     kctx_current()->nomemwait--;
 }
 
-// For the one who may wait all the same: lifts the depth, and returns what nomemwait_restore puts back.
+// For the one who may wait all the same: lifts the depth, and returns what nomemwait_restore puts
+// back.
 static inline unsigned nomemwait_lift(void)
 {
     unsigned depth = kctx_current()->nomemwait;
@@ -106,6 +108,6 @@ static inline void assert_may_sleep(const char *what)
 }
 
 // Counts one allocation of the running thread; true if this one is told to fail (fail-nth).
-// Every allocator calls it once at its entry. Allocations made in interrupts are not counted. Panics
-// if the running thread may not allocate.
+// Every allocator calls it once at its entry. Allocations made in interrupts are not counted.
+// Panics if the running thread may not allocate.
 bool fail_injected(void);

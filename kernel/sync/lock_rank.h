@@ -13,7 +13,8 @@ enum lock_rank {
     // Sleeping locks.
     LOCK_FILE_POS,      // an open file's offset (mutex)
     LOCK_RENAME,        // one per file system: makes directory moves single file (mutex)
-    LOCK_VNODE,         // a vnode's data and names (rwlock); nested: parent before child, else by address
+    LOCK_VNODE,         // a vnode's data and names (rwlock); nested: parent before child, else by
+                        // address
     LOCK_FS_LIST,       // mounted file systems and the vnode table (mutex)
     LOCK_PROC,          // a process: its threads, limits, credentials (mutex)
     LOCK_PROC_TREE,     // parents, children, groups, sessions (mutex)
@@ -26,7 +27,8 @@ enum lock_rank {
     LOCK_AMAP,          // (mutex)
     LOCK_ANON,          // (mutex)
     LOCK_OBJECT,        // a vm_object (mutex)
-    LOCK_INODE,         // a file's block map and size on disk; taken by pagers with no object locked (mutex)
+    LOCK_INODE,         // a file's block map and size on disk; taken by pagers with no object
+                        // locked (mutex)
     LOCK_FS_INODES,     // a file system's table of in-core inodes (mutex)
     LOCK_FS_ALLOC,      // block and inode bitmaps (mutex)
     LOCK_JOURNAL,       // the running transaction (mutex)

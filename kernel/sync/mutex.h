@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Sleeping mutexes: mutual exclusion over sections that may sleep. Owner-checked, not recursive,
-// not for interrupt handlers. Nearly fair: threads get it in the order in which they came, but while
-// one is being woken, others may overtake it; after that it is next. Taking and releasing one are
-// preemption points when jitter is on.
+// not for interrupt handlers. Nearly fair: threads get it in the order in which they came, but
+// while one is being woken, others may overtake it; after that it is next. Taking and releasing one
+// are preemption points when jitter is on.
 #pragma once
 
 #include "sync/lock_check.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The system-call table and what the calls share. A call gets its arguments as Linux's registers
-// hold them and returns the result or -errno. Pointers from the program are vaddr_t and are only touched by the
-// user copies.
+// hold them and returns the result or -errno. Pointers from the program are vaddr_t and are only
+// touched by the user copies.
 //
 // Locks: none held on entry; all calls may sleep.
 #pragma once
@@ -53,7 +53,8 @@ int at_path_get(struct at_path *p, int dirfd, vaddr_t path_va);
 void at_path_put(struct at_path *p);
 
 // The open file behind fd, referenced, or NULL (EBADF), which it also is for what was opened with
-// O_PATH: only what fd_path serves, calls that ask where a file is and not what it holds, takes that.
+// O_PATH: only what fd_path serves, calls that ask where a file is and not what it holds, takes
+// that.
 struct file *fd_file(int fd);
 struct file *fd_path(int fd);
 
@@ -71,7 +72,8 @@ struct uiov {
 int uiov_get(struct uiov *v, vaddr_t iov_va, uint64_t n);
 void uiov_put(struct uiov *v);
 
-// Linux's struct timespec and timeval to nanoseconds: EFAULT, EINVAL. Times beyond 200 years are cut.
+// Linux's struct timespec and timeval to nanoseconds: EFAULT, EINVAL. Times beyond 200 years are
+// cut.
 int timespec_in(vaddr_t va, uint64_t *ns);
 int timeval_in(vaddr_t va, uint64_t *ns);
 int timespec_out(vaddr_t va, uint64_t ns);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Amaps: the private pages of a mapping, an array of anons that map entries refer to. Lab 4 owns
-// its implementation (amap.c, amap_copy.c, amap_impl.h). After UVM (Cranor 1998). First form: an amap is
-// referred to by one entry, or by several only where memory is inherited shared; fork copies every
-// page.
+// its implementation (amap.c, amap_copy.c, amap_impl.h). After UVM (Cranor 1998). First form: an
+// amap is referred to by one entry, or by several only where memory is inherited shared; fork
+// copies every page.
 //
 //      entry [0, 40)        entry [40, 64)           the map's entries, each with its first slot
 //           |                    |
@@ -12,14 +12,14 @@
 //                           | |          |
 //                         anon anon    anon          each a page, in a frame or in swap
 //
-// Invariants: nused anons in nslots slots; nrefs = map entries that refer to it; a slot that no entry
-// covers any more is wiped at once; an anon's nrefs = amap slots that hold it, of all amaps. Counts of
-// the entries that cover a slot (ppref, in UVM) exist only where entries overlap, since an amap was
-// shared.
+// Invariants: nused anons in nslots slots; nrefs = map entries that refer to it; a slot that no
+// entry covers any more is wiped at once; an anon's nrefs = amap slots that hold it, of all amaps.
+// Counts of the entries that cover a slot (ppref, in UVM) exist only where entries overlap, since
+// an amap was shared.
 //
-// A typical sequence is: a fault finds an entry without amap: amap_copy makes one; amap_add puts the
-// anon of the new page into its slot; munmap of a part: amap_split, then amap_unref wipes the part's
-// slots; exit: amap_unref of the rest.
+// A typical sequence is: a fault finds an entry without amap: amap_copy makes one; amap_add puts
+// the anon of the new page into its slot; munmap of a part: amap_split, then amap_unref wipes the
+// part's slots; exit: amap_unref of the rest.
 //
 // Locks: the amap's mutex guards all fields; only amap.c touches them. Offsets and lengths are in
 // pages.
@@ -52,12 +52,13 @@ void amap_unref(struct vm_amap *am, pgno_t slot, pgno_t npages);
 // An entry that refers to am is split in two at split_slot: one reference becomes two; never fails,
 // never allocates. Not locked.
 void amap_split(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t end_slot);
-// Two entries that refer to [first, split) and [split, end) become one: undoes amap_split, also where
-// the amap was split elsewhere, or is shared. Never fails, never allocates. Not locked.
+// Two entries that refer to [first, split) and [split, end) become one: undoes amap_split, also
+// where the amap was split elsewhere, or is shared. Never fails, never allocates. Not locked.
 void amap_join(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t end_slot);
-// The entry's amap is to serve `more' pages after slot+npages, or before slot: then *slot becomes the
-// first of them, and the other pages' slots move along. 0, ENOMEM, or EBUSY (shared). Never sleeps for
-// memory. Not locked; the map is locked for writing, so that nobody else knows a slot's number.
+// The entry's amap is to serve `more' pages after slot+npages, or before slot: then *slot becomes
+// the first of them, and the other pages' slots move along. 0, ENOMEM, or EBUSY (shared). Never
+// sleeps for memory. Not locked; the map is locked for writing, so that nobody else knows a slot's
+// number.
 int amap_extend(struct vm_amap *am, pgno_t slot, pgno_t npages, pgno_t more);
 int amap_extend_down(struct vm_amap *am, pgno_t *slot, pgno_t npages, pgno_t more);
 unsigned amap_nrefs(struct vm_amap *am);
@@ -80,18 +81,22 @@ bool amap_shared(struct vm_amap *am, pgno_t slot, pgno_t npages);
 
 // ---- copying ----
 
-#define AMAP_WINDOW 256ul   // pages: an entry that is longer may be clipped to as many before it is copied
+// pages: an entry that is longer may be clipped to as many before it is copied
+#define AMAP_WINDOW 256ul
 
 // Makes e's amap its own so that it may be written: none -> create; sole reference -> take over;
-// else copy. The map is locked for writing. va: the fault's address; entries of more than AMAP_WINDOW
-// pages may be clipped to a window round it, if c has the entries to spare (c NULL: no clipping). 0 or
-// ENOMEM; never sleeps for memory.
-MUST_CHECK int amap_copy(struct map_change *c, struct vm_map *map, struct vm_map_entry *e, vaddr_t va);
+// else copy. The map is locked for writing. va: the fault's address; entries of more than
+// AMAP_WINDOW pages may be clipped to a window round it, if c has the entries to spare (c NULL: no
+// clipping). 0 or ENOMEM; never sleeps for memory.
+MUST_CHECK int amap_copy(struct map_change *c, struct vm_map *map, struct vm_map_entry *e,
+                         vaddr_t va);
 
-// Throws away the private pages of [start, end) in e, which has an amap and none of whose pages there
-// is mapped any more. Whoever else refers to the amap keeps them: NEEDSCOPY: e gets an amap of its own,
-// without that range. c has the entries to clip it out. 0 or ENOMEM; never sleeps for memory.
-MUST_CHECK int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va);
+// Throws away the private pages of [start, end) in e, which has an amap and none of whose pages
+// there is mapped any more. Whoever else refers to the amap keeps them: NEEDSCOPY: e gets an amap
+// of its own, without that range. c has the entries to clip it out. 0 or ENOMEM; never sleeps for
+// memory.
+MUST_CHECK int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va,
+                            vaddr_t end_va);
 
 // fork: gives the child's entry its view of the parent's (both maps locked for writing, parent
 // first); the child's entry is a copy of the parent's fields that holds no amap and is in no map

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// How every change of a map begins and ends. The course's rule, "reserve before you lock, drop after
-// you unlock", is this type:
+// How every change of a map begins and ends. The course's rule, "reserve before you lock, drop
+// after you unlock", is this type:
 //
 //      begin               reserves entries, which may wait for memory;
 //        |                 locks the map for writing
 //        |  clip, link, unlink, simplify: entries come out of c->spare and go to c->dead;
 //        |  nothing waits for memory
 //      end                 counts the change (map->generation), unlocks;
-//                          drops the references of c->dead, which may do I/O; gives back what is left
+//                          drops the references of c->dead, which may do I/O;
+//                          gives back what is left
 //
-// Why? Who waits for memory with a map locked may wait for a page daemon that waits for somebody who
-// waits for the map; and the last reference to a file takes its vnode's lock, which comes before maps.
-// Two places may wait in between all the same, and say so: fork's copies of private pages
-// (amap_copy.c) wait for memory, and a fault's amap_copy takes an amap's memory, without sleeping.
+// Why? Who waits for memory with a map locked may wait for a page daemon that waits for somebody
+// who waits for the map; and the last reference to a file takes its vnode's lock, which comes
+// before maps. Two places may wait in between all the same, and say so: fork's copies of private
+// pages (amap_copy.c) wait for memory, and a fault's amap_copy takes an amap's memory, without
+// sleeping.
 //
 // A typical sequence is
 //      struct map_change c;
@@ -23,14 +25,14 @@
 //      map_entry_clip_start(&c, e, start_va); ... map_entry_simplify(&c, e);
 //      map_change_end(&c);
 //
-// Locks: begin and end are called with no lock held that comes after the map; they may sleep, but for
-// begin with PR_NOWAIT, and for an end with nothing dead but quanta (kernel memory).
+// Locks: begin and end are called with no lock held that comes after the map; they may sleep, but
+// for begin with PR_NOWAIT, and for an end with nothing dead but quanta (kernel memory).
 #pragma once
 
 #include "vm/map_entry.h"
 
-// With n entries to spare. flags: PR_WAITOK: 0 or ENOMEM. PR_NOWAIT: never sleeps and only tries the
-// lock: EAGAIN if it is taken. After an error there is no change to end.
+// With n entries to spare. flags: PR_WAITOK: 0 or ENOMEM. PR_NOWAIT: never sleeps and only tries
+// the lock: EAGAIN if it is taken. After an error there is no change to end.
 MUST_CHECK int map_change_begin(struct map_change *c, struct vm_map *map, unsigned n,
                                 unsigned flags);
 // With as many as clipping [start, end) takes, ngone of which do not stay: 0, or ENOMEM (memory, or

@@ -22,11 +22,13 @@
 
 #include "vm/vm_map.h"
 
-// One change of one map, from begin to end (map_change.h). In between the map is locked for writing.
+// One change of one map, from begin to end (map_change.h). In between the map is locked for
+// writing.
 struct map_change {
     struct vm_map *map;
     struct list spare;          // entries that were reserved; what is left is given back at the end
-    struct list dead;           // entries that are in the map no more, in order; the end drops their references
+    struct list dead;           // entries that are in the map no more, in order; the end drops
+                                // their references
 };
 
 void map_entry_init(void);
@@ -48,10 +50,11 @@ unsigned map_entry_need(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 
 // Links what req describes at req->va, with a spare entry; merges with its neighbours where all
 // agree: object and contiguous offset (without object: the same), protection, max protection,
-// inheritance, advice, wiring, flags; and amaps: none, one that nobody else refers to and that can be
-// extended over the other entry, or the same with contiguous slots. Submaps never merge. Returns the
-// entry that now covers it. An entry that merging makes superfluous goes to c->dead, with its
-// reference to the object; or, a quantum's, to the map's reserve: quanta have neither object nor amap.
+// inheritance, advice, wiring, flags; and amaps: none, one that nobody else refers to and that can
+// be extended over the other entry, or the same with contiguous slots. Submaps never merge. Returns
+// the entry that now covers it. An entry that merging makes superfluous goes to c->dead, with its
+// reference to the object; or, a quantum's, to the map's reserve: quanta have neither object nor
+// amap.
 struct vm_map_entry *map_entry_link(struct map_change *c, const struct vm_map_req *req);
 
 // Splits e at va (start < va < end): the first one makes e begin at va (a new entry is before it),
@@ -60,9 +63,9 @@ struct vm_map_entry *map_entry_link(struct map_change *c, const struct vm_map_re
 void map_entry_clip_start(struct map_change *c, struct vm_map_entry *e, vaddr_t va);
 void map_entry_clip_end(struct map_change *c, struct vm_map_entry *e, vaddr_t va);
 
-// Clips [start, end) out of the map and moves the entries, in order, to the end of c->dead, references
-// still held. If there are quanta in the range, it is just one of them; or it is the whole map, which
-// is being destroyed.
+// Clips [start, end) out of the map and moves the entries, in order, to the end of c->dead,
+// references still held. If there are quanta in the range, it is just one of them; or it is the
+// whole map, which is being destroyed.
 void map_entry_unlink_range(struct map_change *c, vaddr_t start_va, vaddr_t end_va);
 
 // After a change of attributes: merges e with its neighbours as map_entry_link does; entries that

@@ -49,11 +49,14 @@ int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot);
 // fault_case.c (lab 4). Called with the map locked for reading and the amap, if the entry has one,
 // locked; an entry without object, or a write to a private one, has one. On return all is unlocked
 // but the map, and that may be (f->locked says). 0, or errors as vm_fault, or EAGAIN: start over.
-int fault_anon(struct fault *f, struct vm_anon *an);    // case 1: the amap has the page (1A map it, 1B copy it)
-int fault_object(struct fault *f);                      // case 2: it has not (2A map the object's, 2B promote)
+// case 1: the amap has the page (1A map it, 1B copy it)
+int fault_anon(struct fault *f, struct vm_anon *an);
+// case 2: it has not (2A map the object's, 2B promote)
+int fault_object(struct fault *f);
 
-// Faults the pages of [start, end) in: of wired entries, wired. From a page that is not accessible it
-// goes on with the next entry, as Linux does. The map is not locked. 0, or the first error of vm_fault.
+// Faults the pages of [start, end) in: of wired entries, wired. From a page that is not accessible
+// it goes on with the next entry, as Linux does. The map is not locked. 0, or the first error of
+// vm_fault.
 int vm_fault_populate(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 
 struct vm_fault_stats {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Address maps: which range of an address space shows which pages, with which rights. A map is a
-// sorted list of entries with a balanced tree beside it. All that changes one is a struct map_change
-// (map_change.h): what it needs is reserved before the map is locked, and references, whose end may
-// do I/O, are dropped after it is unlocked. After Mach's vm_map and NetBSD's uvm_map (1998-2004).
+// sorted list of entries with a balanced tree beside it. All that changes one is a struct
+// map_change (map_change.h): what it needs is reserved before the map is locked, and references,
+// whose end may do I/O, are dropped after it is unlocked. After Mach's vm_map and NetBSD's uvm_map
+// (1998-2004).
 //
 // Locks: (m) the map's rwlock: read for faults and queries, write for changes. (!) constant.
 // Entries are opaque to all but kernel/vm.
@@ -66,8 +67,10 @@ struct vm_map {
     vaddr_t min_va, max_va;     // (!) [min_va, max_va)
     unsigned nentries;          // (m)
     size_t size;                // (m) bytes mapped
-    struct vm_map_entry *hint;  // (a) where the last lookup ended; a hint only: validated under the lock
-    vaddr_t full_from, full_to; // (m) no gap in [from, to): where the last search from `to' down began
+    struct vm_map_entry *hint;  // (a) where the last lookup ended; a hint only: validated under the
+                                // lock
+    vaddr_t full_from, full_to; // (m) no gap in [from, to): where the last search from `to' down
+                                // began
     bool kernel;                // (!) kernel_map or a submap of it
     uint64_t generation;        // (m) counts changes: who unlocked looks again
     struct list reserve;        // (m) entries that merging freed, kept for unmap's splits (lab 2)
@@ -76,7 +79,8 @@ struct vm_map {
     struct list all_link;       // on the list of all maps, for the checks
 };
 
-void vm_map_init(struct vm_map *map, struct pmap *pmap, vaddr_t min_va, vaddr_t max_va, bool kernel);
+void vm_map_init(struct vm_map *map, struct pmap *pmap, vaddr_t min_va, vaddr_t max_va,
+                 bool kernel);
 void vm_map_destroy(struct vm_map *map);        // unmaps all that is left; nobody else refers to it
 
 // ---- lookup; the map is locked, read or write ----
@@ -86,8 +90,8 @@ void vm_map_destroy(struct vm_map *map);        // unmaps all that is left; nobo
 bool vm_map_lookup(struct vm_map *map, vaddr_t va, struct vm_map_entry **entry);
 struct vm_map_entry *vm_map_first(struct vm_map *map);                              // NULL: empty
 struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry);   // NULL: last
-// True if b goes on where a ends, as one mapping would for a program: which may not see whether an amap
-// is still to be copied.
+// True if b goes on where a ends, as one mapping would for a program: which may not see whether an
+// amap is still to be copied.
 bool vm_map_continues(const struct vm_map_entry *a, const struct vm_map_entry *b);
 
 // ---- mapping ----
@@ -171,7 +175,8 @@ void vm_map_clear(struct map_change *c, vaddr_t start_va, vaddr_t end_va);
 // Removes what the pmap shows of [start, end). Map locked.
 void vm_map_pmap_remove(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 // Unwires the pages of a wired entry in [start, end). Map locked for writing.
-void vm_map_pmap_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va, vaddr_t end_va);
+void vm_map_pmap_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va,
+                        vaddr_t end_va);
 // Keep the list of all maps; called by vm_map_init and vm_map_destroy.
 void vm_map_check_add(struct vm_map *map);
 void vm_map_check_remove(struct vm_map *map);

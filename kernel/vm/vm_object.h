@@ -23,11 +23,11 @@ struct vm_page;
 // Every operation is called with the object locked, may release it to sleep, and returns with it
 // locked.
 struct vm_pager_ops {
-    // A valid page, BUSY by the caller, on a page queue if it can ever be put away. `access' PROT_WRITE: the page
-    // will be modified, so its backing store must exist afterwards (a hole gets blocks now, not at
-    // put). `overwrite': the caller will fill all of it, so its contents need not be read. 0; ENXIO
-    // beyond the end (SIGBUS); EIO; ENOSPC; ENOMEM (the caller, with no locks, waits for memory and
-    // retries); EINTR.
+    // A valid page, BUSY by the caller, on a page queue if it can ever be put away. `access'
+    // PROT_WRITE: the page will be modified, so its backing store must exist afterwards (a hole
+    // gets blocks now, not at put). `overwrite': the caller will fill all of it, so its contents
+    // need not be read. 0; ENXIO beyond the end (SIGBUS); EIO; ENOSPC; ENOMEM (the caller, with no
+    // locks, waits for memory and retries); EINTR.
     int (*get)(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
                struct vm_page **pg);
     // Cleans, and frees if asked, the pages [start, end); enum put_flags. The whole request in one
@@ -36,7 +36,8 @@ struct vm_pager_ops {
     int (*put)(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags);
     // A clean page was modified; o stays locked. Never sleeps. NULL: of no interest.
     void (*dirtied)(struct vm_object *o);
-    void (*ref)(struct vm_object *o);           // one more reference; never sleeps; o need not be locked
+    void (*ref)(struct vm_object *o);           // one more reference; never sleeps; o need not be
+                                                // locked
     void (*unref)(struct vm_object *o);         // may sleep and free o; o NOT locked
     // npages more (or fewer, if negative: may sleep, no lock is held) are mapped by ME_WRITER entries. The
     // file is open for writing at the first, so it cannot be refused. Counted in pages, because
@@ -48,8 +49,10 @@ enum put_flags {
     PUT_CLEAN = 1,              // write dirty pages
     PUT_FREE = 2,               // then unmap and free them (those not wired)
     PUT_SYNC = 4,               // wait until they are on the device
-    PUT_DAEMON = 8,             // for the page daemon: try-locks only, may use the reserve, at most a cluster
-    PUT_DISCARD = 16,           // with FREE: throw dirty contents away (truncation); waits for busy pages
+    PUT_DAEMON = 8,             // for the page daemon: try-locks only, may use the reserve, at most
+                                // a cluster
+    PUT_DISCARD = 16,           // with FREE: throw dirty contents away (truncation); waits for busy
+                                // pages
 };
 
 struct vm_object {

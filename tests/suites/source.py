@@ -15,8 +15,6 @@ SUFFIXES = (".c", ".h", ".S", ".ld", ".py", ".mk", ".sh")
 NAMES = ("Makefile", "setup", "run")
 MAX_LINES = 450
 MAX_COLUMNS = 100
-# Headers explain fields and functions beside them, as tables.
-MAX_HEADER_COLUMNS = 160
 SPDX = "SPDX-License-Identifier: BSD-2-Clause"
 NOTE_TO_SELF = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
@@ -59,10 +57,9 @@ def size(lines: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def columns(lines: list[str]) -> Iterator[tuple[int, str]]:
-    most = MAX_HEADER_COLUMNS if "#pragma once" in lines else MAX_COLUMNS
     for number, line in enumerate(lines, 1):
-        if len(line.expandtabs(4)) > most and not line.startswith("// link: "):
-            yield number, f"{len(line.expandtabs(4))} columns, more than {most}"
+        if len(line.expandtabs(4)) > MAX_COLUMNS and not line.startswith("// link: "):
+            yield number, f"{len(line.expandtabs(4))} columns, more than {MAX_COLUMNS}"
         elif line != line.rstrip():
             yield number, "spaces at the end of the line"
 

@@ -24,5 +24,6 @@ int sched_yield(void);
 int sched_getaffinity(pid_t pid, size_t size, void *mask);
 
 /* Runs fn(arg) on the new stack (its highest address, 16-byte aligned); its result is the exit
-   status of the thread or process. Further arguments by flags: pid_t *ptid, void *tls, pid_t *ctid. */
+   status of the thread or process. Further arguments by flags: pid_t *ptid, void *tls,
+    pid_t *ctid. */
 int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);

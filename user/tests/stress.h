@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the stress programs share: arguments (seed, rounds), a generator of their own, and a verdict.
+ * What the stress programs share: arguments (seed, rounds), a generator of their own, a verdict.
  * A stress program checks itself; its last line is "ok" or says what was wrong, and so does its
  * exit status.
  */

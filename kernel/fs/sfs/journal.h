@@ -57,7 +57,8 @@ void journal_close(struct journal *j);      // frees the memory; no handle is op
 int journal_recover(struct journal *j, const struct sfs_layout *layout);
 int journal_restart(struct journal *j);
 
-// Opens a handle for at most nblocks blocks; may wait, commit and checkpoint. EROFS after a failure.
+// Opens a handle for at most nblocks blocks; may wait, commit and checkpoint. EROFS after a
+// failure.
 int journal_begin(struct journal *j, struct journal_handle *h, unsigned nblocks);
 
 // Announces that the handle's owner is changing b, which it has pinned.

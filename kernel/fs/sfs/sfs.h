@@ -16,9 +16,10 @@
 //
 // DATA. Write path: sfs_bmap(allocate) first (ENOSPC shows here), then copy into the page cache,
 // then sfs_grow. Page-in: zeros for a hole or a fresh block, and past the end of file. Page-out:
-// sfs_bmap, write, then sfs_written if the map said fresh. When a file grows from within a block, the
-// old last page must be in the cache and dirtied, since the disk's bytes past the end are undefined.
-// Truncate: first take the pages beyond out of the cache, waiting for those busy with I/O.
+// sfs_bmap, write, then sfs_written if the map said fresh. When a file grows from within a block,
+// the old last page must be in the cache and dirtied, since the disk's bytes past the end are
+// undefined. Truncate: first take the pages beyond out of the cache, waiting for those busy with
+// I/O.
 #pragma once
 
 #include "fs/sfs/bdev.h"
@@ -49,7 +50,8 @@ struct sfs_map {
     bool fresh;                 // never written: reads as zeros, sfs_written after the first write
 };
 
-// An in-core inode. The vnode layer reads ino, fs and generation, and owns vnode; the rest is internal.
+// An in-core inode. The vnode layer reads ino, fs and generation, and owns vnode; the rest is
+// internal.
 struct sfs_inode {
     struct sfs *fs;             // constant
     uint32_t ino;               // constant

@@ -12,6 +12,7 @@ struct sfs_env {
     void *(*alloc)(size_t size);
     void (*free)(void *p, size_t size);
     uint64_t (*now)(void);      // the time of day, ns since 1970
-    // There is something new for sfs_sync to write; may be called with locks held. NULL: nobody cares.
+    // There is something new for sfs_sync to write; may be called with locks held. NULL: nobody
+    // cares.
     void (*changed)(void);
 };

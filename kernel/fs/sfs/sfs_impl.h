@@ -46,7 +46,8 @@ struct sfs_op {
 enum {
     SFS_RES_INODE = 1,          // an inode's own block
     SFS_RES_MAPS = 4,           // bitmap blocks: one data block and three levels of indirection
-    SFS_RES_GROW = SFS_RES_MAPS + 4 + SFS_RES_INODE,    // mapping a block: with the four, and the inode
+    SFS_RES_GROW = SFS_RES_MAPS + 4 + SFS_RES_INODE,    // mapping a block: with the four, and the
+                                                        // inode
     SFS_RES_ADD = SFS_RES_GROW + 1,                     // adding a name to a directory
     SFS_RES_ORPHAN = 3,         // the state block, the inode's, another orphan's
     SFS_RES_NEW = 2,            // the inode's block and the inode bitmap's
@@ -76,9 +77,10 @@ void sfs_alloc_destroy(struct sfs *fs);
 void sfs_alloc_checkpointed(void *fs);          // freed blocks may be used again
 bool sfs_reserve(struct sfs *fs, uint32_t nblocks);
 void sfs_unreserve(struct sfs *fs, uint32_t nblocks);
-// Takes 1 to `want' free blocks that follow each other, near goal if that is not 0. op's reservation
-// holds them.
-int sfs_alloc_run(struct sfs_op *op, uint32_t goal, uint32_t want, uint32_t *start, uint32_t *count);
+// Takes 1 to `want' free blocks that follow each other, near goal if that is not 0. op's
+// reservation holds them.
+int sfs_alloc_run(struct sfs_op *op, uint32_t goal, uint32_t want, uint32_t *start,
+                  uint32_t *count);
 int sfs_free_run(struct sfs_op *op, uint32_t start, uint32_t count);
 int sfs_alloc_inode(struct sfs_op *op, uint32_t *ino);      // ENOSPC
 int sfs_free_inode(struct sfs_op *op, uint32_t ino);
@@ -137,8 +139,8 @@ struct sfs_slot {               // where a name is
 };
 // Finds a name; ENOENT. slot->b is the caller's to put.
 int sfs_dir_find(struct sfs_inode *dir, const char *name, size_t len, struct sfs_slot *slot);
-int sfs_dir_add(struct sfs_op *op, struct sfs_inode *dir, const char *name, size_t len, uint32_t ino,
-                unsigned type);
+int sfs_dir_add(struct sfs_op *op, struct sfs_inode *dir, const char *name, size_t len,
+                uint32_t ino, unsigned type);
 void sfs_dir_remove(struct sfs_op *op, struct sfs_inode *dir, const struct sfs_slot *slot);
 void sfs_dir_replace(struct sfs_op *op, const struct sfs_slot *slot, uint32_t ino, unsigned type);
 int sfs_dir_init(struct sfs_op *op, struct sfs_inode *dir, uint32_t parent);    // "." and ".."

@@ -18,7 +18,8 @@
 //     tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
 //     kernel/sync/[!i]*.c
 // and kernel/lib/{rbtree,bitmap,crc32}.c one by one, as needed. The pattern leaves out
-// kernel/sync/irq.c: shim.c has its functions. mem* and str* come from the host's libc, so that the sanitizers check their use.
+// kernel/sync/irq.c: shim.c has its functions. mem* and str* come from the host's libc, so that the
+// sanitizers check their use.
 //
 // A test may include <stdio.h>, <stdlib.h>, <string.h> (before any kernel header) and <pthread.h>;
 // not <errno.h>, <sys/mman.h> or <unistd.h>'s relatives that define what lib/errno.h and

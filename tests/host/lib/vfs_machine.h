@@ -4,7 +4,8 @@
 // memory that copies go to and from is a real map, whose pages fault. Tests name it and what it
 // needs in their link lines as VFS:
 //     tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
-//     kernel/fs/sfs/journal*.c kernel/fs/sfs/sfs_[abcdimort]*.c kernel/fs/vnode*.c kernel/fs/namei.c
+//     kernel/fs/sfs/journal*.c kernel/fs/sfs/sfs_[abcdimort]*.c kernel/fs/vnode*.c
+//     kernel/fs/namei.c
 //     kernel/fs/vfs_ops.c kernel/fs/file.c kernel/fs/uio.c mkfs/format.c mkfs/check*.c
 #pragma once
 
@@ -36,5 +37,6 @@ void vfs_check(void);
 
 // Calls with paths from the root, 0 or an errno.
 int vopen(const char *path, unsigned flags, struct file **f);
-int vwrite(struct file *f, const void *data, size_t n, off_t at);    // through user memory; EIO if short
+// through user memory; EIO if short
+int vwrite(struct file *f, const void *data, size_t n, off_t at);
 int vread(struct file *f, void *data, size_t n, off_t at, size_t *got);
