@@ -21,14 +21,15 @@ BASES = ["reference", "starter", "mine"]
 
 
 def forms(lab: str, impl: str, base: str, stage: str) -> tuple[str, dict[str, str]]:
-    """The variant's name, and the form of every lab in it."""
+    """The variant's name, and the form of every lab in it. Labs' numbers may have gaps: STAGE=4 is
+    a stage also where there is no lab 3."""
     known = labs.all_labs()
     students = (ROOT / labs.CURRENT).exists()
     if stage:
         if lab or impl or base:
             raise SystemExit("strata: STAGE says every lab's form: no LAB, IMPL or BASE beside it")
-        if not stage.isdecimal() or int(stage) > len(known):
-            most = len(known)
+        most = max((each.number for each in known), default=0)
+        if not stage.isdecimal() or int(stage) > most:
             raise SystemExit(f"strata: STAGE={stage}: must be a whole number from 0 to {most}")
         return f"stage{stage}", {
             each.name: "reference" if each.number <= int(stage) else "starter" for each in known

@@ -12,9 +12,10 @@ import json
 import re
 import subprocess
 from typing import Any, Iterator
+from unittest import mock
 
 from grade import lab as labs
-from grade import lab_forms
+from grade import lab_forms, lab_overlay
 from grade.lab import Lab
 from tests.job import ROOT, Config, Job, Result, run_as_user
 from tests.suites import kernel, programs, stress
@@ -100,11 +101,32 @@ def check_demo(config: Config, lab: Lab) -> Iterator[Result]:
     yield Result(f"labs/{lab.name}/demo", right, detail, " ".join(command))
 
 
+def check_gaps(known: list[Lab]) -> Iterator[Result]:
+    """Where there is no lab 3, stage 3 is stage 2, stage 4 has lab 4, and there is no stage 5."""
+    numbers = (1, 2, 4)
+    found = [dataclasses.replace(known[0], number=n, name=f"lab{n}") for n in numbers]
+    stages = {}
+    with mock.patch.object(labs, "all_labs", return_value=found):
+        for stage in ("0", "2", "3", "4"):
+            _, forms = lab_overlay.forms("", "", "", stage)
+            stages[stage] = [n for n in numbers if forms[f"lab{n}"] == "reference"]
+        try:
+            lab_overlay.forms("", "", "", "5")
+            beyond = "taken"
+        except SystemExit as error:
+            beyond = str(error)
+    expected = {"0": [], "2": [1, 2], "3": [1, 2], "4": [1, 2, 4]}
+    right = stages == expected and "0 to 4" in beyond
+    mixed = [words[0] for _, words, _ in mixes(found) if words[0].startswith("STAGE")]
+    right = right and mixed == ["STAGE=0", "STAGE=1", "STAGE=2"]
+    yield Result("labs/gaps", right, f"stages {stages}, mixes {mixed}, STAGE=5: {beyond}")
+
+
 def jobs(config: Config) -> list[Job]:
     if config.variant or not config.kernel.exists():
         return []
-    found = []
     known = labs.all_labs()
+    found = [Job("labs/gaps", lambda: check_gaps(known))] if known else []
     for lab in known:
         found.append(Job(f"labs/{lab.name}/files", lambda lab=lab: check_files(lab)))
         if not config.graded:
@@ -140,7 +162,7 @@ def jobs(config: Config) -> list[Job]:
 def mixes(known: list[Lab]) -> Iterator[tuple[str, list[str], str]]:
     """Kernels that must work: after each number of labs, and with each one alone. (Of the first,
     that is stage 1; the last stage is the kernel that all other suites test.)"""
-    for stage in range(len(known)):
+    for stage in [0, *(lab.number for lab in known[:-1])]:
         yield f"stage{stage}", [f"STAGE={stage}"], f"stage{stage}"
     for lab in known[1:]:
         words = [f"LAB={lab.name}", "IMPL=reference", "BASE=starter"]

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Callable, Iterator
 
-from grade import links
+from grade import lines, links
 from tests.job import ROOT, Config, Job, Result
 
 SUFFIXES = (".c", ".h", ".S", ".ld", ".py", ".mk", ".sh")
@@ -101,6 +101,26 @@ def check_links() -> Iterator[Result]:
     yield Result("source/links", not broken, "\n".join(broken))
 
 
+SAMPLE = """// a comment
+int f(void)
+{
+    /* one
+       more */
+    KASSERT(x, "// no comment");
+
+    return 0;
+}
+void assert_x(void);
+"""
+
+
+def check_lines() -> Iterator[Result]:
+    """`make lines` counts what its rule says."""
+    found = lines.code_lines(SAMPLE), list(lines.functions(SAMPLE))
+    right = len(found[0]) == 6 and found[1] == [5]
+    yield Result("source/lines", right, str(found))
+
+
 def jobs(_: Config) -> list[Job]:
     found = [Job(f"source/{rule}", lambda r=rule: check(r)) for rule in RULES]
-    return [*found, Job("source/links", check_links)]
+    return [*found, Job("source/links", check_links), Job("source/lines", check_lines)]
