@@ -44,9 +44,10 @@
 #define DEFAULT_SEED 1
 #define KMEM_SHARE   4            // the kmem submap is 1/4 of kernel address space...
 #define KMEM_MAX     (64ul << 20) // ...but no more than this, unless kmem= says otherwise
-#define POOL_SHARE   8            // what pools take of it likewise: poolkva=
-#define POOL_MAX     (16ul << 20)
-#define POOL_MIN     (64ul << 10)
+#define POOL_SHARE   8            // the pools' submap comes on top: 1/8 as much...
+#define POOL_MAX     (16ul << 20) // ...but no more than this, unless poolkva= says otherwise,
+#define POOL_MIN     (64ul << 10) // which may say from this...
+#define POOL_MOST    (1ul << 30)  // ...to that
 #define KVA_MIN      (64ul << 20)
 
 // Nothing can be said before the console works, nothing locked before cpu_init.
@@ -97,11 +98,12 @@ static void start_memory(void)
                                                    : POISON_ENDS;
     vm_page_init(bootinfo.free, bootinfo.nfree);
     uint64_t kva = cmdline_size("kva", max(bootinfo.ram_bytes, KVA_MIN));
-    kva = page_round(min(kva, KVA_MAX));
-    pmap_init(boot_pml4, kva);
+    kva = page_round(min(kva, KVA_MAX - POOL_MOST));
     uint64_t kmem = cmdline_size("kmem", min(kva / KMEM_SHARE, KMEM_MAX));
     uint64_t pools = cmdline_size("poolkva", min(kva / POOL_SHARE, POOL_MAX));
-    vm_init(KVA_BASE, kva, min(kmem, kva / 2), min(max(pools, POOL_MIN), kva / 4));
+    pools = page_round(min(max(pools, POOL_MIN), POOL_MOST));
+    pmap_init(boot_pml4, kva + pools);
+    vm_init(KVA_BASE, kva + pools, min(kmem, kva / 2), pools);
 }
 
 // The other CPUs wait here until there are threads for them.

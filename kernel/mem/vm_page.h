@@ -4,6 +4,15 @@
 // queue it is on. Allocation never sleeps; a caller that may sleep drops its locks, calls
 // vm_page_wait and starts over. After Mach's resident page table as the BSDs have it.
 //
+//      free list ---- vm_page_alloc ---->  an owner: object, anon, pool, tables, ...
+//          ^                                 |  vm_page_activate        ^ reactivated: referenced
+//          |                                 v                          |
+//      vm_page_free <-- page daemon <-- inactive queue <-- aged -- active queue
+//
+// A typical sequence is: pg = vm_page_alloc(PAGE_ANON, PA_ZERO); NULL: drop all locks,
+// vm_page_wait(), start over; while it is used it is on a queue, or wired; at the end it is
+// unmapped, vm_page_dequeue, its owner forgets it, vm_page_free.
+//
 // Locks. (p) pages lock; (q) page-queue lock; (o) the owner's lock: the object's, or the anon's,
 // or for kernel pages whoever allocated it; (v) pv_lock; (a) atomic; (!) constant after start-up.
 //

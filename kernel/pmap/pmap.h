@@ -4,6 +4,15 @@
 // machine-independent VM needs on it. A pmap is a cache of the map above: mappings may vanish at
 // any time but wired ones, and the fault handler puts them back. After Mach's pmap interface.
 //
+//      struct pmap                     page tables, 512 entries a page
+//        pml4 ----> level 4 --> level 3 --> level 2 --> level 1: PTEs --> frames
+//        tables     (the pages below the root, on a list)
+//        pv         what the reverse map keeps for this pmap
+//
+// A typical sequence is: pmap_create; a fault: pmap_enter(pm, va, pg, prot, access); munmap:
+// pmap_remove; the page daemon, which knows only the page: pmap_page_protect(pg, PROT_NONE); exit:
+// pmap_remove_all_user, then pmap_destroy once no thread runs in it.
+//
 // Locks: each pmap has a spinlock; pv_lock comes after it. No function here sleeps. Functions on
 // a page go from pv_lock to a pmap by try-lock. Page-table pages are allocated without sleeping.
 // TLB: when a function that removes or narrows a mapping returns, no CPU uses the old one.

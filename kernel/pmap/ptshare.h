@@ -7,6 +7,14 @@
 // A slot is shareable if all of this holds: same object; file offset congruent to va modulo 2 MiB;
 // the whole 2 MiB inside one map entry; same protection; shared, not copy-on-write; nothing wired.
 //
+//      process A: level 2 --+                         first form: a table for each
+//                           +--> one page of PTEs
+//      process B: level 2 --+                         (the final form)
+//
+// A typical sequence is: a fault that finds a slot shareable calls ptshare_attach and goes on as
+// usual if that says false; whoever narrows or removes mappings of one pmap calls ptshare_detach
+// first.
+//
 // Locks: called with the map locked (read) and no pmap locked. Never sleeps.
 #pragma once
 

@@ -4,6 +4,17 @@
 // implementation. First form: an entry of 48 bytes on a list of its page and on a list of its
 // pmap. Final form: pages of 168 entries per pmap (FreeBSD 2006).
 //
+// Question: the page daemon takes a frame away; which tables show it?
+//
+//      struct vm_page                              struct pmap
+//        pv[] --> (pm1, va) --> (pm2, va)            pv --> its entries, for exit
+//                    one entry for each managed PTE
+//
+// A typical sequence is: pmap_enter calls pv_enter before it writes the PTE, pmap_remove calls
+// pv_remove after the PTE is gone and the TLBs are flushed; for a page: spin_lock(&pv_lock); for
+// (more = pv_first(pg, &m); more; more = pv_next(pg, &m)) ...; exit: pv_remove_pmap,
+// pv_pmap_destroy.
+//
 // Invariant: the entries are exactly the managed PTEs: one for each, none besides.
 //
 // Locks: pv_lock (a spinlock, after pmap) guards everything here. pv_enter, pv_remove and

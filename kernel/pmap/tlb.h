@@ -7,6 +7,13 @@
 // Whoever waits serves the requests of others meanwhile, and so does every CPU that spins with
 // interrupts off (spin_poll): two CPUs that shoot at each other, or one that waits for a lock
 // which the other holds, get along.
+//
+//      CPU 0: changes PTEs, fills a batch               CPU 1: runs in the same pmap
+//      tlb_flush: own TLB; request, interrupt  ------>  tlb_interrupt: flushes the batch
+//      waits, serving requests of others       <------  clears its bit in `waiting'
+//
+// A typical sequence is: b.n = 0; for each PTE that is taken away and may be cached:
+// tlb_batch_add(&b, va); tlb_flush(pm, &b); and only then may the frames serve others.
 #pragma once
 
 #include "lib/types.h"

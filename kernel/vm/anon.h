@@ -5,6 +5,13 @@
 // First form: an anon belongs to exactly one amap slot (nrefs is always 1). An anon is in a frame
 // or in a swap slot, never in both: reading it back gives the slot up.
 //
+//      amap slot --> anon --> page       in memory; the page names the anon (page.anon)
+//      amap slot --> anon --> slot 17    in swap: page NULL
+//
+// A typical sequence is: an = anon_alloc_page(NULL); amap_add(am, slot, an);
+// mutex_unlock(&an->lock). A fault later: mutex_lock(&an->lock); anon_resident? map it; else
+// anon_fetch_unlock and start over. The end: mutex_lock, anon_unref_unlock.
+//
 // Locks: (n) the anon's mutex, after the amap's. Its page's owner lock is the anon's.
 // A new anon is born locked; on an error: drop the reference, unlock, then it is freed.
 #pragma once

@@ -4,6 +4,12 @@
 // large tables. Pages belong to no object: the mapping finds them. Everything is a quantum: free
 // what was allocated, whole.
 //
+//      kernel_map  [ stack ][guard|stack]..[ kmem_map              ][ pool_map       ]....
+//                                            pipe rings, arguments     pages of pools
+//
+// A typical sequence is: p = kmem_alloc(kernel_map, size, 0, KM_WAITOK | KM_GUARD); if (!p) return
+// ENOMEM; ... kmem_free(kernel_map, p, size), under whatever lock.
+//
 // Locks: kernel_map's rwlock. Allocation may sleep unless KM_NOWAIT. Freeing never sleeps,
 // allocates or fails, so it may be done with the "may not sleep" depth raised: if the map is locked
 // by someone else, the block waits on a list for the next who allocates, frees, or drains.

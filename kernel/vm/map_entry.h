@@ -15,6 +15,14 @@
 // An entry does not say how many quanta it holds, nor where they meet: only the owners know. So a
 // broken promise shows when a range leaves its entry, or when the reserve is empty.
 //
+//      three quanta side by side:   [      one entry      ]      reserve: 2        1 + 2 == 3
+//      the middle one is unmapped:  [ entry ]      [ entry ]     reserve: 0        2 + 0 == 2
+//      (one entry of the reserve became the upper piece, one the middle, which went to the pool)
+//
+// A typical sequence is: map_change_begin_clip; map_entry_clip_start and _clip_end where a range
+// cuts an entry; change the entry; map_entry_simplify; map_change_end. Mapping: map_entry_link.
+// Unmapping: map_entry_unlink_range.
+//
 // Locks: reserve is called with the map unlocked and may sleep; unreserve at any time; all else
 // between the begin and the end of a change (need and check: with the map locked, if only for
 // reading), and never allocates or fails.

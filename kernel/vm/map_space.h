@@ -5,6 +5,13 @@
 // lowest aligned fit, found in the tree by the largest gap (DragonFly 2003; augmented tree as
 // NetBSD 2007).
 //
+//      [ entry ]........[ entry ]..[ entry ]................max_va
+//              gap of 8          2          gap of 16
+//
+// A typical sequence is: map_entry.c tells map_space_update of each end that moves; vm_map.c asks
+// map_space_find (kernel maps: the lowest) or map_space_find_down (mmap: the highest) with the map
+// locked, and links an entry at what it was told before it unlocks.
+//
 // Locks: the map is locked. Never sleeps, never allocates.
 #pragma once
 

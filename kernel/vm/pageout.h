@@ -10,8 +10,16 @@
 // gone decides, and does not spend its time taking the same pages to and fro; and the few pages
 // that one step needs at once (a file's, and the user's that it is copied to) can all be there.
 //
-// A page under PAGEOUT: success: RELEASED, then freed; failure that may pass: PAGEOUT withdrawn,
-// the page dirty and active; either way the object's npaging falls.
+// A page under PAGEOUT: success: freed; failure: PAGEOUT withdrawn, the page active again. (In the
+// first form only an anon's page is ever under it; the final form counts an object's in npaging.)
+//
+//      active queue  --- not referenced since --->  inactive queue  --- still not --->  out:
+//          ^                                             |                clean: freed
+//          +----------------- referenced ----------------+                dirty: written first
+//
+// A typical sequence is: vm_page_daemon_sleep returns, as memory is short; a pass of some rounds
+// ages the active queue and takes the oldest inactive pages; if that gave too little, empty pages
+// of pools go; vm_page_daemon_report wakes who waited.
 //
 // Locks: page queues to choose; then the owner's lock by try-lock. Holds no lock while it writes.
 // Never needs the map.

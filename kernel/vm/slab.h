@@ -5,6 +5,12 @@
 // tree. Final form: zones are aligned to their size, so that truncating a pointer finds the header
 // (DragonFly 2003); larger blocks are told apart by a per-page record, never by truncation.
 //
+//      zone of 16 KiB:  | 96 | 96 | 96 | 96 | ...      a bit for each slot
+//      large block:     | a zone of its own          |
+//
+// A typical sequence is: p = slab_alloc(n * sizeof(*p), KM_ZERO); if (!p) return ENOMEM; ...
+// slab_free(p). Objects of one size and many of them: a pool instead (mem/pool.h).
+//
 // Locks: LOCK_SLAB, a mutex. May sleep unless KM_NOWAIT; NOWAIT fails if the lock is taken.
 #pragma once
 

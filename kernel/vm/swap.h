@@ -4,6 +4,13 @@
 // under I/O is never released: who frees it waits for the I/O by the owner's BUSY page. Lab 6 owns
 // its implementation (swap and pageout together). First form: one page a transfer, synchronous.
 //
+//      slot:   0   1   2   3 ...      anon.swap_slot names one; page N of the disk is slot N
+//      used:   1   1   0   1
+//
+// A typical sequence is: the page daemon: slot = swap_alloc(1); swap_out(slot, &pg, 1);
+// anon_paged_out; a fault: swap_in(slot, pg), and swap_free(slot, 1) since the page is newer from
+// then on.
+//
 // Locks: LOCK_SWAP for the slot map, not held during I/O.
 #pragma once
 

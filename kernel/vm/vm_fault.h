@@ -8,6 +8,15 @@
 // I/O happens with nothing held but the BUSY page: fault_case.c unlocks amap and map, calls the
 // pager, and locks again if the map has not changed meanwhile. A thread may hold a busy page while
 // it waits for a map; so nobody waits for a busy page of an object with a map locked.
+//
+//                     amap has the page              amap has it not
+//      read           1A map the anon's page         2A map the object's page, read-only if private
+//      write          1A if it is the entry's alone  2B promote: copy it (or zeroes) into an anon
+//                     1B else copy it (final form of lab 4; in the first form it always is)
+//
+// A typical sequence is: fault_lookup locks the map and finds the entry; amap_lock, amap_lookup;
+// fault_anon or fault_object; fault_enter; unlock. EAGAIN: from the start; ENOMEM: vm_page_wait,
+// and from the start.
 #pragma once
 
 #include "lib/types.h"

@@ -6,6 +6,16 @@
 // whose end may do I/O, are dropped after it is unlocked. After Mach's vm_map and NetBSD's uvm_map
 // (1998-2004).
 //
+//      struct vm_map { lock, tree, entries }
+//         |
+//         +--> [0x400000, 0x402000) r-x  object: the program's file, offset 0
+//         +--> [0x406000, 0x416000) rw-  amap: private pages; no object: zeroes
+//         +--> [0x7ff..., 0x7ff...) rw-  stack: grows down
+//
+// A typical sequence is: vm_map_init; struct vm_map_req req = {.len = ..., .attr = {...}};
+// vm_map_map(map, &req); lookups with the map locked: rw_lock_read(&map->lock), vm_map_lookup(map,
+// va, &e); vm_map_unmap(map, start_va, end_va); vm_map_destroy.
+//
 // Locks: (m) the map's rwlock: read for faults and queries, write for changes. (!) constant.
 // Entries are opaque to all but kernel/vm.
 #pragma once

@@ -4,6 +4,15 @@
 // embeds one: its pages are the file's page cache. Shared anonymous memory is one whose pager
 // gives zeroes. After SunOS's and UVM's objects.
 //
+//      vnode { vm_object }  <--- entry.attr.object        pages: a tree by page number
+//         ops: get, put ...        |                        7: busy (being read)
+//                                  +--------------------->  8: dirty, mapped writable
+//                                                           9: clean, mapped read-only at most
+//
+// A typical sequence is: mutex_lock(&o->lock); pg = vm_object_lookup(o, pgno); not there or busy:
+// o->ops->get(o, pgno, access, false, &pg), which may release the lock and returns it busy; map it;
+// vm_page_unbusy(pg); mutex_unlock(&o->lock).
+//
 // Locks: (o) the object's mutex; (!) constant. A page that I/O works on is BUSY and the object
 // unlocked meanwhile. Order: object, then page queues, pmap.
 //

@@ -4,6 +4,12 @@
 // calls ask for. Shared by the threads of a process and by vfork's child. Functions return
 // positive errnos, Linux's, and take Linux's flags.
 //
+//      0     brk_start   brk_end              mmap_top                stack
+//      | text | data | heap -->  |    ...  <-- mappings |  ...  <-- grows | USER_MAX
+//
+// A typical sequence is: exec: vm_space_create, vm_mmap of each segment, vm_stack_map; then faults,
+// vm_mmap, vm_munmap, vm_brk by system calls; vm_space_fork for a child; vm_space_unref at exit.
+//
 // Locks: none of its own but the map's; nrefs is atomic. All may sleep; no lock held.
 #pragma once
 

@@ -101,6 +101,28 @@ def check_links() -> Iterator[Result]:
     yield Result("source/links", not broken, "\n".join(broken))
 
 
+SUBJECT = ("pmap", "mem", "vm")
+NO_MODULE = ("kernel/mem/memlayout.h", "kernel/vm/stat.h", "kernel/vm/vm_init.h")
+"""Headers of the subject's floors without a module: a table, counters, start-up. And *_impl.h,
+which are private to one."""
+SCREEN = 60
+
+
+def check_theory() -> Iterator[Result]:
+    """Each module of the subject opens with its theory: a screen at most, a typical sequence."""
+    broken = []
+    for path in sorted(p for floor in SUBJECT for p in (ROOT / "kernel" / floor).glob("*.h")):
+        name = str(path.relative_to(ROOT))
+        head = path.read_text(encoding="utf-8").partition("#pragma once")[0]
+        if name in NO_MODULE or name.endswith("_impl.h"):
+            continue
+        if "A typical sequence is" not in head:
+            broken.append(f"{name}: no typical sequence")
+        if head.count("\n") > SCREEN:
+            broken.append(f"{name}: {head.count(chr(10))} lines before its first declaration")
+    yield Result("source/theory", not broken, "\n".join(broken))
+
+
 SAMPLE = """// a comment
 int f(void)
 {
@@ -123,4 +145,6 @@ def check_lines() -> Iterator[Result]:
 
 def jobs(_: Config) -> list[Job]:
     found = [Job(f"source/{rule}", lambda r=rule: check(r)) for rule in RULES]
-    return [*found, Job("source/links", check_links), Job("source/lines", check_lines)]
+    for rule, work in (("links", check_links), ("lines", check_lines), ("theory", check_theory)):
+        found.append(Job(f"source/{rule}", work))
+    return found
