@@ -393,6 +393,7 @@ long sys_fadvise64(int fd, off_t offset, off_t len, int advice)
     (void)offset;
     if (!f)
         return -EBADF;
+    bool pipe = f->vnode->type == VFIFO;
     file_unref(f);
-    return len < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
+    return pipe ? -ESPIPE : len < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
 }

@@ -39,6 +39,7 @@ _Static_assert(sizeof(struct statx) == 256, "Linux's size");
 
 #define STATX_BASIC 0x7ffu
 
+enum { S_ISUID = 04000, S_ISGID = 02000, S_IXGRP = 010 };
 enum { UTIME_NOW = 0x3fffffff, UTIME_OMIT = 0x3ffffffe };
 
 // ---- stat ----
@@ -198,6 +199,29 @@ static int set_attributes(struct vnode *v, const struct vattr *a, unsigned which
     return err;
 }
 
+// A change of owner, also to the same one, takes the set-user-id bit from a file, and the
+// set-group-id bit if the group may execute it.
+static int set_owner(struct vnode *v, uint32_t uid, uint32_t gid)
+{
+    unsigned which = (uid != ~0u ? VA_UID : 0) | (gid != ~0u ? VA_GID : 0);
+    struct vattr a;
+
+    if (!v->ops->setattr)
+        return which ? EPERM : 0;
+    rw_lock_write(&v->lock);
+    int err = v->ops->getattr(v, &a);
+    if (!err && v->type != VDIR && a.mode & (S_ISUID | S_ISGID)) {
+        a.mode &= a.mode & S_IXGRP ? ~(S_ISUID | S_ISGID) : ~S_ISUID;
+        which |= VA_MODE;
+    }
+    a.uid = uid;
+    a.gid = gid;
+    if (!err && which)
+        err = v->ops->setattr(v, &a, which);
+    rw_unlock_write(&v->lock);
+    return err;
+}
+
 static long set_at(int dirfd, vaddr_t path_va, unsigned flags, const struct vattr *a,
                    unsigned which)
 {
@@ -241,18 +265,18 @@ long sys_fchmod(int fd, uint32_t mode)
     return set_fd(fd, &a, VA_MODE);
 }
 
-static unsigned owner_fields(uint32_t uid, uint32_t gid)
-{
-    return (uid != ~0u ? VA_UID : 0) | (gid != ~0u ? VA_GID : 0);
-}
-
 long sys_fchownat(int dirfd, vaddr_t path_va, uint32_t uid, uint32_t gid, unsigned flags)
 {
-    const struct vattr a = {.uid = uid, .gid = gid};
+    struct vnode *v;
 
     if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    return set_at(dirfd, path_va, flags, &a, owner_fields(uid, gid));
+    int err = at_vnode(dirfd, path_va, flags, &v);
+    if (err)
+        return -err;
+    err = set_owner(v, uid, gid);
+    vnode_unref(v);
+    return -err;
 }
 
 long sys_chown(vaddr_t path_va, uint32_t uid, uint32_t gid)
@@ -267,9 +291,13 @@ long sys_lchown(vaddr_t path_va, uint32_t uid, uint32_t gid)
 
 long sys_fchown(int fd, uint32_t uid, uint32_t gid)
 {
-    const struct vattr a = {.uid = uid, .gid = gid};
+    struct file *f = fd_file(fd);
 
-    return set_fd(fd, &a, owner_fields(uid, gid));
+    if (!f)
+        return -EBADF;
+    int err = set_owner(f->vnode, uid, gid);
+    file_unref(f);
+    return -err;
 }
 
 // times_va NULL: now.
@@ -330,17 +358,18 @@ long sys_readlinkat(int dirfd, vaddr_t path_va, vaddr_t buf_va, int size)
 {
     struct vnode *v;
     size_t len = 0;
+    char first;
 
     if (size <= 0)
         return -EINVAL;
-    int err = at_vnode(dirfd, path_va, AT_SYMLINK_NOFOLLOW, &v);
+    int err = at_vnode(dirfd, path_va, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &v);
     if (err)
         return -err;
     char *target = slab_alloc(PATH_MAX, 0);
     if (!target)
         err = ENOMEM;
     else if (v->type != VLNK || !v->ops->readlink)
-        err = EINVAL;
+        err = copyin(&first, path_va, 1) || first ? EINVAL : ENOENT;
     if (!err)
         err = v->ops->readlink(v, target, PATH_MAX, &len);
     len = min(len, (size_t)size);
