@@ -68,8 +68,8 @@ struct trapframe *context_reset(struct cpu_context *ctx);
 void context_set_fs_base(struct cpu_context *ctx, vaddr_t base);
 void context_set_gs_base(struct cpu_context *ctx, vaddr_t base);
 
-// The FPU state for a signal frame, in ctx, and back. FXSAVE does not write all of it: a program may
-// see the rest, so it is saved nowhere but where the rest is zero. What a program made of it is
+// The FPU state for a signal frame, in ctx, and back. FXSAVE does not write all of it: a program
+// may see the rest, so it is saved nowhere but where the rest is zero. What a program made of it is
 // corrected, so that it cannot make the kernel fault.
 const struct fpu_state *context_save_fpu(struct cpu_context *ctx);
 void context_restore_fpu(struct fpu_state *state);

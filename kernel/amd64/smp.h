@@ -22,8 +22,8 @@ unsigned smp_present(void);
 // own static stack, with interrupts off, and never returns.
 void smp_start(void (*entry)(unsigned id));
 
-// Calls fn(arg) while all other CPUs stand still, each where it takes interrupts: so none of them holds
-// a spinlock, and what spinlocks guard does not change. The caller holds no spinlock; fn may not sleep.
-// Sleeping locks may be held by anybody: fn only tries them.
+// Calls fn(arg) while all other CPUs stand still, each where it takes interrupts: so none of them
+// holds a spinlock, and what spinlocks guard does not change. The caller holds no spinlock; fn may
+// not sleep. Sleeping locks may be held by anybody: fn only tries them.
 void smp_alone(void (*fn)(void *arg), void *arg);
 #endif

@@ -3,8 +3,9 @@
 // Open files and descriptor tables. A struct file is one open(2): a vnode or a pipe's end, an
 // offset and flags, shared by dup and fork. A table maps descriptors to files.
 //
-// Locks: a table's mutex guards its slots; a file's offset mutex serialises moves of the offset. What waits for others
-// (pipes, terminals) has no offset: no mutex is held across such a wait. (a) atomic, (!) constant.
+// Locks: a table's mutex guards its slots; a file's offset mutex serialises moves of the offset.
+// What waits for others (pipes, terminals) has no offset: no mutex is held across such a wait. (a)
+// atomic, (!) constant.
 #pragma once
 
 #include "lib/types.h"
@@ -32,8 +33,10 @@ struct file {
 struct fdtable;
 
 // Opens path relative to cwd: creates, truncates, checks. 0 with *out referenced.
-int file_open(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode, struct file **out);
-struct file *file_alloc(struct vnode *v, unsigned flags);       // takes v's reference over; NULL: see next
+int file_open(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode,
+              struct file **out);
+// takes v's reference over; NULL: see next
+struct file *file_alloc(struct vnode *v, unsigned flags);
 int file_alloc_error(void);                     // why it gave none: ENFILE, too many in all; ENOMEM
 void file_ref(struct file *f);
 void file_unref(struct file *f);                // the last closes; may sleep
@@ -53,8 +56,10 @@ void fdtable_unref(struct fdtable *t);
 void fdtable_close_on_exec(struct fdtable *t);
 struct file *fdtable_get(struct fdtable *t, int fd);            // referenced, or NULL (EBADF)
 // The lowest free descriptor from min_fd, below limit. Takes f over; EMFILE, ENOMEM: it does not.
-int fdtable_install(struct fdtable *t, struct file *f, int min_fd, uint64_t limit, bool cloexec, int *fd);
-int fdtable_install_at(struct fdtable *t, struct file *f, int fd, bool cloexec);    // dup2: closes what was there
+int fdtable_install(struct fdtable *t, struct file *f, int min_fd, uint64_t limit, bool cloexec,
+                    int *fd);
+// dup2: closes what was there
+int fdtable_install_at(struct fdtable *t, struct file *f, int fd, bool cloexec);
 int fdtable_close(struct fdtable *t, int fd);
 int fdtable_get_cloexec(struct fdtable *t, int fd, bool *cloexec);
 int fdtable_set_cloexec(struct fdtable *t, int fd, bool cloexec);

@@ -8,21 +8,24 @@
 //     owner B                      [ write ... to the end
 //     B wants   [ write ]               waits for A's first
 //
-// Owners: a POSIX lock's is the descriptor table, which is the process's, so that fork inherits none,
-// exec keeps them and each close of the file drops them; an OFD or flock lock's is the struct file.
+// Owners: a POSIX lock's is the descriptor table, which is the process's, so that fork inherits
+// none, exec keeps them and each close of the file drops them; an OFD or flock lock's is the struct
+// file.
 //
 // Invariants: an owner's locks in a space do not overlap, and those of one type do not touch; no
-// two granted locks conflict; what keeps a waiter off is a granted lock. A vnode lists its locks by owner,
-// each owner's by position.
+// two granted locks conflict; what keeps a waiter off is a granted lock. A vnode lists its locks by
+// owner, each owner's by position.
 //
 // Memory: who locks, or may cut a lock in two, brings the records before it takes the mutex; who
-// drops whole locks needs none. A waiter brings the records for its grant along: whoever takes its obstacle away
-// grants, in the order in which they came, so no newcomer overtakes a waiter that could have the lock.
+// drops whole locks needs none. A waiter brings the records for its grant along: whoever takes its
+// obstacle away grants, in the order in which they came, so no newcomer overtakes a waiter that
+// could have the lock.
 //
-// A typical sequence is file_lock_set(write), file_lock_set(unlock), and file_lock_release at close.
+// A typical sequence is file_lock_set(write), file_lock_set(unlock), and file_lock_release at
+// close.
 //
-// Locks: one mutex (LOCK_FILE_LOCK) for all, since a search for a deadlock goes from file to file. It
-// is not held while a thread waits for a lock, nor while memory is allocated.
+// Locks: one mutex (LOCK_FILE_LOCK) for all, since a search for a deadlock goes from file to file.
+// It is not held while a thread waits for a lock, nor while memory is allocated.
 #pragma once
 
 #include "fs/vnode.h"
@@ -46,9 +49,9 @@ struct file_lock {
     uint8_t type;               // F_*
 };
 
-// Locks or unlocks (by type) want's range. EAGAIN: wait is false and another owner is in the way; EDEADLK: to
-// wait would close a circle; EINTR; ENOLCK: too many locks, or no memory. An flock is first given up if it
-// is of the other type. No locks held; may sleep.
+// Locks or unlocks (by type) want's range. EAGAIN: wait is false and another owner is in the way;
+// EDEADLK: to wait would close a circle; EINTR; ENOLCK: too many locks, or no memory. An flock is
+// first given up if it is of the other type. No locks held; may sleep.
 int file_lock_set(const struct file_lock *want, bool wait);
 // *want becomes the lock that is in its way, or of type F_UNLCK.
 void file_lock_get(struct file_lock *want);
@@ -62,4 +65,5 @@ static inline bool file_lock_any(const struct vnode *v)
 }
 
 int file_lock_show(int pid, struct strbuf *out);    // /proc/locks
-unsigned file_lock_check(struct strbuf *out);       // the invariants, unless a change is under way; as page_check
+// the invariants, unless a change is under way; as page_check
+unsigned file_lock_check(struct strbuf *out);

@@ -69,11 +69,16 @@ struct vnode_ops {
     int (*rmdir)(struct vnode *dir, const char *name, size_t len, struct vnode *v);
     int (*rename)(struct vnode *from, const char *fname, size_t flen, struct vnode *v,
                   struct vnode *to, const char *tname, size_t tlen, struct vnode *over,
-                  bool exchange);                       // W both [EPERM]; over: replaced, or NULL; or the two change places
-    int (*readdir)(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg);             // R [ENOTDIR]
-    int (*readlink)(struct vnode *v, char *buf, size_t size, size_t *len);                  // - [EINVAL]
-    int (*follow)(struct vnode *v, struct vnode **target);                                  // - [read the link] /proc's links to vnodes
-    int (*parent)(struct vnode *v, struct vnode **dir);                                     // - [ENOENT] where a file was last found
+                  // W both [EPERM]; over: replaced, or NULL; or the two change places
+                  bool exchange);
+    // R [ENOTDIR]
+    int (*readdir)(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg);
+    // - [EINVAL]
+    int (*readlink)(struct vnode *v, char *buf, size_t size, size_t *len);
+    // - [read the link] /proc's links to vnodes
+    int (*follow)(struct vnode *v, struct vnode **target);
+    // - [ENOENT] where a file was last found
+    int (*parent)(struct vnode *v, struct vnode **dir);
     int (*getattr)(struct vnode *v, struct vattr *va);                                      // R
     // W [EPERM]
     int (*setattr)(struct vnode *v, const struct vattr *va, unsigned which);
@@ -105,13 +110,18 @@ struct vnode {
     uint64_t size;              // (v), and the object's lock for growth seen by faults: bytes of a
                                 // VREG
     uint32_t nrefs;             // (r)
-    int64_t writers;            // (r) > 0: how often it is open for writing, and pages mapped through such files;
-                                // < 0: how often it runs
-    struct vnode *covered_by;   // root of the file system mounted here, or NULL; constant after start-up
-    uint32_t shrinks;           // (object's lock) truncations so far: block maps from before one are stale
-    bool ahead;                 // (object's lock) blocks may have been allocated beyond the end of the file
+    // (r) > 0: how often it is open for writing, and pages mapped through such files; < 0: how
+    // often it runs
+    int64_t writers;
+    // root of the file system mounted here, or NULL; constant after start-up
+    struct vnode *covered_by;
+    // (object's lock) truncations so far: block maps from before one are stale
+    uint32_t shrinks;
+    // (object's lock) blocks may have been allocated beyond the end of the file
+    bool ahead;
     struct list link;           // for the file system: its list of unused vnodes
-    struct list locks;          // (file_lock.c's mutex) granted file locks: who has one has the file open
+    // (file_lock.c's mutex) granted file locks: who has one has the file open
+    struct list locks;
 };
 
 void vnode_ref(struct vnode *v);
@@ -124,16 +134,17 @@ int vnode_read(struct vnode *v, struct uio *uio, unsigned flags);
 // O_APPEND honoured; ENOSPC, EFBIG
 int vnode_write(struct vnode *v, struct uio *uio, unsigned flags);
 int vnode_truncate(struct vnode *v, uint64_t size);
-// The length that the running thread may give a file (RLIMIT_FSIZE), whom byte `pos' beyond it costs a signal. NULL:
-// nobody has had a limit yet.
+// The length that the running thread may give a file (RLIMIT_FSIZE), whom byte `pos' beyond it
+// costs a signal. NULL: nobody has had a limit yet.
 extern uint64_t (*vnode_size_limit)(uint64_t pos);
-void vnode_trim(struct vnode *v);   // frees what was allocated beyond the end; for who closes the file after writing
+// frees what was allocated beyond the end; for who closes the file after writing
+void vnode_trim(struct vnode *v);
 int vnode_getattr(struct vnode *v, struct vattr *va);
 int vnode_fsync(struct vnode *v, bool data_only);
 
-// A file is written (open for it, or mapped through a file that was: the mapping's claim outlives the
-// file's and follows it through splits, forks and moves) or runs as a program, never both at once:
-// ETXTBSY. To claim what is claimed in the same way cannot fail.
+// A file is written (open for it, or mapped through a file that was: the mapping's claim outlives
+// the file's and follows it through splits, forks and moves) or runs as a program, never both at
+// once: ETXTBSY. To claim what is claimed in the same way cannot fail.
 int vnode_begin_write(struct vnode *v);
 void vnode_end_write(struct vnode *v);  // the last one trims a regular file
 void vnode_map_claim(struct vnode *v, int64_t npages);  // vm_object.h's claim

@@ -22,9 +22,9 @@
 // Locks: each pool's spinlock guards its lists; the backend's spinlock its list of pools. Neither
 // is held while a backend allocates or frees a page. pool_get with PR_WAITOK may sleep; every
 // other function but pool_destroy never does, so pool_put may be called under any lock above
-// LOCK_POOL. Draining never sleeps, either: whoever may call pool_get with PR_NOWAIT, under whatever
-// spinlock, may have pages of other pools given back on its behalf. Their backend only tries its
-// map's lock, and shoots TLBs down, which both are allowed with spinlocks held.
+// LOCK_POOL. Draining never sleeps, either: whoever may call pool_get with PR_NOWAIT, under
+// whatever spinlock, may have pages of other pools given back on its behalf. Their backend only
+// tries its map's lock, and shoots TLBs down, which both are allowed with spinlocks held.
 #pragma once
 
 #include "lib/list.h"

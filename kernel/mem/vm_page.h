@@ -113,9 +113,10 @@ enum page_alloc_flags {
                                 // fail
 };
 
-// A page for `owner', wire_count 0, on no queue, not busy; or NULL. Never sleeps, any lock below may be held.
-// Normal requests leave the reserve (vm_page_reserve_kernel) alone, PA_RESERVE ones leave the page
-// daemon's last page; a thread's kctx.reserve may give it more. NULL if fail-nth says so.
+// A page for `owner', wire_count 0, on no queue, not busy; or NULL. Never sleeps, any lock below
+// may be held. Normal requests leave the reserve (vm_page_reserve_kernel) alone, PA_RESERVE ones
+// leave the page daemon's last page; a thread's kctx.reserve may give it more. NULL if fail-nth
+// says so.
 struct vm_page *vm_page_alloc(enum page_owner owner, unsigned flags);
 
 // Gives a page back: it is unmapped, unwired, off its owner's structures and the queues, and not
@@ -123,8 +124,8 @@ struct vm_page *vm_page_alloc(enum page_owner owner, unsigned flags);
 void vm_page_free(struct vm_page *pg);
 
 // Sleeps until there are free pages above the reserve: 0. ENOMEM if the page daemon went round
-// and can free nothing, and the last resort neither; EINTR if the thread is being killed. No spinlock
-// held; the page daemon itself may not call it.
+// and can free nothing, and the last resort neither; EINTR if the thread is being killed. No
+// spinlock held; the page daemon itself may not call it.
 int vm_page_wait(void);
 // The same for who has waited many times, and each time others took what there was: only the last
 // resort will do.
@@ -183,7 +184,8 @@ extern uint64_t vm_page_free_target;            // the page daemon frees up to t
 
 // The page daemon's side: it sleeps on daemon_waitq until nfree < free_min or someone waits, and
 // reports what each pass gained. A pass that gained nothing while the free pages are short asks the
-// last resort for the waiters; if there is none, or it says no, they fail (ENOMEM). May sleep, no lock held.
+// last resort for the waiters; if there is none, or it says no, they fail (ENOMEM). May sleep, no
+// lock held.
 void vm_page_daemon_sleep(void);
 void vm_page_daemon_report(uint64_t nfreed);
 

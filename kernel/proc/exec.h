@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Running a program: static ELF files, also position-independent ones, and #! scripts. Everything
-// that can fail is done in a new address space before the old one goes: its pages that exec writes are
-// faulted in there. Should one be paged out since and not come back (no memory, a broken swap device),
-// the process is killed.
+// that can fail is done in a new address space before the old one goes: its pages that exec writes
+// are faulted in there. Should one be paged out since and not come back (no memory, a broken swap
+// device), the process is killed.
 //
 // Locks: none held on entry; may sleep.
 #pragma once
@@ -72,7 +72,7 @@ int elf_load(struct vnode *v, const char *head, size_t head_len, struct vm_space
 
 // At least what exec_build_stack will write.
 size_t exec_stack_bytes(const struct exec_args *a, const char *path);
-// Writes strings, vectors and the auxiliary vector below STACK_TOP of the loaded space; *sp is where the
-// program's stack pointer starts. EFAULT.
+// Writes strings, vectors and the auxiliary vector below STACK_TOP of the loaded space; *sp is
+// where the program's stack pointer starts. EFAULT.
 int exec_build_stack(const struct exec_args *a, const struct elf_image *image, const char *path,
                      vaddr_t *sp);

@@ -152,7 +152,8 @@ int process_new_id(void);                       // for a further thread; 0: none
 // ---- dirs.c ----
 
 void dirs_init(void);
-struct process_dirs *dirs_create(struct vnode *cwd, uint32_t umask);   // takes cwd's reference over; or NULL
+// takes cwd's reference over; or NULL
+struct process_dirs *dirs_create(struct vnode *cwd, uint32_t umask);
 void dirs_ref(struct process_dirs *d);
 void dirs_unref(struct process_dirs *d);
 struct vnode *dirs_cwd(struct process_dirs *d);                 // referenced
@@ -167,7 +168,8 @@ void limits_init(void);
 void limits_default(struct process *p);         // init's, from whom all inherit
 void limits_inherit(struct process *child, struct process *p);  // p's lock held
 // wanted may be NULL. EINVAL, EPERM.
-int limits_change(struct process *p, unsigned resource, const struct rlimit *wanted, struct rlimit *old);
+int limits_change(struct process *p, unsigned resource, const struct rlimit *wanted,
+                  struct rlimit *old);
 // Processes, zombies too, and further threads are tasks. False: the caller's RLIMIT_NPROC, which
 // holds for all tasks as there is one user, or what the memory allows, is reached.
 bool task_reserve(void);
@@ -191,8 +193,8 @@ int process_clone(const struct clone_args *args, int *child_id);
 _Noreturn void thread_exit(int status);
 // Ends the process with this wait status.
 _Noreturn void process_exit(int status);
-// exec: makes the running thread the only one and lets go of what others may wait for in its memory; EINTR if
-// the process is being killed.
+// exec: makes the running thread the only one and lets go of what others may wait for in its
+// memory; EINTR if the process is being killed.
 int process_single_thread(void);
 void vfork_release(struct process *p);          // exec and exit: the parent may go on
 

@@ -55,7 +55,8 @@ void sched_first_run(void);
 
 // Ready or running threads; context switches so far.
 unsigned sched_nready(void);
-// The load averages of 1, 5 and 15 minutes as Linux has them, in 1/LOAD_ONE; at a tick and when they are read.
+// The load averages of 1, 5 and 15 minutes as Linux has them, in 1/LOAD_ONE; at a tick and when
+// they are read.
 #define LOAD_ONE 2048u
 void sched_update_loads(void);
 void sched_loads(uint64_t loads[3]);

@@ -24,7 +24,8 @@ struct trapframe;
 typedef uint64_t sigset_t;      // bit sig - 1
 
 #define NSIG 64
-#define SIGPENDING_MAX 1024     // signal details that wait in a process, whatever its RLIMIT_SIGPENDING
+// signal details that wait in a process, whatever its RLIMIT_SIGPENDING
+#define SIGPENDING_MAX 1024
 #define sigbit(sig) (1ul << ((sig)-1))
 
 enum {
@@ -96,7 +97,8 @@ _Static_assert(sizeof(struct siginfo) == 128, "Linux's size");
 
 struct sigpending {
     sigset_t set;
-    struct list infos;          // struct siginfo_item; a set bit without one: no memory, or the limit
+    // struct siginfo_item; a set bit without one: no memory, or the limit
+    struct list infos;
     unsigned *count;            // of items, of all lists of the process
 };
 
@@ -107,11 +109,13 @@ size_t sigpending_bytes(const struct sigpending *p);    // of memory; sig_lock h
 
 // ---- sending; any context unless said otherwise ----
 
-// info may be NULL: from the kernel. p exists (referenced by the caller). EAGAIN: a real-time signal of
-// sigqueue or tgkill finds the queue full; all others are pending at least without their details.
+// info may be NULL: from the kernel. p exists (referenced by the caller). EAGAIN: a real-time
+// signal of sigqueue or tgkill finds the queue full; all others are pending at least without their
+// details.
 int signal_process(struct process *p, int sig, const struct siginfo *info);
 int signal_thread(struct thread *t, int sig, const struct siginfo *info);
-// The signal is for p's whole group, or for all: a process that p is making gets it too. Tree lock held.
+// The signal is for p's whole group, or for all: a process that p is making gets it too. Tree lock
+// held.
 void signal_group_member(struct process *p, int sig, const struct siginfo *info);
 // A fault of the running thread: cannot be ignored or blocked.
 void signal_fault(int sig, int code, vaddr_t addr);
@@ -127,8 +131,8 @@ void signal_set_mask_for_call(sigset_t mask);
 int signal_action(int sig, const struct sigaction *act, struct sigaction *old);     // EINVAL
 // Waits for one of `set'; takes it. EAGAIN when the deadline (monotonic) passes; EINTR.
 int signal_timedwait(sigset_t set, uint64_t deadline_ns, struct siginfo *info);
-// Sharers (CLONE_SIGHAND) have the same actions, whoever of them sets one, until exec or the end; what
-// the kernel resets, by SA_RESETHAND or in a fault, it resets in one. Tree lock held.
+// Sharers (CLONE_SIGHAND) have the same actions, whoever of them sets one, until exec or the end;
+// what the kernel resets, by SA_RESETHAND or in a fault, it resets in one. Tree lock held.
 void signal_unshare_actions(struct process *p);
 // exec: handlers become default, the alternate stack goes.
 void signal_exec(struct process *p);

@@ -33,7 +33,8 @@ static inline bool lock_owned(const struct lock *l)
 // True if the running thread has l on its held list (exclusively or shared).
 bool lock_held(const struct lock *l);
 
-// Panics unless no lock at all is held; called on return to user mode, and before waits that others end.
+// Panics unless no lock at all is held; called on return to user mode, and before waits that others
+// end.
 void lock_assert_none_held(const char *where);
 
 // Writes the held list as one line of text, cut at `size'.

@@ -24,8 +24,9 @@ struct waiter {
 
 enum wait_flags {
     WAIT_KILLABLE = 0,          // default: only a fatal signal ends the wait early
-    WAIT_INTR = 1,              // any unmasked signal ends it: EINTR. It may last for ever, so no lock is held:
-                                // who waited for that lock could not be killed
+    // any unmasked signal ends it: EINTR. It may last for ever, so no lock is held: who waited for
+    // that lock could not be killed
+    WAIT_INTR = 1,
     WAIT_NOINTR = 2,            // nothing but the wake-up (or deadline) ends it
 };
 

@@ -28,4 +28,5 @@ struct slab_stats {
     uint64_t zones, zone_bytes, objects, object_bytes, large_bytes, lookups;
 };
 void slab_get_stats(struct slab_stats *st);
-unsigned slab_check(struct strbuf *out);         // as page_check; nothing while somebody changes zones
+// as page_check; nothing while somebody changes zones
+unsigned slab_check(struct strbuf *out);

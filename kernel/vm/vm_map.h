@@ -41,11 +41,14 @@ enum map_entry_flags {
     ME_SUBMAP = 8,              // the range belongs to a submap
     ME_STACK = 16,              // anonymous; grows into the gap below, down to address `offset'
     ME_GUARD = 32,              // the first page of each quantum is never mapped: kernel stacks
-    ME_WRITER = 64,             // made through a file open for writing: each page is a claim (vm_object.h)
-    ME_GONE = 128,              // a dead entry: its pages are no longer mapped, as another one's may be
+    // made through a file open for writing: each page is a claim (vm_object.h)
+    ME_WRITER = 64,
+    // a dead entry: its pages are no longer mapped, as another one's may be
+    ME_GONE = 128,
 };
 
-#define VM_OFFSET_MAX ((uint64_t)INT64_MAX) // no mapping shows an object beyond it, however it grows
+// no mapping shows an object beyond it, however it grows
+#define VM_OFFSET_MAX ((uint64_t)INT64_MAX)
 
 // How a range is mapped: what an entry has in common with what was asked for.
 struct vm_map_attr {
@@ -157,11 +160,13 @@ int vm_map_grow_stack(struct vm_map *map, vaddr_t va);
 
 #define MAP_ENTRIES_MAX 65530   // Linux's vm.max_map_count
 
-// The running process's soft limit, by Linux's number, in bytes; proc sets it at start-up. NULL: none.
+// The running process's soft limit, by Linux's number, in bytes; proc sets it at start-up. NULL:
+// none.
 enum vm_limit { VM_LIMIT_DATA = 2, VM_LIMIT_STACK = 3, VM_LIMIT_AS = 9 };
 extern uint64_t (*vm_limit_hook)(enum vm_limit which);
 uint64_t vm_limit(enum vm_limit which);         // UINT64_MAX: none
-extern bool vm_limits_used;     // (a) some process has had a limit of AS or DATA: else none is asked for
+// (a) some process has had a limit of AS or DATA: else none is asked for
+extern bool vm_limits_used;
 
 // Whether len bytes with these entry flags and rights may be added when [start, end) is unmapped
 // first: 0, or ENOMEM (entries, RLIMIT_AS, RLIMIT_DATA). The map is locked.

@@ -48,9 +48,9 @@ struct vm_pager_ops {
     void (*ref)(struct vm_object *o);           // one more reference; never sleeps; o need not be
                                                 // locked
     void (*unref)(struct vm_object *o);         // may sleep and free o; o NOT locked
-    // npages more (or fewer, if negative: may sleep, no lock is held) are mapped by ME_WRITER entries. The
-    // file is open for writing at the first, so it cannot be refused. Counted in pages, because
-    // entries are split and merged. NULL: of no interest.
+    // npages more (or fewer, if negative: may sleep, no lock is held) are mapped by ME_WRITER
+    // entries. The file is open for writing at the first, so it cannot be refused. Counted in
+    // pages, because entries are split and merged. NULL: of no interest.
     void (*claim)(struct vm_object *o, int64_t npages);
 };
 

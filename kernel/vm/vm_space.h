@@ -48,8 +48,8 @@ void vm_space_unref(struct vm_space *vs);       // the last one frees it; no thr
 int vm_space_fork(struct vm_space *parent, struct vm_space **child);
 
 // The mmap family. object NULL: anonymous; else it comes with a reference, which is taken over on
-// success alone. max_prot is what the file's open mode allows. len is rounded up. Shared or private:
-// what else Linux has was looked at above.
+// success alone. max_prot is what the file's open mode allows. len is rounded up. Shared or
+// private: what else Linux has was looked at above.
 int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_prot_t max_prot,
             unsigned linux_flags, struct vm_object *object, uint64_t offset);
 int vm_munmap(struct vm_space *vs, vaddr_t va, size_t len);

@@ -36,7 +36,7 @@ CIRCLES = [
     "fs/sfs/vnode_sfs fs/sfs/vnode_sfs_ops",
     "fs/syncer fs/vnode fs/vnode_io fs/vnode_pager",
     "fs/tty fs/tty_ioctl",
-    "proc/dirs proc/exec proc/execstack proc/exit proc/fork proc/futex proc/jobs proc/limits "
+    "proc/exec proc/execargs proc/execstack proc/exit proc/fork proc/futex proc/jobs proc/limits "
     "proc/process proc/sched proc/sched_figures proc/session proc/sigdeliver proc/sigframe "
     "proc/signal proc/thread proc/timer proc/wait",
     "sync/jitter sync/mutex sync/spinlock sync/waitq",
