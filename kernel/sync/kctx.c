@@ -27,14 +27,12 @@ void kctx_sleep_panic(const char *what, const void *caller)
           what, caller, ctx->id, ctx->name, ctx->nosleep, cpu->irq_off_depth,
           cpu->in_interrupt ? "in an interrupt" : "not in an interrupt", held);
 }
-
-void assert_may_wait_for_memory(const char *what)
+void kctx_memwait_panic(const char *what)
 {
     const struct kctx *ctx = kctx_current();
 
-    KASSERT(!ctx->nomemwait,
-            "%s may wait for memory, called by thread %d (%s) inside a change of a map", what,
-            ctx->id, ctx->name);
+    panic("%s may wait for memory, called by thread %d (%s) inside a change of a map", what,
+          ctx->id, ctx->name);
 }
 
 bool fail_injected(void)

@@ -90,8 +90,15 @@ static inline void nomemwait_restore(unsigned depth)
     kctx_current()->nomemwait = depth;
 }
 
+// Panics with who asked; for assert_may_wait_for_memory.
+_Noreturn void kctx_memwait_panic(const char *what);
+
 // Every function that may wait until there is memory calls it first, also when there is some.
-void assert_may_wait_for_memory(const char *what);
+static inline void assert_may_wait_for_memory(const char *what)
+{
+    if (__builtin_expect(kctx_current()->nomemwait, 0))
+        kctx_memwait_panic(what);
+}
 
 // Panics with what forbids sleeping and who asked; for assert_may_sleep.
 _Noreturn void kctx_sleep_panic(const char *what, const void *caller);

@@ -38,7 +38,7 @@ int map_change_begin(struct map_change *c, struct vm_map *map, unsigned n, unsig
 
 // As many as `need' says of the locked map, if that may be: it is looked at again once it is
 // locked. ngone of them do not stay.
-static int begin_enough(struct map_change *c, struct vm_map *map,
+static inline int begin_enough(struct map_change *c, struct vm_map *map,
                         unsigned (*need)(struct vm_map *map, vaddr_t start_va, vaddr_t end_va),
                         vaddr_t start_va, vaddr_t end_va, unsigned ngone)
 {

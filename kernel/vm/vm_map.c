@@ -141,11 +141,9 @@ int vm_map_map(struct vm_map *map, struct vm_map_req *req)
 // What is mapped in a kernel map is unmanaged and its owner's affair; here only the range goes.
 void vm_map_clear(struct map_change *c, vaddr_t start_va, vaddr_t end_va)
 {
-    struct list before = LIST_INIT(before);
     struct vm_map *map = c->map;
 
-    KASSERT(rw_held_write(&map->lock), "map %p", map);
-    list_splice(&before, &c->dead);
+    KASSERT(rw_held_write(&map->lock) && list_empty(&c->dead), "map %p", map);
     noalloc_enter();
     map_entry_unlink_range(c, start_va, end_va);
     noalloc_exit();
@@ -158,7 +156,6 @@ void vm_map_clear(struct map_change *c, vaddr_t start_va, vaddr_t end_va)
             vm_map_pmap_unwire(map, e, e->start_va, e->end_va);
         vm_map_pmap_remove(map, e->start_va, e->end_va);
     }
-    list_splice(&c->dead, &before);
 }
 
 int vm_map_unmap(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)

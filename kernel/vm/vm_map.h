@@ -185,7 +185,7 @@ int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size
 
 // ---- the parts that changes are made of; for kernel/vm alone ----
 
-// Takes [start, end) out of pmap and map; the entries go to c->dead.
+// Takes [start, end) out of pmap and map; the entries go to c->dead, which is empty before.
 void vm_map_clear(struct map_change *c, vaddr_t start_va, vaddr_t end_va);
 // Removes what the pmap shows of [start, end). Map locked.
 void vm_map_pmap_remove(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);

@@ -110,6 +110,7 @@ static void move_entries(struct map_change *c, const struct move *m)
     struct vm_map_entry *e;
     size_t growth = m->new_len - m->old_len;
 
+    list_splice(&replaced, &c->dead); // of what shrank before
     vm_map_clear(c, m->new_va, m->new_va + m->new_len);
     list_splice(&replaced, &c->dead);
     vm_map_clear(c, m->old_va, m->old_va + m->old_len);
