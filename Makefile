@@ -20,7 +20,8 @@ endif
 
 WARNINGS := -Wall -Wextra $(if $(filter 1,$(WERROR)),-Werror)
 
-.PHONY: all help setup image qemu run gdb check bench ltp clean format-check check-values lines
+.PHONY: all help setup image qemu run gdb check bench ltp clean format-check check-values
+.PHONY: lines contracts
 all:
 
 # Each part adds its rules once it is there.
@@ -47,3 +48,7 @@ format-check:
 # Lines of code, floor by floor; grade/lines.py says what counts.
 lines:
 	@$(PYTHON) -m grade.lines
+
+# What pmap, mem, vm and sync promise of locks, and where it is asserted.
+contracts:
+	@$(PYTHON) -m grade.contracts

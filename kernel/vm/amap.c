@@ -9,7 +9,6 @@
 #include "vm/amap_impl.h"
 
 #include "lib/errno.h"
-#include "lib/list.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "lib/rbtree.h"
@@ -47,6 +46,7 @@ struct vm_amap *amap_alloc(pgno_t npages)
 // While it is locked still, so that the check meets no amap without references.
 static void amap_unlist(struct vm_amap *am)
 {
+    KASSERT(amap_held(am), "amap %p", am);
     spin_lock(&amaps_lock);
     list_remove(&am->all_link);
     amap_stats.amaps--;

@@ -56,6 +56,7 @@ int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size
 int vm_map_ask_limits(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
                       vaddr_t start_va, vaddr_t end_va)
 {
+    KASSERT(rw_held(&map->lock), "map %p", map);
     if (map->nentries > MAP_ENTRIES_MAX && !map->kernel)
         return ENOMEM;
     if (!vm_limits_used || map->kernel)

@@ -43,6 +43,7 @@ static bool keep_anon(struct vm_page *pg)
 {
     struct swap_stats ss;
 
+    KASSERT(spin_held(&vm_page_queue_lock), "page %p", pg);
     if (!pg->anon)
         return false;
     swap_get_stats(&ss);
@@ -113,6 +114,7 @@ static uint64_t evict_object_page(struct vm_page *pg)
     pgno_t pgno = pg->pgno;
     int error = 0;
 
+    KASSERT(mutex_held(&o->lock) && !(pg->flags & PG_BUSY), "page %p, flags %#x", pg, pg->flags);
     pmap_page_protect(pg, PROT_NONE); // from here on nobody can modify it unseen
     if (pg->flags & PG_DIRTY || pmap_is_modified(pg)) {
         error = o->ops->put(o, pgno, pgno + 1, PUT_CLEAN | PUT_FREE | PUT_DAEMON);
@@ -130,6 +132,7 @@ static uint64_t evict_object_page(struct vm_page *pg)
 static uint64_t evict_anon_page(struct vm_page *pg)
 {
     struct vm_anon *an = pg->anon;
+    KASSERT(mutex_held(&an->lock) && !(pg->flags & PG_BUSY), "page %p, flags %#x", pg, pg->flags);
     uint32_t slot = swap_alloc(1);
 
     if (!slot) {

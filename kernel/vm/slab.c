@@ -73,6 +73,7 @@ static struct zone *zone_create(unsigned class, size_t size, unsigned flags)
 {
     struct zone *z = pool_get(&zone_pool, (flags & KM_NOWAIT ? PR_NOWAIT : PR_WAITOK) | PR_ZERO);
 
+    KASSERT(!mutex_held(&slab_lock), "%zu bytes", size);
     if (!z)
         return NULL;
     z->base = kmem_alloc(kernel_map, size, 0, flags & KM_NOWAIT);
@@ -98,6 +99,7 @@ static void zone_insert(struct zone *z)
     struct rb_node *parent = NULL;
     int side = 0;
 
+    KASSERT(mutex_held(&slab_lock), "zone %p", z);
     for (struct rb_node *n = zones.root; n; n = n->child[side]) {
         parent = n;
         side = z->base > rb_entry(n, struct zone, node)->base;
@@ -110,6 +112,7 @@ static void zone_insert(struct zone *z)
 
 static void zone_remove(struct zone *z)
 {
+    KASSERT(mutex_held(&slab_lock), "zone %p", z);
     rb_remove(&zones, &z->node);
     list_remove(&z->link);
     stats.zones--;
@@ -119,6 +122,7 @@ static void zone_remove(struct zone *z)
 // The zone that contains p; panics if there is none.
 static struct zone *zone_of(const void *p)
 {
+    KASSERT(mutex_held(&slab_lock), "%p", p);
     stats.lookups++;
     for (struct rb_node *n = zones.root; n;) {
         struct zone *z = rb_entry(n, struct zone, node);

@@ -12,6 +12,8 @@
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "mem/pool.h"
+#include "mem/vm_page.h"
+#include "sync/kctx.h"
 #include "sync/mutex.h"
 #include "vm/stat.h"
 
@@ -53,6 +55,7 @@ void swap_init(const struct swap_dev *dev)
 // The first of nslots clear bits in a row in [from, to), or 0.
 static size_t find_run(size_t from, size_t to, unsigned nslots)
 {
+    KASSERT(mutex_held(&swap_lock), "[%zu, %zu)", from, to);
     while (from + nslots <= to) {
         size_t first = from - from % PART_SLOTS, nbits = min(to - first, PART_SLOTS);
         const uint64_t *used = parts[first / PART_SLOTS]->used;
@@ -99,6 +102,7 @@ void swap_free(uint32_t slot, unsigned nslots)
 
 int swap_out(uint32_t slot, struct vm_page **pages, unsigned npages)
 {
+    assert_may_sleep("swap_out");
     for (unsigned i = 0; i < npages; i++) {
         int error = device->write(slot + i, &pages[i], 1);
         if (error) {
@@ -112,6 +116,8 @@ int swap_out(uint32_t slot, struct vm_page **pages, unsigned npages)
 
 int swap_in(uint32_t slot, struct vm_page *page)
 {
+    assert_may_sleep("swap_in");
+    KASSERT(page->flags & PG_BUSY, "page %p, flags %#x", page, page->flags);
     int error = device->read(slot, &page, 1);
 
     stat_inc(*(error ? &stats.errors : &stats.ins));

@@ -68,6 +68,7 @@ unsigned vm_map_check(struct vm_map *map, struct strbuf *out)
     vaddr_t end_va = map->min_va;
     struct rb_node *n = rb_first(&map->tree);
 
+    KASSERT(rw_held(&map->lock), "map %p", map);
     list_for_each (e, &map->entries, struct vm_map_entry, link) {
         faults += entry_check(map, e, out);
         if (e->start_va < end_va || n != &e->node) {

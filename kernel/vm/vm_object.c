@@ -87,6 +87,7 @@ void vm_object_dirty(struct vm_object *o, struct vm_page *pg)
 
 void vm_object_free_page(struct vm_object *o, struct vm_page *pg)
 {
+    KASSERT(mutex_held(&o->lock) && pg->object == o, "page %p of object %p", pg, o);
     if (pg->flags & PG_BUSY)
         vm_page_unbusy(pg);
     pmap_page_protect(pg, PROT_NONE);
@@ -101,6 +102,7 @@ void vm_object_discard(struct vm_object *o, pgno_t start, pgno_t end)
 {
     struct vm_page *pg;
 
+    KASSERT(mutex_held(&o->lock), "object %p", o);
     while ((pg = vm_object_next(o, start)) && pg->pgno < end) {
         if (pg->flags & PG_BUSY) {
             vm_page_busy_wait(pg, &o->lock);
@@ -116,6 +118,7 @@ struct vm_page *vm_object_new_page(struct vm_object *o, pgno_t pgno, unsigned al
 {
     struct vm_page *pg = vm_page_alloc(PAGE_OBJECT, alloc_flags);
 
+    KASSERT(mutex_held(&o->lock), "object %p", o);
     if (!pg)
         return NULL;
     vm_page_busy(pg);

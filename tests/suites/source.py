@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Callable, Iterator
 
-from grade import lines, links
+from grade import contracts, lines, links
 from tests.job import ROOT, Config, Job, Result
 
 SUFFIXES = (".c", ".h", ".S", ".ld", ".py", ".mk", ".sh")
@@ -123,6 +123,16 @@ def check_theory() -> Iterator[Result]:
     yield Result("source/theory", not broken, "\n".join(broken))
 
 
+UNASSERTED = 31
+"""Contracts of the subject and of sync that no assertion holds yet: the number may only fall."""
+
+
+def check_contracts() -> Iterator[Result]:
+    """What comments claim of locks and sleep is asserted; `make contracts` lists it."""
+    bare = [f"{c.path}: {c.name}: {c.words}" for c in contracts.all_contracts() if not c.assertion]
+    yield Result("source/contracts", len(bare) <= UNASSERTED, "\n".join(bare))
+
+
 SAMPLE = """// a comment
 int f(void)
 {
@@ -145,6 +155,7 @@ def check_lines() -> Iterator[Result]:
 
 def jobs(_: Config) -> list[Job]:
     found = [Job(f"source/{rule}", lambda r=rule: check(r)) for rule in RULES]
-    for rule, work in (("links", check_links), ("lines", check_lines), ("theory", check_theory)):
+    for rule, work in (("links", check_links), ("lines", check_lines), ("theory", check_theory),
+                       ("contracts", check_contracts)):
         found.append(Job(f"source/{rule}", work))
     return found
