@@ -10,9 +10,8 @@
 // link: kernel/fs/namei.c kernel/fs/vfs_ops.c
 // link: kernel/fs/file_lock.c kernel/fs/file.c kernel/fs/uio.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
-// link: kernel/vm/[!t]*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
-// link: kernel/mem/vm_page.c kernel/mem/vm_page_wait.c kernel/mem/vm_page_queue.c
-// link: kernel/mem/page_check.c kernel/mem/pool.c kernel/lib/rbtree.c kernel/lib/bitmap.c
+// link: kernel/vm/*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
+// link: kernel/mem/*.c kernel/lib/rbtree.c kernel/lib/bitmap.c
 // link: tests/host/lib/ram.c tests/host/lib/shim.c tests/host/lib/kstring.c
 // link: kernel/lib/printf.c kernel/lib/panic.c kernel/sync/[!i]*.c
 #include <string.h>
