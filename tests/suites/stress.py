@@ -33,7 +33,7 @@ PROGRAMS = [
     ("calls", "stress/calls {seed} 150", "stress/calls 9 3 20", "", SEEDS, [1, 2, 4]),
     ("calls-24M", "stress/calls {seed} 150", "stress/calls 9 3 20", "24M", SEEDS, [2]),
     ("limits", "stress/limits {seed}", "stress/limits {seed}", "24M", SEEDS[:1], [2]),
-    ("race", "stress/race {seed} 6", "stress/race {seed} 1", "", SEEDS, [1, 2, 4]),
+    ("race", "stress/race {seed} 6", "stress/race {seed} 1", "", SEEDS, [1, 2]),
     ("memhogs-24M", "memhogs 200 512", "memhogs 4 64", "24M", SEEDS[:1], [1, 4]),
     ("checks", "checks 300", "checks 3 1", "", SEEDS[:1], [1, 2, 4]),
     ("oomkill-32M", "oomkill", "oomkill none", "32M", SEEDS[:1], [1, 2, 4]),
