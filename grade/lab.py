@@ -28,6 +28,20 @@ class Test:
     hint: str = ""
     starter: bool = True
     """Whether the starter gets the points."""
+    step: int = 0
+    """The handout's step that turns it green; 0: it is green from the start."""
+
+
+@dataclass
+class Hint:
+    """What is seen of a mistake, and what to think of."""
+
+    name: str
+    seen: str
+    """A pattern: of what was looked at, of what was found there, or of a panic's message."""
+    think: str
+    ours: bool | None = None
+    """For panics alone: whether one of the lab's own files was at work."""
 
 
 @dataclass
@@ -44,8 +58,8 @@ class Lab:
     challenges: dict[str, str]
     rules: dict[str, str] = field(default_factory=dict)
     """Invariants that findings name, and where the handout has them: the start of a heading."""
-    hints: list[tuple[str, str]] = field(default_factory=list)
-    """A pattern of what is seen of a mistake, and a hint for who made it."""
+    hints: list[Hint] = field(default_factory=list)
+    """The first that fits is shown."""
     tests: list[Test] = field(default_factory=list)
 
     @property
@@ -83,7 +97,7 @@ def read(folder: Path) -> Lab:
         limit=data["limit"],
         challenges=data.get("challenges", {}),
         rules=data.get("rules", {}),
-        hints=[(hint["seen"], hint["think"]) for hint in data.get("hint", [])],
+        hints=[Hint(**hint) for hint in data.get("hint", [])],
         tests=[Test(**test) for test in data["test"]],
     )
     if folder.name != f"{lab.number}-{lab.name}" or not 1 <= len(lab.owned) <= MAX_OWNED:

@@ -21,7 +21,7 @@ from grade import lab as labs
 from grade import authentic, lab_explain, lab_forms, lab_overlay, limited, options, parallel
 from grade import qemu, vet
 from grade.lab import ROOT, Lab, Test
-from grade.lab_judge import Boot, Finding, Plan, Run
+from grade.lab_judge import THE_END, Boot, Finding, Plan, Run
 from grade.lab_report import Report, TestResult
 from grade.lab_session import LabSession
 from grade.oracle import Oracle
@@ -160,6 +160,7 @@ class Grader:
         run = Run(boot, self.seed + boot.seed_step)
 
         def at_point(name: str, oracle: Oracle) -> None:
+            run.points += 1
             run.states.append(self.judge.look(name, oracle, run))
             if run.findings and not run.bad_point:
                 run.bad_point = len(run.states)
@@ -194,11 +195,12 @@ class Grader:
                 invariant="memory comes from pages, where it is counted",
             )
 
-    def judge_records(self, plan: Plan, run: Run) -> None:
+    @staticmethod
+    def judge_records(plan: Plan, run: Run) -> None:
         """Who writes more than the test does, writes for somebody else's eyes."""
         words = (payload.split()[:1] for payload in run.outcome.records)
         got = Counter(word[0].decode(errors="replace") for word in words if word)
-        wanted = {"boot": 1, "test": 1, "poweroff": 1, "point": len(run.states)}
+        wanted = {"boot": 1, "test": 1, "poweroff": 1, "point": run.points}
         wanted |= plan.records or ({word: got[word] for word in OPEN_RECORDS} if plan.points is None
                                    else {})
         for word in sorted(got.keys() | wanted.keys()):
@@ -215,7 +217,7 @@ class Grader:
             run.findings.insert(0, broken)
         if end.end is not End.EXIT or (run.boot.command and end.status):
             after = f", after point {reached[-1]}" if reached else ""
-            ended = Finding(f"the end of the run{after}", "power-off", end.describe())
+            ended = Finding(f"{THE_END}{after}", "power-off", end.describe())
             run.findings.insert(0, ended)
         if run.boot.ktest:
             for words in run.records("test"):
@@ -228,7 +230,11 @@ class Grader:
             wanted = " ".join(plan.points) or "none"
             run.wrong("points reached", wanted, " ".join(reached) or "none")
         if plan.judge:
+            known = len(run.findings)
             plan.judge(run)
+            if end.end is not End.EXIT:
+                # What a test counts at its end says nothing; what was wrong at a point does.
+                run.findings[known:] = [f for f in run.findings[known:] if "point " in f.what]
 
 
 def main() -> int:

@@ -9,6 +9,8 @@ from typing import Any, Callable
 from grade.session import End, Outcome
 
 
+THE_END = "the end of the run"
+"""How the finding begins that tells of a panic or a hang."""
 MAX_TEXT = 4000
 """Characters of what a finding says; the rest of a kernel's long speech is left out."""
 
@@ -61,6 +63,8 @@ class Run:
     seed: int
     states: list[Any] = field(default_factory=list)
     """What the judge saw at each point."""
+    points: int = 0
+    """Points that a test came to, whether or not the judge could read what it saw there."""
     findings: list[Finding] = field(default_factory=list)
     bad_point: int = 0
     """The first point, from 1, at which the machine's state was wrong."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a student reads when a test fails: all of it is there, and it leads to the failure.
 
-For a few wrong solutions of different kinds: the message has every part, the command that it names
-shows the same once more, and under GDB that command stops where the mistake shows.
+Hints are tried on what was seen of mistakes (tests/evidence), without a boot: each gets the hint
+that is meant for it, or none. For a few wrong solutions of different kinds: the message has every part,
+the command that it names shows the same once more, and under GDB it stops where the mistake shows.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import tomllib
+from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 from grade import lab as labs
+from grade import lab_explain, lab_grade
 from grade.lab import Lab
+from grade.lab_judge import THE_END, Boot, Finding, Plan, Run
+from grade.session import End, Outcome
 from tests.job import ROOT, Config, Job, Result, run_as_user
 
 BACKTRACE = r"#\d+\s+0x[0-9a-f]+ \w+\+0x[0-9a-f]+ \(\S+:\d+\)"
@@ -105,13 +112,93 @@ def check_rules(lab: Lab) -> Iterator[Result]:
     yield Result(f"messages/{lab.name}/rules", not wrong, "\n".join(wrong))
 
 
+def panic_report(seen: dict[str, Any]) -> str:
+    """As crash.c prints it; pv_lock and another CPU's frames are in each."""
+    frames = [f"  #{i:<2} 0x{0xffffffff80101000 + i:x} f+0x{i:x} (kernel/some/{file}:{i + 7})"
+              for i, file in enumerate(seen["files"])]
+    registers = [seen["registers"]] if "registers" in seen else []
+    return "\r\n".join([
+        "Strata: 127 MiB of memory", "", f"panic: {seen['message']}", *registers,
+        "cr2 0000000000000000 cr3 000000000037e000", "CPU 0 of 2: thread 0 (boot)", *frames,
+        "  holds pv (rank 31, 0xffffffff80179720)", "CPU 1: thread 3 (cat) in the kernel",
+        "  #0  0xffffffff80101f00 wait+0x1 (kernel/amd64/pv.c:9)",
+        "  #1  0xffffffff80101f10 wait+0x2 (kernel/vm/map_entry.c:9)",
+        "  holds pv (rank 31, 0xffffffff80179720)", "",
+    ])
+
+
+def run_of(seen: dict[str, Any]) -> Run:
+    """A run in which this was seen."""
+    run = Run(Boot(ktest="some"), 1)
+    if "found" in seen:
+        run.outcome = Outcome(End.EXIT)
+        run.wrong("what a judge looks at, at point end", "something else", seen["found"],
+                  invariant="a rule of another test")
+        return run
+    if "message" in seen:
+        console = panic_report(seen).encode()
+        run.outcome = Outcome(End.PANIC, detail=seen["message"], console=console)
+    else:
+        run.outcome = Outcome(End.HANG, detail=seen["hang"] + "\n0xffffffff8010 work at pv.c:7")
+    run.findings.append(Finding(THE_END, "power-off", run.outcome.describe()))
+    return run
+
+
+def check_hints(lab: Lab) -> Iterator[Result]:
+    """Each hint is shown for the mistakes that it is meant for, and for none of the others."""
+    text = (ROOT / "tests" / "evidence" / f"{lab.name}.toml").read_text(encoding="utf-8")
+    evidence = tomllib.loads(text)["seen"]
+    name_of = {"": "", **{hint.think: hint.name for hint in lab.hints}}
+    wrong, cases = [], Counter(seen["hint"] for seen in evidence)
+    for seen in evidence:
+        run = run_of(seen)
+        lab_explain.explain(lab, lab.tests[0], run)
+        got = name_of[run.findings[0].hint]
+        if got != seen["hint"]:
+            wrong.append(f"{seen}: expected hint {seen['hint']!r}, got {got!r}")
+    wrong += [f"no case of hint {hint.name}" for hint in lab.hints if not cases[hint.name]]
+    yield Result(f"messages/{lab.name}/hints", not wrong, "\n".join(wrong))
+
+
+def check_joined(lab: Lab) -> Iterator[Result]:
+    """One mistake at several points is one finding; what a freed page holds is named."""
+    run = Run(Boot(ktest="some"), 1, outcome=Outcome(End.EXIT))
+    for point in ("start", "ops", "ops", "end"):
+        run.wrong(f"entries at point {point}", 3, 0xDEADBEEFFEE1DEAD, invariant="one")
+        run.wrong(f"figures at point {point}", 3, "va 0xdeadbeefdeadbef7", invariant="two")
+    run.wrong("figures at point end", 3, "va 0xfee1dead, 4276215468", invariant="two")
+    lab_explain.explain(lab, lab.tests[0], run)
+    got = [finding.got for finding in run.findings]
+    page, item = "what a freed page is filled with", "what a freed item of a pool is filled with"
+    expected = [
+        f"{0xDEADBEEFFEE1DEAD}\nand wrong at 3 later points\n{0xDEADBEEFFEE1DEAD} is {page}",
+        f"va 0xdeadbeefdeadbef7\nand wrong at 3 later points\n0xdeadbeefdeadbef7 is {item}",
+        f"va 0xfee1dead, 4276215468\n0xfee1dead is {page}",
+    ]
+    yield Result(f"messages/{lab.name}/joined", got == expected, f"expected {expected}\ngot {got}")
+
+
+def check_records(lab: Lab) -> Iterator[Result]:
+    """Who breaks what the judge reads at a point wrote no records; who wrote one too many did."""
+    wrong: list[str] = []
+    cases: list[tuple[list[bytes], list[str]]] = [([], []), ([b"point end"], ["records `point'"])]
+    for more, expected in cases:
+        records = [b"boot", b"point start", *more, b"test some ok", b"poweroff"]
+        run = Run(Boot(ktest="some"), 1, outcome=Outcome(End.EXIT, records=records), points=1)
+        lab_grade.Grader.judge_records(Plan([run.boot], ["start"]), run)
+        got = [finding.what for finding in run.findings]
+        wrong += [f"{records}: expected {expected}, got {got}"] if got != expected else []
+    yield Result(f"messages/{lab.name}/records", not wrong, "\n".join(wrong))
+
+
 def jobs(config: Config) -> list[Job]:
     if config.variant or not config.kernel.exists() or not config.graded:
         return []
     known = labs.all_labs()
     found = [
-        Job(f"messages/{lab.name}/rules", lambda lab=lab: check_rules(lab))
+        Job(f"messages/{lab.name}/{check.__name__.removeprefix('check_')}", partial(check, lab))
         for lab in known if lab.rules
+        for check in (check_rules, check_hints, check_joined, check_records)
     ]
     if any(lab.name == "pv" for lab in known):
         found += [

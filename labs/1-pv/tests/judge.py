@@ -145,27 +145,57 @@ def judge_entries(state: State, run: Run) -> None:
     if managed == state.entries:
         return
     missing, extra = managed - state.entries, state.entries - managed
-    where = f"pv entries against page tables at point {state.name}"
-    if missing:
-        some = "; ".join(describe(m, state) for m in list(missing)[:MAX_SAID])
-        run.wrong(
-            where,
-            f"{managed.total()} entries, one for each managed PTE",
-            f"{missing.total()} PTEs have no entry: {some}",
-            invariant=ONE_EACH,
-            hint="A page whose mapping is not recorded cannot be taken back: look at the ways on "
-            "which an entry is unlinked, and at what a second enter at the same address does.",
+    for index, part in enumerate(("pmap", "address", "page")):
+        judge_wrong_part(state, run, (missing, extra), index, part)
+    missing, extra = +missing, +extra
+    twice = Counter({mapping: n for mapping, n in extra.items() if mapping in managed})
+    extra -= twice
+    expected = f"{managed.total()} entries, one for each managed PTE"
+    for found, what, hint in (
+        (missing, "PTEs have no entry", "A page whose mapping is not recorded cannot be taken "
+         "back: look at the ways on which an entry is unlinked, and at what a second enter at the "
+         "same address does."),
+        (twice, "entries too many, of mappings that are recorded twice", ""),
+        (extra, "entries too many", "An entry outlived its mapping: see what removal, "
+         "replacement, stealing and exit do with the page's list."),
+    ):
+        if found:
+            some = "; ".join(describe(m, state) for m in list(found)[:MAX_SAID])
+            run.wrong(entries_at(state), expected, f"{found.total()} {what}: {some}",
+                      invariant=ONE_EACH, hint=hint)
+
+
+def entries_at(state: State) -> str:
+    return f"pv entries against page tables at point {state.name}"
+
+
+def judge_wrong_part(
+    state: State, run: Run, wrong: tuple[Counter[Mapping], Counter[Mapping]], index: int, part: str
+) -> None:
+    """A PTE without an entry and an entry too many that differ in one part are one mistake: the
+    entry has that part wrong. Both are taken out of `wrong'."""
+    missing, extra = wrong
+    others: dict[tuple[int, ...], list[Mapping]] = {}
+    for mapping in extra.elements():
+        others.setdefault(mapping[:index] + mapping[index + 1 :], []).append(mapping)
+    pairs = []
+    for right in list(missing.elements()):
+        if same := others.get(right[:index] + right[index + 1 :]):
+            pairs.append((right, same.pop()))
+    missing.subtract(right for right, _ in pairs)
+    extra.subtract(entry for _, entry in pairs)
+    if pairs:
+        some = "; ".join(
+            f"the PTE: {describe(right, state)}, the entry: {describe(entry, state)}"
+            for right, entry in pairs[:MAX_SAID]
         )
-    if extra:
-        twice = [m for m in extra if m in managed]
-        some = "; ".join(describe(m, state) for m in list(extra)[:MAX_SAID])
+        stolen = state.stats["pv_reclaims"]
         run.wrong(
-            where,
-            f"{managed.total()} entries, one for each managed PTE",
-            f"{extra.total()} entries too many ({len(twice)} recorded twice): {some}",
+            entries_at(state),
+            f"the {part} that has the PTE, in each entry",
+            f"{len(pairs)} entries name another {part}: {some}"
+            + (f"; chunks were stolen {stolen} times before" if stolen else ""),
             invariant=ONE_EACH,
-            hint="An entry outlived its mapping, or came twice: see what removal, replacement, "
-            "stealing and exit do with the page's list.",
         )
 
 
