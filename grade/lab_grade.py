@@ -127,6 +127,7 @@ class Grader:
         digest = hashlib.sha256()
         for boot in plan.boots:
             run = self.run_boot(test, plan, boot)
+            result.hear(run)
             if boot.icount and not boot.command:
                 digest.update(b"\n".join(run.outcome.records))
             # CPUs that really run at once give figures of their own in every run.
@@ -142,7 +143,7 @@ class Grader:
     def machine(self, boot: Boot, seed: int) -> qemu.Machine:
         words = [*boot.words, f"judge={boot_limit(self.lab, boot)}"]
         if boot.command:
-            words += [qemu.run_word(boot.command), "quiet"]
+            words += [qemu.run_word(boot.command), *([] if self.report.verbose else ["quiet"])]
         else:
             words.append(f"test={boot.ktest}")
         return qemu.Machine(
@@ -255,7 +256,7 @@ def main() -> int:
     qemu.end_on_signals()
     name, _ = lab_overlay.forms(lab.name, args.impl, args.base, "")
     results = Path(env("O") or "build/gcc") / "labs" / name / "results.json"
-    report = Report(lab, args.impl, seed, results, sys.stdout)
+    report = Report(lab, args.impl, seed, results, sys.stdout, in_order=not args.test)
     if not args.trusted and (why := refusal(lab, args.impl)):
         report.not_graded("refused", why)
         return 1
@@ -266,8 +267,12 @@ def main() -> int:
     if not args.trusted and (why := refusal(lab, args.impl, variant)):
         report.not_graded("refused", why)
         return 1
-    Grader(lab, variant, seed, report).grade(tests, args.workers)
-    report.finish(bool(args.test))
+    try:
+        Grader(lab, variant, seed, report).grade(tests, args.workers)
+    except KeyboardInterrupt:
+        report.finish(partial=True)
+        raise
+    report.finish(partial=bool(args.test))
     return 0
 
 

@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The record of a grading: results.json after every test, and the same as text in the terminal."""
+"""The record of a grading: results.json after every test, and the same as text in the terminal.
+
+Where all tests are run, each has its line when it ends; what a failed one found comes after the
+last, in the order in which a learner should read it: first what was green before and is red now (kept in
+green.json from one grading to the next), then what must be green at every step, then what the next
+step of the handout is to turn green. Of later steps nothing but the tests' names is told.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -20,6 +27,8 @@ MAX_FINDINGS = 4
 MAX_RECORDED = 20
 CONSOLE_LINES = 8
 WIDTH = 98
+SAID_LINES = 200
+"""Of a boot's console, where all of it is asked for: the first ones."""
 KEPT_LINES, KEPT_COLUMNS, KEPT_BYTES = 40, 400, 1 << 16
 COLOURS = {"ok": "32", "FAIL": "31"}
 BACKTRACE = re.compile(r"^\s+(?:#\d+|0x[0-9a-f]{8,}).*", re.MULTILINE)
@@ -39,6 +48,14 @@ class TestResult:
     """Of the records of all boots that count instructions and wait for no disk."""
     seconds: float = 0.0
     failed: Run | None = None
+    said: list[str] = field(default_factory=list)
+    """What all boots printed."""
+
+    def hear(self, run: Run) -> None:
+        lines = run.outcome.console.decode(errors="replace").replace("\r\n", "\n").splitlines()
+        self.said += [line[:KEPT_COLUMNS] for line in lines[:SAID_LINES]]
+        if len(lines) > SAID_LINES:
+            self.said.append(f"[{len(lines) - SAID_LINES} lines more]")
 
     def fail(self, run: Run) -> None:
         self.ok = False
@@ -80,12 +97,17 @@ def wrapped(word: str, text: str) -> list[str]:
 
 
 class Report:
-    def __init__(self, lab: Lab, impl: str, seed: int, path: Path, screen: TextIO) -> None:
+    def __init__(
+        self, lab: Lab, impl: str, seed: int, path: Path, screen: TextIO, in_order: bool = False
+    ) -> None:
         self.lab = lab
         self.impl = impl
         self.seed = seed
         self.path = path
         self.screen = screen
+        self.in_order = in_order
+        """What failed tests found is told at the end."""
+        self.verbose = os.environ.get("V") == "1"
         self.results: list[TestResult] = []
         self.verdict = "graded"
         self.detail = ""
@@ -139,23 +161,75 @@ class Report:
         word = self._word("ok" if result.ok else "FAIL")
         lines = [f"{word} {points} {test.name:17} {test.title}"]
         lines += [f"             {note}" for note in result.notes]
-        before = self._same_panic(result)
-        if before:
-            lines.append(f"       - the same panic as in {before}: {result.panic()}")
-            print("\n".join([*lines, self._again(result)]), file=self.screen, flush=True)
-            return
+        if self.verbose:
+            lines += [f"       | {line}" for line in result.said]
+        if not result.ok and not self.in_order:
+            lines += self._details(result)
+        print("\n".join(lines), file=self.screen, flush=True)
+
+    def _details(self, result: TestResult) -> list[str]:
+        """What a failed test found."""
+        if before := self._same_panic(result):
+            same = f"       - the same panic as in {before}: {result.panic()}"
+            return [same, self._again(result)]
+        lines: list[str] = []
+        known: set[str] = set()
         for finding in result.findings[:MAX_FINDINGS]:
             lines += [f"       - {finding.what}"]
             lines += [f"         expected: {finding.expected}"] if finding.expected else []
             got = finding.got.replace("\n", f"\n{'':19}")
             lines += [f"         got:      {got}"] if got else []
-            lines += wrapped("rule:", finding.rule()) + wrapped("hint:", finding.hint)
+            for name, text in (("rule:", finding.rule()), ("hint:", finding.hint)):
+                lines += wrapped(name, text) if text not in known else []
+                known.add(text)
         if len(result.findings) > MAX_FINDINGS:
             lines.append(f"       - and {len(result.findings) - MAX_FINDINGS} more, in {self.path}")
-        if not result.ok:
+        if not self.verbose:
             lines += [f"       | {line}" for line in self._tail(result)]
-            lines.append(self._again(result))
-        print("\n".join(lines), file=self.screen, flush=True)
+        return [*lines, self._again(result)]
+
+    def groups(self, before: dict[str, bool]) -> list[tuple[str, list[TestResult]]]:
+        """The failed tests, in the order in which they are told. `before': which were green."""
+        reached = 0
+        for step in sorted({test.step for test in self.lab.tests}):
+            if all(before.get(test.name) for test in self.lab.tests if test.step == step):
+                reached = step
+            elif step:
+                break
+        order = [test.name for test in self.lab.tests]
+        red = sorted((result for result in self.results if not result.ok),
+                     key=lambda result: order.index(result.test.name))
+        gone = [each for each in red if before.get(each.test.name) and each.test.step <= reached]
+        rest = [each for each in red if each not in gone]
+        step = min((each.test.step for each in rest if each.test.step), default=0)
+        groups = [("green before, and red now", gone),
+                  ("to be green at every step", [r for r in rest if not r.test.step]),
+                  (f"for step {step}", [r for r in rest if step and r.test.step == step]),
+                  ("", [r for r in rest if r.test.step > step])]
+        return [(title, results) for title, results in groups if results]
+
+    def _tell_in_order(self, before: dict[str, bool]) -> None:
+        for title, results in self.groups(before):
+            if not title:
+                steps = sorted({result.test.step for result in results})
+                names = " ".join(result.test.name for result in results)
+                word = f"step{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps))}"
+                print(f"not yet: {word}: {names}", file=self.screen)
+                continue
+            print(f"{title}:", file=self.screen)
+            for result in results:
+                print("\n".join([f"     {result.test.name}: {result.test.title}",
+                                 *self._details(result)]), file=self.screen)
+
+    def _remember(self) -> dict[str, bool]:
+        """Keeps which tests are green for the next grading; what was kept of the last ones."""
+        path = self.path.with_name("green.json")
+        before: dict[str, bool] = {}
+        with contextlib.suppress(OSError, ValueError):
+            before = json.loads(path.read_text(encoding="utf-8"))
+        now = {result.test.name: result.ok for result in self.results}
+        path.write_text(json.dumps({**before, **now}) + "\n", encoding="utf-8")
+        return before
 
     def _again(self, result: TestResult) -> str:
         words = " ".join(f"{name}={value}" for name, value in result.repro.items())
@@ -185,6 +259,9 @@ class Report:
 
     def finish(self, partial: bool) -> None:
         self.write(not partial)
+        before = self._remember()
+        if self.in_order:
+            self._tell_in_order(before)
         if failed := [result.test.name for result in self.results if not result.ok]:
             print(f"failed: {' '.join(failed)}", file=self.screen)
         if not partial:

@@ -9,8 +9,10 @@ the command that it names shows the same once more, and under GDB it stops where
 from __future__ import annotations
 
 import ast
+import io
 import re
 import shlex
+import tempfile
 import tomllib
 from collections import Counter
 from functools import partial
@@ -21,6 +23,7 @@ from grade import lab as labs
 from grade import lab_explain, lab_grade
 from grade.lab import Lab
 from grade.lab_judge import THE_END, Boot, Finding, Plan, Run
+from grade.lab_report import Report, TestResult
 from grade.session import End, Outcome
 from tests.job import ROOT, Config, Job, Result, run_as_user
 
@@ -191,6 +194,72 @@ def check_records(lab: Lab) -> Iterator[Result]:
     yield Result(f"messages/{lab.name}/records", not wrong, "\n".join(wrong))
 
 
+def check_order(lab: Lab) -> Iterator[Result]:
+    """What was green before comes first, then the next step's tests; of later ones just the names."""
+    steps = sorted({test.step for test in lab.tests})
+    first, last = steps[1], steps[-1]
+    starts = next(test.name for test in lab.tests if not test.step)
+    at = {step: [test.name for test in lab.tests if test.step == step] for step in steps}
+    green = dict.fromkeys((test.name for test in lab.tests), True)
+    starter = {test.name: test.starter for test in lab.tests}
+    later = [test.name for test in lab.tests if not test.starter and test.step > first]
+    cases: list[tuple[dict[str, bool], dict[str, bool], list[list[str]]]] = [
+        ({}, green, []),
+        (starter, starter, [at[first], later]),  # just begun
+        ({}, {**starter, starts: False}, [[starts], at[first], later]),
+        (starter, {**starter, starts: False}, [[starts], at[first], later]),
+        (green, {**green, at[last][0]: False}, [[at[last][0]]]),
+        # Of a later step than what was reached: not lost, but not its turn yet.
+        (starter, dict.fromkeys(green, False) | dict.fromkeys(at[0], True),
+         [at[first], [test.name for test in lab.tests if test.step > first]]),
+    ]
+    wrong = []
+    for before, now, expected in cases:
+        with tempfile.TemporaryDirectory() as folder:
+            report = Report(lab, "mine", 1, Path(folder) / "results.json", io.StringIO())
+        report.results = [TestResult(test, ok=now[test.name]) for test in lab.tests]
+        got = [[r.test.name for r in results] for _, results in report.groups(before)]
+        if got != expected:
+            wrong.append(f"before {before}\nnow {now}\nexpected {expected}\ngot {got}")
+    wrong += check_remembered(lab)
+    reds = [test.name for test in lab.tests if test.step == 0 and not test.starter]
+    wrong += [f"without a step: {reds}"] if reds else []
+    wrong += check_step_scores(lab)
+    yield Result(f"messages/{lab.name}/order", not wrong, "\n".join(wrong))
+
+
+def check_remembered(lab: Lab) -> list[str]:
+    """What one grading saw green and the next sees red is told first, with what was found."""
+    said = []
+    with tempfile.TemporaryDirectory() as folder:
+        for ok in (True, False):
+            screen = io.StringIO()
+            report = Report(lab, "mine", 1, Path(folder) / "results.json", screen, in_order=True)
+            for test in lab.tests:
+                result = TestResult(test, ok=ok and test.step < 2)
+                result.findings = [] if result.ok else [Finding(f"seen by {test.name}")]
+                report.add(result)
+            report.finish(partial=False)
+            said.append(screen.getvalue())
+    names = [test.name for test in lab.tests if test.step < 2]
+    texts = [r"\nnot yet: step", rf"\ngreen before, and red now:\n     {names[0]}: .*\n"
+             rf" +- seen by {names[0]}\n"]
+    return [f"{text!r} is not in\n{each}"
+            for text, each in zip(texts, said) if not re.search(text, each)]
+
+
+def check_step_scores(lab: Lab) -> list[str]:
+    """Each step of the handout names the tests that turn green by it."""
+    handout = (lab.folder / "README.md").read_text(encoding="utf-8")
+    wrong = []
+    for step, title in re.findall(r"^### Step (\d+): (.*)$", handout, re.MULTILINE):
+        named = set(re.findall(r"`([a-z-]+)`", title))
+        declared = {test.name for test in lab.tests if test.step == int(step)}
+        if named != declared:
+            wrong.append(f"step {step}: the handout names {named}, lab.toml {declared}")
+    return wrong
+
+
 def jobs(config: Config) -> list[Job]:
     if config.variant or not config.kernel.exists() or not config.graded:
         return []
@@ -198,7 +267,7 @@ def jobs(config: Config) -> list[Job]:
     found = [
         Job(f"messages/{lab.name}/{check.__name__.removeprefix('check_')}", partial(check, lab))
         for lab in known if lab.rules
-        for check in (check_rules, check_hints, check_joined, check_records)
+        for check in (check_rules, check_hints, check_joined, check_records, check_order)
     ]
     if any(lab.name == "pv" for lab in known):
         found += [
