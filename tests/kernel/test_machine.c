@@ -292,6 +292,20 @@ KTEST(crash_stack_overflow)
     visits = recurse(1000);
 }
 
+#pragma GCC diagnostic ignored "-Wframe-larger-than="
+static __attribute__((noinline)) char large_frame(size_t at)
+{
+    volatile char frame[8 * PAGE_SIZE]; // twice a stack
+    for (size_t i = 0; i < sizeof(frame); i++)
+        frame[i] = 1;
+    return frame[at];
+}
+
+KTEST(crash_stack_array)
+{
+    visits = (unsigned)large_frame(5);
+}
+
 static struct spinlock crash_lock = SPINLOCK_INIT("crash test", LOCK_PAGES, 0);
 
 KTEST(crash_locked)
