@@ -29,16 +29,29 @@ static struct trapframe *crash_tf;             // the cause's registers, or NULL
 static unsigned stopped;                       // CPUs that obeyed the NMI; atomic
 static struct trapframe *stopped_at[MAX_CPUS]; // where it hit them
 
-static void print_location(unsigned n, vaddr_t va)
+static void print_symbol(vaddr_t va)
 {
     struct ksym sym;
     if (!ksyms_find(va, &sym))
-        kprintf("  #%-2u %#018lx\n", n, va);
-    else if (sym.file)
-        kprintf("  #%-2u %#018lx %s+%#lx (%s:%u)\n", n, va, sym.function, sym.offset, sym.file,
-                sym.line);
-    else
-        kprintf("  #%-2u %#018lx %s+%#lx\n", n, va, sym.function, sym.offset);
+        return;
+    kprintf(" %s+%#lx", sym.function, sym.offset);
+    if (sym.file)
+        kprintf(" (%s:%u)", sym.file, sym.line);
+}
+
+static void print_location(unsigned n, vaddr_t va)
+{
+    kprintf("  #%-2u %#018lx", n, va);
+    print_symbol(va);
+    kprintf("\n");
+}
+
+static void print_taken(uintptr_t at)
+{
+    if (in_kernel_text(at)) {
+        kprintf(", taken in");
+        print_symbol(at - 1);
+    }
 }
 
 // A frame is believed if it lies in kernel memory and above the one before, not far off.
@@ -170,7 +183,7 @@ static void print_others(void)
         kprintf("CPU %u: ", i);
         const struct kctx *ctx = percpu_of[i]->kctx;
         print_thread(ctx, stopped_at[i]);
-        lock_print_held(ctx);
+        lock_print_held(ctx, print_taken);
     }
 }
 
@@ -189,7 +202,7 @@ static _Noreturn void crash(const char *message, vaddr_t rbp)
     print_thread(kctx_current(), crash_tf);
     if (!crash_tf)
         crash_backtrace(rbp);
-    lock_print_held(kctx_current());
+    lock_print_held(kctx_current(), print_taken);
     print_others();
     power_exit(POWER_PANIC);
 }

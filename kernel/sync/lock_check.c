@@ -6,6 +6,7 @@
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "sync/lock_check.h"
+#include "sync/spinlock.h"
 
 _Static_assert(LOCK_RANKS <= UINT8_MAX, "a rank fits struct lock and top_rank");
 
@@ -109,12 +110,17 @@ void lock_assert_none_held(const char *where)
     }
 }
 
-void lock_print_held(const struct kctx *ctx)
+void lock_print_held(const struct kctx *ctx, void (*place)(uintptr_t at))
 {
-    for (size_t i = 0; i < ctx->nheld && i < KCTX_MAX_LOCKS; i++)
-        if (ctx->held[i])
-            kprintf("  holds %s (rank %u, %p)\n", ctx->held[i]->name, ctx->held[i]->rank,
-                    (void *)ctx->held[i]);
+    for (size_t i = 0; i < ctx->nheld && i < KCTX_MAX_LOCKS; i++) {
+        struct lock *held = ctx->held[i];
+        if (!held)
+            continue;
+        kprintf("  holds %s (rank %u, %p)", held->name, held->rank, (void *)held);
+        if (held->flags & LOCK_SPIN)
+            place(spin_place(container_of(held, struct spinlock, lock)));
+        kprintf("\n");
+    }
     const struct lock *l = ctx->waiting;
     if (l)
         kprintf("  waits for %s (rank %u, %p), owner %s\n", l->name, l->rank, (const void *)l,

@@ -15,12 +15,15 @@ void spin_init(struct spinlock *l, const char *name, enum lock_rank rank, unsign
     l->taken = 0;
 }
 
-static inline bool take(struct spinlock *l)
+// Where the caller's caller is, in the kernel's last 2 GiB: what a lock holds while it is taken.
+#define PLACE ((uint32_t)(uintptr_t)__builtin_return_address(0))
+
+static inline bool take(struct spinlock *l, uint32_t place)
 {
-    return !__atomic_exchange_n(&l->taken, 1, __ATOMIC_ACQUIRE);
+    return !__atomic_exchange_n(&l->taken, place, __ATOMIC_ACQUIRE);
 }
 
-static __attribute__((noinline)) void wait_and_take(struct spinlock *l)
+static __attribute__((noinline)) void wait_and_take(struct spinlock *l, uint32_t place)
 {
     struct kctx *ctx = kctx_current();
     struct lock *outer = ctx->waiting; // a sleeping lock whose queue this is, say
@@ -31,7 +34,7 @@ static __attribute__((noinline)) void wait_and_take(struct spinlock *l)
             cpu_relax();
             spin_poll();
         }
-    } while (!take(l));
+    } while (!take(l, place));
     ctx->waiting = outer;
 }
 
@@ -41,8 +44,8 @@ void spin_lock(struct spinlock *l)
 
     irq_push();
     lock_note_acquire(ctx, &l->lock);
-    if (__builtin_expect(!take(l), 0))
-        wait_and_take(l);
+    if (__builtin_expect(!take(l, PLACE), 0))
+        wait_and_take(l, PLACE);
     lock_note_acquired(ctx, &l->lock);
     l->lock.owner = ctx;
 }
@@ -52,7 +55,7 @@ bool spin_trylock(struct spinlock *l)
     struct kctx *ctx = kctx_current();
 
     irq_push();
-    if (!take(l)) {
+    if (!take(l, PLACE)) {
         irq_pop();
         return false;
     }

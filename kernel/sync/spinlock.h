@@ -10,8 +10,14 @@
 
 struct spinlock {
     struct lock lock;
-    uint32_t taken;             // 1 while held; atomic
+    uint32_t taken;             // while held: the low half of the address that it was taken from; atomic
 };
+
+// Where a spinlock that is held was taken, for reports.
+static inline uintptr_t spin_place(const struct spinlock *l)
+{
+    return (uintptr_t)(int32_t)__atomic_load_n(&l->taken, __ATOMIC_RELAXED);
+}
 
 #define SPINLOCK_INIT(nm, rk, fl)                                                                  \
     {.lock = {.name = (nm), .rank = (rk), .flags = LOCK_SPIN | (fl)}}

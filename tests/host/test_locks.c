@@ -261,6 +261,13 @@ static void print_sink(const char *text, size_t len)
     strncat(printed, text, len);
 }
 
+static uintptr_t place;
+
+static void see_place(uintptr_t at)
+{
+    place = at;
+}
+
 static void test_print_held(void)
 {
     struct kctx *ctx = kctx_current();
@@ -269,12 +276,16 @@ static void test_print_held(void)
     rw_lock_read(&map);
     mutex_lock(&anon);
     ctx->waiting = &object.lock;
-    lock_print_held(ctx);
+    spin_lock(&pmap);
+    lock_print_held(ctx, see_place);
+    spin_unlock(&pmap);
     ctx->waiting = NULL;
     kprintf_set_sink(NULL);
     const char *first = strstr(printed, "holds map (rank"), *second = strstr(printed, "holds anon");
     const char *third = strstr(printed, "waits for object");
     CHECK(first && first < second && second < third, "got `%s'", printed);
+    uint32_t here = (uint32_t)(uintptr_t)test_print_held;
+    CHECK((uint32_t)place - here < 4096, "the lock's place: %lx, here: %x", place, here);
     mutex_unlock(&anon);
     rw_unlock_read(&map);
 }
