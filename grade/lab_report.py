@@ -2,9 +2,9 @@
 """The record of a grading: results.json after every test, and the same as text in the terminal.
 
 Where all tests are run, each has its line when it ends; what a failed one found comes after the
-last, in the order in which a learner should read it: first what was green before and is red now (kept in
-green.json from one grading to the next), then what must be green at every step, then what the next
-step of the handout is to turn green. Of later steps nothing but the tests' names is told.
+last, in the order in which a learner should read it: first what was green before and is red now
+(kept in green.json from one grading to the next), then what must be green at every step, then what
+the next step of the handout is to turn green. Of later steps nothing but the tests' names is told.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ CONSOLE_LINES = 8
 WIDTH = 98
 SAID_LINES = 200
 """Of a boot's console, where all of it is asked for: the first ones."""
-KEPT_LINES, KEPT_COLUMNS, KEPT_BYTES = 40, 400, 1 << 16
+KEPT_LINES, KEPT_COLUMNS, KEPT_BYTES = 64, 400, 1 << 16
+FIRST_FRAMES, LAST_FRAMES = 12, 4
 COLOURS = {"ok": "32", "FAIL": "31"}
-BACKTRACE = re.compile(r"^\s+(?:#\d+|0x[0-9a-f]{8,}).*", re.MULTILINE)
+BACKTRACE = re.compile(r"\s+#\d+ ")
 VALUE = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b")
 """A number in a panic's message: two that differ in numbers alone are the same mistake."""
 
@@ -63,8 +64,9 @@ class TestResult:
         self.findings += run.findings
         text = run.outcome.console[-KEPT_BYTES:].decode(errors="replace").replace("\r\n", "\n")
         lines = text.splitlines()
-        at = next((i for i, line in enumerate(lines) if line.startswith("panic: ")), None)
-        lines = lines[-KEPT_LINES:] if at is None else lines[at : at + KEPT_LINES]
+        at = [i for i, line in enumerate(lines) if line.startswith("panic: ")]
+        lines = excerpt(lines[at[-1] :]) if at else lines
+        lines = lines[:KEPT_LINES] if at else lines[-KEPT_LINES:]
         self.console = [line[:KEPT_COLUMNS] for line in lines]
         self.repro = {"T": self.test.name, "SEED": run.seed - run.boot.seed_step}
 
@@ -88,6 +90,17 @@ class TestResult:
             "repro": self.repro,
             "digest": self.digest,
         }
+
+
+def excerpt(panic: list[str]) -> list[str]:
+    """A panic's report with the middle of a long backtrace left out: its first line, where it came
+    from and the locks are never lost; what the other CPUs do comes last."""
+    others = next((i for i, line in enumerate(panic) if re.match(r"CPU \d+: ", line)), len(panic))
+    frames = [i for i in range(others) if BACKTRACE.match(panic[i])]
+    if len(frames) <= FIRST_FRAMES + LAST_FRAMES:
+        return panic
+    cut = frames[FIRST_FRAMES:-LAST_FRAMES]
+    return [*panic[: cut[0]], f"  [{len(cut)} frames more]", *panic[cut[-1] + 1 :]]
 
 
 def wrapped(word: str, text: str) -> list[str]:
@@ -247,7 +260,7 @@ class Report:
         """The console's last lines; from the panic on, if there was one."""
         for at, line in enumerate(result.console):
             if line.startswith("panic: "):
-                return result.console[at : at + 2 * CONSOLE_LINES]
+                return result.console[at:]
         return [line for line in result.console if not line.startswith("test ")][-CONSOLE_LINES:]
 
     def not_graded(self, verdict: str, detail: str) -> None:

@@ -63,7 +63,8 @@ def _write(data: bytes) -> None:
 def console_tail(console: bytes, held: bytes) -> str:
     """The last lines of the console, from the panic's report on where there is one."""
     text = (held or console).decode(errors="replace").replace("\r\n", "\n")
-    return "\n".join(text.splitlines()[-60 if held else -20 :])
+    lines = text.splitlines()
+    return "\n".join(lines[:100] if held else lines[-20:])
 
 
 def main() -> int:

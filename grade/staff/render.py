@@ -32,7 +32,8 @@ def explain(test: Record) -> str:
             lines += [f"  {word}: {finding[key]}"] if finding.get(key) else []
         lines += [f"  see: {finding['place']}"] if finding.get("place") else []
     if not test["ok"]:
-        lines += [f"| {line}" for line in test["console"][-12:]]
+        panic = test["console"][:1] and test["console"][0].startswith("panic: ")
+        lines += [f"| {line}" for line in test["console"][0 if panic else -12 :]]
         words = " ".join(f"{name}={value}" for name, value in test["repro"].items())
         lines.append(f"again: make repro {words}")
     return "\n".join(lines)

@@ -2,8 +2,9 @@
 """What a student reads when a test fails: all of it is there, and it leads to the failure.
 
 Hints are tried on what was seen of mistakes (tests/evidence), without a boot: each gets the hint
-that is meant for it, or none. For a few wrong solutions of different kinds: the message has every part,
-the command that it names shows the same once more, and under GDB it stops where the mistake shows.
+that is meant for it, or none. For a few wrong solutions of different kinds: the message has every
+part, the command that it names shows the same once more, and under GDB it stops where the mistake
+shows.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from grade import lab_explain, lab_grade
 from grade.lab import Lab
 from grade.lab_judge import THE_END, Boot, Finding, Plan, Run
 from grade.lab_report import Report, TestResult
-from grade.session import End, Outcome
+from grade.session import End, Outcome, Session
 from tests.job import ROOT, Config, Job, Result, run_as_user
 
 BACKTRACE = r"#\d+\s+0x[0-9a-f]+ \w+\+0x[0-9a-f]+ \(\S+:\d+\)"
@@ -35,6 +36,7 @@ CASES = [
     ("enter-no-lock", "smp", "pv_enter works on a page's part .* without pv_lock", "ktest_fail"),
     ("count-first-only", "small", "pv_count 16, pv_is_mapped True", "judge_point"),
 ]
+CRASH_SECONDS = 240
 SLOW_CASES = [("exhaustion-loops", "nothing-to-steal", HANG, "")]
 PARTS = {
     "what was expected": r"expected: \S",
@@ -55,6 +57,29 @@ def lacking(text: str, parts: dict[str, str]) -> str:
 def without_places(text: str) -> str:
     """A hang is stopped by the clock, at one instruction of its loop or another."""
     return re.sub(r"^ +(0x[0-9a-f]{16}|CPU \d+:) .*$", "", text, flags=re.MULTILINE)
+
+
+CRASHES = {
+    "crash_stack_array": [r"^panic: double fault, .* \(kernel stack overflow\)$", r"^rax \w+ rbx ",
+                          r"#0 .* large_frame\+", r"ktest_crash_stack_array\+"],
+    "crash_stack_overflow": [r"^panic: double fault, .* \(kernel stack overflow\)$",
+                             r"#0 .* recurse\+", r"ktest_crash_stack_overflow\+"],
+    "crash_null": [r"^panic: kernel page fault at 0x0: .*null pointer",
+                   r"#0 .* ktest_crash_null\+"],
+    "crash_locked": [r"^panic: with a lock held$",
+                     r"^  holds crash test \(rank \d+, 0x\w+\), taken in "
+                     r"ktest_crash_locked\+0x\w+ \(kernel/main/test_machine\.c:\d+\)$"],
+}
+"""In-kernel tests that panic, and what their reports must say."""
+
+
+def check_crash(config: Config, name: str) -> Iterator[Result]:
+    machine = config.machine(words=[f"test={name}", "quiet"], disk=None)
+    outcome = Session(machine, CRASH_SECONDS, want_exit=False).run()
+    text = outcome.console.decode(errors="replace").replace("\r\n", "\n")
+    trouble = lacking(text, {line: line for line in CRASHES[name]})
+    right = outcome.end is End.PANIC and not trouble
+    yield Result(f"messages/{name}", right, f"{outcome.describe()}\n{trouble}")
 
 
 def check_case(config: Config, mutant: str, test: str, shows: str, stop: str) -> Iterator[Result]:
@@ -194,8 +219,28 @@ def check_records(lab: Lab) -> Iterator[Result]:
     yield Result(f"messages/{lab.name}/records", not wrong, "\n".join(wrong))
 
 
+def check_excerpt(lab: Lab) -> Iterator[Result]:
+    """However deep a panic's backtrace and however talkative the test: the first line, the first
+    and the last frames and the locks are shown."""
+    seen = {"message": "deep", "files": [f"f{i}.c" for i in range(32)], "registers": "rax 1\nrbx 2"}
+    run = run_of({"message": "deep", "hint": "", "files": seen["files"]})
+    said = "panic: a learner's own word\r\n" + "noise\r\n" * 99 + panic_report(seen)
+    run.outcome.console = said.encode()
+    with tempfile.TemporaryDirectory() as folder:
+        screen = io.StringIO()
+        report = Report(lab, "mine", 1, Path(folder) / "results.json", screen)
+        result = TestResult(lab.tests[0])
+        result.fail(run)
+        report.add(result)
+    lines = [r"panic: deep", r"  #0 .*f0\.c", r"  #11 ", r"  \[16 frames more\]", r"  #31 .*f31\.c",
+             r"  holds pv .*", r"CPU 1: "]
+    pattern = r".*\n(?:.*\n)*? +\| ".join(lines)
+    ok = re.search(pattern, screen.getvalue()) and "noise" not in screen.getvalue()
+    yield Result(f"messages/{lab.name}/excerpt", bool(ok), screen.getvalue())
+
+
 def check_order(lab: Lab) -> Iterator[Result]:
-    """What was green before comes first, then the next step's tests; of later ones just the names."""
+    """What was green before comes first, then the next step's tests; of later ones just names."""
     steps = sorted({test.step for test in lab.tests})
     first, last = steps[1], steps[-1]
     starts = next(test.name for test in lab.tests if not test.step)
@@ -267,8 +312,10 @@ def jobs(config: Config) -> list[Job]:
     found = [
         Job(f"messages/{lab.name}/{check.__name__.removeprefix('check_')}", partial(check, lab))
         for lab in known if lab.rules
-        for check in (check_rules, check_hints, check_joined, check_records, check_order)
+        for check in (check_rules, check_hints, check_joined, check_records, check_order,
+                      check_excerpt)
     ]
+    found += [Job(f"messages/{name}", partial(check_crash, config, name)) for name in CRASHES]
     if any(lab.name == "pv" for lab in known):
         found += [
             Job(f"messages/{case[0]}", lambda case=case: check_case(config, *case))
