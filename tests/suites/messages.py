@@ -64,7 +64,7 @@ CRASHES = {
                           r"#0 .* large_frame\+", r"ktest_crash_stack_array\+"],
     "crash_stack_overflow": [r"^panic: double fault, .* \(kernel stack overflow\)$",
                              r"#0 .* recurse\+", r"ktest_crash_stack_overflow\+"],
-    "crash_null": [r"^panic: kernel page fault at 0x0: .*null pointer",
+    "crash_null": [r"^panic: kernel page fault at 0: .*null pointer",
                    r"#0 .* ktest_crash_null\+"],
     "crash_locked": [r"^panic: with a lock held$",
                      r"^  holds crash test \(rank \d+, 0x\w+\), taken in "
