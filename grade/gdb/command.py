@@ -11,7 +11,7 @@ COMMANDS: dict[str, "KernelCommand"] = {}
 
 
 class KernelCommand(gdb.Command):
-    """A command; subclasses give `name`, `run` and a docstring whose first line is the usage."""
+    """A command; subclasses give `name`, `run` and a docstring that begins with the usage."""
 
     name = ""
     raw = False
@@ -31,9 +31,13 @@ class KernelCommand(gdb.Command):
     def run(self, words: list[str]) -> None:
         raise NotImplementedError
 
-    def usage(self) -> gdb.GdbError:
+    def summary(self) -> str:
+        """The docstring's first paragraph, as one line."""
         assert self.__doc__
-        return gdb.GdbError("usage: " + self.__doc__.splitlines()[0])
+        return " ".join(self.__doc__.split("\n\n")[0].split())
+
+    def usage(self) -> gdb.GdbError:
+        return gdb.GdbError("usage: " + self.summary())
 
 
 def path_to(kind: gdb.Type, name: str) -> list[gdb.Field]:

@@ -70,9 +70,10 @@ def describe(entry: gdb.Value) -> str:
             parts.append(f"{name} {int(value):#x}")
     if int(attr["object"]):
         parts.append(f"offset {int(attr['offset']):#x}")
-    for name in ("wired", "flags"):
-        if int(entry[name]):
-            parts.append(f"{name} {int(entry[name])}")
+    if int(entry["wired"]):
+        parts.append(f"wired {int(entry['wired'])}")
+    flags = gdb.lookup_type("enum map_entry_flags").fields()
+    parts += [flag.name for flag in flags if int(entry["flags"]) & flag.enumval]
     return " ".join(parts)
 
 

@@ -27,7 +27,7 @@ class Strata(KernelCommand):
 
     def run(self, _: list[str]) -> None:
         for command in sorted(COMMANDS):
-            print("  " + COMMANDS[command].__doc__.splitlines()[0])
+            print("  " + COMMANDS[command].summary())
 
 
 class Console(KernelCommand):

@@ -22,6 +22,7 @@
 #define TF_VECTOR 120
 #define TF_RIP    136
 #define TF_CS     144
+#define TF_RSP    160
 #define TF_SIZE   176
 
 #define MSR_EFER           0xc0000080

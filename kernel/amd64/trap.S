@@ -4,6 +4,9 @@
 // the program's; whoever crosses swaps, exactly once. An entry that interrupted the kernel does
 // not swap. NMI, double fault and machine check can hit between the crossing and its swapgs, so
 // they look at the base itself and run on a stack of their own.
+//
+// The call-frame directives lead GDB through an entry to what it interrupted; a program is not
+// followed. `signal frame': the frame's rip is an instruction itself, and not what follows a call.
 #include "amd64/asm.h"
 
 .macro PUSH_REGISTERS
@@ -24,25 +27,31 @@
     pushq %r15
 .endm
 
-// Leaves %rsp at the vector field.
-.macro POP_REGISTERS
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbp
-    popq %rbx
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rax
-    popq %rcx
-    popq %rdx
-    popq %rsi
-    popq %rdi
+// Leaves %rsp at the vector field. `cfi': within CFI_TRAPFRAME.
+.macro POP_REGISTERS cfi=0
+    .irp reg, %r15, %r14, %r13, %r12, %rbp, %rbx, %r11, %r10, %r9, %r8, %rax, %rcx, %rdx, %rsi, %rdi
+    popq \reg
+    .if \cfi
+    .cfi_adjust_cfa_offset -8
+    .endif
+    .endr
 .endm
 
+// %rsp is at a whole trapframe: where the interrupted code's registers are.
+.macro CFI_TRAPFRAME
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_def_cfa %rsp, 0
+    .set at, 0
+    .irp reg, %r15, %r14, %r13, %r12, %rbp, %rbx, %r11, %r10, %r9, %r8, %rax, %rcx, %rdx, %rsi, %rdi
+    .cfi_offset \reg, at
+    .set at, at + 8
+    .endr
+    .cfi_offset %rip, TF_RIP
+    .cfi_offset %rsp, TF_RSP
+.endm
+
+    .cfi_sections .debug_frame
     .text
 
 // One entry of 16 bytes per vector, up to the common path; the CPU pushes an error code for some.
@@ -68,6 +77,7 @@ trap_entries:
     .balign 16
 trap_common:
     PUSH_REGISTERS
+    CFI_TRAPFRAME
     CLAC
     cld
     testb $3, TF_CS(%rsp)
@@ -75,19 +85,24 @@ trap_common:
     swapgs
     xorl %ebp, %ebp                 // a backtrace ends here
     movq %rsp, %rdi
+    .cfi_remember_state
+    .cfi_undefined %rip
     call trap_from_user
     jmp trap_return_to_user
+    .cfi_restore_state
 1:
     movq %rsp, %rdi
     call trap_from_kernel
 trap_return_to_kernel:
-    POP_REGISTERS
+    POP_REGISTERS cfi=1
+    .cfi_endproc
     addq $16, %rsp
     iretq
 
 // %ebx tells whether to swap back: the handler keeps it.
 trap_paranoid:
     PUSH_REGISTERS
+    CFI_TRAPFRAME
     CLAC
     cld
     xorl %ebx, %ebx
@@ -104,6 +119,7 @@ trap_paranoid:
     jz trap_return_to_kernel
     swapgs
     jmp trap_return_to_kernel
+    .cfi_endproc
 
 // Interrupts are off until C turns them on: MSR_SFMASK.
     .balign 16
@@ -120,6 +136,8 @@ syscall_entry:
     pushq %rax
     pushq $VECTOR_SYSCALL
     PUSH_REGISTERS
+    CFI_TRAPFRAME
+    .cfi_undefined %rip
     xorl %ebp, %ebp
     movq %rsp, %rdi
     call trap_syscall
@@ -129,6 +147,7 @@ syscall_entry:
     .globl trap_return_to_user
 trap_return_to_user:
     cmpl $VECTOR_SYSCALL, TF_VECTOR(%rsp)
+    .cfi_endproc                    // behind the call: where it returns to is looked up
     jne 1f
     POP_REGISTERS
     cmpq 16(%rsp), %rcx             // rip

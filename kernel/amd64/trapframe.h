@@ -22,6 +22,7 @@ _Static_assert(offsetof(struct trapframe, rdi) == TF_RDI, "TF_RDI");
 _Static_assert(offsetof(struct trapframe, vector) == TF_VECTOR, "TF_VECTOR");
 _Static_assert(offsetof(struct trapframe, rip) == TF_RIP, "TF_RIP");
 _Static_assert(offsetof(struct trapframe, cs) == TF_CS, "TF_CS");
+_Static_assert(offsetof(struct trapframe, rsp) == TF_RSP, "TF_RSP");
 
 static inline bool tf_from_user(const struct trapframe *tf)
 {

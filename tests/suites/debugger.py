@@ -14,7 +14,7 @@ from typing import Iterator
 
 from grade import qemu
 from grade.session import Session
-from tests.job import ROOT, Config, Job, Result, clean_environment
+from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 LIMIT_SECONDS = 240
 HANG_SECONDS = 8
@@ -26,10 +26,11 @@ PAGE_OF_INIT = (
 )
 # Each command, and the texts that its answer must hold.
 COMMANDS = [
-    ("strata", "ps: all processes and their threads."),
+    ("bt", "sys_nanosleep", "<signal handler called>"),
+    ("strata", "ps: all processes and their threads.", "that a struct vm_map * points to."),
     ("ps", "sleep"),
     ("map 1", "r-x object"),
-    ("map kernel", "live quanta"),
+    ("map kernel", "live quanta", "ME_QUANTUM ME_GUARD\n"),
     ("map kmem_map", "in reserve"),
     ("pt 1 0x400000", "0x400000 is at pa"),
     ("pt kernel kernel_main", "PML4 [511]"),
@@ -72,6 +73,16 @@ def check(config: Config) -> Iterator[Result]:
         yield Result(name, all(part in answer for part in expected), detail)
 
 
+def check_trap(config: Config) -> Iterator[Result]:
+    """GDB's backtrace goes from a panic through the trap's entry to the code that faulted."""
+    arguments = ["--kernel", str(config.kernel), "--append", "test=crash_null quiet"]
+    commands = "-batch -ex 'break crash.c:crash' -ex continue -ex 'bt 12' -ex kill"
+    done = run_as_user([sys.executable, "-m", "grade.debug", *arguments], GDB_ARGS=commands)
+    wanted = r"^#\d+ .*\btrap_from_kernel (?s:.*)^#\d+ .*\bktest_crash_null (?s:.*)\bkernel_main "
+    right = re.search(wanted, done.stdout, re.MULTILINE) is not None
+    yield Result("debugger/trap", right, f"expected {wanted!r}, got\n{done.stdout}")
+
+
 def check_hang(config: Config) -> Iterator[Result]:
     """A machine that idles for ever: the report says which thread waits, and where."""
     machine = qemu.Machine(
@@ -88,5 +99,6 @@ def jobs(config: Config) -> list[Job]:
         return []
     return [
         Job("debugger", lambda: check(config)),
+        Job("debugger/trap", lambda: check_trap(config)),
         Job("debugger/hang", lambda: check_hang(config)),
     ]
