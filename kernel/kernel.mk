@@ -27,7 +27,7 @@ KERNEL_OPT := $(if $(LLVM),-O2,-O1 -finline-functions -finline-small-functions -
 	-fipa-ra)
 
 # No vector registers: the kernel does not save its own. Frame pointers: for backtraces. DWARF 4:
-# all tools read it. A frame of pages touches each of them, so that it cannot leap over the guard page.
+# all tools read it. A frame of pages touches each of them, and so cannot leap over the guard page.
 KERNEL_CFLAGS := -std=gnu17 $(KERNEL_OPT) -gdwarf-4 -Ikernel -ffreestanding -fno-pie -fno-common \
 	-fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
 	-fno-omit-frame-pointer -fno-optimize-sibling-calls \

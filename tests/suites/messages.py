@@ -160,7 +160,7 @@ def run_of(seen: dict[str, Any]) -> Run:
     run = Run(Boot(ktest="some"), 1)
     if "found" in seen:
         run.outcome = Outcome(End.EXIT)
-        run.wrong("what a judge looks at, at point end", "something else", seen["found"],
+        run.wrong(seen.get("what", "the state at point end"), "something else", seen["found"],
                   invariant="a rule of another test")
         return run
     if "message" in seen:
