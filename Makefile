@@ -38,7 +38,7 @@ setup:
 	./setup
 
 clean:
-	rm -rf build
+	rm -rf build compile_commands.json
 
 # Sources are formatted by the checked-in .clang-format (version 14), starters and solutions alike;
 # headers and the table of system calls are set in columns by hand.

@@ -96,6 +96,23 @@ $(KERNEL): $(KERNEL_LINK)/first.elf $(KERNEL_LINK)/ksyms.o
 	$(call begin,LD)
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS) $(KERNEL_LINK)/ksyms.o
 
+# For editors: how each C file is compiled. Written by make itself, whenever a file came or went.
+command-of = {"directory": "$(CURDIR)", "file": "$(1)", "command": "$(CC) $(2) -c $(1)"}
+comma := ,
+define command-list
+[$(call command-of,$(firstword $(KERNEL_SRCS)),$(KERNEL_CFLAGS))
+$(foreach file,$(wordlist 2,999,$(KERNEL_SRCS)) $(wildcard labs/*/tests/*.c),$(comma)\
+$(call command-of,$(file),$(KERNEL_CFLAGS))
+)$(foreach file,$(wildcard user/*/*.c user/bin/*/*.c),$(comma)\
+$(call command-of,$(file),$(USER_CFLAGS))
+)]
+endef
+ifeq ($(KERNEL_OUT),$(O))
+compile_commands.json: $(KERNEL_LINK)/objects kernel/kernel.mk
+	$(file >$@,$(command-list))
+all kernel: compile_commands.json
+endif
+
 .PHONY: FORCE kernel
 FORCE:
 kernel: $(KERNEL)

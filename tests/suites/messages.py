@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import re
 import shlex
 import tempfile
@@ -80,6 +81,21 @@ def check_crash(config: Config, name: str) -> Iterator[Result]:
     trouble = lacking(text, {line: line for line in CRASHES[name]})
     right = outcome.end is End.PANIC and not trouble
     yield Result(f"messages/{name}", right, f"{outcome.describe()}\n{trouble}")
+
+
+def check_commands(config: Config) -> Iterator[Result]:
+    """compile_commands.json has each C file of the kernel, and commands that compile."""
+    made = run_as_user(["make", "-s", "compile_commands.json", *config.make_words])
+    listed = json.loads((ROOT / "compile_commands.json").read_text(encoding="utf-8"))
+    commands = {entry["file"]: entry["command"] for entry in listed}
+    found = {str(path.relative_to(ROOT)) for path in (ROOT / "kernel").rglob("*.c")}
+    wrong = [f"not listed: {name}" for name in sorted(found - commands.keys())
+             if not name.endswith("/ubsan.c")]
+    tried = [min(commands), max(commands), *(lab.owned[0] for lab in labs.all_labs())]
+    for name in tried:
+        done = run_as_user([*shlex.split(commands[name]), "-fsyntax-only"])
+        wrong += [done.stdout] if done.returncode else []
+    yield Result("messages/commands", not wrong, "\n".join([*wrong, made.stdout]))
 
 
 def check_case(config: Config, mutant: str, test: str, shows: str, stop: str) -> Iterator[Result]:
@@ -239,6 +255,21 @@ def check_excerpt(lab: Lab) -> Iterator[Result]:
     yield Result(f"messages/{lab.name}/excerpt", bool(ok), screen.getvalue())
 
 
+def check_said(lab: Lab) -> Iterator[Result]:
+    """With V=1 what a kernel printed is shown, of a test that passes, too; else it is not."""
+    shown = []
+    for verbose in (True, False):
+        with tempfile.TemporaryDirectory() as folder:
+            screen = io.StringIO()
+            report = Report(lab, "mine", 1, Path(folder) / "results.json", screen)
+            report.verbose = verbose
+            result = TestResult(lab.tests[0])
+            result.hear(Run(Boot(), 1, outcome=Outcome(End.EXIT, console=b"my count 5\r\n")))
+            report.add(result)
+        shown.append("| my count 5\n" in screen.getvalue())
+    yield Result(f"messages/{lab.name}/said", shown == [True, False], f"shown: {shown}")
+
+
 def check_order(lab: Lab) -> Iterator[Result]:
     """What was green before comes first, then the next step's tests; of later ones just names."""
     steps = sorted({test.step for test in lab.tests})
@@ -313,8 +344,9 @@ def jobs(config: Config) -> list[Job]:
         Job(f"messages/{lab.name}/{check.__name__.removeprefix('check_')}", partial(check, lab))
         for lab in known if lab.rules
         for check in (check_rules, check_hints, check_joined, check_records, check_order,
-                      check_excerpt)
+                      check_excerpt, check_said)
     ]
+    found.append(Job("messages/commands", partial(check_commands, config)))
     found += [Job(f"messages/{name}", partial(check_crash, config, name)) for name in CRASHES]
     if any(lab.name == "pv" for lab in known):
         found += [
