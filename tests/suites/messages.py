@@ -255,6 +255,37 @@ def check_excerpt(lab: Lab) -> Iterator[Result]:
     yield Result(f"messages/{lab.name}/excerpt", bool(ok), screen.getvalue())
 
 
+def check_entries(lab: Lab) -> Iterator[Result]:
+    """Lab 1's judge: a PTE without an entry and an entry too many are one mistake if they differ in
+    one part, and two if they do not."""
+    judge = lab_grade.judge_of(lab)
+    right = Counter({(1, 0x1000, 0x7000): 1, (2, 0x1000, 0x7000): 1, (2, 0x2000, 0x8000): 1})
+    bits = judge.PTE["PTE_MANAGED"] | judge.PTE["PTE_P"]
+    ptes = {(pmap, va): page | bits for pmap, va, page in right}
+    first, second = (1, 0x1000, 0x7000), (2, 0x2000, 0x8000)
+    cases = [
+        ([], [], []),
+        ([first], [], ["1 PTEs have no entry: pmap 0"]),
+        ([], [first], ["1 entries too many, of mappings that are recorded twice: pmap 0"]),
+        ([], [(3, 0x9000, 0x7000)], ["1 entries too many: pmap 0x3"]),
+        ([second], [(1, 0x2000, 0x8000)], ["1 entries name another pmap: the PTE: pmap 1"]),
+        ([second], [(2, 0x3000, 0x8000)], ["1 entries name another address: the PTE: pmap 1"]),
+        ([second], [(2, 0x2000, 0x9000)], ["1 entries name another page: the PTE: pmap 1"]),
+        ([second], [(3, 0x9000, 0x7000)],
+         ["1 PTEs have no entry: pmap 1", "1 entries too many: pmap 0x3"]),
+    ]
+    wrong = []
+    for missing, extra, expected in cases:
+        entries = right - Counter(missing) + Counter(extra)
+        run = Run(Boot(ktest="some"), 1)
+        state = judge.State("end", Counter(), ptes, entries, [1, 2], [], stats={"pv_reclaims": 0})
+        judge.judge_entries(state, run)
+        got = [finding.got.partition(" va ")[0] for finding in run.findings]
+        wrong += [f"without {missing}, with {extra}: expected {expected}, got {got}"] * (
+            got != expected)
+    yield Result(f"messages/{lab.name}/entries", not wrong, "\n".join(wrong))
+
+
 def check_said(lab: Lab) -> Iterator[Result]:
     """With V=1 what a kernel printed is shown, of a test that passes, too; else it is not."""
     shown = []
@@ -348,7 +379,8 @@ def jobs(config: Config) -> list[Job]:
     ]
     found.append(Job("messages/commands", partial(check_commands, config)))
     found += [Job(f"messages/{name}", partial(check_crash, config, name)) for name in CRASHES]
-    if any(lab.name == "pv" for lab in known):
+    for lab in (lab for lab in known if lab.name == "pv"):
+        found.append(Job("messages/pv/entries", partial(check_entries, lab)))
         found += [
             Job(f"messages/{case[0]}", lambda case=case: check_case(config, *case))
             for case in CASES + (SLOW_CASES if config.all else [])
