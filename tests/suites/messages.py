@@ -69,7 +69,7 @@ CRASHES = {
                    r"#0 .* ktest_crash_null\+"],
     "crash_locked": [r"^panic: with a lock held$",
                      r"^  holds crash test \(rank \d+, 0x\w+\), taken in "
-                     r"ktest_crash_locked\+0x\w+ \(kernel/main/test_machine\.c:\d+\)$"],
+                     r"ktest_crash_locked\+0x\w+ \(tests/kernel/test_machine\.c:\d+\)$"],
 }
 """In-kernel tests that panic, and what their reports must say."""
 
@@ -165,7 +165,7 @@ def panic_report(seen: dict[str, Any]) -> str:
         "Strata: 127 MiB of memory", "", f"panic: {seen['message']}", *registers,
         "cr2 0000000000000000 cr3 000000000037e000", "CPU 0 of 2: thread 0 (boot)", *frames,
         "  holds pv (rank 31, 0xffffffff80179720)", "CPU 1: thread 3 (cat) in the kernel",
-        "  #0  0xffffffff80101f00 wait+0x1 (kernel/amd64/pv.c:9)",
+        "  #0  0xffffffff80101f00 wait+0x1 (kernel/pmap/pv.c:9)",
         "  #1  0xffffffff80101f10 wait+0x2 (kernel/vm/map_entry.c:9)",
         "  holds pv (rank 31, 0xffffffff80179720)", "",
     ])
