@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ from grade.lab_judge import THE_END, Boot, Finding, Plan, Run
 from grade.lab_report import Report, TestResult
 from grade.lab_session import LabSession
 from grade.oracle import Oracle
-from grade.session import End
+from grade.session import End, Outcome
 
 MAKE_SECONDS = 600
 """A first build, on a busy machine."""
@@ -37,6 +38,8 @@ WALL_SECONDS_PROGRAM = 90.0
 REAL_SECONDS = 120
 """Where no instructions are counted: several CPUs crawl on a host with 25 other things to do."""
 MAX_STATIC = 4096
+MAX_HANGS = 2
+"""Tests that hang in the same way before the rest is not run."""
 OPEN_RECORDS = ("nth",)
 """Records whose number only the lab's judge knows."""
 LAB_WORDS = ("LAB", "IMPL", "BASE", "STAGE", "T", "O")
@@ -96,10 +99,22 @@ def boot_limit(lab: Lab, boot: Boot) -> int:
     return lab.limit // 10**9 if boot.icount else REAL_SECONDS
 
 
-class Grader:
-    """Runs the tests of one variant."""
+def hang_kind(lab: Lab, outcome: Outcome) -> str:
+    """The outermost function of the lab's files in which a hung kernel stands, or nothing. Where in
+    a loop the clock stops a CPU is chance; by which way it came in is not."""
+    names = "|".join(re.escape(Path(path).name) for path in lab.owned)
+    frame = rf"^ *0x[0-9a-f]+ (\w+) at \S*/(?:{names}):\d+\b"
+    found = re.findall(frame, outcome.detail, re.MULTILINE)
+    return found[-1] if found else ""
 
-    def __init__(self, lab: Lab, variant: Path, seed: int, report: Report) -> None:
+
+class Grader:
+    """Runs the tests of one variant. Unless `whole`, none after two that hung in the same way: a
+    kernel that never ends would take half an hour to say so."""
+
+    def __init__(
+        self, lab: Lab, variant: Path, seed: int, report: Report, whole: bool = False
+    ) -> None:
         self.lab = lab
         self.variant = variant
         self.out = variant.parent.parent
@@ -107,14 +122,31 @@ class Grader:
         self.report = report
         self.judge = judge_of(lab)
         self.wall = WALL_SECONDS
+        self.whole = whole
+        self._hung: dict[str, list[str]] = {}
+        """The tests that hung, by where."""
+
+    def _given_up(self) -> str:
+        """Why no more tests are run, or nothing."""
+        for place, names in self._hung.items():
+            if len(names) >= MAX_HANGS and not self.whole:
+                inside = f" in {place}" if place else ""
+                return f"{' and '.join(names[:MAX_HANGS])} did not end: both hung{inside}"
+        return ""
 
     def grade(self, tests: list[Test], workers: int) -> None:
         def work(test: Test) -> None:
+            if why := self._given_up():
+                self.report.add(TestResult(test, ok=False, not_run=why))
+                return
             slow = threading.Timer(SLOW_SECONDS, self.report.slow, [test])
             slow.daemon = True
             slow.start()
             result = self.run_test(test)
             slow.cancel()
+            if result.failed and result.failed.outcome.end is End.HANG:
+                place = hang_kind(self.lab, result.failed.outcome)
+                self._hung.setdefault(place, []).append(test.name)
             self.report.add(result)
 
         parallel.for_each(tests, workers, work)
@@ -248,6 +280,7 @@ def main() -> int:
     parser.add_argument("--seed", default=env("SEED"))
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--trusted", action="store_true", help="was looked at, or shall not be")
+    parser.add_argument("--whole", action="store_true", help="all tests, however many hang")
     args = parser.parse_args()
     lab = labs.find(args.lab)
     tests = [lab.test(name) for name in args.test.split()] or lab.tests
@@ -268,7 +301,7 @@ def main() -> int:
         report.not_graded("refused", why)
         return 1
     try:
-        Grader(lab, variant, seed, report).grade(tests, args.workers)
+        Grader(lab, variant, seed, report, args.whole).grade(tests, args.workers)
     except KeyboardInterrupt:
         report.finish(partial=True)
         raise

@@ -49,6 +49,8 @@ class TestResult:
     """Of the records of all boots that count instructions and wait for no disk."""
     seconds: float = 0.0
     failed: Run | None = None
+    not_run: str = ""
+    """Why it was not run."""
     said: list[str] = field(default_factory=list)
     """What all boots printed."""
 
@@ -84,6 +86,7 @@ class TestResult:
             "points": self.test.points if self.ok else 0,
             "max_points": self.test.points,
             "ok": self.ok,
+            "not_run": self.not_run,
             "notes": self.notes,
             "findings": [vars(finding) for finding in self.findings[:MAX_RECORDED]],
             "console": self.console,
@@ -174,6 +177,8 @@ class Report:
         word = self._word("ok" if result.ok else "FAIL")
         lines = [f"{word} {points} {test.name:17} {test.title}"]
         lines += [f"             {note}" for note in result.notes]
+        if result.not_run:
+            lines = [f"{word} {points} {test.name:17} not run: {result.not_run}"]
         if self.verbose:
             lines += [f"       | {line}" for line in result.said]
         if not result.ok and not self.in_order:
@@ -210,7 +215,7 @@ class Report:
             elif step:
                 break
         order = [test.name for test in self.lab.tests]
-        red = sorted((result for result in self.results if not result.ok),
+        red = sorted((each for each in self.results if not each.ok and not each.not_run),
                      key=lambda result: order.index(result.test.name))
         gone = [each for each in red if before.get(each.test.name) and each.test.step <= reached]
         rest = [each for each in red if each not in gone]

@@ -10,6 +10,12 @@ from typing import Callable, Iterable, TypeVar
 Item = TypeVar("Item")
 
 
+def progress(done: int, total: int, seconds: float) -> str:
+    """How far a long piece of work is, and how long it will still take at this pace."""
+    left = seconds / done * (total - done)
+    return f"[{done} of {total}" + (f", about {left / 60:.0f} min left]" if left >= 30 else "]")
+
+
 def for_each(items: Iterable[Item], jobs: int, work: Callable[[Item], None]) -> None:
     """Calls work(item) for each, in order, in so many threads. What one raises ends its thread, and
     is raised again when all have ended. The threads do not outlive an interrupted program."""

@@ -28,9 +28,11 @@ KERNEL_OPT := $(if $(LLVM),-O2,-O1 -finline-functions -finline-small-functions -
 
 # No vector registers: the kernel does not save its own. Frame pointers: for backtraces. DWARF 4:
 # all tools read it. A frame of pages touches each of them, and so cannot leap over the guard page.
+# What else a distribution's compiler adds of itself (Ubuntu's: landing pads for indirect branches,
+# canaries, checked string functions) is left out by name.
 KERNEL_CFLAGS := -std=gnu17 $(KERNEL_OPT) -gdwarf-4 -Ikernel -ffreestanding -fno-pie -fno-common \
-	-fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-	-fno-omit-frame-pointer -fno-optimize-sibling-calls \
+	-fno-stack-protector -fcf-protection=none -U_FORTIFY_SOURCE -fno-strict-aliasing \
+	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-optimize-sibling-calls \
 	-mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fstack-clash-protection -Wframe-larger-than=3072 \
 	$(or $(WARNINGS),-Wall -Wextra)

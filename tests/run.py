@@ -20,6 +20,7 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 from grade import options
+from grade.parallel import progress
 from tests.job import ROOT, Config, Job, Result, may_hold, wanted
 
 SUITES = (
@@ -29,6 +30,7 @@ SUITES = (
 # A tree made for students has no tests of solutions.
 SUITES = [name for name in SUITES if (ROOT / "tests" / "suites" / f"{name}.py").exists()]
 MAX_DETAIL = 12000
+TELL_SECONDS = 20.0
 # Variables that select a build.
 VARIANT_WORDS = ["LLVM", "UBSAN", "POISON", "LAB", "IMPL", "BASE", "STAGE"]
 
@@ -39,6 +41,10 @@ class Report:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.results: list[Result] = []
+        self.jobs = 0
+        """How many there are to run."""
+        self._ended = 0
+        self._started = self._told = time.monotonic()
         self._lock = threading.Lock()
 
     def add(self, result: Result) -> None:
@@ -54,6 +60,15 @@ class Report:
                 print(_indent(result.detail[-MAX_DETAIL:]))
                 print(f"      again: {self.again(result)}")
             sys.stdout.flush()
+
+    def ended(self) -> None:
+        """A job has: says now and then how far all is."""
+        with self._lock:
+            self._ended += 1
+            now = time.monotonic()
+            if now - self._told >= TELL_SECONDS and self._ended < self.jobs:
+                self._told = now
+                print("      " + progress(self._ended, self.jobs, now - self._started), flush=True)
 
     def again(self, result: Result) -> str:
         return result.repro or self.config.make_check(result.name)
@@ -102,10 +117,12 @@ def perform(job: Job, pattern: str, report: Report) -> None:
                 report.add(result)
     except Exception:
         report.add(Result(job.name, False, detail=traceback.format_exc()))
+    report.ended()
 
 
 def run_jobs(jobs: list[Job], workers: int, pattern: str, report: Report) -> None:
     """Light jobs on `workers` threads first, then the heavy ones alone."""
+    report.jobs = len(jobs)
     waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
     for job in jobs:
         if not job.heavy:

@@ -33,7 +33,8 @@ user: $(USER_PROGRAMS)
 USER_CFLAGS := -std=gnu17 -m64 -march=x86-64 -O0 -g $(WARNINGS) -Wshadow -Wstrict-prototypes \
 	-ffreestanding -nostdinc -Iuser/include -isystem $(shell $(CC) -print-file-name=include) \
 	-fno-pic -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables \
-	-fno-omit-frame-pointer -fcf-protection=none -ffunction-sections -fdata-sections
+	-fno-omit-frame-pointer -fcf-protection=none $(call cc-has,-fno-stack-clash-protection) \
+	-U_FORTIFY_SOURCE -ffunction-sections -fdata-sections
 USER_LDFLAGS := -static -nostdlib --gc-sections -z noexecstack -z max-page-size=4096 \
 	--build-id=none -T user/user.ld
 user-objects = $(patsubst user/%,$(O)/user/obj/%.o,$(1))

@@ -153,13 +153,15 @@ class Batch:
 
     def grade_all(self, paths: list[Path], jobs: int) -> list[dict[str, Any]]:
         records: list[dict[str, Any]] = []
+        started = time.monotonic()
 
         def work(path: Path) -> None:
             record = self.grade(path)
             with self._lock:
                 records.append(record)
                 batch_merge.write_csv(self.lab, records, self.folder / "results.csv")
-                print(summary(record), flush=True)
+                done = parallel.progress(len(records), len(paths), time.monotonic() - started)
+                print(f"{summary(record)}  {done}", flush=True)
 
         parallel.for_each(paths, jobs, work)
         return records

@@ -145,8 +145,9 @@ class Runner:
         name, _ = lab_overlay.forms(self.lab.name, form, "", "")
         result = root / self.out / "labs" / name / "results.json"
         shutil.rmtree(result.parent, ignore_errors=True)  # a link may have been broken off there
-        command = [sys.executable, "-m", "grade.lab_grade", "--trusted", "--lab", self.lab.name]
-        command += ["--impl", form, "--workers", "1", "--test", self._tests(variant)]
+        command = [sys.executable, "-m", "grade.lab_grade", "--trusted", "--whole"]
+        command += ["--lab", self.lab.name, "--impl", form, "--workers", "1"]
+        command += ["--test", self._tests(variant)]
         env = proof_tree.clean_environment(O=str(self.out))
         _, said = limited.run(command, MAX_SECONDS, root, env, limits=False)
         (ROOT / self.folder / f"{variant.name}.log").write_text(said, encoding="utf-8")

@@ -25,6 +25,8 @@ def trouble(record: Record) -> str:
 
 def explain(test: Record) -> str:
     """What was found, as the terminal says it."""
+    if why := test.get("not_run"):
+        return f"not run: {why}"
     lines = list(test["notes"])
     for finding in test["findings"]:
         lines.append(f"- {finding['what']}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 from grade import lab as labs
-from grade import lab_overlay, limited, links, vet
+from grade import lab_forms, lab_overlay, limited, links, vet
 from grade.lab import Lab
 from grade.staff import batch_files, export, kills, mutants, mutate_points
 from grade.vet import Refused
@@ -260,6 +261,26 @@ def check_ended(config: Config, lab: Lab) -> Iterator[Result]:
     yield Result("proof/ended", right, f"status {status}, of {len(below)} left: {left}")
 
 
+def check_endless(config: Config, lab: Lab) -> Iterator[Result]:
+    """A kernel that goes round for ever: two tests wait for it, the rest is not run."""
+    folder = ROOT / config.out / "proof" / "endless"
+    for path in lab.owned:
+        text = lab_forms.reference_bytes(lab, path).decode()
+        if path == PV:
+            text = re.sub(r"^int pv_enter\(.*\n\{\n", r"\g<0>    for (;;)\n        ;\n", text,
+                          flags=re.MULTILINE)
+        lab_forms.write_changed(folder / Path(path).name, text.encode())
+    command = ["make", "grade", f"LAB={lab.name}", f"IMPL={folder}/", *config.make_words]
+    done = run_as_user(command)
+    ran = re.findall(r"^FAIL  *0/\d+ +(\S+) +(?!not run)", done.stdout, re.MULTILINE)
+    left = re.findall(r"not run: \S+ and \S+ did not end: both hung in pv_enter$", done.stdout,
+                      re.MULTILINE)
+    # Two workers: one test more may be under way when the second has hung.
+    right = done.returncode == 0 and 2 <= len(ran) <= 3 and len(left) == len(lab.tests) - len(ran)
+    right &= f": 0/{lab.total} points" in done.stdout
+    yield Result("proof/endless", right, done.stdout, " ".join(command))
+
+
 def check_limited() -> Iterator[Result]:
     """A command that says too much is kept short; one that does not end is ended, children too."""
     shell = ["sh", "-c", "yes warning & yes warning"]
@@ -340,6 +361,7 @@ def jobs(config: Config) -> list[Job]:
             )
         if PV in lab.owned and config.kernel.exists():
             found.append(Job("proof/ended", lambda lab=lab: check_ended(config, lab)))
+            found.append(Job("proof/endless", lambda lab=lab: check_endless(config, lab)))
             found.append(
                 Job("proof/grade", lambda lab=lab: check_hostile_folders(config, lab))
             )
