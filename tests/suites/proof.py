@@ -272,7 +272,7 @@ def check_endless(config: Config, lab: Lab) -> Iterator[Result]:
         lab_forms.write_changed(folder / Path(path).name, text.encode())
     command = ["make", "grade", f"LAB={lab.name}", f"IMPL={folder}/", *config.make_words]
     done = run_as_user(command)
-    ran = re.findall(r"^FAIL  *0/\d+ +(\S+) +(?!not run)", done.stdout, re.MULTILINE)
+    ran = re.findall(r"^FAIL  *0/\d+ +(\S+) +(?!not run| )", done.stdout, re.MULTILINE)
     left = re.findall(r"not run: \S+ and \S+ did not end: both hung in pv_enter$", done.stdout,
                       re.MULTILINE)
     # Two workers: one test more may be under way when the second has hung.
