@@ -41,8 +41,8 @@ void lock_assert_none_held(const char *where);
 #define LOCK_HELD_TEXT 256
 void lock_format_held(const struct kctx *ctx, char *buf, size_t size);
 
-// Prints the locks that a context holds and waits for, one line each, through kprintf. `place' prints
-// the rest of a spinlock's line: where it was taken.
+// Prints the locks that a context holds and waits for, one line each, through kprintf. `place'
+// prints the rest of a spinlock's line: where it was taken.
 void lock_print_held(const struct kctx *ctx, void (*place)(uintptr_t at));
 
 // ---- For lock implementations ----

@@ -10,7 +10,8 @@
 
 struct spinlock {
     struct lock lock;
-    uint32_t taken;             // while held: the low half of the address that it was taken from; atomic
+    // while held: the low half of the address that it was taken from; atomic
+    uint32_t taken;
 };
 
 // Where a spinlock that is held was taken, for reports.
