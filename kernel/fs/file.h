@@ -17,8 +17,9 @@
 // Linux's open flags.
 enum {
     O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0100, O_EXCL = 0200,
-    O_NOCTTY = 0400,
-    O_TRUNC = 01000, O_APPEND = 02000, O_NONBLOCK = 04000, O_DIRECTORY = 0200000,
+    O_NOCTTY = 0400, O_TRUNC = 01000, O_APPEND = 02000, O_NONBLOCK = 04000,
+    O_DIRECT = 040000,          // of a pipe: packets; else without meaning
+    O_DIRECTORY = 0200000,
     O_NOFOLLOW = 0400000, O_CLOEXEC = 02000000, O_PATH = 010000000,
 };
 

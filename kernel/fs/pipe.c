@@ -6,6 +6,10 @@
 // Locks: the pipe's mutex guards all fields; user memory is copied under it without faulting, and
 // faulted in with it released. A writer that is in the middle of bytes that must stay together
 // keeps the others out meanwhile (`parted').
+//
+// A pipe made with O_DIRECT has packets instead of a ring: each write is one, or several of at most
+// PIPE_BUF bytes, each read takes one and drops what it has no room for. A packet is filled before
+// the pipe is locked, and emptied after it.
 
 #include "fs/file.h"
 
@@ -13,27 +17,38 @@
 #include "fs/uio.h"
 #include "fs/vnode_impl.h"
 #include "lib/errno.h"
+#include "lib/list.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mem/pool.h"
 #include "sync/kctx.h"
 #include "vm/kmem.h"
+#include "vm/slab.h"
 
-#define RING_MIN PAGE_SIZE // PIPE_BUF bytes are written at once
+#define PIPE_BUF PAGE_SIZE // bytes that are written at once
+#define RING_MIN PIPE_BUF
 #define RING_MAX (64ul << 10)
 #define FIONREAD 0x541bul
 
 struct pipe {
     struct vnode vnode; // one for both ends
     struct mutex lock;
+    bool by_packet;              // constant
+    struct list packets;         // if by_packet, and no ring
     char *ring;                  // kernel memory
-    size_t size;                 // of the ring, a power of two
+    size_t size;                 // of the ring, a power of two; at most so many bytes in packets
     size_t head;                 // bytes ever read
     size_t tail;                 // bytes ever written; tail - head <= size
     unsigned nreaders, nwriters; // open ends
     bool parted;                 // a writer faults in memory amid an atomic write
     bool full_grown;             // no larger ring can be had
     struct waitq can_read, can_write;
+};
+
+struct packet {
+    struct list link;
+    size_t len;
+    char data[];
 };
 
 static struct pool pipe_pool;
@@ -63,25 +78,27 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr)
 
     if (!p)
         return ENOMEM;
-    p->ring = kmem_alloc(kmem_map, RING_MIN, 0, KM_WAITOK);
-    if (!p->ring) {
+    p->by_packet = p->full_grown = flags & O_DIRECT;
+    list_init(&p->packets);
+    p->size = p->by_packet ? RING_MAX : RING_MIN;
+    p->ring = p->by_packet ? NULL : kmem_alloc(kmem_map, RING_MIN, 0, KM_WAITOK);
+    if (!p->ring && !p->by_packet) {
         pool_put(&pipe_pool, p);
         return ENOMEM;
     }
-    p->size = RING_MIN;
     p->nreaders = p->nwriters = 1;
     mutex_init(&p->lock, "pipe", LOCK_PIPE, 0);
     waitq_init(&p->can_read, "pipe read");
     waitq_init(&p->can_write, "pipe write");
     vnode_init(&p->vnode, VFIFO, &pipe_ops, NULL, p,
                __atomic_add_fetch(&next_ino, 1, __ATOMIC_RELAXED));
-    *rd = file_alloc(&p->vnode, O_RDONLY | (flags & O_NONBLOCK));
+    *rd = file_alloc(&p->vnode, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)));
     if (!*rd) {
         vnode_unref(&p->vnode);
         return file_alloc_error();
     }
     vnode_ref(&p->vnode);
-    *wr = file_alloc(&p->vnode, O_WRONLY | (flags & O_NONBLOCK));
+    *wr = file_alloc(&p->vnode, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)));
     if (!*wr) {
         vnode_unref(&p->vnode);
         file_unref(*rd);
@@ -94,7 +111,11 @@ size_t pipe_bytes(const struct vnode *v)
 {
     const struct pipe *p = v->data;
 
-    return v->ops == &pipe_ops ? sizeof(*p) + __atomic_load_n(&p->size, __ATOMIC_RELAXED) : 0;
+    if (v->ops != &pipe_ops)
+        return 0;
+    size_t used =
+        __atomic_load_n(&p->tail, __ATOMIC_RELAXED) - __atomic_load_n(&p->head, __ATOMIC_RELAXED);
+    return sizeof(*p) + (p->by_packet ? used : __atomic_load_n(&p->size, __ATOMIC_RELAXED));
 }
 
 // Counts an open end in or out: how is 1 or -1.
@@ -130,7 +151,10 @@ static void pipe_inactive(struct vnode *v)
 
     if (!vnode_drop_last(v))
         return;
-    free_ring(p->ring, p->size);
+    for (struct packet *pk; (pk = list_pop(&p->packets, struct packet, link));)
+        slab_free(pk);
+    if (p->ring)
+        free_ring(p->ring, p->size);
     vnode_fini(v);
     pool_put(&pipe_pool, p);
 }
@@ -157,6 +181,73 @@ static int move_ring(struct pipe *p, struct uio *uio, size_t limit)
     return 0;
 }
 
+// ---- packets ----
+
+static int read_packet(struct pipe *p, struct uio *uio, unsigned flags)
+{
+    struct packet *pk;
+    int err = 0;
+
+    mutex_lock(&p->lock);
+    while (!err && !(pk = list_pop(&p->packets, struct packet, link)) && p->nwriters > 0)
+        err = flags & O_NONBLOCK
+                  ? EAGAIN
+                  : waitq_wait_mutex(&p->can_read, &p->lock, WAIT_INTR, WAIT_FOREVER);
+    if (pk)
+        p->head += pk->len;
+    mutex_unlock(&p->lock);
+    if (!pk)
+        return err == EINTR ? ERESTART : err;
+    waitq_wake_all(&p->can_write);
+    err = uio_move(uio, pk->data, min(pk->len, uio->resid));
+    slab_free(pk);
+    return err;
+}
+
+// Takes pk over unless it fails.
+static int send_packet(struct pipe *p, struct packet *pk, unsigned flags)
+{
+    int err = 0;
+
+    mutex_lock(&p->lock);
+    while (!err && p->nreaders > 0 && p->tail - p->head + pk->len > p->size)
+        err = flags & O_NONBLOCK
+                  ? EAGAIN
+                  : waitq_wait_mutex(&p->can_write, &p->lock, WAIT_INTR, WAIT_FOREVER);
+    if (!err && p->nreaders == 0)
+        err = EPIPE;
+    if (!err) {
+        list_push_back(&p->packets, &pk->link);
+        p->tail += pk->len;
+    }
+    mutex_unlock(&p->lock);
+    waitq_wake_all(&p->can_read);
+    return err;
+}
+
+static int write_packets(struct pipe *p, struct uio *uio, unsigned flags)
+{
+    int err = 0;
+
+    while (!err && uio->resid > 0) {
+        size_t left = uio->resid, len = min(left, PIPE_BUF);
+        struct packet *pk = slab_alloc(sizeof(*pk) + len, KM_WAITOK);
+        if (!pk)
+            return ENOMEM;
+        pk->len = len;
+        err = uio_move(uio, pk->data, len);
+        if (!err)
+            err = send_packet(p, pk, flags);
+        if (err) {
+            slab_free(pk);
+            uio->resid = left; // none of it was written
+        }
+    }
+    return err == EINTR ? ERESTART : err;
+}
+
+// ---- reading and writing ----
+
 static int pipe_read(struct vnode *v, struct uio *uio, unsigned flags)
 {
     struct pipe *p = pipe_of(v);
@@ -165,6 +256,8 @@ static int pipe_read(struct vnode *v, struct uio *uio, unsigned flags)
 
     if (start == 0)
         return 0;
+    if (p->by_packet)
+        return read_packet(p, uio, flags);
     mutex_lock(&p->lock);
     while (!err && uio->resid > 0) {
         size_t ready = p->tail - p->head;
@@ -220,6 +313,8 @@ static int pipe_write(struct vnode *v, struct uio *uio, unsigned flags)
     bool mine = false; // p->parted is this writer's
     int err = 0;
 
+    if (p->by_packet)
+        return write_packets(p, uio, flags);
     mutex_lock(&p->lock);
     while (!err && uio->resid > 0) {
         size_t space = p->size - (p->tail - p->head);

@@ -218,7 +218,7 @@ long sys_pipe2(vaddr_t fds_va, unsigned flags)
 {
     struct file *rd, *wr;
 
-    if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK))
+    if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
         return -EINVAL;
     int err = pipe_create(flags, &rd, &wr);
     if (err)

@@ -40,6 +40,36 @@ static void basics(void)
     T(fcntl(fds[1], F_GETFL) & O_NONBLOCK);
 }
 
+#ifndef O_DIRECT
+#define O_DIRECT 040000
+#endif
+
+/* Each write is a packet, or several; each read takes one, and the rest of it is lost. */
+static void packets(void)
+{
+    static char buf[10000];
+    T(pipe2(fds, O_DIRECT | O_NONBLOCK));
+    CHECK(fcntl(fds[1], F_GETFL) & O_DIRECT);
+    T(read(fds[0], buf, 16));
+    T(write(fds[1], "abc", 3));
+    T(write(fds[1], "", 0));
+    T(write(fds[1], "defg", 4));
+    T(write(fds[1], buf, 5000));
+    T(read(fds[0], buf, 2));
+    CHECK(memcmp(buf, "ab", 2) == 0);
+    T(read(fds[0], buf, sizeof buf));
+    CHECK(memcmp(buf, "defg", 4) == 0);
+    T(read(fds[0], buf, sizeof buf));
+    T(read(fds[0], buf, sizeof buf));
+    T(read(fds[0], buf, sizeof buf));
+    T(write(fds[1], (void *)8, 4));
+    T(write(fds[1], "last", 4));
+    T(close(fds[1]));
+    T(read(fds[0], buf, sizeof buf));
+    T(read(fds[0], buf, sizeof buf));
+    T(close(fds[0]));
+}
+
 static void nonblocking(void)
 {
     static char page[4096];
@@ -165,6 +195,7 @@ int main(void)
     t_begin();
     basics();
     nonblocking();
+    packets();
     broken();
     stream();
     wait_for_end();
