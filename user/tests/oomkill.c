@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include "t.h"
 
@@ -45,9 +46,10 @@ static bool take_shared(void)
 
 static bool take_entries(void)
 {
-    static size_t n;
+    static size_t n; /* below the limit on entries, so that other memory can still be taken */
     for (int i = 0; i < 100; i++, n++)
-        if (mmap((void *)(0x200000000000 + n * 2 * PAGE), PAGE, n % 2 ? RW : PROT_READ,
+        if (n == 50000 ||
+            mmap((void *)(0x200000000000 + n * 2 * PAGE), PAGE, n % 2 ? RW : PROT_READ,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
             return false;
     return true;
@@ -67,7 +69,7 @@ static bool take_tables(void)
 static bool take_signals(void)
 {
     for (int i = 0; i < 100; i++)
-        if (kill(getpid(), 40) != 0) /* a real-time signal: each is kept */
+        if (syscall(SYS_tgkill, getpid(), getpid(), 40) != 0) /* each is kept, up to the limit */
             return false;
     return true;
 }
@@ -94,6 +96,9 @@ static int sleep_on(void *arg)
 
 static bool take_threads(void)
 {
+    static int n; /* some tasks are to be left for those who ask */
+    if (n++ == 200)
+        return false;
     char *stack = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return stack != MAP_FAILED &&
            clone(sleep_on, stack + PAGE,
