@@ -65,6 +65,8 @@ class Machine:
     """Log every write and flush of the disk here, in the format of dm-log-writes."""
     extra: list[str] = field(default_factory=list)
     """More arguments for QEMU."""
+    fds: list[int] = field(default_factory=list)
+    """More descriptors that QEMU inherits."""
 
     def command_line(self) -> str:
         words = list(self.words)
@@ -174,7 +176,7 @@ class Qemu:
         if self.paused:
             args += ["-S"]
         with records_guest, monitor_guest, tempfile.TemporaryFile() as swap:
-            pass_fds = [records_guest.fileno(), monitor_guest.fileno()]
+            pass_fds = [records_guest.fileno(), monitor_guest.fileno(), *self.machine.fds]
             if self.machine.swap:
                 swap.truncate(self.machine.swap)
                 pass_fds.append(swap.fileno())

@@ -112,11 +112,10 @@ class Session:
 
     def _pump(self, vm: qemu.Qemu, started: float) -> str:
         """Carries bytes until QEMU ends. A description of the hang if it had to be given up."""
-        takers = {vm.console: self._take_console, vm.records: self._take_records}
+        takers = self._takers(vm)
         quiet_since = time.monotonic()
         with selectors.DefaultSelector() as selector:
             for fd in takers:
-                assert fd is not None
                 selector.register(fd, selectors.EVENT_READ)
             while selector.get_map():
                 events = selector.select(timeout=QUIET_SECONDS)
@@ -136,6 +135,11 @@ class Session:
                 elif now - quiet_since >= QUIET_SECONDS and (why := self._stuck(vm)):
                     return why + "\n" + where(vm)
         return ""
+
+    def _takers(self, vm: qemu.Qemu) -> dict[int, Callable[[bytes], None]]:
+        """Who takes what comes from each descriptor."""
+        assert vm.console is not None
+        return {vm.console: self._take_console, vm.records: self._take_records}
 
     def _stuck(self, vm: qemu.Qemu) -> str:
         """Why a quiet machine will never go on, or nothing."""

@@ -35,8 +35,10 @@ T ?=
 GDB ?=
 AUTO ?=
 FORCE ?=
-EXPORTED += LAB IMPL BASE STAGE T GDB AUTO FORCE
-export LAB IMPL BASE STAGE T GDB AUTO FORCE
+STEPS ?=
+OUT ?=
+EXPORTED += LAB IMPL BASE STAGE T GDB AUTO FORCE STEPS OUT
+export LAB IMPL BASE STAGE T GDB AUTO FORCE STEPS OUT
 
 ifneq ($(and $(UBSAN)$(POISON),$(filter grade,$(goals))),)
   $(error strata: the points are for the plain build: leave UBSAN and POISON out)

@@ -29,7 +29,7 @@ ALLOWED = """
 Makefile LICENSE README.md setup .gitignore .clang-format
 mk/*.mk mk/*.c mk/*.sh mk/*.txt
 kernel/* user/* mkfs/*
-grade/*.py grade/gdb/*
+grade/*.py grade/gdb/* grade/lecture/*
 tests/*.py tests/host/* tests/kernel/* tests/guests/* tests/busybox/* tests/bench/* tests/stress/*
 tests/suites/*.py
 doc/architecture.md doc/filesystem.md doc/*-experiments.md
@@ -38,7 +38,8 @@ OF_A_LAB = "README.md lab.toml tests/* starter/* demo/*".split()
 """What students get of this lab's folder and of earlier ones'; of later labs' nothing."""
 DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
-tests/suites/labs.py tests/suites/messages.py tests/suites/proof.py tests/suites/course*.py
+tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/proof.py
+tests/suites/course*.py
 tests/host/test_map_quanta.c tests/host/test_map_merge.c
 """.split()
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/*".split()

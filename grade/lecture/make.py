@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Makes the record of a lecture: builds the kernels, runs every scene on each form, and says so.
+
+A record that was made from the same kernels and steps is used again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from grade import lab_overlay
+from grade.lab import ROOT, Lab
+from grade.lab_grade import LAB_WORDS
+from grade.lecture import guest, source, steps
+from grade.lecture.record import Record, RecordError, decode
+
+BUILD_WORDS = ("LLVM", "UBSAN", "POISON", "V")
+
+
+class Progress:
+    """One line on standard error that says what is done; lines of their own where that is no
+    terminal."""
+
+    def __init__(self) -> None:
+        self.tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._what = ""
+
+    def say(self, what: str, detail: str = "") -> None:
+        if self.tty:
+            width = max(20, os.get_terminal_size(sys.stderr.fileno()).columns) - 1
+            line = f"strata: {what}{': ' if detail else ''}{detail}"[:width]
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+        elif what != self._what:
+            print(f"strata: {what}", file=sys.stderr, flush=True)
+        self._what = what
+
+    def end(self) -> None:
+        if self.tty and self._what:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self._what = ""
+
+
+def build(goal: str, words: list[str], progress: Progress, what: str) -> None:
+    """Runs make; what it says it does is said while it does it."""
+    out = os.environ.get("O") or "build/gcc"
+    env = {k: v for k, v in os.environ.items() if k not in LAB_WORDS and not k.startswith("MAKE")}
+    command = ["make", goal, f"O={out}", *words]
+    said: list[str] = []
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:  # fmt: skip
+        assert process.stdout
+        progress.say(what)
+        for line in process.stdout:
+            said.append(line)
+            progress.say(what, f"{len(said)} {' '.join(line.split())}")
+    if process.returncode != 0:
+        progress.end()
+        raise SystemExit(f"strata: {what}: it does not build:\n{''.join(said[-40:])}")
+
+
+def kernels(lab: Lab | None, forms: list[str], progress: Progress) -> dict[str, Path]:
+    """The folder of each form's kernel, built."""
+    out = Path(os.environ.get("O") or "build/gcc")
+    make_words = [f"{name}={value}" for name in BUILD_WORDS if (value := os.environ.get(name))]
+    build("image", make_words, progress, "building the programs and the disk")
+    if not lab:
+        build("kernel", make_words, progress, "building the kernel")
+        return {forms[0]: out}
+    base = os.environ.get("BASE") or ""
+    found = {}
+    for form in forms:
+        words = [f"LAB={lab.name}", f"IMPL={form}", *([f"BASE={base}"] if base else [])]
+        build("kernel", [*words, *make_words], progress, f"building the {form} of lab {lab.name}")
+        found[form] = out / "labs" / lab_overlay.forms(lab.name, form, base, "")[0]
+    return found
+
+
+def look_of(lab: Lab | None) -> guest.Look:
+    """The lab's own pictures: demo/pictures.py."""
+    path = lab.folder / "demo" / "pictures.py" if lab else None
+    if not path or not path.exists():
+        return lambda walker: {}
+    spec = importlib.util.spec_from_file_location(f"pictures_{path.parent.parent.name}", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    look: guest.Look = module.read
+    return look
+
+
+def key_of(text: str, lab: Lab | None, variants: dict[str, Path]) -> str:
+    """What a record depends on: steps, kernels, and all that reads and draws."""
+    found = hashlib.sha256(text.encode())
+    files = sorted(Path(__file__).parent.glob("*.py")) + [ROOT / "grade" / "oracle.py"]
+    files += sorted((lab.folder / "demo").glob("*.py")) if lab else []
+    files += [variant / "kernel.elf" for variant in variants.values()]
+    files += [ROOT / "grade" / "layout.py", next(iter(variants.values())) / "kernel.elf"]
+    for path in files:
+        found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def make(path: Path, lab: Lab | None, forms: list[str]) -> Record:
+    """The record of the list of steps in a file."""
+    progress = Progress()
+    text = path.read_text(encoding="utf-8")
+    lecture = steps.parse(text, os.path.relpath(path, ROOT))
+    variants = kernels(lab, forms, progress)
+    out = Path(os.environ.get("O") or "build/gcc")
+    key = key_of(text, lab, variants)
+    kept = out / "demo" / f"{'-'.join([lab.name if lab else path.stem, *map(safe, forms)])}.json"
+    try:
+        record = decode(kept.read_text(encoding="utf-8"))
+        if record.key == key:
+            progress.end()
+            return record
+    except (OSError, RecordError):
+        pass
+    record = Record(lecture.title, forms, key=key)
+    look = look_of(lab)
+    total = sum(len(scene.stops) for scene in lecture.scenes)
+    try:
+        for scene in lecture.scenes:
+            done = len(record.steps)
+            seen = []
+            for form in forms:
+                def tell(step: int, form: str = form, done: int = done) -> None:
+                    progress.say(f"running the {form}", f"step {done + step} of {total}")
+                seen.append(guest.run(scene, form, variants[form], out, look, tell))
+            add_scene(record, scene, seen)
+    except guest.DemoError as error:
+        progress.end()
+        raise SystemExit(f"strata: {error}") from None
+    record.write(kept)
+    progress.end()
+    return record
+
+
+def safe(form: str) -> str:
+    return lab_overlay.safe_name(form)
+
+
+def add_scene(record: Record, scene: steps.Scene, seen: list[list[dict[str, Any]]]) -> None:
+    for stop, *forms in zip(scene.stops, *seen):
+        record.steps.append({"scene": scene.title, "name": stop.name, "say": stop.say,
+                             "show": stop.show, "forms": forms})  # fmt: skip
+        for form in forms:
+            if form["where"]:
+                known = record.sources.setdefault(form["where"]["file"], {})
+                known.update(source.lines_around(form["where"]))

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Stops a guest where a function is entered: the few words of GDB's remote protocol that this
+takes, spoken to QEMU over a socket that it inherits.
+
+The socket is read whenever the session finds bytes on it; nothing here waits but for answers.
+"""
+
+from __future__ import annotations
+
+import socket
+
+ANSWER_SECONDS = 60.0
+HARDWARE = "1"
+
+
+class Wire:
+    """The debugger's end. The guest stands still from the start until `go`."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.ours.settimeout(ANSWER_SECONDS)
+        self._data = b""
+        self._at = 0
+
+    def arguments(self) -> list[str]:
+        chardev = f"socket,id=lecture,fd={self.theirs.fileno()}"
+        return ["-chardev", chardev, "-gdb", "chardev:lecture"]
+
+    def close(self) -> None:
+        self.ours.close()
+        self.theirs.close()
+
+    def stop_at(self, address: int) -> None:
+        """From now on only there; 0: nowhere."""
+        if self._at:
+            self._ask(f"z{HARDWARE},{self._at:x},1")
+        if address:
+            self._ask(f"Z{HARDWARE},{address:x},1")
+        self._at = address
+
+    def go(self) -> None:
+        self._send("c")
+
+    def go_on_from(self) -> None:
+        """Goes on from the very address where it stopped."""
+        at = self._at
+        self.stop_at(0)
+        self._send("s")
+        self.packet()
+        self.stop_at(at)
+        self.go()
+
+    def _ask(self, command: str) -> str:
+        self._send(command)
+        answer = self.packet()
+        while answer.startswith(("T", "S")):  # it stopped of itself, at a point
+            answer = self.packet()
+        if answer.startswith("E"):
+            raise OSError(f"QEMU's debugger: {command}: {answer}")
+        return answer
+
+    def _send(self, text: str) -> None:
+        data = text.encode()
+        self.ours.sendall(b"$" + data + b"#" + f"{sum(data) & 0xFF:02x}".encode())
+
+    def feed(self, data: bytes) -> None:
+        """What somebody else has read from `ours'."""
+        self._data += data
+
+    def next(self) -> str | None:
+        """The next packet that is there, acknowledged."""
+        start = self._data.find(b"$")
+        end = self._data.find(b"#", start)
+        if start < 0 or not 0 <= end <= len(self._data) - 3:
+            return None
+        text = self._data[start + 1 : end].decode(errors="replace")
+        self._data = self._data[end + 3 :]
+        self.ours.sendall(b"+")
+        return text
+
+    def packet(self) -> str:
+        """The next packet, waited for. OSError if QEMU is gone."""
+        while (text := self.next()) is None:
+            data = self.ours.recv(4096)
+            if not data:
+                raise OSError("QEMU closed its debugger")
+            self.feed(data)
+        return text

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Drives the lecture's players: a browser and a terminal."""

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Lectures: the record, the list of steps, and the players, walked through every step and back.
+
+The record is lab 1's, made as `make demo` makes it. The page is driven in a headless Chromium, the
+terminal player in a pseudo-terminal; where one is not installed its tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Iterator
+
+from grade.lecture import marks, page, paint, record, steps
+from grade.lecture.player import Player
+from grade.lecture.record import Record
+from tests.job import Config, Job, Result, run_as_user
+from tests.lecture import browser, screen
+
+MOST_RECORD, MOST_PAGE, MANY_STEPS = 2 << 20, 3 << 20, 200
+SIZES = ((80, 24), (200, 50))
+
+
+def lecture(config: Config) -> tuple[Record | None, Path, str]:
+    """Lab 1's record as make demo keeps it, where it is, and what went wrong."""
+    with tempfile.TemporaryDirectory(prefix="strata-demo-") as folder:
+        out = Path(folder) / "pv.html"
+        command = ["make", "demo", *config.make_words, "LAB=pv", f"OUT={out}"]
+        done = run_as_user(command, stderr=subprocess.STDOUT)
+        kept = config.out / "demo" / "pv-starter-reference.json"
+        if done.returncode != 0 or not out.exists() or not kept.exists():
+            return None, kept, done.stdout
+        return record.decode(kept.read_text(encoding="utf-8")), kept, ""
+
+
+# ---- the record ----
+
+
+def random_value(rng: random.Random, depth: int = 0) -> Any:
+    kind = rng.randrange(6 if depth < 4 else 3)
+    if kind == 0:
+        return rng.randrange(5)
+    if kind == 1:
+        return rng.choice(["a", "b", "</script>", "\u2713"])
+    if kind == 2:
+        return rng.choice([True, None, ""])
+    if kind < 5:
+        return [random_value(rng, depth + 1) for _ in range(rng.randrange(6))]
+    keys = [rng.choice("abcdef@=ik-") for _ in range(rng.randrange(5))]
+    return {key: random_value(rng, depth + 1) for key in keys}
+
+
+def changed(rng: random.Random, value: Any) -> Any:
+    """The value with something changed somewhere in it."""
+    if isinstance(value, list) and value and rng.randrange(3):
+        at = rng.randrange(len(value))
+        return rng.choice([value[:at] + value[at + 1 :], value[:at] + [1] + value[at:],
+                           value[:at] + [changed(rng, value[at])] + value[at + 1 :]])  # fmt: skip
+    if isinstance(value, dict) and value and rng.randrange(3):
+        key = rng.choice(sorted(value))
+        return {**value, key: changed(rng, value[key])}
+    return random_value(rng)
+
+
+def check_differences(seed: int) -> Iterator[Result]:
+    """Whatever a step holds, its difference from the one before gives it back."""
+    rng, wrong = random.Random(seed), []
+    for _ in range(3000):
+        old = random_value(rng)
+        new = changed(rng, old)
+        got = record.apply(old, record.difference(old, new))
+        if repr(got) != repr(new) and got != new:
+            wrong.append(f"{old!r} to {new!r} gave {got!r}")
+    yield Result("lecture/differences", not wrong, "\n".join(wrong[:5]))
+
+
+def check_version() -> Iterator[Result]:
+    """A record of another version, or none, is refused in words."""
+    words = []
+    for text in ('{"strata-lecture": 2}', "{}", "[]", "no JSON"):
+        try:
+            record.decode(text)
+            words.append("taken")
+        except record.RecordError as error:
+            words.append(str(error))
+    right = "version 2" in words[0] and "taken" not in words
+    yield Result("lecture/version", right, "\n".join(words))
+
+
+def check_marks() -> Iterator[Result]:
+    """What is new in each kind of picture, and how much went."""
+    cases: list[tuple[dict[str, Any], dict[str, Any], Any, int]] = [
+        ({"kind": "table", "rows": [["a", "1"], ["b", "2"], ["c", "3"]]},
+         {"kind": "table", "rows": [["a", "1"], ["b", "3"], ["d", "4"]]}, [1, 2], 1),
+        ({"kind": "cells", "rows": [["0", "##..", ""], ["0", "#...", ""]]},
+         {"kind": "cells", "rows": [["0", "#+.#", ""]]}, [[0, 1, 1], [0, 3, 1]], 1),
+        ({"kind": "strip", "lanes": [["e", [[0, 2, "", 1], [2, 2, "", 1]]]]},
+         {"kind": "strip", "lanes": [["e", [[0, 4, "", 1]]]]}, [[0, 0]], 2),
+        ({"kind": "graph", "nodes": [["a", 0, "x", 1], ["b", 1, "y", 1]], "edges": [["a", "b"]]},
+         {"kind": "graph", "nodes": [["a", 0, "x", 1], ["c", 1, "y", 1]], "edges": [["a", "c"]]},
+         ["a", "c"], 1),
+        ({"kind": "text", "lines": ["a", "b"]}, {"kind": "text", "lines": ["a", "b", "c"]}, [2], 0),
+    ]  # fmt: skip
+    wrong = []
+    for old, new, expected, gone in cases:
+        marks.mark(new, old)
+        if (new["new"], new["gone"]) != (expected, gone):
+            wrong.append(f"{new['kind']}: {new['new']}, {new['gone']}; not {expected}, {gone}")
+    yield Result("lecture/marks", not wrong, "\n".join(wrong))
+
+
+WRONG_STEPS = {
+    "stop vm_fault: words": "before the first scene",
+    "scene a\nboot\nstop vm_fault words": "was expected",
+    "scene a\nrun ls\nboot": "a scene is one boot",
+    "scene a\nrun ls\npoint x: words": "points are in tests",
+    "scene a\nwalk ls": "none of title scene",
+    "scene a\nboot": "has no step",
+    "title a": "no scene",
+}
+
+
+def check_steps() -> Iterator[Result]:
+    """What a list of steps says, and what is said of a wrong one, with its line."""
+    wrong = []
+    for text, expected in WRONG_STEPS.items():
+        try:
+            steps.parse(text, "list")
+            wrong.append(f"{text!r} was taken")
+        except SystemExit as error:
+            if expected not in str(error):
+                wrong.append(f"{text!r}: {error}")
+    text = "# of a fault\ntitle T\nscene S\nrun /bin/echo a: b\nshow space\n" \
+        "stop vm_fault: Words:\n  and more.\nstop pv_enter in any: Others.\n"
+    found = steps.parse(text, "list")
+    stops = [(s.name, s.program, s.say, s.show) for s in found.scenes[0].stops]
+    expected_stops = [("vm_fault", "echo", "Words: and more.", ["space"]),
+                      ("pv_enter", "any", "Others.", ["space"])]  # fmt: skip
+    if stops != expected_stops or found.scenes[0].command != "/bin/echo a: b":
+        wrong.append(f"{stops}")
+    yield Result("lecture/steps", not wrong, "\n".join(wrong))
+
+
+def check_size(found: Record) -> Iterator[Result]:
+    """200 steps of as much as this lecture's."""
+    many = Record(found.title, found.forms, [], found.sources)
+    while len(many.steps) < MANY_STEPS:
+        many.steps += found.steps[: MANY_STEPS - len(many.steps)]
+    sizes = len(many.encode().encode()), len(page.text_of(many).encode())
+    right = sizes[0] <= MOST_RECORD and sizes[1] <= MOST_PAGE
+    yield Result("lecture/size", right, f"record and page of {MANY_STEPS} steps: {sizes} bytes")
+
+
+# ---- the terminal ----
+
+
+def expected(player: Player, columns: int, lines: int) -> list[str]:
+    return [paint.plain(row).rstrip() for row in player.screen(columns, lines)]
+
+
+def check_terminal(found: Record, kept: Path, columns: int, lines: int, **env: str) -> str:
+    """Every step forward and back, a search, a number, another size, a key in pieces. What is
+    wrong."""
+    colour = not env
+    player = Player(found, colour)
+    last = len(found.steps)
+    walk = ["right"] * (last - 1) + ["left"] * (last - 1) + ["end", "home", "s", "right"]
+    walk += ["c", "c", "c", "s", "p", "p", "7", "enter", "/", *"stolen", "enter", "n", "?"]
+    walk += [" ", "up", "down", "G"]
+    with screen.Terminal(kept, columns, lines, **env) as terminal:
+        def same(rows: list[str]) -> bool:
+            return rows == expected(player, *size)
+
+        size = (columns, lines)
+        seen = set()
+        for number, key in enumerate(["", *walk]):
+            if key:
+                player.key(key)
+                terminal.send(screen.KEYS.get(key, key))
+            if not terminal.until(same):
+                return difference(f"after {key or 'the start'}", expected(player, *size), terminal)
+            seen.add(player.index)
+            if number < last and (wrong := mark_faults(player, terminal, colour)):
+                return wrong
+        if seen != set(range(last)):
+            return f"steps seen: {sorted(seen)} of {last}"
+        size = (columns + 17, lines + 5)
+        terminal.resize(*size)
+        if not terminal.until(same):
+            return difference("after another size", expected(player, *size), terminal)
+        for piece in screen.KEYS["home"]:
+            terminal.send(piece)
+        player.key("home")
+        if not terminal.until(same):
+            return difference("after a key in pieces", expected(player, *size), terminal)
+        terminal.send("q")
+        status = terminal.end()
+        return "" if status == 0 else f"status {status}, not 0: 99 is a file opened or a start"
+
+
+def mark_faults(player: Player, terminal: screen.Terminal, colour: bool) -> str:
+    """Changes are reversed where there are colours, and marked by letters where there are none."""
+    marked = any(form["pictures"][name].get("new") for form in player.step["forms"]
+                 for name in player.step["show"])  # fmt: skip
+    coloured, reversed_ = terminal.looks()
+    text = "".join(terminal.rows())
+    lettered = any(letter in text for letter in "*^") or "more rows" in text
+    if coloured != colour or marked and not (reversed_ if colour else lettered):
+        return f"step {player.index + 1}: colours {coloured}, reversed {reversed_}, *^ {lettered}"
+    return ""
+
+
+def difference(when: str, wanted: list[str], terminal: screen.Terminal) -> str:
+    pairs = zip(wanted, terminal.rows())
+    rows = [f"row {i}: wanted {a!r}\n       got {b!r}" for i, (a, b) in enumerate(pairs) if a != b]
+    return "\n".join([when, *rows[:8]])
+
+
+def check_dumb(found: Record, kept: Path) -> str:
+    """A terminal that can place nothing: a step is printed, a line read."""
+    typed = "\n" * (len(found.steps) - 1) + "b\n1\n/stolen\nq\n"
+    done = run_as_user(["/usr/bin/env", "python3", "-m", "tests.lecture.sealed", str(kept)],
+                       typed=typed, TERM="dumb")  # fmt: skip
+    counts = [line.rsplit("step ", 1)[1] for line in done.stdout.splitlines() if " step " in line
+              and line.endswith(f"of {len(found.steps)}")]  # fmt: skip
+    order = [*range(1, len(found.steps) + 1), len(found.steps) - 1, 1, len(found.steps)]
+    wanted = [f"{n} of {len(found.steps)}" for n in order]
+    if done.returncode != 0 or counts != wanted or "\x1b" in done.stdout:
+        return f"status {done.returncode}, steps {counts}, wanted {wanted}\n{done.stdout[-1500:]}"
+    return ""
+
+
+# ---- the page ----
+
+
+def check_page(found: Record, folder: Path) -> Iterator[tuple[str, str]]:
+    """(part, what is wrong)."""
+    file = folder / "lecture.html"
+    page.write(found, file)
+    last = len(found.steps)
+    with browser.Browser() as tab:
+        tab.open(file.as_uri(), 1280, 720)
+        wrong = []
+        for key in ["", *["ArrowRight"] * (last - 1), *["ArrowLeft"] * (last - 1)]:
+            tab.keys(*([key] if key else []))
+            index = int(tab.value("state.index"))
+            shown = tab.value("[$('say').textContent, document.querySelectorAll('.dot').length, "
+                              "document.querySelectorAll('.form figure').length, "
+                              "stage.scrollHeight <= stage.clientHeight + 1]")  # fmt: skip
+            wrong += page_faults(found.steps[index], index, shown)
+        if tab.value("state.index") != 0:
+            wrong.append("the way back does not end at the first step")
+        yield "walk", "\n".join(wrong)
+        yield "jump", page_jumps(tab, last)
+        yield "compare", page_compare(tab, found)
+        tab.open(file.as_uri() + "#2", 1280, 720)
+        same = tab.value(f"JSON.stringify(steps) === JSON.stringify({record_json(found)})")
+        yield "apply", "" if same else "the page's steps are not the record's"
+        printed = tab.pdf()
+        sections = tab.value("document.querySelectorAll('#handout section').length")
+        fine = printed.startswith(b"%PDF") and sections == last
+        yield "print", "" if fine else f"{sections} steps of {last} on paper"
+        yield "alone", alone(tab)
+
+
+def record_json(found: Record) -> str:
+    return json.dumps(found.steps, ensure_ascii=True)
+
+
+def page_faults(step: dict[str, Any], index: int, shown: list[Any]) -> list[str]:
+    say, dots, figures, fits = shown
+    pictures = [form["pictures"][name] for form in step["forms"] for name in step["show"]
+                if name in form["pictures"]]  # fmt: skip
+    wrong = []
+    if say != step["say"]:
+        wrong.append(f"step {index + 1} says {say!r}")
+    if figures != len(pictures):
+        wrong.append(f"step {index + 1}: {figures} pictures, not {len(pictures)}")
+    if bool(dots) != any(picture["new"] for picture in pictures):
+        wrong.append(f"step {index + 1}: {dots} marks")
+    if not fits:
+        wrong.append(f"step {index + 1} does not fit into 1280 x 720")
+    return wrong
+
+
+def page_jumps(tab: browser.Browser, last: int) -> str:
+    wanted = [
+        (("End",), last - 1), (("Home",), 0), (("7", "Enter"), 6), (("Backspace",), 5),
+        ((" ",), 6), (("9", "9", "Enter"), last - 1), (("1", "Enter"), 0),
+        (("/", *"stolen", "Enter"), last - 1), (("n",), last - 1),
+    ]  # fmt: skip
+    wrong = []
+    for keys, index in wanted:
+        tab.keys(*keys)
+        if (got := tab.value("state.index")) != index:
+            wrong.append(f"{' '.join(keys)} goes to {got}, not {index}")
+    clicks = {"#first": 0, "#forward": 1, "#last": last - 1, "#back": last - 2, "#bar": last // 2}
+    for selector, index in clicks.items():
+        tab.click(selector)
+        if (got := tab.value("state.index")) != index:
+            wrong.append(f"a click on {selector} goes to {got}, not {index}")
+    return "\n".join(wrong)
+
+
+def page_compare(tab: browser.Browser, found: Record) -> str:
+    names = "[...document.querySelectorAll('.form h3')].map(h => h.textContent).join()"
+    wrong, wanted = [], [*found.forms, ",".join(found.forms)]
+    for name in wanted:
+        tab.key("c")
+        if (got := tab.value(names)) != name:
+            wrong.append(f"c shows {got}, not {name}")
+    tab.key("s")
+    here = tab.value("(document.querySelector('.source .here') || {}).textContent || ''")
+    if "lab_point" not in here:
+        wrong.append(f"the line of source is {here!r}")
+    tab.key("s")
+    before = tab.value("document.querySelector('svg').clientWidth")
+    tab.keys("+", "+")
+    if not tab.value("document.querySelector('svg').clientWidth") > before:
+        wrong.append("+ makes nothing larger")
+    tab.key("0")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = tab.value(paper)
+    tab.key("d")
+    if tab.value(paper) == light:
+        wrong.append("d changes nothing")
+    tab.key("d")
+    tab.key("p")
+    if tab.value("state.extra") in found.steps[0]["show"] + [""]:
+        wrong.append("p shows no other picture")
+    return "\n".join(wrong)
+
+
+def alone(tab: browser.Browser) -> str:
+    """Since the page was opened nothing but itself was asked for, and no script failed."""
+    asked = [event["params"]["request"]["url"] for event in tab.events
+             if event.get("method") == "Network.requestWillBeSent"]  # fmt: skip
+    failed = [event for event in tab.events if event.get("method") == "Runtime.exceptionThrown"]
+    more = [url for url in asked if not url.startswith("file:///") or ".html" not in url]
+    return f"asked for {more}; failed {failed[:2]}" if more or failed else ""
+
+
+# ---- jobs ----
+
+
+def check_players(config: Config) -> Iterator[Result]:
+    found, kept, trouble = lecture(config)
+    again = "make demo LAB=pv OUT=pv.html"
+    yield Result("lecture/players/record", found is not None, trouble, again)
+    if not found:
+        return
+    yield from check_size(found)
+    ways: list[tuple[str, int, int, dict[str, str]]] = [(f"{c}x{n}", c, n, {}) for c, n in SIZES]
+    ways.append(("no-color", 100, 30, {"NO_COLOR": "1"}))
+    for name, columns, lines, env in ways:
+        why = screen.missing()
+        wrong = "" if why else check_terminal(found, kept, columns, lines, **env)
+        yield Result(f"lecture/players/terminal-{name}", not wrong, wrong, skipped=why)
+    wrong = check_dumb(found, kept)
+    yield Result("lecture/players/terminal-dumb", not wrong, wrong)
+    if not browser.path():
+        why = "no Chromium is installed: ./setup --all installs it"
+        yield Result("lecture/players/page", True, skipped=why)
+        return
+    with tempfile.TemporaryDirectory(prefix="strata-page-") as folder:
+        for part, wrong in check_page(found, Path(folder)):
+            yield Result(f"lecture/players/page-{part}", not wrong, wrong)
+
+
+def jobs(config: Config) -> list[Job]:
+    found = [
+        Job("lecture/differences", lambda: check_differences(config.seed)),
+        Job("lecture/version", check_version),
+        Job("lecture/marks", check_marks),
+        Job("lecture/steps", check_steps),
+    ]
+    if not config.variant and config.kernel.exists() and config.graded:
+        found.append(Job("lecture/players", lambda: check_players(config), heavy=True))
+    return found
