@@ -26,6 +26,8 @@ from grade.oracle import Memory, Oracle, OracleError
 WALL_SECONDS = 600.0
 LIMIT_SECONDS = 30
 CONSOLE_LINES = 12
+OF_THE_STEP = ("arguments", "calls")
+"""Pictures that have nothing to do with those of the step before."""
 Look = Callable[[Walker], dict[str, Picture]]
 
 
@@ -44,6 +46,7 @@ class SceneSession(LabSession):
         self.look = look
         self.tell = tell
         self.seen: list[dict[str, Any]] = []
+        self._passed = 0
         self.wire = Wire() if any(stop.kind == "stop" for stop in scene.stops) else None
         super().__init__(self._machine(out), WALL_SECONDS, out, self._point)
 
@@ -75,6 +78,7 @@ class SceneSession(LabSession):
 
     def _pump(self, vm: qemu.Qemu, started: float) -> str:
         if self.wire:
+            self.wire.started()
             self._arm()
             self.wire.go()
         return super()._pump(vm, started)
@@ -94,13 +98,27 @@ class SceneSession(LabSession):
             return
         walker = self._walker()
         here = walker.program() if walker and stop.program != ANY else ""
-        if stop.program in (ANY, here):
-            self._step(walker, True)
+        if stop.program in (ANY, here) and self._called_so(stop):
+            self._passed += 1
+            if self._passed > stop.after:
+                self._step(walker, True)
         if self._next() is stop or self._same_place(stop):
             self.wire.go_on_from()
         elif self._next():
             self._arm()
             self.wire.go()
+
+    def _called_so(self, stop: Stop) -> bool:
+        """Whether the function was entered with the parameter that the step asks for."""
+        assert self._vm
+        if not stop.parameter:
+            return True
+        place = source.where(self._vm, True)
+        values = source.values(self._vm, (self.variant, self.out), place) if place else {}
+        if place and stop.parameter not in values:
+            names = " ".join(values) or "none"
+            raise DemoError(f"{stop.name} has no parameter {stop.parameter}: {names}")
+        return values.get(stop.parameter) == stop.value
 
     def _point(self, name: str, oracle: Oracle) -> None:
         stop = self._next()
@@ -157,10 +175,15 @@ class SceneSession(LabSession):
         if place.get("stack"):
             lines = place["stack"]
             pictures["calls"] = {"kind": "text", "title": "who called", "lines": lines}
+        if walker and entered and place:
+            with contextlib.suppress(OracleError, KeyError):
+                found = source.values(self._vm, walker.folders, place)
+                pictures["arguments"] = source.arguments(place, found)
         before = self.seen[-1]["pictures"] if self.seen else {}
         for name, picture in pictures.items():
-            marks.mark(picture, before.get(name))
+            marks.mark(picture, None if name in OF_THE_STEP else before.get(name))
         self.seen.append({"pictures": pictures, "where": place})
+        self._passed = 0
         self.tell(len(self.seen))
 
     def _drain(self) -> None:

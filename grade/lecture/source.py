@@ -6,16 +6,22 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from elftools.elf.elffile import ELFFile
+
 from grade import backtrace, qemu
 from grade.lab import ROOT
+from grade.lecture.record import Picture
+from grade.lecture.walk import object_named
 
 BEFORE, AFTER = 6, 17
 """Lines around the one where it stopped."""
 POINTS = re.compile(r"judge_point|lab_\w*point|outb")
 """Functions that only stop the machine: the step is their caller's."""
+REGISTERS = ("RDI", "RSI", "RDX", "RCX", "R8", "R9")
 PLACE = re.compile(r"(\S+) at (.*?):(\d+)")
 MOST_CALLERS = 12
 
@@ -54,6 +60,40 @@ def _place(text: str) -> tuple[str, str, int] | None:
         return None
     path = os.path.relpath(os.path.join(ROOT, match[2]), ROOT)
     return match[1], path, int(match[3])
+
+
+@lru_cache(maxsize=None)
+def parameters(path: Path, function: str) -> list[str]:
+    """The names of a function's parameters, from the object that has it."""
+    with open(path, "rb") as file:
+        for unit in ELFFile(file).get_dwarf_info().iter_CUs():
+            for die in unit.get_top_DIE().iter_children():
+                name = die.attributes.get("DW_AT_name")
+                if die.tag == "DW_TAG_subprogram" and name and name.value == function.encode():
+                    return [
+                        child.attributes["DW_AT_name"].value.decode()
+                        for child in die.iter_children()
+                        if child.tag == "DW_TAG_formal_parameter"
+                        and "DW_AT_name" in child.attributes
+                    ]
+    return []
+
+
+def values(vm: qemu.Qemu, folders: tuple[Path, ...], place: dict[str, Any]) -> dict[str, int]:
+    """What the function that was just entered is called with."""
+    text = vm.monitor("info registers")
+    found = {name: int(v, 16) for name, v in re.findall(r"\b(R\w\w?)\s*=\s*([0-9a-f]{16})", text)}
+    names = parameters(object_named(Path(place["file"]).stem, folders), place["function"])
+    return {name: found[register] for name, register in zip(names, REGISTERS)}
+
+
+def arguments(place: dict[str, Any], found: dict[str, int]) -> Picture:
+    """As a picture; of a kernel address only that it is one: it changes with every build."""
+    rows = [
+        [name, "a kernel address" if value >= backtrace.KERNEL_HALF else f"{value:#x}"]
+        for name, value in found.items()
+    ]
+    return {"kind": "table", "title": f"{place['function']} is called with", "rows": rows}
 
 
 def lines_around(place: dict[str, Any]) -> dict[str, str]:

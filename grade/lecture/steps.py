@@ -10,6 +10,8 @@
     point NAME: WORDS     a step: where the test says `point NAME'
     stop FUNCTION: WORDS  a step: the next time that the kernel's FUNCTION is entered
     stop FUNCTION in PROGRAM: WORDS     the same for another program; `in any' for whatever runs
+    stop FUNCTION with NAME=NUMBER: WORDS   the next time that its parameter NAME is NUMBER
+    stop FUNCTION after N: WORDS        the next time but N
 
 Empty lines, and lines that begin with #, say nothing. An indented line goes on with the one above.
 """
@@ -23,7 +25,11 @@ from pathlib import Path
 from grade.lab import ROOT
 
 FOLDER = ROOT / "grade" / "lecture" / "steps"
-STEP = re.compile(r"(\w[\w.-]*)(?:\s+in\s+([\w.-]+))?\s*:\s+(\S.*)")
+STEP = re.compile(
+    r"(?P<name>\w[\w.-]*)(?:\s+in\s+(?P<program>[\w.-]+))?"
+    r"(?:\s+with\s+(?P<parameter>\w+)=(?P<value>0x[0-9a-f]+|\d+))?"
+    r"(?:\s+after\s+(?P<after>\d+))?\s*:\s+(?P<say>\S.*)"
+)
 ANY = "any"
 DEFAULT = ["frames", "owners", "pools"]
 
@@ -38,6 +44,10 @@ class Stop:
     say: str
     show: list[str]
     program: str = ANY
+    parameter: str = ""
+    value: int = 0
+    after: int = 0
+    """How often it is not stopped there before."""
 
 
 @dataclass
@@ -121,6 +131,8 @@ def _take(lecture: Lecture, show: list[str], word: str, rest: str) -> list[str]:
     if word == "point" and not scene.test:
         raise ValueError("points are in tests: this scene has none")
     default = Path(scene.command.split()[0]).name if scene.command else ANY
-    program = match[2] or default
-    scene.stops.append(Stop(word, match[1], match[3], list(show), program))
+    stop = Stop(word, match["name"], match["say"], list(show), match["program"] or default)
+    stop.parameter, stop.value = match["parameter"] or "", int(match["value"] or "0", 0)
+    stop.after = int(match["after"] or 0)
+    scene.stops.append(stop)
     return show

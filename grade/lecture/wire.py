@@ -26,6 +26,10 @@ class Wire:
         chardev = f"socket,id=lecture,fd={self.theirs.fileno()}"
         return ["-chardev", chardev, "-gdb", "chardev:lecture"]
 
+    def started(self) -> None:
+        """QEMU has its end: from now on ours ends when QEMU does."""
+        self.theirs.close()
+
     def close(self) -> None:
         self.ours.close()
         self.theirs.close()

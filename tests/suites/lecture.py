@@ -17,7 +17,7 @@ from typing import Any, Iterator
 from grade.lecture import marks, page, paint, record, steps
 from grade.lecture.player import Player
 from grade.lecture.record import Record
-from tests.job import Config, Job, Result, run_as_user
+from tests.job import ROOT, Config, Job, Result, run_as_user
 from tests.lecture import browser, screen
 
 MOST_RECORD, MOST_PAGE, MANY_STEPS = 2 << 20, 3 << 20, 200
@@ -343,6 +343,58 @@ def alone(tab: browser.Browser) -> str:
     return f"asked for {more}; failed {failed[:2]}" if more or failed else ""
 
 
+# ---- lists of steps ----
+
+
+def example() -> str:
+    """The list of steps that the instructor's guide prints."""
+    text = (ROOT / "doc" / "instructor.md").read_text(encoding="utf-8")
+    at = text.index("    # fork.steps")
+    block = text[at:].split("\n\n")[0]
+    return "\n".join(line[4:] for line in block.splitlines()) + "\n"
+
+
+def check_lists(config: Config) -> Iterator[Result]:
+    """The kernel's own lectures and the guide's example are reached step by step, each in the
+    function that it names, with the pictures that it shows; a step that never comes is said so."""
+    with tempfile.TemporaryDirectory(prefix="strata-steps-") as folder:
+        own = Path(folder) / "fork.steps"
+        own.write_text(example(), encoding="utf-8")
+        lists = [own, *sorted(steps.FOLDER.glob("*.steps"))]
+        for path in lists:
+            wrong = list_faults(config, path)
+            command = f"make demo AUTO=1 STEPS={path.stem}"
+            yield Result(f"lecture/lists/{path.stem}", not wrong, "\n".join(wrong), command)
+        bad = Path(folder) / "never.steps"
+        bad.write_text("scene s\nrun true\nstop sys_reboot in ls: Never.\n", encoding="utf-8")
+        done = run_as_user(["make", "demo", *config.make_words, "AUTO=1", f"STEPS={bad}"])
+        right = done.returncode != 0 and "stop sys_reboot was not reached: exit 0" in done.stdout
+        yield Result("lecture/lists/never", right, done.stdout)
+
+
+def list_faults(config: Config, path: Path) -> list[str]:
+    done = run_as_user(["make", "demo", *config.make_words, "AUTO=1", f"STEPS={path}"])
+    if done.returncode != 0:
+        return [done.stdout]
+    kept = config.out / "demo" / f"{path.stem}-kernel.json"
+    found = record.decode(kept.read_text(encoding="utf-8"))
+    wanted = [stop for scene in steps.parse(path.read_text("utf-8"), path.name).scenes
+              for stop in scene.stops]  # fmt: skip
+    wrong = [] if len(wanted) == len(found.steps) else [f"{len(found.steps)} steps"]
+    for number, (stop, step) in enumerate(zip(wanted, found.steps), 1):
+        form = step["forms"][0]
+        if form["where"].get("function") != stop.name:
+            wrong.append(f"step {number}: stands in {form['where']}, not in {stop.name}")
+        shown = [name for name in stop.show if name in form["pictures"]]
+        if not shown or any(not form["pictures"][name]["title"] for name in shown):
+            wrong.append(f"step {number}: none of {' '.join(stop.show)} is there")
+    if path.stem == "fault" and not wrong:
+        counts = [sum(node[1] == 2 for node in step["forms"][0]["pictures"]["amaps"]["nodes"])
+                  for step in (found.steps[0], found.steps[-1])]  # fmt: skip
+        wrong += [] if counts[1] == counts[0] + 1 else [f"anons before and after: {counts}"]
+    return wrong
+
+
 # ---- jobs ----
 
 
@@ -378,5 +430,6 @@ def jobs(config: Config) -> list[Job]:
         Job("lecture/steps", check_steps),
     ]
     if not config.variant and config.kernel.exists() and config.graded:
+        found.append(Job("lecture/lists", lambda: check_lists(config), heavy=True))
         found.append(Job("lecture/players", lambda: check_players(config), heavy=True))
     return found
