@@ -225,13 +225,16 @@ def anons_of(walker: Walker, amap: int) -> list[tuple[int, int]]:
 
 
 def amaps(walker: Walker) -> Picture:
-    """Of every process, the entries that have an amap; the amaps, the anons and where these are."""
+    """Of every process, the entries that have an amap; the amaps, the anons and where these are.
+    The process that runs comes first. What a step changes keeps its name: the first way to it."""
     process = walker.struct("process", "process")
     space_type = walker.struct("vm_space", "vm_space")
     nodes: dict[str, list[object]] = {}
     edges: list[list[str]] = []
     order: dict[int, str] = {}
-    for at in walker.each(walker.symbol("all", "process.c"), process, "all_link"):
+    every = list(walker.each(walker.symbol("all", "process.c"), process, "all_link"))
+    runs = walker.process()
+    for at in sorted(every, key=lambda at: at != runs):
         pid, own = walker.at(process, at, "pid", "space")
         if not own:
             continue
@@ -240,26 +243,26 @@ def amaps(walker: Walker) -> Picture:
                 key = f"e{pid}:{entry['start_va']:x}"
                 text = f"{pid}: {entry['start_va']:#x} {rights(entry['prot'])}"
                 nodes[key] = [key, 0, text, 5]
-                edges.append([key, _amap(walker, entry["amap"], order, nodes, edges)])
+                edges.append([key, _amap(walker, entry["amap"], key, order, nodes, edges)])
     heads = ["map entries", "amaps", "anons", "where"]
     return {"kind": "graph", "title": "private memory", "layers": heads,
             "nodes": list(nodes.values()), "edges": edges}  # fmt: skip
 
 
 def _amap(
-    walker: Walker, at: int, order: dict[int, str], nodes: dict[str, list[object]],
+    walker: Walker, at: int, entry: str, order: dict[int, str], nodes: dict[str, list[object]],
     edges: list[list[str]],
 ) -> str:  # fmt: skip
     if at in order:
         return order[at]
-    key = order[at] = f"m{sum(k.startswith('m') for k in order.values())}"
+    key = order[at] = f"m{entry}"
     nrefs, nslots, nused = walker.at(
         walker.struct("vm_amap", "amap"), at, "nrefs", "nslots", "nused"
     )
     nodes[key] = [key, 1, f"refs {nrefs}, {nused} of {nslots} slots", 4]
     found = anons_of(walker, at)
     for slot, anon in found[:MOST_ANONS]:
-        edges.append([key, _anon(walker, anon, slot, order, nodes, edges)])
+        edges.append([key, _anon(walker, anon, f"{key}.{slot}", order, nodes, edges)])
     if len(found) > MOST_ANONS:
         more = f"{key}+"
         nodes[more] = [more, 2, f"and {len(found) - MOST_ANONS} more", 0]
@@ -268,15 +271,14 @@ def _amap(
 
 
 def _anon(
-    walker: Walker, at: int, slot: int, order: dict[int, str], nodes: dict[str, list[object]],
+    walker: Walker, at: int, name: str, order: dict[int, str], nodes: dict[str, list[object]],
     edges: list[list[str]],
 ) -> str:  # fmt: skip
     nrefs, page, swap_slot = walker.at(
         walker.struct("vm_anon", "anon"), at, "nrefs", "page", "swap_slot"
     )
-    if at not in order:
-        order[at] = f"a{sum(k.startswith('a') for k in order.values())}"
-    key = order[at]
+    key = order.setdefault(at, name)
+    slot = key.rpartition(".")[2]
     nodes[key] = [key, 2, f"slot {slot}, refs {nrefs}", 7]
     if page:
         pa = walker.oracle.page_pa(page)

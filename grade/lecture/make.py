@@ -99,11 +99,14 @@ def key_of(text: str, lab: Lab | None, variants: dict[str, Path]) -> str:
     """What a record depends on: steps, kernels, and all that reads and draws."""
     found = hashlib.sha256(text.encode())
     files = sorted(Path(__file__).parent.glob("*.py")) + [ROOT / "grade" / "oracle.py"]
-    files += sorted((lab.folder / "demo").glob("*.py")) if lab else []
+    for folder in ("demo", "tests") if lab else ():
+        files += sorted((lab.folder / folder).glob("*.py")) if lab else []
     files += [variant / "kernel.elf" for variant in variants.values()]
     files += [ROOT / "grade" / "layout.py", next(iter(variants.values())) / "kernel.elf"]
     for path in files:
         found.update(path.name.encode() + path.read_bytes())
+    disk = (Path(os.environ.get("O") or "build/gcc") / "disk.img").stat()
+    found.update(f"{disk.st_size} {disk.st_mtime_ns}".encode())
     return found.hexdigest()[:16]
 
 

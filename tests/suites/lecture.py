@@ -151,7 +151,7 @@ def check_size(found: Record) -> Iterator[Result]:
         many.steps += found.steps[: MANY_STEPS - len(many.steps)]
     sizes = len(many.encode().encode()), len(page.text_of(many).encode())
     right = sizes[0] <= MOST_RECORD and sizes[1] <= MOST_PAGE
-    yield Result("lecture/size", right, f"record and page of {MANY_STEPS} steps: {sizes} bytes")
+    yield Result("lecture/players/size", right, f"record and page of {MANY_STEPS} steps: {sizes} bytes")
 
 
 # ---- the terminal ----
@@ -219,6 +219,21 @@ def difference(when: str, wanted: list[str], terminal: screen.Terminal) -> str:
     return "\n".join([when, *rows[:8]])
 
 
+def check_sizes(found: Record) -> Iterator[Result]:
+    """A window of any size is filled just so, whatever is shown."""
+    wrong = []
+    for columns in (1, 7, 20, 39, 80, 119, 120, 300):
+        for lines in (1, 2, 5, 9, 24, 80):
+            player = Player(found, True)
+            player.go(1)
+            for key in ["c", "s", "c", "p", "c", "?", "x", "s", "/", "m"]:
+                player.key(key)
+                rows = expected(player, columns, lines)
+                if len(rows) != lines or max(map(len, rows)) > columns:
+                    wrong.append(f"{columns}x{lines} after {key}: {len(rows)} rows")
+    yield Result("lecture/players/sizes", not wrong, "\n".join(wrong[:10]))
+
+
 def check_dumb(found: Record, kept: Path) -> str:
     """A terminal that can place nothing: a step is printed, a line read."""
     typed = "\n" * (len(found.steps) - 1) + "b\n1\n/stolen\nq\n"
@@ -261,8 +276,12 @@ def check_page(found: Record, folder: Path) -> Iterator[tuple[str, str]]:
         yield "apply", "" if same else "the page's steps are not the record's"
         printed = tab.pdf()
         sections = tab.value("document.querySelectorAll('#handout section').length")
-        fine = printed.startswith(b"%PDF") and sections == last
-        yield "print", "" if fine else f"{sections} steps of {last} on paper"
+        tab.key("d")
+        tab.call("Emulation.setEmulatedMedia", media="print")
+        ink = tab.value("getComputedStyle(document.querySelector('#handout text')).fill")
+        tab.call("Emulation.setEmulatedMedia", media="")
+        fine = printed.startswith(b"%PDF") and sections == last and ink == "rgb(22, 24, 29)"
+        yield "print", "" if fine else f"{sections} steps of {last} on paper, in {ink}"
         yield "alone", alone(tab)
 
 
@@ -405,6 +424,7 @@ def check_players(config: Config) -> Iterator[Result]:
     if not found:
         return
     yield from check_size(found)
+    yield from check_sizes(found)
     ways: list[tuple[str, int, int, dict[str, str]]] = [(f"{c}x{n}", c, n, {}) for c, n in SIZES]
     ways.append(("no-color", 100, 30, {"NO_COLOR": "1"}))
     for name, columns, lines, env in ways:

@@ -89,9 +89,14 @@ function fit(step) {
   const key = [step.scene, state.only, state.extra, state.source, innerWidth, innerHeight].join("|");
   const stage = $("stage"), most = Math.min(34, innerWidth / 46);
   let size = Math.min(sizes[key] || most, most);
-  const set = () => document.documentElement.style.setProperty("--size", `${size * state.zoom}px`);
+  const root = document.documentElement.style, forms = [...stage.querySelectorAll(".form")];
+  const set = () => root.setProperty("--size", `${size * state.zoom}px`);
+  const code = stage.querySelector(".source");
+  root.setProperty("--room", `${stage.clientHeight}px`);
+  if (code)
+    root.setProperty("--code", `${Math.max(10, Math.min(22, code.clientWidth / 54)) * state.zoom}px`);
   set();
-  while (size > 9 && state.zoom === 1 && stage.scrollHeight > stage.clientHeight + 1) {
+  while (size > 9 && state.zoom === 1 && forms.some(f => f.offsetHeight > stage.clientHeight)) {
     size = Math.max(9, size - 1);
     set();
   }
