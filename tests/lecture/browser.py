@@ -120,7 +120,6 @@ class Browser:
 
     def open(self, url: str, width: int, height: int) -> None:
         self.resize(width, height)
-        self.events.clear()
         if "loaderId" in self.call("Page.navigate", url=url):  # not the same page's other step
             self._wait_for("Page.loadEventFired")
 

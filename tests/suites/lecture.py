@@ -354,10 +354,12 @@ def page_compare(tab: browser.Browser, found: Record) -> str:
 
 
 def alone(tab: browser.Browser) -> str:
-    """Since the page was opened nothing but itself was asked for, and no script failed."""
+    """Since the page was opened nothing but itself was asked for, no script failed, and the page's
+    own policy had nothing to refuse."""
     asked = [event["params"]["request"]["url"] for event in tab.events
              if event.get("method") == "Network.requestWillBeSent"]  # fmt: skip
-    failed = [event for event in tab.events if event.get("method") == "Runtime.exceptionThrown"]
+    failed = [event["params"] for event in tab.events
+              if event.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded")]  # fmt: skip
     more = [url for url in asked if not url.startswith("file:///") or ".html" not in url]
     return f"asked for {more}; failed {failed[:2]}" if more or failed else ""
 
