@@ -131,10 +131,13 @@ def rights(prot: int) -> str:
 def entries_of(walker: Walker, vm_map: int) -> list[dict[str, int]]:
     entry = walker.struct("vm_map_entry", "vm_map")
     head = vm_map + walker.struct("vm_map", "vm_map").fields["entries"].offset
-    names = ("start_va", "end_va", "object", "offset", "amap", "amap_slot", "prot", "flags",
-             "wired")  # fmt: skip
+    attr = walker.struct("vm_map_attr", "vm_map")
+    names = ("start_va", "end_va", "amap", "amap_slot", "flags", "wired")
+    shared = ("object", "offset", "prot")
+    below = entry.fields["attr"].offset
     return [
         dict(zip(names, walker.at(entry, at, *names)))
+        | dict(zip(shared, walker.at(attr, at + below, *shared)))
         for at in walker.each(head, entry, "link")
     ]
 
