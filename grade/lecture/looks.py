@@ -217,8 +217,10 @@ def anons_of(walker: Walker, amap: int) -> list[tuple[int, int]]:
     count = chunk.fields["anons"].size // 8
     root = amap + walker.struct("vm_amap", "amap").fields["chunks"].offset
     found = []
-    for at in walker.tree(root, chunk, "node", "amap"):
-        first = walker.at(chunk, at, "first")[0]
+    part = walker.struct("amap_part", "amap")
+    for below in walker.tree(root, part, "node", "amap"):
+        first = walker.at(part, below, "first")[0]
+        at = below - chunk.fields["part"].offset
         data = walker.bytes(at + chunk.fields["anons"].offset, 8 * count)
         for i in range(count):
             anon = int.from_bytes(data[8 * i : 8 * i + 8], "little")
