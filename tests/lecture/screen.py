@@ -30,7 +30,9 @@ class Terminal:
     def __init__(self, record: Path, columns: int, lines: int, **env: str) -> None:
         self.screen: Any = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
-        environment = {**clean_environment(), "TERM": TERM, "LC_ALL": "C.UTF-8", **env}
+        # A key in pieces is one key, however late its pieces come on a busy machine.
+        environment = {**clean_environment(), "TERM": TERM, "LC_ALL": "C.UTF-8",
+                       "ESCDELAY": "100000", **env}  # fmt: skip
         environment = {name: value for name, value in environment.items() if value}
         self.child = pexpect.spawn(
             sys.executable, ["-m", "tests.lecture.sealed", str(record)], cwd=str(ROOT),
