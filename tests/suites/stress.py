@@ -35,7 +35,7 @@ PROGRAMS = [
     ("limits", "stress/limits {seed}", "stress/limits {seed}", "24M", SEEDS[:1], [2]),
     ("race", "stress/race {seed} 6", "stress/race {seed} 1", "", SEEDS, [1, 2]),
     ("memhogs-24M", "memhogs 200 512", "memhogs 4 64", "24M", SEEDS[:1], [1, 4]),
-    ("checks", "checks 300", "checks 3 1", "", SEEDS[:1], [1, 2, 4]),
+    ("checks", "checks 300", "checks 30", "", SEEDS[:1], [1, 2, 4]),
     ("oomkill-32M", "oomkill", "oomkill none", "32M", SEEDS[:1], [1, 2, 4]),
     ("vmtorture", "vmtorture 64 8", "vmtorture 8 2", "", SEEDS[:1], [1, 2, 4]),
     ("vmtorture-24M", "vmtorture 32 4", "vmtorture 8 2", "24M", SEEDS[:1], [1, 2]),
