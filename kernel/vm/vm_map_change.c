@@ -130,6 +130,16 @@ int vm_map_wire(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool wire)
 
 // ---- stacks ----
 
+// The end of the stack that e is the lowest entry of: it is one or several.
+static vaddr_t stack_top(struct vm_map *map, struct vm_map_entry *e)
+{
+    struct vm_map_entry *next;
+
+    while ((next = vm_map_next(map, e)) && next->start_va == e->end_va && next->flags & ME_STACK)
+        e = next;
+    return e->end_va;
+}
+
 // Where a stack must begin to contain va, or 0 if none may; *above is the entry to extend.
 static vaddr_t stack_start(struct vm_map *map, vaddr_t va, struct vm_map_entry **above)
 {
@@ -141,7 +151,8 @@ static vaddr_t stack_start(struct vm_map *map, vaddr_t va, struct vm_map_entry *
     if (!e || !(e->flags & ME_STACK))
         return 0;
     uint64_t limit = page_trunc(vm_limit(VM_LIMIT_STACK));
-    vaddr_t lowest = max(e->attr.offset, e->end_va - min(limit, e->end_va));
+    vaddr_t top = stack_top(map, e);
+    vaddr_t lowest = max(e->attr.offset, top - min(limit, top));
     lowest = max(lowest, below ? below->end_va + STACK_GAP : map->min_va);
     if (va < lowest)
         return 0;
