@@ -8,6 +8,7 @@ the time, and it runs in every build.
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Iterator
 
@@ -55,7 +56,7 @@ class Reader:
 
 
 def file_names(reader: Reader) -> list[str]:
-    """The unit's files by number, each from `kernel/' on."""
+    """The unit's files by number, each from `kernel/' or `tests/kernel/' on."""
     folders = [""]
     while folder := reader.string():
         folders.append(folder)
@@ -65,7 +66,8 @@ def file_names(reader: Reader) -> list[str]:
         reader.uleb()
         reader.uleb()
         path = f"{folder}/{name}" if folder else name
-        names.append(path[max(path.find("kernel/"), 0) :])
+        found = re.search(r"(tests/)?kernel/", path)
+        names.append(path[found.start() if found else 0 :])
     return names
 
 
