@@ -51,6 +51,14 @@ def cpus(vm: qemu.Qemu) -> list[Cpu]:
     return found
 
 
+def all_halted(vm: qemu.Qemu) -> bool:
+    """Whether every CPU waits for an interrupt."""
+    try:
+        return all(cpu.halted for cpu in cpus(vm))
+    except OSError:
+        return False
+
+
 def all_stopped(vm: qemu.Qemu) -> bool:
     """Whether nothing can ever run again: every CPU halted with interrupts off."""
     try:

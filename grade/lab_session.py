@@ -20,7 +20,9 @@ MAX_RECORDS = 256 << 10
 
 class LabSession(Session):
     """`at_point(name, oracle)` is called at every point; what it raises ends the session. Before
-    it, `witness` says by an OracleError if the point is not a test's own."""
+    it, `witness` says by an OracleError if the point is not a test's own. The limit of processor
+    time, if there is one, holds from one point to the next.
+    """
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class LabSession(Session):
             self.at_point(payload[len(POINT) :].decode(errors="replace"), judge)
         except oracle.OracleError as error:
             self.trouble = self.trouble or str(error)
+        self.used = self._vm.cpu_seconds()
         # The guest may end before QEMU has answered: how it ended is judged elsewhere.
         with contextlib.suppress(OSError):
             self._vm.monitor("cont")

@@ -236,6 +236,16 @@ class Qemu:
             self._errors = self.process.stderr.read()
         return self.process.wait()
 
+    def cpu_seconds(self) -> float:
+        """The host's processor time that QEMU has used; 0 once it is gone."""
+        assert self.process
+        try:
+            stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
+        except OSError:
+            return 0.0
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def errors(self) -> str:
         """What QEMU wrote to its standard error. Only once it has ended."""
         assert self.process

@@ -19,6 +19,10 @@ from grade import backtrace, blocked, qemu
 from grade.records import RecordError, RecordReader
 
 QUIET_SECONDS = 1.0
+IDLE_LOOKS = 30
+"""In a row, QUIET_SECONDS apart."""
+IDLE_SECONDS = 1.0
+"""Of processor time, in all: a guest whose disk is slow uses more."""
 CHUNK = 65536
 MAX_KEPT = 4 << 20
 """Bytes of the console that are kept: the last ones."""
@@ -70,7 +74,8 @@ class Session:
     """Boots `machine`, collects console and records until QEMU ends, and judges.
 
     `on_console` and `on_record` see the bytes and payloads as they come. `limit` is in seconds of
-    wall-clock time, 0 for none. `want_exit` says whether an "exit" record is due before power-off.
+    wall-clock time, 0 for none; `busy` in seconds of the processor time that QEMU uses, of which a
+    busy host takes nothing, 0 for any: a guest that idles for ever is found, too. `want_exit` says whether an "exit" record is due before power-off.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Session:
         want_exit: bool = True,
         on_console: Callable[[bytes], None] | None = None,
         on_record: Callable[[bytes], None] | None = None,
+        busy: float = 0.0,
     ) -> None:
         self.machine = machine
         self.limit = limit
@@ -89,6 +95,10 @@ class Session:
         self.console = bytearray()
         self.payloads: list[bytes] = []
         self.printed = 0
+        self.busy = busy
+        self.used = 0.0
+        """Processor time, where that limit begins to count."""
+        self._idle: list[float] = []
         self._reader = RecordReader()
         self._recorded = 0
         self.max_records = MAX_RECORDS
@@ -130,6 +140,8 @@ class Session:
                     return why
                 if self.limit and now - started > self.limit:
                     return f"no end after {self.limit:g} s\n" + where(vm)
+                if self.busy and vm.cpu_seconds() - self.used > self.busy:
+                    return f"no end after {self.busy:g} s of processor time\n" + where(vm)
                 if events:
                     quiet_since = now
                 elif now - quiet_since >= QUIET_SECONDS and (why := self._stuck(vm)):
@@ -143,7 +155,16 @@ class Session:
 
     def _stuck(self, vm: qemu.Qemu) -> str:
         """Why a quiet machine will never go on, or nothing."""
-        return "every CPU is halted with interrupts off" if backtrace.all_stopped(vm) else ""
+        if backtrace.all_stopped(vm):
+            return "every CPU is halted with interrupts off"
+        return "every CPU idles, and nobody wakes who waits" if self.busy and self._idles(vm) else ""
+
+    def _idles(self, vm: qemu.Qemu) -> bool:
+        """Whether each CPU was halted at the last looks, and has hardly worked between them."""
+        used = vm.cpu_seconds()
+        halted = backtrace.all_halted(vm)
+        self._idle = [*self._idle[-IDLE_LOOKS:], used] if halted else []
+        return len(self._idle) > IDLE_LOOKS and used - self._idle[0] < IDLE_SECONDS
 
     def _give_up(self) -> str | None:
         """Whether to end the machine now: why, or nothing if its records are wrong already."""

@@ -169,6 +169,7 @@ static int show_pageout(int pid, struct strbuf *out)
     FIGURE(write_errors);
     FIGURE(swapped_out);
     FIGURE(pools_drained);
+    FIGURE(skipped);
     return 0;
 }
 

@@ -10,11 +10,13 @@
 
 #include "vm/pageout.h"
 
+#include "amd64/clock.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
 #include "pmap/pmap.h"
 #include "sync/kctx.h"
+#include "sync/waitq.h"
 #include "vm/anon.h"
 #include "vm/kmem.h"
 #include "vm/stat.h"
@@ -29,6 +31,10 @@
 // somebody who needs it just as much; whoever cannot have memory otherwise gets none.
 #define FLOOR_SHARE 64
 #define FLOOR_MIN   32ul
+
+// From one try of a pass that only came upon locked or busy pages to the next, and how often.
+#define STEP_NS   10000000ul
+#define MAX_TRIES 1000
 
 static struct pageout_stats stats;
 
@@ -102,6 +108,7 @@ static struct vm_page *take_oldest(bool even_referenced)
             else
                 mutex_unlock(lock);
         }
+        stat_add(stats.skipped, !victim);
     }
     spin_unlock(&vm_page_queue_lock);
     return victim;
@@ -210,16 +217,31 @@ uint64_t pageout_pass(uint64_t target_pages)
     return pass(target_pages, 0);
 }
 
-_Noreturn void pageout_daemon(void *arg)
+// What the daemon gains in a pass. One that gained nothing, but came upon pages whose owner is
+// locked or that are busy, proves nothing: whoever has them is not done (its CPU may stand still
+// while its host has other things to do), and the pass is made again, later.
+static uint64_t pass_for_waiters(void)
 {
     struct vm_page_stats ps;
+    uint64_t nfreed, skipped;
 
+    for (unsigned tries = 1;; tries++) {
+        vm_page_get_stats(&ps);
+        skipped = stats.skipped;
+        nfreed = pass(max(vm_page_free_target, ps.nfree + 1) - ps.nfree,
+                      max(ps.npages / FLOOR_SHARE, FLOOR_MIN));
+        if (nfreed || stats.skipped == skipped || tries == MAX_TRIES)
+            return nfreed;
+        waitq_block(WAIT_NOINTR, clock_ns() + STEP_NS);
+    }
+}
+
+_Noreturn void pageout_daemon(void *arg)
+{
     (void)arg;
     kctx_current()->reserve = RESERVE_ALL;
     for (;;) {
         vm_page_daemon_sleep();
-        vm_page_get_stats(&ps);
-        uint64_t want = max(vm_page_free_target, ps.nfree + 1) - ps.nfree;
-        vm_page_daemon_report(pass(want, max(ps.npages / FLOOR_SHARE, FLOOR_MIN)));
+        vm_page_daemon_report(pass_for_waiters());
     }
 }

@@ -30,6 +30,7 @@
 struct pageout_stats {          // Linux's names in /proc/vmstat are derived from these
     uint64_t passes, scanned, deactivated, reactivated, freed, written, write_errors, swapped_out;
     uint64_t pools_drained;     // pages
+    uint64_t skipped;           // tries of a page whose owner was locked, or that was busy
 };
 
 _Noreturn void pageout_daemon(void *arg);       // the body of its kernel thread

@@ -14,10 +14,18 @@ from typing import Iterator
 
 from grade import qemu
 from grade.session import Session
+from tests.guest import WALL_SECONDS
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 LIMIT_SECONDS = 240
 HANG_SECONDS = 8
+# A test, what never ends, and why it is given up and where somebody stands.
+HANGS = [
+    ("hang", "sleep 1000", r"every CPU idles, and nobody wakes who waits\n(.*\n)*"
+     r"sleep \(process \d+\): blocked\n(?: .*\n)*?.* sys_nanosleep at "),
+    ("hang-busy", "while true; do true; done",
+     r"no end after 8 s of processor time\nCPU 0: running, interrupts on"),
+]
 NAMED = (["kernel"], ["kmem_map"], ["pmap"], ["page"])
 """Words that tell two tests of one command apart."""
 PAGE_OF_INIT = (
@@ -84,14 +92,14 @@ def check_trap(config: Config) -> Iterator[Result]:
 
 
 def check_hang(config: Config) -> Iterator[Result]:
-    """A machine that idles for ever: the report says which thread waits, and where."""
-    machine = qemu.Machine(
-        kernel=config.kernel, disk=config.disk, words=[qemu.run_word("sleep 1000"), "quiet"]
-    )
-    outcome = Session(machine, HANG_SECONDS).run()
-    wanted = r"^sleep \(process \d+\): blocked\n(?: .*\n)*?.* sys_nanosleep at "
-    right = re.search(wanted, outcome.detail, re.MULTILINE) is not None
-    yield Result("debugger/hang", right, f"expected {wanted!r}, got\n{outcome.describe()}")
+    """A machine that never ends: the report says who runs, or which thread waits, and where."""
+    for name, command, wanted in HANGS:
+        machine = qemu.Machine(
+            kernel=config.kernel, disk=config.disk, words=[qemu.run_word(command), "quiet"]
+        )
+        outcome = Session(machine, WALL_SECONDS, busy=HANG_SECONDS).run()
+        right = re.match(wanted, outcome.detail) is not None
+        yield Result(f"debugger/{name}", right, f"expected {wanted!r}, got\n{outcome.describe()}")
 
 
 def jobs(config: Config) -> list[Job]:

@@ -16,7 +16,7 @@ from grade import qemu
 from grade.session import End, Session
 from tests import disk_image
 from tests.disk_image import BLOCK, DiskImage
-from tests.guest import boot, text_of
+from tests.guest import WALL_SECONDS, boot, text_of
 from tests.job import Config, Job, Result
 
 LIMIT_SECONDS = 120
@@ -39,7 +39,7 @@ def run_until_mark(config: Config, command: str, **changes: object) -> str:
             raise PowerCut
 
     try:
-        Session(machine, LIMIT_SECONDS, on_console=watch).run()
+        Session(machine, WALL_SECONDS, on_console=watch, busy=LIMIT_SECONDS).run()
     except PowerCut:
         return text_of(bytes(seen))
     raise AssertionError(f"no mark on the console:\n{text_of(bytes(seen))}")

@@ -10,7 +10,7 @@ import time
 from typing import Iterator
 
 from grade.session import End, Session
-from tests.guest import text_of
+from tests.guest import WALL_SECONDS, text_of
 from tests.job import Config, Job, Result
 
 LIMIT_SECONDS = 240
@@ -28,7 +28,7 @@ def check(config: Config, suite: str, changes: dict[str, object]) -> Iterator[Re
     pattern = asked if asked != config.pattern else "*"
     machine = config.machine(words=[f"test={pattern}", "quiet"], **changes)
     times: list[float] = []
-    session = Session(machine, LIMIT_SECONDS, want_exit=False)
+    session = Session(machine, WALL_SECONDS, want_exit=False, busy=LIMIT_SECONDS)
     session.on_record = lambda _: times.append(time.monotonic())
     outcome = session.run()
     console = text_of(outcome.console)

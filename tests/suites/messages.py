@@ -27,6 +27,7 @@ from grade.lab import Lab
 from grade.lab_judge import THE_END, Boot, Finding, Plan, Run
 from grade.lab_report import Report, TestResult
 from grade.session import End, Outcome, Session
+from tests.guest import WALL_SECONDS
 from tests.job import ROOT, Config, Job, Result, run_as_user
 
 BACKTRACE = r"#\d+\s+0x[0-9a-f]+ \w+\+0x[0-9a-f]+ \(\S+:\d+\)"
@@ -76,7 +77,7 @@ CRASHES = {
 
 def check_crash(config: Config, name: str) -> Iterator[Result]:
     machine = config.machine(words=[f"test={name}", "quiet"], disk=None)
-    outcome = Session(machine, CRASH_SECONDS, want_exit=False).run()
+    outcome = Session(machine, WALL_SECONDS, want_exit=False, busy=CRASH_SECONDS).run()
     text = outcome.console.decode(errors="replace").replace("\r\n", "\n")
     trouble = lacking(text, {line: line for line in CRASHES[name]})
     right = outcome.end is End.PANIC and not trouble

@@ -38,7 +38,7 @@ PROGRAMS = [
     ("checks", "checks 300", "checks 30", "", SEEDS[:1], [1, 2, 4]),
     ("oomkill-32M", "oomkill", "oomkill none", "32M", SEEDS[:1], [1, 2, 4]),
     ("vmtorture", "vmtorture 64 8", "vmtorture 8 2", "", SEEDS[:1], [1, 2, 4]),
-    ("vmtorture-24M", "vmtorture 32 4", "vmtorture 8 2", "24M", SEEDS[:1], [1, 2]),
+    ("vmtorture-24M", "vmtorture 28 2", "vmtorture 8 2", "24M", SEEDS[:1], [1, 2]),
 ]
 
 

@@ -19,7 +19,7 @@ static size_t greed;
 static char *map;
 static int file;
 static int start[MAX_PROCESSES]; /* a byte to each process for each stage, */
-static int done[2];              /* and a byte from it */
+static int done[MAX_PROCESSES];  /* and a byte from it: none once it is dead */
 static sigjmp_buf out;
 
 static void on_bus(int sig)
@@ -119,31 +119,38 @@ static size_t run_stage(int stage, int i)
 
 enum { STAGES = 4 };
 
-static _Noreturn void process(int i, int begin)
+static _Noreturn void process(int i, int begin, int answer)
 {
     char c;
-    close(done[0]);
     signal(SIGBUS, on_bus);
     for (int stage = 0; stage < STAGES; stage++) {
         if (read(begin, &c, 1) != 1)
             _exit(2);
         c = run_stage(stage, i) == 0 ? 'y' : 'n';
-        write(done[1], &c, 1);
+        write(answer, &c, 1);
     }
     _exit(0);
 }
 
+/* No other process has the ends of its pipes: when it dies, and when we do, the other side sees it. */
 static void begin_process(int i)
 {
-    int fds[2];
-    if (pipe(fds) != 0)
+    int begin[2], answer[2];
+    if (pipe(begin) != 0 || pipe(answer) != 0)
         say("cannot start a process: %s\n", t_errname());
     if (fork() == 0) {
-        close(fds[1]);
-        process(i, fds[0]);
+        for (int other = 0; other < i; other++) {
+            close(start[other]);
+            close(done[other]);
+        }
+        close(begin[1]);
+        close(answer[0]);
+        process(i, begin[0], answer[1]);
     }
-    close(fds[0]);
-    start[i] = fds[1];
+    close(begin[0]);
+    close(answer[1]);
+    start[i] = begin[1];
+    done[i] = answer[0];
 }
 
 /* Lets every process do a stage; the answers of those that were killed for memory are missing. */
@@ -153,9 +160,11 @@ static void stage(const char *what, bool may_die)
     int good = 0, answers = 0;
     for (int i = 0; i < nprocesses; i++)
         write(start[i], "g", 1);
-    while (answers < nprocesses && read(done[0], &c, 1) == 1) {
-        answers++;
-        good += c == 'y';
+    for (int i = 0; i < nprocesses; i++) {
+        if (read(done[i], &c, 1) == 1) {
+            answers++;
+            good += c == 'y';
+        }
     }
     if (may_die)
         say("%s: %s\n", what, good == answers ? "ok" : "WRONG");
@@ -173,11 +182,9 @@ int main(int argc, char **argv)
     file = open("torture", O_CREAT | O_RDWR, 0666);
     T(ftruncate(file, (off_t)size));
     map = T_PTR(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
-    T(pipe(done));
     signal(SIGPIPE, SIG_IGN);
     for (int i = 0; i < nprocesses; i++)
         begin_process(i);
-    close(done[1]);
     stage("touch all", false);
     T(ftruncate(file, (off_t)size / 2));
     stage("truncated under them", false);
