@@ -18,7 +18,7 @@ $(O)/tests/guests/%.elf: tests/guests/guest.S tests/guests/guest.ld
 HOST_TESTS := $(patsubst tests/host/%.c,$(O)/tests/host/%,$(wildcard tests/host/*.c))
 HOST_CFLAGS := -std=gnu17 -g -O1 $(WARNINGS) -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -fno-strict-aliasing \
-	-DDMAP_BASE=0x200000000000ul -iquote kernel -iquote tests/host -iquote .
+	-DDMAP_BASE=0x200000000000ul -DIRQ_SIMULATED -iquote kernel -iquote tests/host -iquote .
 HOST_OBJ := $(O)/tests/host-obj
 host-objects = $(patsubst %.c,$(HOST_OBJ)/%.o,$(1))
 

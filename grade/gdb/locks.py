@@ -34,7 +34,7 @@ class Locks(KernelCommand):
     def run(self, _: list[str]) -> None:
         nothing = True
         for kctx in contexts():
-            held = [kctx["held"][i].dereference() for i in range(int(kctx["nheld"]))]
+            held = [kctx["held"][i].dereference() for i in range(1, int(kctx["nheld"]) + 1)]
             waiting = kctx["waiting"]
             if not held and not int(waiting):
                 continue

@@ -6,7 +6,7 @@
 
 #include "lib/types.h"
 
-_Noreturn void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void panic(const char *fmt, ...) __attribute__((cold, format(printf, 1, 2)));
 
 // Installs the function that ends the machine; it gets the formatted message (cut at
 // KPRINTF_MAX). Without one, or if it returns, the message is printed and the CPU spins.

@@ -25,6 +25,14 @@ typedef int64_t ssize_t;
 // What a function returns must be looked at.
 #define MUST_CHECK __attribute__((warn_unused_result))
 
+// A function off the usual way that saves what it uses, so that its callers need save nothing for
+// it. In programs of the host, which use vector registers, it is an ordinary one.
+#ifdef __SSE__
+#define OFF_THE_WAY __attribute__((noinline, cold))
+#else
+#define OFF_THE_WAY __attribute__((noinline, cold, no_caller_saved_registers))
+#endif
+
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define array_len(a)                    (sizeof(a) / sizeof((a)[0]))
 #define min(a, b)                       ((a) < (b) ? (a) : (b))

@@ -23,14 +23,3 @@ struct vm_page *phys_to_page(paddr_t pa)
     }
     return NULL;
 }
-
-paddr_t page_to_phys(const struct vm_page *pg)
-{
-    const struct vm_page_seg *seg = &vm_page_segs[pg->seg];
-    return seg->start_pa + ((paddr_t)(pg - seg->pages) << PAGE_SHIFT);
-}
-
-void *page_to_dmap(const struct vm_page *pg)
-{
-    return phys_to_dmap(page_to_phys(pg));
-}

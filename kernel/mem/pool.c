@@ -97,9 +97,9 @@ static struct pool_page *item_page(const struct pool *p, const void *item)
     return pp;
 }
 
-static size_t poison_words(const struct pool *p)
+static size_t poison_words(size_t item_size)
 {
-    size_t nwords = (p->item_size - sizeof(struct pool_item)) / sizeof(uint64_t);
+    size_t nwords = (item_size - sizeof(struct pool_item)) / sizeof(uint64_t);
 
     if (vm_page_poison == POISON_OFF)
         return 0;
@@ -108,18 +108,16 @@ static size_t poison_words(const struct pool *p)
 
 static void poison_item(const struct pool *p, struct pool_item *it)
 {
-    size_t nwords = poison_words(p);
-
-    for (size_t i = 0; i < nwords; i++)
+    for (size_t i = 0; i < p->poison_words; i++)
         it->poison[i] = ITEM_POISON;
 }
 
 // The index of the first word of a free item that is not poison, or the number of words looked at.
 static size_t poison_damage(const struct pool *p, const struct pool_item *it)
 {
-    size_t nwords = poison_words(p), i = 0;
+    size_t i = 0;
 
-    while (i < nwords && it->poison[i] == ITEM_POISON)
+    while (i < p->poison_words && it->poison[i] == ITEM_POISON)
         i++;
     return i;
 }
@@ -133,7 +131,7 @@ static struct pool_item *cut_item(struct pool *p, struct pool_page *pp)
     if (!it)
         return (struct pool_item *)((char *)page_base(p, pp) + pp->ntaken++ * p->item_size);
     size_t damage = poison_damage(p, it);
-    KASSERT(damage == poison_words(p), "pool %s: %p was written after it was put: word %zu is %lx",
+    KASSERT(damage == p->poison_words, "pool %s: %p was written after it was put: word %zu is %lx",
             p->name, (void *)it, damage + 1, it->poison[damage]);
     pp->free = it->next;
     return it;
@@ -149,6 +147,7 @@ void pool_init(struct pool *p, const char *name, size_t size, size_t align,
     *p = (struct pool){.name = name, .page_owner = PAGE_POOL};
     p->backend = backend ? backend : &pool_allocator_direct;
     p->item_size = (max(size, (size_t)1) + align - 1) & ~(align - 1);
+    p->poison_words = (unsigned)poison_words(p->item_size);
     p->items_per_page = (unsigned)(items_size(p) / p->item_size);
     KASSERT(p->items_per_page > 0, "pool %s: items of %zu do not fit a page of %zu", name,
             p->item_size, p->backend->page_size);
@@ -257,9 +256,7 @@ void *pool_get(struct pool *p, unsigned flags)
 static void assert_not_free(const struct pool *p, const struct pool_page *pp,
                             const struct pool_item *it)
 {
-    size_t nwords = poison_words(p);
-
-    if (nwords > 0 && poison_damage(p, it) < nwords)
+    if (p->poison_words > 0 && poison_damage(p, it) < p->poison_words)
         return;
     for (const struct pool_item *f = pp->free; f; f = f->next)
         KASSERT(f != it, "pool %s: %p is put twice", p->name, (const void *)it);
@@ -370,7 +367,7 @@ static unsigned check_page(struct pool *p, struct pool_page *pp, unsigned min_fr
             FAULT(p, "free item %p lies wrong in page %p", (void *)it, base);
             return faults;
         }
-        if (poison_damage(p, it) < poison_words(p))
+        if (poison_damage(p, it) < p->poison_words)
             FAULT(p, "free item %p was written", (void *)it);
     }
     if (n != pp->nfree)

@@ -61,6 +61,7 @@ struct pool {
     struct pool_allocator *backend;     // constant
     size_t item_size;           // bytes, rounded to the alignment; constant
     unsigned items_per_page;    // constant
+    unsigned poison_words;      // of a free item, behind its link, by vm_page_poison; constant
     uint8_t page_owner;         // enum page_owner its pages are counted under: PAGE_POOL, or what
                                 // the pool's user sets between pool_init and the first pool_get
     struct spinlock lock;       // guards the rest

@@ -138,9 +138,20 @@ int vm_page_alloc_wait(enum page_owner owner, unsigned flags, struct vm_page **o
 // ---- addresses ----
 
 struct vm_page *phys_to_page(paddr_t pa);       // NULL if pa is not managed RAM
-paddr_t page_to_phys(const struct vm_page *pg);
-void *page_to_dmap(const struct vm_page *pg);   // the frame in the direct map
-static inline struct vm_page *dmap_to_page(const void *p);
+static inline paddr_t page_to_phys(const struct vm_page *pg)
+{
+    const struct vm_page_seg *seg = &vm_page_segs[pg->seg];
+
+    return seg->start_pa + ((paddr_t)(pg - seg->pages) << PAGE_SHIFT);
+}
+static inline void *page_to_dmap(const struct vm_page *pg)  // the frame in the direct map
+{
+    return phys_to_dmap(page_to_phys(pg));
+}
+static inline struct vm_page *dmap_to_page(const void *p)
+{
+    return phys_to_page(dmap_to_phys(p));
+}
 
 // ---- busy ----
 
@@ -196,8 +207,3 @@ void vm_page_set_last_resort(bool (*last_resort)(void));
 // Walks all pages: counts, queue membership, owner fields, poison of free pages. Appends what is
 // wrong, with values; returns the number of faults found. Takes the pages and queue locks.
 unsigned page_check(struct strbuf *out);
-
-static inline struct vm_page *dmap_to_page(const void *p)
-{
-    return phys_to_page(dmap_to_phys(p));
-}

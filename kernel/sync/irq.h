@@ -7,9 +7,32 @@
 #include "lib/types.h"
 #include "sync/percpu.h"
 
+#ifdef IRQ_SIMULATED            // by tests on a host
+bool irq_enabled(void);
 bool irq_disable(void);         // returns whether they were on
 void irq_enable(void);
-bool irq_enabled(void);
+#else
+static inline bool irq_enabled(void)
+{
+    uint64_t flags;
+
+    __asm__ volatile("pushfq; popq %0" : "=r"(flags) : : "memory");
+    return flags >> 9 & 1; // RFLAGS.IF
+}
+
+static inline bool irq_disable(void)
+{
+    bool on = irq_enabled();
+
+    __asm__ volatile("cli" ::: "memory");
+    return on;
+}
+
+static inline void irq_enable(void)
+{
+    __asm__ volatile("sti" ::: "memory");
+}
+#endif
 
 // Interrupts off; counts. With depth 0 an interrupt may come between any two lines here, but it
 // leaves the depth as it found it, and the kernel does not change CPUs at interrupts.
@@ -17,12 +40,9 @@ static inline void irq_push(void)
 {
     struct percpu *cpu = this_cpu();
 
-    if (cpu->irq_off_depth == 0) {
+    if (cpu->irq_off_depth == 0)
         cpu->irq_was_on = irq_disable();
-        cpu->irq_off_depth = 1;
-    } else {
-        cpu->irq_off_depth++;
-    }
+    cpu->irq_off_depth++;
 }
 
 // Undoes one irq_push; the outermost restores what it found.

@@ -16,7 +16,7 @@ struct lock;
 struct kctx {
     const char *name;               // the thread's name, for reports; constant after creation
     int id;                         // the thread's id, for reports
-    struct lock *held[KCTX_MAX_LOCKS];  // in the order taken
+    struct lock *held[KCTX_MAX_LOCKS + 1];  // [1] to [nheld], in the order taken; [0]: NULL
     uint8_t top_rank[KCTX_MAX_LOCKS + 1];   // [i]: highest rank among the first i held; 0 above
                                             // nheld
     size_t nheld;                   // as wide as an address: each lock and unlock indexes by it
@@ -38,12 +38,6 @@ enum kctx_reserve {
     RESERVE_ALL,                    // the last page too: the page daemon
     RESERVE_KERNEL,                 // as if each request said PA_RESERVE: init
 };
-
-// The running thread's context.
-static inline struct kctx *kctx_current(void)
-{
-    return percpu_read(kctx);
-}
 
 // Raise and lower the "may not sleep" depth.
 static inline void nosleep_enter(void)
@@ -91,7 +85,7 @@ static inline void nomemwait_restore(unsigned depth)
 }
 
 // Panics with who asked; for assert_may_wait_for_memory.
-_Noreturn void kctx_memwait_panic(const char *what);
+_Noreturn void kctx_memwait_panic(const char *what) __attribute__((cold));
 
 // Every function that may wait until there is memory calls it first, also when there is some.
 static inline void assert_may_wait_for_memory(const char *what)
@@ -101,16 +95,14 @@ static inline void assert_may_wait_for_memory(const char *what)
 }
 
 // Panics with what forbids sleeping and who asked; for assert_may_sleep.
-_Noreturn void kctx_sleep_panic(const char *what, const void *caller);
+_Noreturn void kctx_sleep_panic(const char *what, const void *caller) __attribute__((cold));
 
 // Panics, naming `what' and the caller, if the running thread may not sleep here: a spinlock is
 // held, interrupts are off for good, or the nosleep depth is raised. Every function that may
 // sleep calls it first, also when it will not sleep this time.
 static inline void assert_may_sleep(const char *what)
 {
-    const struct percpu *cpu = this_cpu();
-
-    if (__builtin_expect(cpu->kctx->nosleep || cpu->irq_off_depth || cpu->in_interrupt, 0))
+    if (__builtin_expect(kctx_current()->nosleep || !percpu_may_sleep(), 0))
         kctx_sleep_panic(what, __builtin_return_address(0));
 }
 

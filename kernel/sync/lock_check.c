@@ -19,17 +19,14 @@ void lock_init(struct lock *l, const char *name, enum lock_rank rank, unsigned f
     *l = (struct lock){.name = name, .rank = rank, .flags = flags};
 }
 
-static bool on_held_list(const struct kctx *ctx, const struct lock *l)
+bool lock_held_before(const struct lock *l)
 {
-    for (size_t i = 0; i < ctx->nheld; i++)
-        if (ctx->held[i] == l)
-            return true;
-    return false;
-}
+    const struct kctx *ctx = kctx_current();
+    size_t i = ctx->nheld;
 
-bool lock_held(const struct lock *l)
-{
-    return on_held_list(kctx_current(), l);
+    while (i > 0 && ctx->held[i] != l)
+        i--;
+    return i > 0;
 }
 
 void lock_format_held(const struct kctx *ctx, char *buf, size_t size)
@@ -37,9 +34,9 @@ void lock_format_held(const struct kctx *ctx, char *buf, size_t size)
     struct strbuf sb;
 
     strbuf_init(&sb, buf, size);
-    for (size_t i = 0; i < ctx->nheld && i < KCTX_MAX_LOCKS; i++)
+    for (size_t i = 1; i <= ctx->nheld && i <= KCTX_MAX_LOCKS; i++)
         if (ctx->held[i])
-            strbuf_printf(&sb, "%s%s (rank %u)", i ? ", " : "", ctx->held[i]->name,
+            strbuf_printf(&sb, "%s%s (rank %u)", i > 1 ? ", " : "", ctx->held[i]->name,
                           ctx->held[i]->rank);
     if (sb.len == 0)
         strbuf_printf(&sb, "no lock");
@@ -64,11 +61,11 @@ void lock_check_order(struct lock *l)
 
     if (l->rank == LOCK_NONE)
         lock_panic(l, "was never initialised");
-    if (on_held_list(ctx, l))
+    if (lock_held(l))
         lock_panic(l, "is taken again by the thread that holds it");
     if (l->rank == ctx->top_rank[ctx->nheld] && l->flags & LOCK_NESTED)
         return;
-    for (size_t i = 0; i < ctx->nheld; i++)
+    for (size_t i = 1; i <= ctx->nheld; i++)
         if (!highest || ctx->held[i]->rank > highest->rank)
             highest = ctx->held[i];
     ksnprintf(problem, sizeof(problem), "is taken after %s (rank %u), against the lock order",
@@ -81,12 +78,12 @@ void lock_forget(struct lock *l)
     struct kctx *ctx = kctx_current();
     size_t n = ctx->nheld, i = n;
 
-    while (i > 0 && ctx->held[i - 1] != l)
+    while (i > 0 && ctx->held[i] != l)
         i--;
     if (i == 0)
         lock_panic(l, "is released by a thread that does not hold it");
     for (; i < n; i++) {
-        ctx->held[i - 1] = ctx->held[i];
+        ctx->held[i] = ctx->held[i + 1];
         ctx->top_rank[i] = max(ctx->top_rank[i - 1], ctx->held[i]->rank);
     }
     ctx->nheld = n - 1;
@@ -112,7 +109,7 @@ void lock_assert_none_held(const char *where)
 
 void lock_print_held(const struct kctx *ctx, void (*place)(uintptr_t at))
 {
-    for (size_t i = 0; i < ctx->nheld && i < KCTX_MAX_LOCKS; i++) {
+    for (size_t i = 1; i <= ctx->nheld && i <= KCTX_MAX_LOCKS; i++) {
         struct lock *held = ctx->held[i];
         if (!held)
             continue;

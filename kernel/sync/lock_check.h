@@ -6,6 +6,7 @@
 #pragma once
 
 #include "lib/types.h"
+#include "sync/jitter.h"
 #include "sync/kctx.h"
 #include "sync/lock_rank.h"
 
@@ -30,8 +31,15 @@ static inline bool lock_owned(const struct lock *l)
     return __atomic_load_n(&l->owner, __ATOMIC_RELAXED) == kctx_current();
 }
 
-// True if the running thread has l on its held list (exclusively or shared).
-bool lock_held(const struct lock *l);
+// True if the running thread has l on its held list (exclusively or shared). Mostly it is the one
+// that was taken last.
+OFF_THE_WAY bool lock_held_before(const struct lock *l);
+static inline bool lock_held(const struct lock *l)
+{
+    const struct kctx *ctx = kctx_current();
+
+    return __builtin_expect(ctx->held[ctx->nheld] == l, 1) || lock_held_before(l);
+}
 
 // Panics unless no lock at all is held; called on return to user mode, and before waits that others
 // end.
@@ -48,39 +56,45 @@ void lock_print_held(const struct kctx *ctx, void (*place)(uintptr_t at));
 // ---- For lock implementations ----
 //
 // The bookkeeping of an acquisition. These are inline because every lock operation passes here;
-// what goes wrong is dealt with out of line. An interrupt may come between any two stores, and
+// what goes wrong is dealt with out of line, and so is all that is not usual: a lock's functions ask
+// lock_in_order, or lock_is_last, and leave the rest to a function OFF_THE_WAY. An interrupt may come between any two stores, and
 // its handler takes and releases spinlocks on top of the same list: so nheld is raised before the
 // slot is filled and the slot is cleared after it is lowered, and a handler's own slots are
 // always above ours.
 
 // The running thread wants l and its rank is not above all held ones: returns if the order
 // permits it nevertheless (nested class), else panics.
-void lock_check_order(struct lock *l);
+OFF_THE_WAY void lock_check_order(struct lock *l);
 // Takes l off the held list although it is not the last one taken; panics if it is not held.
-void lock_forget(struct lock *l);
-_Noreturn void lock_too_many(struct lock *l);
+OFF_THE_WAY void lock_forget(struct lock *l);
+_Noreturn void lock_too_many(struct lock *l) __attribute__((cold));
 
-// Checks l against the order, before waiting for it. A try-lock does without. ctx is the running
-// thread's, here and below.
-static inline void lock_note_acquire(struct kctx *ctx, struct lock *l)
+// If l ranks above all that is held: else lock_check_order must be asked, before waiting for it. A
+// try-lock does without. ctx is the running thread's, here and below.
+static inline bool lock_in_order(const struct kctx *ctx, const struct lock *l)
 {
-    if (__builtin_expect(l->rank <= ctx->top_rank[ctx->nheld], 0))
-        lock_check_order(l);
+    return __builtin_expect(l->rank > ctx->top_rank[ctx->nheld], 1);
+}
+
+// If l is what was taken last, and nothing else is to be done where it is released.
+static inline bool lock_is_last(const struct kctx *ctx, const struct lock *l)
+{
+    return __builtin_expect(ctx->held[ctx->nheld] == l && !jitter_one_in, 1);
 }
 
 static inline void lock_push(struct kctx *ctx, struct lock *l, uint8_t top)
 {
-    size_t n = ctx->nheld;
+    size_t n = ctx->nheld + 1;
 
-    if (__builtin_expect(n >= KCTX_MAX_LOCKS, 0))
+    if (__builtin_expect(n > KCTX_MAX_LOCKS, 0))
         lock_too_many(l);
-    ctx->nheld = n + 1;
+    ctx->nheld = n;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     ctx->held[n] = l;
-    ctx->top_rank[n + 1] = top;
+    ctx->top_rank[n] = top;
 }
 
-// Records that the thread got l; after lock_note_acquire, so that no held lock ranks higher.
+// Records that the thread got l; after lock_in_order or lock_check_order, so that no held lock ranks higher.
 static inline void lock_note_acquired(struct kctx *ctx, struct lock *l)
 {
     lock_push(ctx, l, l->rank);
@@ -97,7 +111,7 @@ static inline void lock_note_release(struct kctx *ctx, struct lock *l)
 {
     size_t n = ctx->nheld;
 
-    if (__builtin_expect(n == 0 || ctx->held[n - 1] != l, 0)) {
+    if (__builtin_expect(ctx->held[n] != l, 0)) {
         lock_forget(l);
         return;
     }

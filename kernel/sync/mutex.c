@@ -85,8 +85,7 @@ static bool take_or_wait(struct mutex *m, uint32_t gone, uint32_t wanted)
     return false;
 }
 
-// Out of line, so that the fast path need not save registers for it.
-static __attribute__((noinline)) void mutex_wait(struct mutex *m)
+static void mutex_wait(struct mutex *m)
 {
     struct kctx *ctx = kctx_current();
     struct waiter w;
@@ -113,19 +112,33 @@ static __attribute__((noinline)) void mutex_wait(struct mutex *m)
     ctx->waiting = NULL;
 }
 
+// What is out of the common order, if that may be, or held.
+OFF_THE_WAY static void lock_unusual(struct mutex *m)
+{
+    struct kctx *ctx = kctx_current();
+
+    jitter_point();
+    if (!lock_in_order(ctx, &m->lock))
+        lock_check_order(&m->lock);
+    if (!take(m, 0))
+        mutex_wait(m);
+    lock_note_acquired(ctx, &m->lock);
+}
+
 void mutex_lock(struct mutex *m)
 {
     struct kctx *ctx = kctx_current();
 
-    assert_may_sleep("mutex_lock");
-    jitter_point();
-    lock_note_acquire(ctx, &m->lock);
     uint32_t state = 0;
-    if (__builtin_expect(change(m, &state, MUTEX_HELD), 1))
+
+    assert_may_sleep("mutex_lock");
+    if (!jitter_one_in && lock_in_order(ctx, &m->lock) &&
+        __builtin_expect(change(m, &state, MUTEX_HELD), 1)) {
         m->lock.owner = ctx;
-    else
-        mutex_wait(m);
-    lock_note_acquired(ctx, &m->lock);
+        lock_note_acquired(ctx, &m->lock);
+    } else {
+        lock_unusual(m);
+    }
 }
 
 bool mutex_trylock(struct mutex *m)
@@ -137,7 +150,7 @@ bool mutex_trylock(struct mutex *m)
 }
 
 // The owner is NULL, and somebody waits or was woken.
-static __attribute__((noinline)) void release_contended(struct mutex *m)
+OFF_THE_WAY static void release_contended(struct mutex *m)
 {
     spin_lock(&m->waiters.lock);
     uint32_t state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
@@ -159,12 +172,28 @@ static __attribute__((noinline)) void release_contended(struct mutex *m)
     spin_unlock(&m->waiters.lock);
 }
 
-void mutex_unlock(struct mutex *m)
+static inline void release(struct kctx *ctx, struct mutex *m)
 {
-    lock_note_release(kctx_current(), &m->lock);
-    m->lock.owner = NULL;
     uint32_t state = MUTEX_HELD;
+
+    lock_note_release(ctx, &m->lock);
+    m->lock.owner = NULL;
     if (__builtin_expect(!change(m, &state, 0), 0))
         release_contended(m);
+}
+
+OFF_THE_WAY static void release_unusual(struct mutex *m)
+{
+    release(kctx_current(), m);
     jitter_point();
+}
+
+void mutex_unlock(struct mutex *m)
+{
+    struct kctx *ctx = kctx_current();
+
+    if (lock_is_last(ctx, &m->lock))
+        release(ctx, m);
+    else
+        release_unusual(m);
 }

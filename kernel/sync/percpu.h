@@ -14,28 +14,46 @@ struct kctx;
 struct percpu {
     struct percpu *self;        // %gs:0
     struct kctx *kctx;          // context of the running thread
-    unsigned id;                // 0 .. ncpus-1
     unsigned irq_off_depth;     // nesting of irq_push, also through spinlocks
-    bool irq_was_on;            // interrupts were on before the outermost one
-    bool in_interrupt;          // an interrupt handler runs
+    unsigned in_interrupt;      // 1: an interrupt handler runs
+    unsigned id;                // 0 .. ncpus-1
+    bool irq_was_on;            // interrupts were on before the outermost irq_push
     volatile bool need_resched; // the running thread should give up the CPU when it may
 };
 
 extern unsigned ncpus;          // CPUs that run; constant after start-up
 extern struct percpu *percpu_of[MAX_CPUS];
 
-// One field of this CPU's percpu, in one instruction. The compiler does not see it as a read of
-// memory: only for fields that no code but the scheduler's switch ever changes (self, kctx, id).
-#define percpu_read(field)                                                                         \
-    ({                                                                                             \
-        __typeof__(((struct percpu *)0)->field) percpu_v_;                                         \
-        __asm__ volatile("mov %%gs:%c1, %0"                                                        \
-                         : "=r"(percpu_v_)                                                         \
-                         : "i"(offsetof(struct percpu, field)));                                   \
-        percpu_v_;                                                                                 \
-    })
-
 static inline struct percpu *this_cpu(void)
 {
-    return percpu_read(self);
+    struct percpu *self;
+
+    __asm__ volatile("mov %%gs:%c1, %0" : "=r"(self) : "i"(offsetof(struct percpu, self)));
+    return self;
+}
+
+// The running thread's context. A thread has one and the same wherever it runs, so the compiler may
+// keep what it read: only the scheduler, between two threads, must not.
+static inline struct kctx *kctx_current(void)
+{
+    struct kctx *ctx;
+
+    __asm__("mov %%gs:%c1, %0" : "=r"(ctx) : "i"(offsetof(struct percpu, kctx)));
+    return ctx;
+}
+
+// True unless interrupts are off by irq_push, or a handler runs: both fields in one look.
+static inline bool percpu_may_sleep(void)
+{
+    bool zero;
+
+    _Static_assert(offsetof(struct percpu, irq_off_depth) % 8 == 0 &&
+                       offsetof(struct percpu, in_interrupt) ==
+                           offsetof(struct percpu, irq_off_depth) + sizeof(unsigned),
+                   "side by side");
+    __asm__ volatile("cmpq $0, %%gs:%c1"
+                     : "=@cce"(zero)
+                     : "i"(offsetof(struct percpu, irq_off_depth))
+                     : "memory");
+    return zero;
 }

@@ -55,7 +55,7 @@ static bool set_waiters(struct rwlock *l)
     return s != 0;
 }
 
-static __attribute__((noinline)) void rw_wait(struct rwlock *l, bool write)
+static void rw_wait(struct rwlock *l, bool write)
 {
     struct kctx *ctx = kctx_current();
     struct rw_waiter w = {.write = write};
@@ -92,7 +92,7 @@ static void grant_readers(struct rwlock *l, uint32_t readers)
 }
 
 // Hands the lock, which nobody is inside of, to the oldest waiter and its like.
-static __attribute__((noinline)) void hand_over(struct rwlock *l)
+OFF_THE_WAY static void hand_over(struct rwlock *l)
 {
     spin_lock(&l->waiters.lock);
     struct rw_waiter *w = first_waiter(l);
@@ -108,32 +108,46 @@ static __attribute__((noinline)) void hand_over(struct rwlock *l)
     spin_unlock(&l->waiters.lock);
 }
 
-static inline void before_lock(struct kctx *ctx, struct rwlock *l, const char *what)
+static inline void entered(struct kctx *ctx, struct rwlock *l, bool write)
 {
-    assert_may_sleep(what);
+    if (write)
+        l->lock.owner = ctx;
+    lock_note_acquired(ctx, &l->lock);
+}
+
+// What is out of the common order, if that may be, or held.
+OFF_THE_WAY static void lock_unusual(struct rwlock *l, bool write)
+{
+    struct kctx *ctx = kctx_current();
+
     jitter_point();
-    lock_note_acquire(ctx, &l->lock);
+    if (!lock_in_order(ctx, &l->lock))
+        lock_check_order(&l->lock);
+    if (!try_enter(l, write))
+        rw_wait(l, write);
+    entered(ctx, l, write);
+}
+
+static inline void rw_lock(struct rwlock *l, bool write)
+{
+    struct kctx *ctx = kctx_current();
+
+    if (!jitter_one_in && lock_in_order(ctx, &l->lock) && __builtin_expect(try_enter(l, write), 1))
+        entered(ctx, l, write);
+    else
+        lock_unusual(l, write);
 }
 
 void rw_lock_read(struct rwlock *l)
 {
-    struct kctx *ctx = kctx_current();
-
-    before_lock(ctx, l, "rw_lock_read");
-    if (__builtin_expect(!try_enter(l, false), 0))
-        rw_wait(l, false);
-    lock_note_acquired(ctx, &l->lock);
+    assert_may_sleep("rw_lock_read");
+    rw_lock(l, false);
 }
 
 void rw_lock_write(struct rwlock *l)
 {
-    struct kctx *ctx = kctx_current();
-
-    before_lock(ctx, l, "rw_lock_write");
-    if (__builtin_expect(!try_enter(l, true), 0))
-        rw_wait(l, true);
-    l->lock.owner = ctx;
-    lock_note_acquired(ctx, &l->lock);
+    assert_may_sleep("rw_lock_write");
+    rw_lock(l, true);
 }
 
 bool rw_trylock_read(struct rwlock *l)
@@ -153,23 +167,42 @@ bool rw_trylock_write(struct rwlock *l)
     return true;
 }
 
+static inline void release(struct kctx *ctx, struct rwlock *l, bool write)
+{
+    lock_note_release(ctx, &l->lock);
+    if (write)
+        l->lock.owner = NULL;
+    if (write ? !change(l, RW_WRITER, 0)
+              : __atomic_sub_fetch(&l->state, 1, __ATOMIC_ACQ_REL) == RW_WAITERS)
+        hand_over(l);
+}
+
+OFF_THE_WAY static void release_unusual(struct rwlock *l, bool write)
+{
+    release(kctx_current(), l, write);
+    jitter_point();
+}
+
+static inline void rw_unlock(struct rwlock *l, bool write)
+{
+    struct kctx *ctx = kctx_current();
+
+    if (lock_is_last(ctx, &l->lock))
+        release(ctx, l, write);
+    else
+        release_unusual(l, write);
+}
+
 void rw_unlock_read(struct rwlock *l)
 {
     KASSERT(!lock_owned(&l->lock), "rwlock %s is held for writing", l->lock.name);
-    lock_note_release(kctx_current(), &l->lock);
-    if (__atomic_sub_fetch(&l->state, 1, __ATOMIC_ACQ_REL) == RW_WAITERS)
-        hand_over(l);
-    jitter_point();
+    rw_unlock(l, false);
 }
 
 void rw_unlock_write(struct rwlock *l)
 {
     KASSERT(lock_owned(&l->lock), "rwlock %s is not held for writing", l->lock.name);
-    lock_note_release(kctx_current(), &l->lock);
-    l->lock.owner = NULL;
-    if (__builtin_expect(!change(l, RW_WRITER, 0), 0))
-        hand_over(l);
-    jitter_point();
+    rw_unlock(l, true);
 }
 
 void rw_downgrade(struct rwlock *l)

@@ -23,19 +23,29 @@ static inline bool take(struct spinlock *l, uint32_t place)
     return !__atomic_exchange_n(&l->taken, place, __ATOMIC_ACQUIRE);
 }
 
-static __attribute__((noinline)) void wait_and_take(struct spinlock *l, uint32_t place)
+static inline void taken(struct kctx *ctx, struct spinlock *l)
+{
+    lock_note_acquired(ctx, &l->lock);
+    l->lock.owner = ctx;
+}
+
+// What is out of the common order, if that may be, or held by another CPU.
+OFF_THE_WAY static void wait_and_take(struct spinlock *l, uint32_t place)
 {
     struct kctx *ctx = kctx_current();
     struct lock *outer = ctx->waiting; // a sleeping lock whose queue this is, say
 
+    if (!lock_in_order(ctx, &l->lock))
+        lock_check_order(&l->lock);
     ctx->waiting = &l->lock;
-    do {
+    while (!take(l, place)) {
         while (__atomic_load_n(&l->taken, __ATOMIC_RELAXED)) {
             cpu_relax();
             spin_poll();
         }
-    } while (!take(l, place));
+    }
     ctx->waiting = outer;
+    taken(ctx, l);
 }
 
 void spin_lock(struct spinlock *l)
@@ -43,11 +53,10 @@ void spin_lock(struct spinlock *l)
     struct kctx *ctx = kctx_current();
 
     irq_push();
-    lock_note_acquire(ctx, &l->lock);
-    if (__builtin_expect(!take(l, PLACE), 0))
+    if (lock_in_order(ctx, &l->lock) && __builtin_expect(take(l, PLACE), 1))
+        taken(ctx, l);
+    else
         wait_and_take(l, PLACE);
-    lock_note_acquired(ctx, &l->lock);
-    l->lock.owner = ctx;
 }
 
 bool spin_trylock(struct spinlock *l)
@@ -64,15 +73,30 @@ bool spin_trylock(struct spinlock *l)
     return true;
 }
 
-void spin_unlock(struct spinlock *l)
+static inline void release(struct kctx *ctx, struct spinlock *l)
 {
-    // The locks that a scheduler takes on its way to another thread are no preemption points.
-    bool may_yield = l->lock.rank < LOCK_TIMER;
-
-    lock_note_release(kctx_current(), &l->lock);
+    lock_note_release(ctx, &l->lock);
     l->lock.owner = NULL;
     __atomic_store_n(&l->taken, 0, __ATOMIC_RELEASE);
     irq_pop();
+}
+
+// The locks that a scheduler takes on its way to another thread are no preemption points.
+OFF_THE_WAY static void release_unusual(struct spinlock *l)
+{
+    bool may_yield = l->lock.rank < LOCK_TIMER;
+
+    release(kctx_current(), l);
     if (may_yield)
         jitter_point();
+}
+
+void spin_unlock(struct spinlock *l)
+{
+    struct kctx *ctx = kctx_current();
+
+    if (lock_is_last(ctx, &l->lock))
+        release(ctx, l);
+    else
+        release_unusual(l);
 }

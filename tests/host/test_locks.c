@@ -140,7 +140,7 @@ static void test_held_list(void)
             CHECK(ctx->top_rank[k] == expected, "top_rank[%u] of %lu: %u, expected %u", k,
                   ctx->nheld, ctx->top_rank[k], expected);
             if (k < ctx->nheld)
-                top = max(top, ctx->held[k]->rank);
+                top = max(top, ctx->held[k + 1]->rank);
         }
     }
     for (unsigned i = 0; i < KCTX_MAX_LOCKS; i++)
