@@ -3,7 +3,8 @@
 
 A contract is a comment right above a function's definition or declaration that says `held',
 `locked', `may sleep' or the like. Its assertion is a KASSERT or assert_* among the function's first
-statements; a contract without one is listed with a dash.
+statements, or, if the function is one call of another one in the file, that one's; a contract
+without one is listed with a dash.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ NOT_MINE = re.compile(
 )
 NAME = re.compile(r"^(?!//|#|typedef|return|struct \w+ \{)[A-Za-z_].*?\b(\w+)\(")
 ASSERTION = re.compile(r"\b(KASSERT\(.*|assert_\w+\(.*)")
+ONE_CALL = re.compile(r"    (?:return )?(\w+)\(.*\);$")
 FIRST = 12
 """Lines of a function in which its assertions are looked for."""
 
@@ -56,6 +58,7 @@ def contracts_of(path: Path) -> dict[str, str]:
 def assertions_of(path: Path) -> dict[str, str]:
     """The first assertion of each function that is defined in the file; empty: none."""
     found: dict[str, str] = {}
+    calls: dict[str, str] = {}
     lines = path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):
         if line != "{":
@@ -69,6 +72,10 @@ def assertions_of(path: Path) -> dict[str, str]:
         hits = [match[1] for text in body if (match := ASSERTION.search(text))]
         if name:
             found[name[1]] = hits[0] if hits else ""
+            if len(body) == 1 and (call := ONE_CALL.match(body[0])):
+                calls[name[1]] = call[1]
+    for caller, callee in calls.items():
+        found[caller] = found[caller] or found.get(callee, "")
     return found
 
 

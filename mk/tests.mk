@@ -16,7 +16,7 @@ $(O)/tests/guests/%.elf: tests/guests/guest.S tests/guests/guest.ld
 # Sources that several tests share are in tests/host/lib/. Each source is compiled once for all
 # tests; the direct map is where a program can map memory. A test gets a seed as its argument.
 HOST_TESTS := $(patsubst tests/host/%.c,$(O)/tests/host/%,$(wildcard tests/host/*.c))
-HOST_CFLAGS := -std=gnu17 -g -O1 $(WARNINGS) -fsanitize=address,undefined \
+HOST_CFLAGS := -std=gnu17 -g -O1 $(WARNINGS) -Wno-unused-result -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer -fno-strict-aliasing \
 	-DDMAP_BASE=0x200000000000ul -DIRQ_SIMULATED -iquote kernel -iquote tests/host -iquote .
 HOST_OBJ := $(O)/tests/host-obj

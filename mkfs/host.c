@@ -58,11 +58,6 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
 
 static struct kctx only_thread = {.name = "tool"};
 
-void mutex_init(struct mutex *m, const char *name, enum lock_rank rank, unsigned flags)
-{
-    *m = (struct mutex){.lock = {.name = name, .rank = rank, .flags = flags}};
-}
-
 void mutex_lock(struct mutex *m)
 {
     KASSERT(!m->lock.owner, "%s is held", m->lock.name);
@@ -73,11 +68,6 @@ void mutex_unlock(struct mutex *m)
 {
     KASSERT(m->lock.owner, "%s is not held", m->lock.name);
     m->lock.owner = NULL;
-}
-
-void waitq_init(struct waitq *q, const char *name)
-{
-    (void)q, (void)name;
 }
 
 int waitq_wait_mutex(struct waitq *q, struct mutex *m, unsigned flags, uint64_t deadline_ns)

@@ -247,7 +247,7 @@ static int submit_and_wait(struct blk *disk, enum blk_op op, uint64_t sector, co
     blk_submit(disk, &s.req);
     spin_lock(&disk->lock);
     while (!s.finished)
-        waitq_wait_spin(&s.queue, &disk->lock, WAIT_NOINTR, WAIT_FOREVER);
+        waitq_await_spin(&s.queue, &disk->lock);
     spin_unlock(&disk->lock);
     return s.req.error;
 }

@@ -41,7 +41,7 @@ static uint8_t next_received(void)
 {
     spin_lock(&tty.ring_lock);
     while (tty.ring_head == tty.ring_tail)
-        (void)waitq_wait_spin(&tty.ring_filled, &tty.ring_lock, WAIT_NOINTR, WAIT_FOREVER);
+        waitq_await_spin(&tty.ring_filled, &tty.ring_lock);
     uint8_t c = tty.ring[tty.ring_head++ % TTY_RING];
     spin_unlock(&tty.ring_lock);
     return c;

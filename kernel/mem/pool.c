@@ -69,6 +69,8 @@ struct pool_allocator pool_allocator_direct = {
 
 void pool_allocator_init(struct pool_allocator *pa)
 {
+    KASSERT(pa->page_size && (pa->page_size & (pa->page_size - 1)) == 0, "pages of %zu",
+            pa->page_size);
     spin_init(&pa->lock, "pool backend", LOCK_POOL_BACKEND, 0);
     list_init(&pa->pools);
 }
@@ -168,7 +170,7 @@ void pool_destroy(struct pool *p)
     assert_may_sleep("pool_destroy");
     spin_lock(&all_lock);
     while (p->nwalkers > 0)
-        waitq_wait_spin(&walked, &all_lock, WAIT_NOINTR, WAIT_FOREVER);
+        waitq_await_spin(&walked, &all_lock);
     list_remove(&p->all_link);
     spin_unlock(&all_lock);
     spin_lock(&p->backend->lock);
@@ -195,6 +197,7 @@ static struct pool_item *take_item(struct pool *p)
 {
     struct pool_page *pp = list_first(&p->partial, struct pool_page, link);
 
+    KASSERT(spin_held(&p->lock), "pool %s", p->name);
     if (!pp)
         pp = list_first(&p->empty, struct pool_page, link);
     if (!pp)
@@ -213,11 +216,13 @@ static struct pool_item *take_item(struct pool *p)
 // Adds a page from the backend; false if it has none. p's lock held, released meanwhile.
 static bool grow(struct pool *p, unsigned flags)
 {
+    KASSERT(spin_held(&p->lock), "pool %s", p->name);
     spin_unlock(&p->lock);
     void *page = p->backend->alloc(p->backend, flags | (unsigned)p->page_owner << PR_OWNER_SHIFT);
     spin_lock(&p->lock);
     if (!page)
         return false;
+    KASSERT((uintptr_t)page % p->backend->page_size == 0, "pool %s: page %p", p->name, page);
     struct pool_page *pp = (struct pool_page *)((char *)page + items_size(p));
     *pp = (struct pool_page){.pool = p, .nfree = p->items_per_page};
     list_push_front(&p->empty, &pp->link);
@@ -256,6 +261,7 @@ void *pool_get(struct pool *p, unsigned flags)
 static void assert_not_free(const struct pool *p, const struct pool_page *pp,
                             const struct pool_item *it)
 {
+    KASSERT(spin_held(&p->lock), "pool %s", p->name);
     if (p->poison_words > 0 && poison_damage(p, it) < p->poison_words)
         return;
     for (const struct pool_item *f = pp->free; f; f = f->next)
@@ -320,6 +326,7 @@ static struct pool *next_pool(struct pool *p)
     struct list *at = p ? p->all_link.next : all_pools.next;
     struct pool *next = at == &all_pools ? NULL : list_entry(at, struct pool, all_link);
 
+    KASSERT(!p || p->nwalkers > 0, "pool %s: no walk is at it", p->name);
     if (next)
         next->nwalkers++;
     if (p && --p->nwalkers == 0)

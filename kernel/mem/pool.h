@@ -88,11 +88,11 @@ void pool_destroy(struct pool *p);
 void pool_set_limits(struct pool *p, uint64_t min_pages, uint64_t max_items);
 
 // An item or NULL. Fail-nth applies.
-void *pool_get(struct pool *p, unsigned flags);
+MUST_CHECK void *pool_get(struct pool *p, unsigned flags);
 void pool_put(struct pool *p, void *item);      // poisons it in debug builds
 
-// Gives empty pages beyond min_pages back to the backend; true if any. Never sleeps: skips a pool
-// that is locked.
+// Gives empty pages beyond min_pages back to the backend; true if any. Never sleeps: it only tries
+// the pool's lock.
 bool pool_reclaim(struct pool *p);
 // Drains all pools; returns the pages freed. For the page daemon.
 uint64_t pool_reclaim_all(void);
@@ -100,8 +100,8 @@ uint64_t pool_reclaim_all(void);
 // A backend is initialised once, before its first pool.
 void pool_allocator_init(struct pool_allocator *pa);
 
-// Calls fn for every pool, for /proc/vm/pools. No lock is held; the pool stays there until fn
-// returns, so fn may not destroy it. Pools may come and go meanwhile.
+// Calls fn for every pool, for /proc/vm/pools. fn runs without a lock; the pool stays there until
+// fn returns, so fn may not destroy it. Pools may come and go meanwhile.
 void pool_for_each(void (*fn)(struct pool *p, void *arg), void *arg);
 
 // Verifies the invariants of one pool, or (NULL) of all; as page_check.

@@ -32,6 +32,7 @@ struct page_free_state page_free = {
 // Makes a segment of [start, end), whose pages' array takes its first pages.
 static void add_segment(paddr_t start_pa, paddr_t end_pa)
 {
+    KASSERT(vm_page_nsegs < VM_PAGE_MAX_SEGS, "%u segments", vm_page_nsegs);
     struct vm_page_seg *seg = &vm_page_segs[vm_page_nsegs];
     uint64_t npages = (end_pa - start_pa) >> PAGE_SHIFT;
     uint64_t narray = page_round(npages * sizeof(struct vm_page)) >> PAGE_SHIFT;
@@ -129,6 +130,7 @@ bool page_pass_due(void)
 
 void page_daemon_kick(void)
 {
+    KASSERT(spin_held(&page_free.lock), "%lu pages free", page_free.nfree);
     if (page_pass_due())
         waitq_wake_one(&page_free.daemon_waitq);
 }
@@ -153,6 +155,8 @@ struct vm_page *page_take(enum page_owner owner, unsigned flags)
     spin_lock(&page_free.lock);
     if (page_free.nfree > leave) {
         pg = list_pop(&page_free.list, struct vm_page, queue);
+        KASSERT(pg && pg->owner == PAGE_FREE, "page %p on the list of %lu free ones", (void *)pg,
+                page_free.nfree);
         pg->on_queue = PQ_NONE;
         pg->owner = (uint8_t)owner;
         poisoned = pg->flags & PG_POISONED;

@@ -113,11 +113,11 @@ enum page_alloc_flags {
                                 // fail
 };
 
-// A page for `owner', wire_count 0, on no queue, not busy; or NULL. Never sleeps, any lock below
-// may be held. Normal requests leave the reserve (vm_page_reserve_kernel) alone, PA_RESERVE ones
-// leave the page daemon's last page; a thread's kctx.reserve may give it more. NULL if fail-nth
-// says so.
-struct vm_page *vm_page_alloc(enum page_owner owner, unsigned flags);
+// A page for `owner', wire_count 0, on no queue, not busy; or NULL. Never sleeps, whatever the
+// caller has locked, but for LOCK_PAGES and beyond. Normal requests leave the reserve
+// (vm_page_reserve_kernel) alone, PA_RESERVE ones leave the page daemon's last page; a thread's
+// kctx.reserve may give it more. NULL if fail-nth says so.
+MUST_CHECK struct vm_page *vm_page_alloc(enum page_owner owner, unsigned flags);
 
 // Gives a page back: it is unmapped, unwired, off its owner's structures and the queues, and not
 // wanted. Never sleeps, never allocates. Poisons it in debug builds.
@@ -126,14 +126,14 @@ void vm_page_free(struct vm_page *pg);
 // Sleeps until there are free pages above the reserve: 0. ENOMEM if the page daemon went round
 // and can free nothing, and the last resort neither; EINTR if the thread is being killed. No
 // spinlock held; the page daemon itself may not call it.
-int vm_page_wait(void);
+MUST_CHECK int vm_page_wait(void);
 // The same for who has waited many times, and each time others took what there was: only the last
 // resort will do.
-int vm_page_wait_starved(void);
+MUST_CHECK int vm_page_wait_starved(void);
 
 // vm_page_alloc, waiting as long as that helps; 0, ENOMEM or EINTR. No lock held that freeing a
 // page needs.
-int vm_page_alloc_wait(enum page_owner owner, unsigned flags, struct vm_page **out);
+MUST_CHECK int vm_page_alloc_wait(enum page_owner owner, unsigned flags, struct vm_page **out);
 
 // ---- addresses ----
 

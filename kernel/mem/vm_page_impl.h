@@ -54,7 +54,7 @@ static inline void fill_words(void *p, uint64_t word, size_t nwords)
 size_t page_poison_damage(const struct vm_page *pg);
 
 // vm_page_alloc without fail-nth.
-struct vm_page *page_take(enum page_owner owner, unsigned flags);
+MUST_CHECK struct vm_page *page_take(enum page_owner owner, unsigned flags);
 
 // Whether the page daemon should make a pass now; wakes it if so. Pages lock held.
 bool page_pass_due(void);

@@ -66,6 +66,7 @@ void vm_page_busy_wait(struct vm_page *pg, struct mutex *m)
 
 static void dequeue_locked(struct vm_page *pg)
 {
+    KASSERT(spin_held(&vm_page_queue_lock), "page %p", (void *)pg);
     if (pg->on_queue == PQ_NONE)
         return;
     KASSERT(pg->on_queue != PQ_FREE, "page %p is free", (void *)pg);
@@ -79,7 +80,8 @@ static void dequeue_locked(struct vm_page *pg)
 
 void vm_page_requeue(struct vm_page *pg, enum page_queue q)
 {
-    KASSERT(spin_held(&vm_page_queue_lock), "page %p", (void *)pg);
+    KASSERT(spin_held(&vm_page_queue_lock) && pg->owner != PAGE_FREE, "page %p of %s", (void *)pg,
+            page_owner_name[pg->owner]);
     dequeue_locked(pg);
     if (pg->wire_count > 0 || q == PQ_NONE)
         return;
@@ -117,6 +119,8 @@ void vm_page_dequeue(struct vm_page *pg)
 void vm_page_wire(struct vm_page *pg)
 {
     spin_lock(&vm_page_queue_lock);
+    KASSERT(pg->owner != PAGE_FREE && pg->wire_count < UINT32_MAX, "page %p of %s, wired %u",
+            (void *)pg, page_owner_name[pg->owner], pg->wire_count);
     dequeue_locked(pg);
     if (pg->wire_count++ == 0)
         page_queues.nwired++;

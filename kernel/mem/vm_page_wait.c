@@ -73,9 +73,10 @@ void vm_page_daemon_sleep(void)
 {
     assert_may_sleep("vm_page_daemon_sleep");
     spin_lock(&page_free.lock);
+    KASSERT(!page_free.pass_running, "pass %lu is not reported", page_free.passes_begun);
     page_free.daemon = kctx_current();
     while (!page_pass_due())
-        waitq_wait_spin(&page_free.daemon_waitq, &page_free.lock, WAIT_NOINTR, WAIT_FOREVER);
+        waitq_await_spin(&page_free.daemon_waitq, &page_free.lock);
     page_free.pass_wanted = false;
     page_free.pass_running = true;
     page_free.passes_begun++;
@@ -93,6 +94,8 @@ void vm_page_daemon_report(uint64_t nfreed)
 
     assert_may_sleep("vm_page_daemon_report");
     spin_lock(&page_free.lock);
+    KASSERT(page_free.pass_running && page_free.daemon == kctx_current(), "pass %lu runs: %d",
+            page_free.passes_begun, page_free.pass_running);
     bool last = page_free.nwaiting &&
                 (page_free.starving || (!nfreed && page_free.nfree <= vm_page_reserve_kernel));
     page_free.starving = false;

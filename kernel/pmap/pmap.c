@@ -90,6 +90,7 @@ static bool drop_mapping(struct pmap *pm, vaddr_t va, struct vm_page *pg, void *
     struct drop *d = arg;
     uint64_t *pte = pmap_pte(pm, va);
 
+    KASSERT(spin_held(&pm->lock) && pte, "pmap %p va %lx", (void *)pm, va);
     if (*pte & PTE_WIRED && !d->wired_too)
         return false;
     uint64_t old = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED);
@@ -118,6 +119,7 @@ static void drop_all(struct pmap *pm, bool wired_too)
 
 void pmap_remove_all_user(struct pmap *pm)
 {
+    KASSERT(!spin_held(&pm->lock), "pmap %p", (void *)pm);
     drop_all(pm, false);
 }
 
@@ -131,6 +133,7 @@ void pmap_destroy(struct pmap *pm)
     list_remove(&pm->all_link);
     spin_unlock(&pmap_list_lock);
     pv_pmap_destroy(pm);
+    KASSERT(!pm->active, "pmap %p is loaded: %lx", (void *)pm, pm->active);
     pmap_free_tables(&pm->tables);
     vm_page_free(dmap_to_page(pm->pml4));
     pool_put(&pmap_pool, pm);

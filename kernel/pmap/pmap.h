@@ -52,7 +52,7 @@ enum pmap_enter_flags {
 // Takes over the boot tables; preallocates the tables of kernel_map's whole range (kva_size bytes
 // from KVA_BASE), so that pmap_kenter_pa never needs memory.
 void pmap_init(uint64_t *boot_pml4, size_t kva_size);
-struct pmap *pmap_create(void);                 // NULL: no memory
+MUST_CHECK struct pmap *pmap_create(void);                 // NULL: no memory
 void pmap_destroy(struct pmap *pm);             // no thread runs in it; removes what is left
 
 // Loads pm on this CPU. NULL: the thread needs the kernel's half alone; what is loaded stays, until
@@ -65,7 +65,8 @@ void pmap_activate(struct pmap *pm);
 // Maps va to pg. Replaces what was there; entering the same page again only changes protection
 // and wiring. 0, or ENOMEM with no mapping at va (try again after vm_page_wait). The owner of pg is
 // locked or pg is busy.
-int pmap_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot, unsigned flags);
+MUST_CHECK int pmap_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot,
+                          unsigned flags);
 void pmap_remove(struct pmap *pm, vaddr_t start_va, vaddr_t end_va);
 // Removes everything but wired mappings, in the reverse map's order, with one TLB flush; for exit:
 // no thread will touch pm's user addresses again.
@@ -108,7 +109,7 @@ struct vm_page *pmap_page_at(struct pmap *pm, vaddr_t va);
 // Destroys pm's mapping of pg at va on behalf of reclaim and carries its referenced and modified
 // bits to the page; the caller then flushes once (pmap_flush_all), and only after that removes the
 // pv entries. EBUSY if it is wired. pm's lock and pv_lock held.
-int pmap_steal(struct pmap *pm, vaddr_t va, struct vm_page *pg);
+MUST_CHECK int pmap_steal(struct pmap *pm, vaddr_t va, struct vm_page *pg);
 void pmap_flush_all(struct pmap *pm);           // pm's lock held
 
 // ---- checks ----

@@ -74,6 +74,7 @@ static inline uint64_t *pmap_pte(const struct pmap *pm, vaddr_t va)
 {
     const uint64_t *table = pm->pml4;
 
+#pragma GCC unroll 3
     for (unsigned level = PT_LEVELS; level > 1; level--) {
         uint64_t entry = table[pt_index(va, level)];
         if ((entry & (PTE_P | PTE_PS)) != PTE_P)

@@ -33,6 +33,7 @@ void pmap_kremove(vaddr_t va, size_t npages)
     struct tlb_batch b;
     uint64_t n = 0;
 
+    KASSERT(npages <= KVA_MAX >> PAGE_SHIFT, "va %lx, %zu pages", va, npages);
     b.n = 0;
     for (vaddr_t end_va = va + npages * PAGE_SIZE; va < end_va; va += PAGE_SIZE) {
         uint64_t old = __atomic_exchange_n(kernel_pte(va), 0, __ATOMIC_RELAXED);

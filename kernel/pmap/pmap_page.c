@@ -52,6 +52,7 @@ static uint64_t clear_bits(const struct pv_mapping *m, uint64_t *pte, uint64_t b
 {
     struct tlb_batch b;
 
+    KASSERT(spin_held(&m->pmap->lock) && spin_held(&pv_lock), "va %lx", m->va);
     if (!(*pte & bits))
         return *pte;
     uint64_t old = __atomic_fetch_and(pte, ~bits, __ATOMIC_RELAXED);
@@ -78,6 +79,7 @@ static bool op_remove(struct vm_page *pg, const struct pv_mapping *m, uint64_t *
 {
     (void)arg;
     uint64_t old = clear_bits(m, pte, PTE_P);
+    KASSERT(old & PTE_MANAGED, "va %lx pte %lx", m->va, old);
     *pte = 0;
     pmap_forget(m->pmap, pg, old);
     --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
@@ -88,6 +90,7 @@ static bool op_remove(struct vm_page *pg, const struct pv_mapping *m, uint64_t *
 
 void pmap_page_protect(struct vm_page *pg, vm_prot_t prot)
 {
+    KASSERT(pg->owner > PAGE_KERNEL, "page %p of %s", (void *)pg, page_owner_name[pg->owner]);
     if (prot & PROT_WRITE || !pv_is_mapped(pg))
         return;
     for_each_mapping(pg, prot == PROT_NONE ? op_remove : op_write_protect, NULL);
@@ -180,6 +183,7 @@ void pmap_age_end(void)
 {
     struct tlb_batch b;
 
+    KASSERT(__atomic_load_n(&pmap_aging, __ATOMIC_RELAXED), "no round is under way");
     b.n = 0;
     tlb_batch_all(&b);
     tlb_flush(&kernel_pmap, &b);

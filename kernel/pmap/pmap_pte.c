@@ -19,6 +19,7 @@ void pmap_forget(struct pmap *pm, struct vm_page *pg, uint64_t old)
     uint32_t attrs = (old & PTE_A ? PGA_REFERENCED : 0) | (old & PTE_D ? PGA_MODIFIED : 0);
 
     KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
+    KASSERT(pm->resident > 0, "pmap %p has no mappings", (void *)pm);
     if (attrs & ~__atomic_load_n(&pg->attrs, __ATOMIC_RELAXED))
         __atomic_fetch_or(&pg->attrs, attrs, __ATOMIC_RELAXED);
     pm->resident--;

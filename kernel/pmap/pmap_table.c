@@ -9,10 +9,11 @@
 #include "lib/panic.h"
 
 // Makes an empty table and links it into *entry of `parent'; false: no memory.
-static bool make_table(struct pmap *pm, uint64_t *parent, uint64_t *entry)
+OFF_THE_WAY static bool make_table(struct pmap *pm, uint64_t *parent, uint64_t *entry)
 {
     struct vm_page *pg = vm_page_alloc(PAGE_PT, PA_ZERO | PA_RESERVE);
 
+    KASSERT(spin_held(&pm->lock) && !*entry, "pmap %p entry %lx", (void *)pm, *entry);
     if (!pg)
         return false;
     list_push_back(&pm->tables, &pg->queue);
@@ -38,6 +39,7 @@ uint64_t *pmap_pte_make(struct pmap *pm, vaddr_t va)
 {
     uint64_t *table = pm->pml4;
 
+    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
     for (unsigned level = PT_LEVELS; level > 1; level--) {
         uint64_t *entry = &table[pt_index(va, level)];
         if (!(*entry & PTE_P) && !make_table(pm, table, entry)) {
@@ -51,6 +53,7 @@ uint64_t *pmap_pte_make(struct pmap *pm, vaddr_t va)
 
 uint64_t *pmap_next_table(const struct pmap *pm, vaddr_t *va, vaddr_t end)
 {
+    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (const void *)pm, *va);
     while (*va < end) {
         uint64_t *table = pm->pml4;
         unsigned level = PT_LEVELS;
@@ -72,6 +75,7 @@ void pmap_prune(struct pmap *pm, vaddr_t va, struct tlb_batch *b, struct list *d
     uint64_t *path[PT_LEVELS + 1];
     unsigned level = PT_LEVELS;
 
+    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
     path[level] = pm->pml4;
     while (level > 1 && path[level][pt_index(va, level)] & PTE_P) {
         path[level - 1] = pte_table(path[level][pt_index(va, level)]);
@@ -80,6 +84,8 @@ void pmap_prune(struct pmap *pm, vaddr_t va, struct tlb_batch *b, struct list *d
     for (; level < PT_LEVELS && *pt_live(path[level]) == 0; level++) {
         struct vm_page *pg = dmap_to_page(path[level]);
         path[level + 1][pt_index(va, level + 1)] = 0;
+        KASSERT(*pt_live(path[level + 1]) > 0, "pmap %p va %lx level %u", (void *)pm, va,
+                level + 1);
         --*pt_live(path[level + 1]);
         list_remove(&pg->queue);
         list_push_back(dead, &pg->queue);

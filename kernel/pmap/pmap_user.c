@@ -41,6 +41,7 @@ static void displace(struct pmap *pm, vaddr_t va, uint64_t *pte)
     uint64_t old = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED);
     struct vm_page *pg = phys_to_page(old & PTE_PA);
 
+    KASSERT(pg && old & PTE_MANAGED, "va %lx pte %lx", va, old);
     if (pte_cached(old))
         flush_one(pm, va);
     pmap_forget(pm, pg, old);
@@ -70,6 +71,7 @@ static int enter_locked(struct pmap *pm, vaddr_t va, struct vm_page *pg, uint64_
 {
     uint64_t *pte = pmap_pte_make(pm, va);
 
+    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
     if (!pte)
         return ENOMEM;
     if (*pte & PTE_P) {
@@ -144,6 +146,7 @@ static void forget(struct pmap *pm, uint64_t *table, vaddr_t va, uint64_t n)
         if (!old)
             continue;
         struct vm_page *pg = phys_to_page(old & PTE_PA);
+        KASSERT(pg && !(old & PTE_P), "va %lx pte %lx", va, old);
         pmap_forget(pm, pg, old);
         pv_remove(pm, va, pg);
         *pte = 0;
@@ -162,6 +165,7 @@ static vaddr_t remove_some(struct pmap *pm, vaddr_t va, vaddr_t end_va, struct l
     vaddr_t stop = min(end_va, (va | (pt_span(2) - 1)) + 1);
     b.n = 0;
     uint64_t n = invalidate(table, va, stop, &b);
+    KASSERT(n <= *pt_live(table), "%lu entries of %lu", n, *pt_live(table));
     *pt_live(table) -= n;
     pmap_prune(pm, va, &b, dead);
     tlb_flush(pm, &b);
@@ -213,6 +217,7 @@ void pmap_protect(struct pmap *pm, vaddr_t start_va, vaddr_t end_va, vm_prot_t p
         return;
     }
     assert_user_range(pm, start_va, end_va);
+    KASSERT(!(prot & ~PROT_ALL), "protection %#x", prot);
     for (vaddr_t va = start_va; va < end_va;) {
         spin_lock(&pm->lock);
         b.n = 0;
@@ -229,6 +234,7 @@ void pmap_protect(struct pmap *pm, vaddr_t start_va, vaddr_t end_va, vm_prot_t p
 
 void pmap_unwire(struct pmap *pm, vaddr_t va)
 {
+    assert_user_range(pm, va, va + PAGE_SIZE);
     spin_lock(&pm->lock);
     uint64_t *pte = pmap_pte(pm, va);
     KASSERT(pte && *pte & PTE_WIRED, "va %lx pte %lx is not wired", va, pte ? *pte : 0);
@@ -256,6 +262,7 @@ bool pmap_next(struct pmap *pm, vaddr_t *va, vaddr_t end_va, paddr_t *pa)
 
 bool pmap_extract(struct pmap *pm, vaddr_t va, paddr_t *pa, vm_prot_t *prot)
 {
+    KASSERT(pm != &kernel_pmap && va < USER_MAX, "pmap %p va %lx", (void *)pm, va);
     spin_lock(&pm->lock);
     const uint64_t *pte = pmap_pte(pm, va);
     uint64_t entry = pte ? pte_load(pte) : 0;

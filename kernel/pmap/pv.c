@@ -52,6 +52,7 @@ void pv_pmap_destroy(struct pmap *pm)
 // Makes a page an empty chunk of pm.
 static void chunk_add(struct pmap *pm, struct pv_chunk *pc)
 {
+    KASSERT(spin_held(&pm->lock) && spin_held(&pv_lock), "pmap %p", (void *)pm);
     pc->pmap = pm;
     for (unsigned w = 0; w < CHUNK_WORDS - 1; w++)
         pc->free[w] = ~0ul;
@@ -64,6 +65,7 @@ static void chunk_add(struct pmap *pm, struct pv_chunk *pc)
 // Takes an empty chunk off its lists; its page is the caller's.
 static void chunk_take(struct pv_chunk *pc)
 {
+    KASSERT(spin_held(&pc->pmap->lock) && spin_held(&pv_lock), "chunk %p", (void *)pc);
     KASSERT(chunk_empty(pc), "chunk %p is in use", (void *)pc);
     list_remove(&pc->pmap_link);
     list_remove(&pc->lru_link);
@@ -124,6 +126,7 @@ static void chunk_steal(struct pv_chunk *pc)
     struct vm_page *stolen[CHUNK_ENTRIES];
     bool any = false;
 
+    KASSERT(spin_held(&pc->pmap->lock) && spin_held(&pv_lock), "chunk %p", (void *)pc);
     for (size_t i = 0; i < CHUNK_ENTRIES; i++) {
         stolen[i] = NULL;
         if (bitmap_test(pc->free, i))
@@ -158,6 +161,7 @@ static struct pv_chunk *steal_for(struct pmap *pm, struct pv_chunk *pc, bool *ro
 {
     struct pmap *victim = pc->pmap;
 
+    KASSERT(spin_held(&pm->lock) && spin_held(&pv_lock), "pmap %p", (void *)pm);
     if (victim != pm && !spin_trylock(&victim->lock))
         return NULL;
     chunk_steal(pc);
@@ -180,6 +184,7 @@ static struct pv_chunk *reclaim(struct pmap *pm, bool *room)
     struct pv_chunk *page = NULL;
     struct list *last = pv_lru.prev; // behind it go those that were looked at in vain
 
+    KASSERT(spin_held(&pm->lock) && spin_held(&pv_lock), "pmap %p", (void *)pm);
     *room = false;
     list_for_each_safe (pc, &pv_lru, struct pv_chunk, lru_link) {
         bool end = &pc->lru_link == last;
@@ -199,6 +204,7 @@ static int make_room(struct pmap *pm)
     bool room = head && !chunk_full(head);
     struct vm_page *pg = room ? NULL : vm_page_alloc(PAGE_PV, PA_RESERVE);
 
+    KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
     spin_lock(&pv_lock);
     if (room)
         return 0;
@@ -298,6 +304,7 @@ bool pv_next(struct vm_page *pg, struct pv_mapping *m)
 
 unsigned pv_count(struct vm_page *pg)
 {
+    KASSERT(spin_held(&pv_lock), "page %p", (void *)pg);
     return (unsigned)page_part(pg)->count;
 }
 
@@ -321,6 +328,7 @@ struct pv_stats pv_count_up(void)
 {
     struct pv_stats st = stats;
 
+    KASSERT(spin_held(&pv_lock), "%lu chunks", st.pc_chunk_allocs - st.pc_chunk_frees);
     st.pc_chunk_count = st.pc_chunk_allocs - st.pc_chunk_frees;
     st.pv_entry_count = st.pv_entry_allocs - st.pv_entry_frees;
     st.pv_entry_spare = CHUNK_ENTRIES * st.pc_chunk_count - st.pv_entry_count;

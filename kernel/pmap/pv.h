@@ -61,7 +61,7 @@ void pv_pmap_destroy(struct pmap *pm);          // no entries are left; returns 
 // from the reserve if need be; when there is none the final form steals from another pmap or this
 // one, so a mapping of pm may vanish: the caller looks at its page table again afterwards. pm's
 // lock held.
-int pv_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg);
+MUST_CHECK int pv_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg);
 
 // Forgets that pm maps pg at va; panics if it was not recorded. pm's lock held.
 void pv_remove(struct pmap *pm, vaddr_t va, struct vm_page *pg);

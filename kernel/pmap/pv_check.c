@@ -6,6 +6,7 @@
 
 #include "pmap/pv_impl.h"
 
+#include "lib/panic.h"
 #include "lib/printf.h"
 #include "pmap/pmap_impl.h"
 
@@ -85,6 +86,7 @@ static unsigned check_totals(uint64_t nchunks, uint64_t nentries, struct strbuf 
     unsigned faults = 0;
     uint64_t listed = 0, on_pages = 0;
 
+    KASSERT(spin_held(&pv_lock), "%lu chunks, %lu entries", nchunks, nentries);
     list_for_each (pc, &pv_lru, struct pv_chunk, lru_link)
         listed++;
     for (unsigned s = 0; s < vm_page_nsegs; s++) {

@@ -26,6 +26,12 @@ static uint64_t inbox[MAX_CPUS];              // per target, bit per CPU that as
 static struct pmap *loaded[MAX_CPUS];         // what is in CR3; own CPU only
 static uint64_t shootdowns, shootdown_ipis;   // atomic
 
+// A CPU's request and what it has loaded are its own while it takes no interrupts.
+static void assert_irqs_off(void)
+{
+    KASSERT(this_cpu()->irq_off_depth > 0, "CPU %u", this_cpu()->id);
+}
+
 static void load_cr3(paddr_t pml4_pa)
 {
     __asm__ volatile("mov %0, %%cr3" ::"r"(pml4_pa) : "memory");
@@ -33,6 +39,7 @@ static void load_cr3(paddr_t pml4_pa)
 
 static void flush_local(unsigned cpu, const struct tlb_batch *b)
 {
+    assert_irqs_off();
     if (b->n > TLB_BATCH_MAX) {
         load_cr3(loaded[cpu]->pml4_pa);
         return;
@@ -47,6 +54,7 @@ static void load(unsigned cpu, struct pmap *pm)
     struct pmap *old = loaded[cpu];
     uint64_t bit = 1ul << cpu;
 
+    assert_irqs_off();
     if (old == pm)
         return;
     __atomic_fetch_or(&pm->active, bit, __ATOMIC_SEQ_CST);
@@ -88,6 +96,9 @@ static void ask(unsigned cpu, uint64_t targets, struct pmap *pm, const struct tl
 {
     struct tlb_request *r = &requests[cpu];
 
+    assert_irqs_off();
+    KASSERT(!(targets & 1ul << cpu) && !r->waiting, "CPU %u asks %lx, and waits for %lx", cpu,
+            targets, r->waiting);
     r->pm = pm;
     r->batch = b;
     __atomic_store_n(&r->waiting, targets, __ATOMIC_RELEASE);
@@ -136,6 +147,7 @@ bool tlb_loaded(void)
 
 void tlb_drop(struct pmap *pm)
 {
+    KASSERT(pm != &kernel_pmap, "pmap %p", (void *)pm);
     irq_push();
     unsigned cpu = this_cpu()->id;
     if (loaded[cpu] == pm)

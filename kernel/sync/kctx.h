@@ -6,6 +6,7 @@
 // `woken'. A zeroed one is ready for use.
 #pragma once
 
+#include "lib/panic.h"
 #include "lib/types.h"
 #include "sync/percpu.h"
 
@@ -55,6 +56,7 @@ static inline void noalloc_enter(void)
 
 static inline void noalloc_exit(void)
 {
+    KASSERT(kctx_current()->noalloc > 0, "the depth is 0");
     kctx_current()->noalloc--;
 }
 
@@ -66,6 +68,7 @@ static inline void nomemwait_enter(void)
 
 static inline void nomemwait_exit(void)
 {
+    KASSERT(kctx_current()->nomemwait > 0, "the depth is 0");
     kctx_current()->nomemwait--;
 }
 
@@ -109,4 +112,4 @@ static inline void assert_may_sleep(const char *what)
 // Counts one allocation of the running thread; true if this one is told to fail (fail-nth).
 // Every allocator calls it once at its entry. Allocations made in interrupts are not counted.
 // Panics if the running thread may not allocate.
-bool fail_injected(void);
+MUST_CHECK bool fail_injected(void);

@@ -10,15 +10,6 @@
 
 _Static_assert(LOCK_RANKS <= UINT8_MAX, "a rank fits struct lock and top_rank");
 
-void lock_init(struct lock *l, const char *name, enum lock_rank rank, unsigned flags)
-{
-    KASSERT(rank > LOCK_NONE && rank < LOCK_RANKS, "lock %s: rank %d", name, (int)rank);
-    KASSERT((rank >= LOCK_SPIN_FIRST) == ((flags & LOCK_SPIN) != 0),
-            "lock %s: rank %d, flags %#x: spinlocks rank from %d on, sleeping locks below", name,
-            (int)rank, flags, (int)LOCK_SPIN_FIRST);
-    *l = (struct lock){.name = name, .rank = rank, .flags = flags};
-}
-
 bool lock_held_before(const struct lock *l)
 {
     const struct kctx *ctx = kctx_current();

@@ -5,6 +5,7 @@
 // locks' names and the held list. Works alike on one CPU and on eight.
 #pragma once
 
+#include "lib/panic.h"
 #include "lib/types.h"
 #include "sync/jitter.h"
 #include "sync/kctx.h"
@@ -23,7 +24,15 @@ struct lock {
     uint8_t flags;              // enum lock_flags
 };
 
-void lock_init(struct lock *l, const char *name, enum lock_rank rank, unsigned flags);
+// Inline, as all but the lock are constants.
+static inline void lock_init(struct lock *l, const char *name, enum lock_rank rank, unsigned flags)
+{
+    KASSERT(rank > LOCK_NONE && rank < LOCK_RANKS, "lock %s: rank %d", name, (int)rank);
+    KASSERT((rank >= LOCK_SPIN_FIRST) == ((flags & LOCK_SPIN) != 0),
+            "lock %s: rank %d, flags %#x: spinlocks rank from %d on, sleeping locks below", name,
+            (int)rank, flags, (int)LOCK_SPIN_FIRST);
+    *l = (struct lock){.name = name, .rank = rank, .flags = flags};
+}
 
 // True if the running thread holds l exclusively.
 static inline bool lock_owned(const struct lock *l)
@@ -41,7 +50,7 @@ static inline bool lock_held(const struct lock *l)
     return __builtin_expect(ctx->held[ctx->nheld] == l, 1) || lock_held_before(l);
 }
 
-// Panics unless no lock at all is held; called on return to user mode, and before waits that others
+// Panics if the thread holds any lock; called on return to user mode, and before waits that others
 // end.
 void lock_assert_none_held(const char *where);
 
@@ -56,16 +65,16 @@ void lock_print_held(const struct kctx *ctx, void (*place)(uintptr_t at));
 // ---- For lock implementations ----
 //
 // The bookkeeping of an acquisition. These are inline because every lock operation passes here;
-// what goes wrong is dealt with out of line, and so is all that is not usual: a lock's functions ask
-// lock_in_order, or lock_is_last, and leave the rest to a function OFF_THE_WAY. An interrupt may come between any two stores, and
-// its handler takes and releases spinlocks on top of the same list: so nheld is raised before the
-// slot is filled and the slot is cleared after it is lowered, and a handler's own slots are
-// always above ours.
+// what goes wrong is dealt with out of line, and so is all that is not usual: a lock's functions
+// ask lock_in_order, or lock_is_last, and leave the rest to a function OFF_THE_WAY. An interrupt
+// may come between any two stores, and its handler takes and releases spinlocks on top of the same
+// list: so nheld is raised before the slot is filled and the slot is cleared after it is lowered,
+// and a handler's own slots are always above ours.
 
 // The running thread wants l and its rank is not above all held ones: returns if the order
 // permits it nevertheless (nested class), else panics.
 OFF_THE_WAY void lock_check_order(struct lock *l);
-// Takes l off the held list although it is not the last one taken; panics if it is not held.
+// Takes l off the held list although it is not the last one taken; panics if it is not on it.
 OFF_THE_WAY void lock_forget(struct lock *l);
 _Noreturn void lock_too_many(struct lock *l) __attribute__((cold));
 
@@ -94,7 +103,8 @@ static inline void lock_push(struct kctx *ctx, struct lock *l, uint8_t top)
     ctx->top_rank[n] = top;
 }
 
-// Records that the thread got l; after lock_in_order or lock_check_order, so that no held lock ranks higher.
+// Records that the thread got l; after lock_in_order or lock_check_order, so that no held lock
+// ranks higher.
 static inline void lock_note_acquired(struct kctx *ctx, struct lock *l)
 {
     lock_push(ctx, l, l->rank);

@@ -22,13 +22,6 @@
 
 #define SPINS 100 // a few times what a page fault holds its object for
 
-void mutex_init(struct mutex *m, const char *name, enum lock_rank rank, unsigned flags)
-{
-    lock_init(&m->lock, name, rank, flags);
-    m->state = 0;
-    waitq_init(&m->waiters, name);
-}
-
 // Changes the state if it is still `*from'; else tells what it is.
 static inline bool change(struct mutex *m, uint32_t *from, uint32_t to)
 {
@@ -77,6 +70,7 @@ static bool take_or_wait(struct mutex *m, uint32_t gone, uint32_t wanted)
 {
     uint32_t state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
 
+    KASSERT(spin_held(&m->waiters.lock), "mutex %s: queue", m->lock.name);
     do {
         if (take(m, gone))
             return true;
@@ -112,7 +106,7 @@ static void mutex_wait(struct mutex *m)
     ctx->waiting = NULL;
 }
 
-// What is out of the common order, if that may be, or held.
+// What is out of the common order, if that may be, or taken.
 OFF_THE_WAY static void lock_unusual(struct mutex *m)
 {
     struct kctx *ctx = kctx_current();

@@ -23,9 +23,15 @@ enum mutex_state {
 };
 
 // flags: 0 or LOCK_NESTED.
-void mutex_init(struct mutex *m, const char *name, enum lock_rank rank, unsigned flags);
+static inline void mutex_init(struct mutex *m, const char *name, enum lock_rank rank,
+                              unsigned flags)
+{
+    lock_init(&m->lock, name, rank, flags);
+    m->state = 0;
+    waitq_init(&m->waiters, name);
+}
 void mutex_lock(struct mutex *m);
-bool mutex_trylock(struct mutex *m);
+MUST_CHECK bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 static inline bool mutex_held(const struct mutex *m)
 {

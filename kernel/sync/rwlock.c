@@ -47,6 +47,7 @@ static bool set_waiters(struct rwlock *l)
 {
     uint32_t s = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
 
+    KASSERT(spin_held(&l->waiters.lock), "rwlock %s: queue", l->lock.name);
     while (s != 0 && !(s & RW_WAITERS)) {
         if (change(l, s, s | RW_WAITERS))
             return true;
@@ -84,6 +85,7 @@ static void grant_readers(struct rwlock *l, uint32_t readers)
 {
     struct rw_waiter *w;
 
+    KASSERT(spin_held(&l->waiters.lock), "rwlock %s: queue", l->lock.name);
     while ((w = first_waiter(l)) && !w->write) {
         waitq_grant(&l->waiters, &w->waiter);
         readers++;
@@ -115,7 +117,7 @@ static inline void entered(struct kctx *ctx, struct rwlock *l, bool write)
     lock_note_acquired(ctx, &l->lock);
 }
 
-// What is out of the common order, if that may be, or held.
+// What is out of the common order, if that may be, or taken.
 OFF_THE_WAY static void lock_unusual(struct rwlock *l, bool write)
 {
     struct kctx *ctx = kctx_current();

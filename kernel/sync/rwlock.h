@@ -27,8 +27,8 @@ static inline unsigned rw_readers(const struct rwlock *l)
 void rw_init(struct rwlock *l, const char *name, enum lock_rank rank, unsigned flags);
 void rw_lock_read(struct rwlock *l);
 void rw_lock_write(struct rwlock *l);
-bool rw_trylock_read(struct rwlock *l);
-bool rw_trylock_write(struct rwlock *l);
+MUST_CHECK bool rw_trylock_read(struct rwlock *l);
+MUST_CHECK bool rw_trylock_write(struct rwlock *l);
 void rw_unlock_read(struct rwlock *l);
 void rw_unlock_write(struct rwlock *l);
 void rw_downgrade(struct rwlock *l);        // writer becomes reader

@@ -9,12 +9,6 @@
 #include "sync/jitter.h"
 #include "sync/spinlock.h"
 
-void spin_init(struct spinlock *l, const char *name, enum lock_rank rank, unsigned flags)
-{
-    lock_init(&l->lock, name, rank, LOCK_SPIN | flags);
-    l->taken = 0;
-}
-
 // Where the caller's caller is, in the kernel's last 2 GiB: what a lock holds while it is taken.
 #define PLACE ((uint32_t)(uintptr_t)__builtin_return_address(0))
 

@@ -24,9 +24,14 @@ static inline uintptr_t spin_place(const struct spinlock *l)
     {.lock = {.name = (nm), .rank = (rk), .flags = LOCK_SPIN | (fl)}}
 
 // flags: 0 or LOCK_NESTED. The name must outlive the lock.
-void spin_init(struct spinlock *l, const char *name, enum lock_rank rank, unsigned flags);
+static inline void spin_init(struct spinlock *l, const char *name, enum lock_rank rank,
+                             unsigned flags)
+{
+    lock_init(&l->lock, name, rank, LOCK_SPIN | flags);
+    l->taken = 0;
+}
 void spin_lock(struct spinlock *l);
-bool spin_trylock(struct spinlock *l);
+MUST_CHECK bool spin_trylock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 static inline bool spin_held(const struct spinlock *l)
 {

@@ -26,12 +26,6 @@ const struct wait_ops *waitq_ops(void)
     return ops;
 }
 
-void waitq_init(struct waitq *q, const char *name)
-{
-    spin_init(&q->lock, name, LOCK_WAITQ, 0);
-    list_init(&q->waiters);
-}
-
 bool waitq_killed(void)
 {
     return ops && ops->killed();
@@ -67,6 +61,8 @@ void waitq_grant(struct waitq *q, struct waiter *w)
 
 void waitq_wait_granted(struct waitq *q, struct waiter *w)
 {
+    KASSERT(spin_held(&q->lock) && w->queue == q, "queue %s, waiter of %p", q->lock.lock.name,
+            (void *)w->queue);
     while (!w->woken) {
         spin_unlock(&q->lock);
         block(WAIT_NOINTR, WAIT_FOREVER);
@@ -87,6 +83,7 @@ void waitq_remove(struct waiter *w)
 {
     struct waitq *q = w->queue;
 
+    KASSERT(w->who == kctx_current(), "queue %s: another thread's waiter", q->lock.lock.name);
     spin_lock(&q->lock);
     if (w->woken)
         __atomic_sub_fetch(&w->who->woken, 1, __ATOMIC_RELAXED);

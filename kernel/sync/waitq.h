@@ -46,14 +46,31 @@ const struct wait_ops *waitq_ops(void);     // NULL before the scheduler runs
 
 #define WAITQ_INIT(nm, q)                                                                          \
     {.lock = SPINLOCK_INIT(nm, LOCK_WAITQ, 0), .waiters = LIST_INIT((q).waiters)}
-void waitq_init(struct waitq *q, const char *name);
+static inline void waitq_init(struct waitq *q, const char *name)
+{
+    spin_init(&q->lock, name, LOCK_WAITQ, 0);
+    list_init(&q->waiters);
+}
 
 // The plain form: with lk held and the condition false, atomically releases lk and sleeps, then
 // takes lk again. Returns 0 (woken: check the condition again), EINTR or ETIMEDOUT. A thread that
 // a wake-up has taken off the queue returns 0 also if a signal or the deadline came too, so that
 // no waitq_wake_one is spent on a thread that does not look. lk's rank is below LOCK_WAITQ.
-int waitq_wait_spin(struct waitq *q, struct spinlock *lk, unsigned flags, uint64_t deadline_ns);
-int waitq_wait_mutex(struct waitq *q, struct mutex *m, unsigned flags, uint64_t deadline_ns);
+MUST_CHECK int waitq_wait_spin(struct waitq *q, struct spinlock *lk, unsigned flags,
+                               uint64_t deadline_ns);
+MUST_CHECK int waitq_wait_mutex(struct waitq *q, struct mutex *m, unsigned flags,
+                                uint64_t deadline_ns);
+// For who waits as long as it takes: neither signals nor time end it.
+static inline void waitq_await_spin(struct waitq *q, struct spinlock *lk)
+{
+    int error = waitq_wait_spin(q, lk, WAIT_NOINTR, WAIT_FOREVER);
+    KASSERT(!error, "queue %s: error %d", q->lock.lock.name, error);
+}
+static inline void waitq_await_mutex(struct waitq *q, struct mutex *m)
+{
+    int error = waitq_wait_mutex(q, m, WAIT_NOINTR, WAIT_FOREVER);
+    KASSERT(!error, "queue %s: error %d", q->lock.lock.name, error);
+}
 
 // The long form, for select and for more than one queue: add a waiter to each queue, check, block,
 // remove all. waitq_block returns at once if one of the thread's waiters has been woken and not

@@ -25,6 +25,8 @@ static int anon_object_get(struct vm_object *o, pgno_t pgno, vm_prot_t access, b
 
     (void)access;
     (void)overwrite;
+    assert_may_sleep("anon_object_get");
+    KASSERT(mutex_held(&o->lock), "object %p", o);
     if (pgno >= container_of(o, struct anon_object, object)->npages)
         return ENXIO;
     while ((pg = vm_object_lookup(o, pgno)) && (pg->flags & PG_BUSY)) {
@@ -45,6 +47,7 @@ static int anon_object_get(struct vm_object *o, pgno_t pgno, vm_prot_t access, b
 
 static int anon_object_put(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags)
 {
+    KASSERT(mutex_held(&o->lock) && start <= end, "object %p, pages [%lu, %lu)", o, start, end);
     if ((flags & (PUT_FREE | PUT_DISCARD)) == (PUT_FREE | PUT_DISCARD))
         vm_object_discard(o, start, end);
     else if (flags & PUT_FREE)
@@ -59,6 +62,7 @@ static void anon_object_ref(struct vm_object *o)
 
 static void anon_object_unref(struct vm_object *o)
 {
+    assert_may_sleep("anon_object_unref");
     if (__atomic_sub_fetch(&o->nrefs, 1, __ATOMIC_ACQ_REL))
         return;
     mutex_lock(&o->lock);

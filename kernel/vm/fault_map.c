@@ -7,6 +7,7 @@
 
 #include "lib/panic.h"
 #include "pmap/pmap.h"
+#include "vm/anon.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_map.h"
 #include "vm/vm_object.h"
@@ -15,6 +16,7 @@ struct vm_fault_stats vm_fault_stats;
 
 void fault_unlock_map(struct fault *f)
 {
+    KASSERT(f->locked && rw_held(&f->map->lock), "va %#lx", f->va);
     if (!f->object && f->entry->attr.object) {
         f->object = f->entry->attr.object;
         vm_object_ref(f->object);
@@ -25,6 +27,7 @@ void fault_unlock_map(struct fault *f)
 
 bool fault_relock_map(struct fault *f)
 {
+    KASSERT(!f->locked, "va %#lx", f->va);
     rw_lock_read(&f->map->lock);
     f->locked = true;
     return f->map->generation == f->generation;
@@ -36,6 +39,9 @@ int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot)
     paddr_t old_pa;
     vm_prot_t old_prot;
 
+    KASSERT(f->locked, "va %#lx", f->va);
+    KASSERT(mutex_held(pg->anon ? &pg->anon->lock : &pg->object->lock), "page %p of %s at %#lx", pg,
+            page_owner_name[pg->owner], f->va);
     if (!f->entry->wired)
         return pmap_enter(pm, f->va, pg, prot, f->access);
     bool was = pmap_extract(pm, f->va, &old_pa, &old_prot);

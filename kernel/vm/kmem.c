@@ -64,8 +64,10 @@ static void free_frames(struct list *frames)
 {
     struct vm_page *pg;
 
-    while ((pg = list_pop(frames, struct vm_page, queue)))
+    while ((pg = list_pop(frames, struct vm_page, queue))) {
+        KASSERT(pg->owner == PAGE_KMEM, "page %p of %s", pg, page_owner_name[pg->owner]);
         vm_page_free(pg);
+    }
 }
 
 // npages frames on a list. 0, or ENOMEM or EINTR with none.
@@ -116,6 +118,8 @@ void *kmem_alloc(struct vm_map *map, size_t size, size_t align, unsigned flags)
         .flags = flags & KM_NOWAIT ? MAP_NOWAIT : 0,
     };
 
+    if (!(flags & KM_NOWAIT))
+        assert_may_sleep("kmem_alloc");
     KASSERT(size && size <= page_round(size), "size %#zx", size);
     KASSERT(!guard || align <= PAGE_SIZE, "align %#zx with a guard", align);
     kmem_drain();
@@ -139,6 +143,7 @@ static void free_block(struct map_change *c, vaddr_t va, size_t size)
     struct vm_map *map = c->map;
     struct vm_map_entry *e;
 
+    assert_map_changes(map);
     noalloc_enter();
     bool found = vm_map_lookup(map, va, &e);
     KASSERT(found && e->flags & ME_QUANTUM && va + size <= e->end_va, "[%#lx, +%#zx) is no block",
@@ -159,6 +164,7 @@ void kmem_free(struct vm_map *map, void *p, size_t size)
     struct map_change c;
     paddr_t pa;
 
+    KASSERT(page_aligned((vaddr_t)p) && size, "%p, %zu bytes", p, size);
     if (map_change_begin(&c, map, 0, PR_NOWAIT)) {
         if (pmap_kextract((vaddr_t)p, &pa)) {
             record->map = map;

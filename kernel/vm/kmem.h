@@ -43,7 +43,8 @@ void kmem_drain(void);
 
 // `size' bytes (rounded to pages) aligned to `align' (0: a page); NULL if there is no memory or
 // address space.
-void *kmem_alloc(struct vm_map *map, size_t size, size_t align, unsigned flags);
+MUST_CHECK void *kmem_alloc(struct vm_map *map, size_t size, size_t align, unsigned flags);
 // The size that was asked for; whether there is a guard is remembered. Pages that the caller put
-// behind a KM_VAONLY block are its own: it removes them first, and may sleep.
+// behind a KM_VAONLY block are its own: it removes them first, and a free of such a block waits for
+// the map.
 void kmem_free(struct vm_map *map, void *p, size_t size);

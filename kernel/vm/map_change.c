@@ -22,6 +22,8 @@ static void change_init(struct map_change *c, struct vm_map *map)
 
 int map_change_begin(struct map_change *c, struct vm_map *map, unsigned n, unsigned flags)
 {
+    if (flags & PR_WAITOK)
+        assert_may_sleep("map_change_begin");
     change_init(c, map);
     int error = n ? map_entry_reserve(c, n, flags) : 0;
     if (error)
@@ -36,15 +38,16 @@ int map_change_begin(struct map_change *c, struct vm_map *map, unsigned n, unsig
     return 0;
 }
 
-// As many as `need' says of the locked map, if that may be: it is looked at again once it is
-// locked. ngone of them do not stay.
+// As many as `need' says of the map, if that may be: it is looked at again under its lock. ngone of them do not stay.
 static inline int begin_enough(struct map_change *c, struct vm_map *map,
-                        unsigned (*need)(struct vm_map *map, vaddr_t start_va, vaddr_t end_va),
-                        vaddr_t start_va, vaddr_t end_va, unsigned ngone)
+                               unsigned (*need)(struct vm_map *map, vaddr_t start_va,
+                                                vaddr_t end_va),
+                               vaddr_t start_va, vaddr_t end_va, unsigned ngone)
 {
     unsigned have = 0;
     int error = 0;
 
+    assert_may_sleep("map_change_begin");
     change_init(c, map);
     while (!error) {
         rw_lock_write(&map->lock);
@@ -70,8 +73,7 @@ int map_change_begin_clip(struct map_change *c, struct vm_map *map, vaddr_t star
 
 static unsigned count_entries(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 {
-    (void)start_va;
-    (void)end_va;
+    KASSERT(start_va == map->min_va && end_va == map->max_va, "[%#lx, %#lx)", start_va, end_va);
     return map->nentries;
 }
 
@@ -82,7 +84,7 @@ int map_change_begin_copy(struct map_change *c, struct vm_map *map)
 
 void map_change_end(struct map_change *c)
 {
-    KASSERT(rw_held_write(&c->map->lock), "map %p", c->map);
+    assert_map_changes(c->map);
     c->map->generation++;
     nomemwait_exit();
     rw_unlock_write(&c->map->lock);

@@ -26,6 +26,7 @@ static size_t bytes_outside(struct vm_map *map, vaddr_t start_va, vaddr_t end_va
 {
     size_t n = 0;
 
+    KASSERT(rw_held_write(&map->lock) && !map->kernel, "map %p", map);
     list_for_each (e, &map->entries, struct vm_map_entry, link) {
         vaddr_t from = max(e->start_va, start_va), to = min(e->end_va, end_va);
         if (!data || is_data(e->flags, e->attr.prot))
@@ -35,32 +36,25 @@ static size_t bytes_outside(struct vm_map *map, vaddr_t start_va, vaddr_t end_va
 }
 
 // Walks over the entries only where there is a limit: a map has no count of its data.
-static int check_data(struct vm_map *map, size_t len, vaddr_t start_va, vaddr_t end_va)
+int vm_map_ask_data_limit(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
+                          vaddr_t start_va, vaddr_t end_va)
 {
     uint64_t limit = vm_limit(VM_LIMIT_DATA);
 
-    KASSERT(rw_held(&map->lock), "map %p", map);
-    if (limit >= map->max_va)
+    KASSERT(rw_held_write(&map->lock) && !(prot & ~PROT_ALL), "map %p, prot %#x", map, prot);
+    if (limit >= map->max_va || map->kernel || !is_data(flags, prot))
         return 0;
     return bytes_outside(map, start_va, end_va, true) + len > limit ? ENOMEM : 0;
-}
-
-int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
-                        vaddr_t start_va, vaddr_t end_va)
-{
-    if (!vm_limits_used || map->kernel || !is_data(flags, prot))
-        return 0;
-    return check_data(map, len, start_va, end_va);
 }
 
 int vm_map_ask_limits(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
                       vaddr_t start_va, vaddr_t end_va)
 {
-    KASSERT(rw_held(&map->lock), "map %p", map);
-    if (map->nentries > MAP_ENTRIES_MAX && !map->kernel)
-        return ENOMEM;
-    if (!vm_limits_used || map->kernel)
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
+    if (map->kernel)
         return 0;
+    if (map->nentries > MAP_ENTRIES_MAX)
+        return ENOMEM;
     uint64_t limit = vm_limit(VM_LIMIT_AS);
     if (map->size + len > limit && bytes_outside(map, start_va, end_va, false) + len > limit)
         return ENOMEM;

@@ -13,6 +13,7 @@
 
 void vm_map_pmap_remove(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 {
+    KASSERT(rw_held_write(&map->lock) && !map->kernel, "map %p", map);
     ptshare_detach(map->pmap, start_va, end_va);
     pmap_remove(map->pmap, start_va, end_va);
 }
@@ -24,6 +25,8 @@ void vm_map_pmap_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t star
     paddr_t pa;
 
     KASSERT(rw_held_write(&map->lock), "map %p", map);
+    KASSERT(e->wired && e->start_va <= start_va && end_va <= e->end_va, "[%#lx, %#lx) wired %u",
+            e->start_va, e->end_va, e->wired);
     if (e->amap)
         amap_lock(e->amap);
     if (e->attr.object)

@@ -43,6 +43,7 @@ int map_space_find(struct vm_map *map, vaddr_t start_va, size_t len, size_t alig
     vaddr_t at = max(start_va, map->min_va);
     struct vm_map_entry *e;
 
+    KASSERT(rw_held_write(&map->lock) && page_aligned(start_va), "map %p from %#lx", map, start_va);
     if (!want)
         return ENOMEM;
     if (vm_map_lookup(map, at, &e))
@@ -66,6 +67,7 @@ int map_space_find_down(struct vm_map *map, vaddr_t end_va, size_t len, size_t a
     vaddr_t top = min(end_va, map->max_va), limit = map->full_to == top ? map->full_from : top;
     struct vm_map_entry *e;
 
+    KASSERT(rw_held_write(&map->lock) && page_aligned(end_va), "map %p below %#lx", map, end_va);
     if (!want || limit <= map->min_va)
         return ENOMEM;
     vm_map_lookup(map, limit - 1, &e);
@@ -92,6 +94,7 @@ bool map_space_is_free(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 {
     struct vm_map_entry *e;
 
+    KASSERT(start_va <= end_va, "[%#lx, %#lx)", start_va, end_va);
     if (vm_map_lookup(map, start_va, &e))
         return false;
     e = e ? vm_map_next(map, e) : vm_map_first(map);
@@ -104,6 +107,7 @@ void map_space_update(struct vm_map *map, struct vm_map_entry *e)
     struct vm_map_entry *next = e ? vm_map_next(map, e) : vm_map_first(map);
     vaddr_t at = e ? e->end_va : map->min_va, limit = next ? next->start_va : map->max_va;
 
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
     if (at < limit && limit > map->full_from)
         map->full_from = min(limit, map->full_to);
 }

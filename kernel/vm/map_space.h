@@ -24,11 +24,13 @@ void map_space_init(struct vm_map *map);
 // or 1: any page; a power of two: by mask; else by division). 0 and *va, or ENOMEM. Checks for wrap
 // after rounding and after adding the length. The first form may pass over a fit that is tighter
 // than len + align - page.
-int map_space_find(struct vm_map *map, vaddr_t start_va, size_t len, size_t align, vaddr_t *va);
+MUST_CHECK int map_space_find(struct vm_map *map, vaddr_t start_va, size_t len, size_t align,
+                              vaddr_t *va);
 
 // The highest such address that ends at or below `end': how mmap without a hint places user
 // mappings.
-int map_space_find_down(struct vm_map *map, vaddr_t end_va, size_t len, size_t align, vaddr_t *va);
+MUST_CHECK int map_space_find_down(struct vm_map *map, vaddr_t end_va, size_t len, size_t align,
+                                   vaddr_t *va);
 
 // True if nothing is mapped in [start, end).
 bool map_space_is_free(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);

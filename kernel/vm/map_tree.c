@@ -44,18 +44,6 @@ bool vm_map_lookup(struct vm_map *map, vaddr_t va, struct vm_map_entry **entry)
     return before && va < before->end_va;
 }
 
-struct vm_map_entry *vm_map_first(struct vm_map *map)
-{
-    return list_first(&map->entries, struct vm_map_entry, link);
-}
-
-struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry)
-{
-    if (entry->link.next == &map->entries)
-        return NULL;
-    return list_entry(entry->link.next, struct vm_map_entry, link);
-}
-
 bool vm_map_continues(const struct vm_map_entry *a, const struct vm_map_entry *b)
 {
     const struct vm_map_attr *aa = &a->attr, *ba = &b->attr;

@@ -84,6 +84,7 @@ static void age_active(uint64_t target)
 
 static struct mutex *page_lock(struct vm_page *pg)
 {
+    KASSERT(spin_held(&vm_page_queue_lock), "page %p", pg);
     KASSERT(pg->object || pg->anon, "page %p on queue %u belongs to nobody", pg, pg->on_queue);
     return pg->object ? &pg->object->lock : &pg->anon->lock;
 }
@@ -193,7 +194,8 @@ static uint64_t pass(uint64_t target_pages, uint64_t floor)
 {
     uint64_t nfreed = 0;
 
-    assert_may_sleep("pageout_pass");
+    assert_may_wait_for_memory("pageout_pass");
+    lock_assert_none_held("pageout_pass");
     stat_inc(stats.passes);
     kmem_drain();
     for (unsigned round = 1; round <= ROUNDS && nfreed < target_pages; round++) {
@@ -214,6 +216,7 @@ static uint64_t pass(uint64_t target_pages, uint64_t floor)
 
 uint64_t pageout_pass(uint64_t target_pages)
 {
+    assert_may_sleep("pageout_pass");
     return pass(target_pages, 0);
 }
 

@@ -90,6 +90,7 @@ static struct zone *zone_create(unsigned class, size_t size, unsigned flags)
 
 static void zone_destroy(struct zone *z)
 {
+    KASSERT(!mutex_held(&slab_lock) && z->nused == 0, "zone %p, %u in use", z, z->nused);
     kmem_free(kernel_map, z->base, z->size);
     pool_put(&zone_pool, z);
 }
@@ -137,6 +138,7 @@ static unsigned slot_of(const struct zone *z, const void *p)
 {
     size_t off = (const uint8_t *)p - z->base;
 
+    KASSERT(mutex_held(&slab_lock), "zone %p", z);
     KASSERT(off % z->slot_size == 0 && bitmap_test(z->used, off / z->slot_size),
             "%p is no block: zone %p, slots of %zu", p, z->base, z->slot_size);
     return off / z->slot_size;
@@ -148,6 +150,7 @@ static void *zone_take_slot(struct zone *z)
 {
     size_t slot = bitmap_find_clear(z->used, z->nslots, 0);
 
+    KASSERT(mutex_held(&slab_lock), "zone %p", z);
     KASSERT(slot < z->nslots, "zone %p has %u of %u slots in use, and none free", z->base, z->nused,
             z->nslots);
     bitmap_set(z->used, slot);
@@ -174,6 +177,8 @@ static unsigned class_of(size_t size)
 void *slab_alloc(size_t size, unsigned flags)
 {
     unsigned class = class_of(size);
+    if (!(flags & KM_NOWAIT))
+        assert_may_sleep("slab_alloc");
     size_t zone_size = class == LARGE ? page_round(size) : ZONE_SIZE;
 
     if (fail_injected() || zone_size < size || !lock(flags))
@@ -244,6 +249,7 @@ static unsigned zone_check(struct zone *z, struct list *head, bool has_room, str
     size_t nused = bitmap_count(z->used, z->nslots);
     bool large = head == &full[LARGE];
 
+    KASSERT(mutex_held(&slab_lock), "zone %p", z);
     if (nused == z->nused && (nused < z->nslots) == has_room && (large == (z->class == LARGE)) &&
         z->nslots == z->size / z->slot_size && page_aligned((vaddr_t)z->base))
         return 0;

@@ -20,7 +20,7 @@ struct strbuf;
 
 void slab_init(void);
 // KM_*; aligned to 16, to a page from a page up; NULL: no memory
-void *slab_alloc(size_t size, unsigned flags);
+MUST_CHECK void *slab_alloc(size_t size, unsigned flags);
 void slab_free(void *p);                        // NULL is nothing
 size_t slab_usable_size(const void *p);
 

@@ -73,6 +73,7 @@ static size_t find_run(size_t from, size_t to, unsigned nslots)
 
 uint32_t swap_alloc(unsigned nslots)
 {
+    KASSERT(nslots > 0 && nslots <= PART_SLOTS, "%u slots", nslots);
     if (!device)
         return 0;
     mutex_lock(&swap_lock);
@@ -96,6 +97,7 @@ void swap_free(uint32_t slot, unsigned nslots)
         KASSERT(slot && bitmap_test(USED(slot + i)), "swap slot %u is free", slot + i);
         bitmap_clear(USED(slot + i));
     }
+    KASSERT(stats.nused >= nslots, "%lu slots are in use, %u are freed", stats.nused, nslots);
     stats.nused -= nslots;
     mutex_unlock(&swap_lock);
 }
@@ -104,6 +106,7 @@ int swap_out(uint32_t slot, struct vm_page **pages, unsigned npages)
 {
     assert_may_sleep("swap_out");
     for (unsigned i = 0; i < npages; i++) {
+        KASSERT(pages[i]->flags & PG_BUSY, "page %p, flags %#x", pages[i], pages[i]->flags);
         int error = device->write(slot + i, &pages[i], 1);
         if (error) {
             stat_inc(stats.errors);

@@ -27,10 +27,11 @@ struct swap_dev {
 
 void swap_init(const struct swap_dev *dev);     // never called: no swap, swap_alloc fails
 // first of nslots in a row, or 0. Never sleeps for memory
-uint32_t swap_alloc(unsigned nslots);
+MUST_CHECK uint32_t swap_alloc(unsigned nslots);
 void swap_free(uint32_t slot, unsigned nslots);
-int swap_out(uint32_t slot, struct vm_page **pages, unsigned npages);   // pages busy; 0 or EIO
-int swap_in(uint32_t slot, struct vm_page *page);                       // page busy; 0 or EIO
+// The pages are busy. 0 or EIO.
+MUST_CHECK int swap_out(uint32_t slot, struct vm_page **pages, unsigned npages);
+MUST_CHECK int swap_in(uint32_t slot, struct vm_page *page);
 
 struct swap_stats {
     uint64_t nslots, nused, ins, outs, errors;

@@ -63,6 +63,7 @@ static bool fault_share_tables(struct fault *f)
     struct vm_map_entry *e = f->entry;
     vaddr_t slot_va = f->va & ~(PTSHARE_SPAN - 1);
 
+    KASSERT(f->locked, "va %#lx", f->va);
     if (!e->attr.object || e->flags & ME_COW || e->wired || slot_va < e->start_va ||
         e->end_va - slot_va < PTSHARE_SPAN || (e->attr.offset - e->start_va) % PTSHARE_SPAN != 0)
         return false;
@@ -80,6 +81,7 @@ static int fault_lookup(struct fault *f)
 {
     struct vm_map *map = f->map;
 
+    KASSERT(!f->locked, "va %#lx", f->va);
     rw_lock_read(&map->lock);
     f->locked = true;
     f->generation = map->generation;
@@ -123,6 +125,8 @@ int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access)
     int error;
 
     assert_may_sleep("vm_fault");
+    assert_may_wait_for_memory("vm_fault");
+    KASSERT(!map->kernel && !(access & ~PROT_ALL), "map %p, va %#lx, access %#x", map, va, access);
     stat_inc(vm_fault_stats.faults);
     do {
         struct fault f = {.map = map, .va = page_trunc(va), .access = access};
@@ -170,6 +174,7 @@ int vm_fault_populate(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 {
     vaddr_t va = start_va, next_va;
 
+    assert_may_sleep("vm_fault_populate");
     while (va < end_va) {
         vm_prot_t how = populate_how(map, va, &next_va);
         int error = !how ? EFAULT : waitq_killed() ? EINTR : vm_fault(map, va, how);

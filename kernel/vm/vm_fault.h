@@ -31,7 +31,7 @@ struct vm_page;
 // exit. 0 (try the access again); EFAULT: not mapped (SIGSEGV, SEGV_MAPERR); EACCES: not allowed
 // (SEGV_ACCERR); ENXIO or EIO: nothing behind it, or a full disk (SIGBUS); ENOMEM: no memory can
 // be had and nobody is left to give some up (kill the process); EINTR: being killed.
-int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access);
+MUST_CHECK int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access);
 
 // A shared mapping of an object's page gets write permission only by a write fault: the pager's get
 // with PROT_WRITE is what makes room on the device (PG_BACKED).
@@ -50,18 +50,18 @@ struct fault {
 
 // Unlocks the map, keeping e's object, if any, alive. Locks it again: true if it has not changed.
 void fault_unlock_map(struct fault *f);
-bool fault_relock_map(struct fault *f);
+MUST_CHECK bool fault_relock_map(struct fault *f);
 
 // Maps pg at f->va with prot and, if the entry is wired, wires it. pg's owner locked. 0 or ENOMEM.
-int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot);
+MUST_CHECK int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot);
 
 // fault_case.c (lab 4). Called with the map locked for reading and the amap, if the entry has one,
 // locked; an entry without object, or a write to a private one, has one. On return all is unlocked
 // but the map, and that may be (f->locked says). 0, or errors as vm_fault, or EAGAIN: start over.
 // case 1: the amap has the page (1A map it, 1B copy it)
-int fault_anon(struct fault *f, struct vm_anon *an);
+MUST_CHECK int fault_anon(struct fault *f, struct vm_anon *an);
 // case 2: it has not (2A map the object's, 2B promote)
-int fault_object(struct fault *f);
+MUST_CHECK int fault_object(struct fault *f);
 
 // Faults the pages of [start, end) in: of wired entries, wired. From a page that is not accessible
 // it goes on with the next entry, as Linux does. The map is not locked. 0, or the first error of

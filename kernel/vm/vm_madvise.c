@@ -5,6 +5,7 @@
 // Locking: vm_space.h. msync writes with no map locked, so it looks each entry up again.
 
 #include "lib/errno.h"
+#include "lib/panic.h"
 #include "mem/memlayout.h"
 #include "pmap/pmap.h"
 #include "vm/amap.h"
@@ -46,6 +47,9 @@ static pgno_t entry_page(const struct vm_map_entry *e, vaddr_t va)
 static int entry_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va,
                          vaddr_t end_va)
 {
+    assert_map_changes(c->map);
+    KASSERT(!e->wired && e->start_va <= start_va && end_va <= e->end_va, "[%#lx, %#lx) wired %u",
+            e->start_va, e->end_va, e->wired);
     vm_map_pmap_remove(c->map, start_va, end_va);
     return e->amap ? amap_discard(c, e, start_va, end_va) : 0;
 }
@@ -134,7 +138,7 @@ int vm_madvise(struct vm_space *vs, vaddr_t va, size_t len, int advice)
 
 // The next part of a shared object in [*va, end), with a reference to it; *va moves past it.
 // NULL: there is none. *error: ENOMEM if something is not mapped; EBUSY, which is the end, if it is
-// locked and to be invalidated.
+// wired and to be invalidated.
 static struct vm_object *next_object(struct vm_map *map, vaddr_t *va, vaddr_t end_va, pgno_t *start,
                                      pgno_t *end, bool invalidate, int *error)
 {

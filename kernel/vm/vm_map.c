@@ -39,6 +39,7 @@ void vm_map_destroy(struct vm_map *map)
 {
     struct map_change c;
 
+    assert_may_sleep("vm_map_destroy");
     vm_map_check_remove(map);
     int error = map_change_begin(&c, map, 0, PR_WAITOK);
     KASSERT(!error, "without entries to reserve: error %d", error);
@@ -71,6 +72,7 @@ static int map_place(struct vm_map *map, struct vm_map_req *req)
 {
     vaddr_t end_va = req->va + req->len;
 
+    KASSERT(rw_held_write(&map->lock), "map %p", map);
     if (req->flags & MAP_FIXED_ADDR) {
         if (!map_holds(map, req->va, req->len))
             return EINVAL;
@@ -116,7 +118,7 @@ int vm_map_prepare(struct map_change *c, struct vm_map *map, struct vm_map_req *
 
 void vm_map_enter(struct map_change *c, struct vm_map_req *req)
 {
-    KASSERT(rw_held_write(&c->map->lock), "map %p", c->map);
+    assert_map_changes(c->map);
     if (c->map->kernel)
         noalloc_enter();
     map_entry_link(c, req);
@@ -143,11 +145,14 @@ void vm_map_clear(struct map_change *c, vaddr_t start_va, vaddr_t end_va)
 {
     struct vm_map *map = c->map;
 
-    KASSERT(rw_held_write(&map->lock) && list_empty(&c->dead), "map %p", map);
+    assert_map_changes(map);
+    KASSERT(list_empty(&c->dead), "[%#lx, %#lx)", start_va, end_va);
     noalloc_enter();
     map_entry_unlink_range(c, start_va, end_va);
     noalloc_exit();
     list_for_each (e, &c->dead, struct vm_map_entry, link) {
+        KASSERT(!(e->flags & ME_QUANTUM) || map->nquanta > 0, "map %p: [%#lx, %#lx)", map,
+                e->start_va, e->end_va);
         map->nquanta -= !!(e->flags & ME_QUANTUM);
         e->flags |= ME_GONE;
         if (map->kernel)

@@ -21,6 +21,7 @@
 #pragma once
 
 #include "lib/list.h"
+#include "lib/panic.h"
 #include "lib/rbtree.h"
 #include "lib/types.h"
 #include "sync/rwlock.h"
@@ -101,8 +102,19 @@ void vm_map_destroy(struct vm_map *map);        // unmaps all that is left; nobo
 // The entry that contains va: true. Else false and *entry is the one before va, or NULL if there
 // is none.
 bool vm_map_lookup(struct vm_map *map, vaddr_t va, struct vm_map_entry **entry);
-struct vm_map_entry *vm_map_first(struct vm_map *map);                              // NULL: empty
-struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry);   // NULL: last
+// The first entry, and the one after an entry; NULL: none.
+static inline struct vm_map_entry *vm_map_first(struct vm_map *map)
+{
+    KASSERT(rw_held(&map->lock), "map %p", map);
+    return list_first(&map->entries, struct vm_map_entry, link);
+}
+static inline struct vm_map_entry *vm_map_next(struct vm_map *map, struct vm_map_entry *entry)
+{
+    KASSERT(rw_held(&map->lock), "map %p", map);
+    if (entry->link.next == &map->entries)
+        return NULL;
+    return list_entry(entry->link.next, struct vm_map_entry, link);
+}
 // True if b goes on where a ends, as one mapping would for a program: which may not see whether an
 // amap is still to be copied.
 bool vm_map_continues(const struct vm_map_entry *a, const struct vm_map_entry *b);
@@ -133,28 +145,30 @@ struct vm_map_req {
 // Begins a change, and finds the space (and clears it when FIXED). 0, ENOMEM (no space, no memory,
 // a limit), EEXIST, EINVAL (outside the map), EAGAIN (NOWAIT and locked). On error no change has
 // begun.
-int vm_map_prepare(struct map_change *c, struct vm_map *map, struct vm_map_req *req);
+MUST_CHECK int vm_map_prepare(struct map_change *c, struct vm_map *map, struct vm_map_req *req);
 // Links the mapping, merging it where allowed, and ends the change. Cannot fail, never allocates.
 void vm_map_enter(struct map_change *c, struct vm_map_req *req);
 // Both. On error the references remain the caller's.
-int vm_map_map(struct vm_map *map, struct vm_map_req *req);
+MUST_CHECK int vm_map_map(struct vm_map *map, struct vm_map_req *req);
 
 // Unmaps [start, end), holes included. Allocates only if it must split an entry that is no
 // quantum: then it may return ENOMEM with nothing changed.
-int vm_map_unmap(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
+MUST_CHECK int vm_map_unmap(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 
 // ---- changes to what is mapped ----
 
 // As Linux does, they change what comes before a hole (ENOMEM) or an obstacle (EACCES: more than
 // max_prot).
-int vm_map_protect(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot);
-int vm_map_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, enum vm_inherit inherit);
-int vm_map_restore_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
-int vm_map_advise(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, enum vm_advice advice);
+MUST_CHECK int vm_map_protect(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot);
+MUST_CHECK int vm_map_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
+                              enum vm_inherit inherit);
+MUST_CHECK int vm_map_restore_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
+MUST_CHECK int vm_map_advise(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
+                             enum vm_advice advice);
 // Marks as wired (the pages follow by vm_fault_populate) or unwires, pages and all.
-int vm_map_wire(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool wire);
+MUST_CHECK int vm_map_wire(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool wire);
 // Extends the stack whose gap contains va: 0, EFAULT (no stack, or beyond a limit), ENOMEM.
-int vm_map_grow_stack(struct vm_map *map, vaddr_t va);
+MUST_CHECK int vm_map_grow_stack(struct vm_map *map, vaddr_t va);
 
 // ---- limits of user maps ----
 
@@ -170,24 +184,36 @@ extern bool vm_limits_used;
 
 // Whether len bytes with these entry flags and rights may be added when [start, end) is unmapped
 // first: 0, or ENOMEM (entries, RLIMIT_AS, RLIMIT_DATA). The map is locked.
-int vm_map_ask_limits(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
-                      vaddr_t start_va, vaddr_t end_va);
-static inline int vm_map_may_add(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
-                                 vaddr_t start_va, vaddr_t end_va)
+MUST_CHECK int vm_map_ask_limits(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
+                                 vaddr_t start_va, vaddr_t end_va);
+MUST_CHECK static inline int vm_map_may_add(struct vm_map *map, uint32_t flags, vm_prot_t prot,
+                                            size_t len, vaddr_t start_va, vaddr_t end_va)
 {
     if (__builtin_expect(map->nentries <= MAP_ENTRIES_MAX && !vm_limits_used, 1))
         return 0;
     return vm_map_ask_limits(map, flags, prot, len, start_va, end_va);
 }
 // The same of RLIMIT_DATA alone, for what is there already.
-int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
-                        vaddr_t start_va, vaddr_t end_va);
+MUST_CHECK int vm_map_ask_data_limit(struct vm_map *map, uint32_t flags, vm_prot_t prot, size_t len,
+                                     vaddr_t start_va, vaddr_t end_va);
+MUST_CHECK static inline int vm_map_may_add_data(struct vm_map *map, uint32_t flags, vm_prot_t prot,
+                                                 size_t len, vaddr_t start_va, vaddr_t end_va)
+{
+    if (__builtin_expect(!vm_limits_used, 1))
+        return 0;
+    return vm_map_ask_data_limit(map, flags, prot, len, start_va, end_va);
+}
 
 // ---- the parts that changes are made of; for kernel/vm alone ----
 
+// A change of the map is under way, by this thread: between begin and end of map_change.h.
+static inline void assert_map_changes(const struct vm_map *map)
+{
+    KASSERT(rw_held_write(&map->lock) && kctx_current()->nomemwait, "map %p", map);
+}
 // Takes [start, end) out of pmap and map; the entries go to c->dead, which is empty before.
 void vm_map_clear(struct map_change *c, vaddr_t start_va, vaddr_t end_va);
-// Removes what the pmap shows of [start, end). Map locked.
+// Removes what the pmap shows of [start, end) of a user map. Map locked for writing.
 void vm_map_pmap_remove(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 // Unwires the pages of a wired entry in [start, end). Map locked for writing.
 void vm_map_pmap_unwire(struct vm_map *map, struct vm_map_entry *e, vaddr_t start_va,
@@ -203,7 +229,9 @@ extern uint64_t map_tree_lookups, map_tree_hint_hits;   // (a)
 // Order, tree, gaps, counts, entry rules, and the law of map_entry.h. The map is locked. As
 // page_check.
 unsigned vm_map_check(struct vm_map *map, struct strbuf *out);
-unsigned map_check(struct strbuf *out);         // all maps that nobody changes just now
+
+// The same for all maps that nobody changes just now.
+unsigned map_check(struct strbuf *out);
 
 struct vm_map_stats {
     uint64_t maps, lookups, hint_hits, clips, merges, entries_allocated, entries_live;

@@ -27,6 +27,8 @@ static int change_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, en
     struct map_change c;
     struct vm_map_entry *e;
 
+    KASSERT(page_aligned(start_va) && page_aligned(end_va) && !map->kernel, "[%#lx, %#lx)",
+            start_va, end_va);
     int error = map_change_begin_clip(&c, map, start_va, end_va, 0);
     if (error)
         return error;
@@ -52,6 +54,7 @@ static int change_prot(struct vm_map *map, struct vm_map_entry *e, unsigned prot
     vm_prot_t lost = e->attr.prot & ~prot, won = prot & ~e->attr.prot;
     size_t len = e->end_va - e->start_va;
 
+    assert_map_changes(map);
     if (prot & ~e->attr.max_prot)
         return EACCES;
     if (won & PROT_WRITE && vm_map_may_add_data(map, e->flags, prot, len, e->start_va, e->end_va))
@@ -75,7 +78,7 @@ int vm_map_protect(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, vm_prot
 
 static int change_inherit(struct vm_map *map, struct vm_map_entry *e, unsigned inherit)
 {
-    (void)map;
+    assert_map_changes(map);
     e->attr.inherit = inherit;
     return 0;
 }
@@ -88,7 +91,7 @@ int vm_map_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, enum vm
 // What fork does with such a mapping if nothing is said.
 static int restore_inherit(struct vm_map *map, struct vm_map_entry *e, unsigned unused)
 {
-    (void)map;
+    assert_map_changes(map);
     (void)unused;
     e->attr.inherit = e->flags & ME_COW ? INHERIT_COPY : INHERIT_SHARE;
     return 0;
@@ -101,7 +104,7 @@ int vm_map_restore_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 
 static int change_advice(struct vm_map *map, struct vm_map_entry *e, unsigned advice)
 {
-    (void)map;
+    assert_map_changes(map);
     e->attr.advice = advice;
     return 0;
 }
@@ -115,6 +118,7 @@ int vm_map_advise(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, enum vm_
 // fault that brings it back, and once only.
 static int change_wired(struct vm_map *map, struct vm_map_entry *e, unsigned wired)
 {
+    assert_map_changes(map);
     if (wired && !e->wired)
         vm_map_pmap_remove(map, e->start_va, e->end_va);
     else if (!wired && e->wired)
@@ -135,6 +139,7 @@ static vaddr_t stack_top(struct vm_map *map, struct vm_map_entry *e)
 {
     struct vm_map_entry *next;
 
+    KASSERT(e->flags & ME_STACK, "[%#lx, %#lx)", e->start_va, e->end_va);
     while ((next = vm_map_next(map, e)) && next->start_va == e->end_va && next->flags & ME_STACK)
         e = next;
     return e->end_va;
@@ -170,6 +175,7 @@ int vm_map_grow_stack(struct vm_map *map, vaddr_t va)
     struct map_change c;
     struct vm_map_entry *above;
 
+    KASSERT(!map->kernel, "map %p, va %#lx", map, va);
     va = page_trunc(va);
     int error = map_change_begin(&c, map, 1, PR_WAITOK);
     if (error)

@@ -26,6 +26,7 @@ static int one_mapping(struct vm_map *map, vaddr_t start_va, vaddr_t end_va,
 {
     struct vm_map_entry *e;
 
+    assert_map_changes(map);
     if (!vm_map_lookup(map, start_va, &e))
         return EFAULT;
     while (e->end_va < end_va) {
@@ -96,6 +97,7 @@ static int find_place(struct vm_space *vs, struct move *m, const struct vm_map_e
 static int check_growth(struct vm_map *map, const struct move *m, const struct vm_map_entry *last)
 {
     size_t growth = m->new_len - m->old_len;
+    KASSERT(m->new_len > m->old_len, "%#zx bytes to %#zx", m->old_len, m->new_len);
     uint64_t offset = last->attr.offset + (m->old_va + m->old_len - last->start_va);
 
     if (last->attr.object && offset > VM_OFFSET_MAX - growth)
@@ -110,6 +112,9 @@ static void move_entries(struct map_change *c, const struct move *m)
     struct vm_map_entry *e;
     size_t growth = m->new_len - m->old_len;
 
+    assert_map_changes(c->map);
+    KASSERT(m->new_len >= m->old_len && page_aligned(m->new_va), "%#zx bytes to %#zx at %#lx",
+            m->old_len, m->new_len, m->new_va);
     list_splice(&replaced, &c->dead); // of what shrank before
     vm_map_clear(c, m->new_va, m->new_va + m->new_len);
     list_splice(&replaced, &c->dead);
@@ -134,6 +139,7 @@ static int shrink(struct map_change *c, struct move *m)
     vaddr_t old_end = m->old_va + m->old_len, new_end = m->old_va + m->new_len;
     struct vm_map_entry *e;
 
+    KASSERT(m->new_len <= m->old_len, "%#zx bytes to %#zx", m->old_len, m->new_len);
     if (!vm_map_lookup(c->map, m->old_va, &e))
         return EFAULT;
     if (new_end == old_end)

@@ -11,6 +11,7 @@
 
 void vm_object_init(struct vm_object *o, const struct vm_pager_ops *ops, const char *lock_name)
 {
+    KASSERT(ops->get && ops->put && ops->ref && ops->unref, "object %p, pager %p", o, ops);
     *o = (struct vm_object){.ops = ops, .nrefs = 1};
     mutex_init(&o->lock, lock_name, LOCK_OBJECT, 0);
 }
@@ -72,6 +73,7 @@ void vm_object_remove(struct vm_object *o, struct vm_page *pg)
 {
     KASSERT(mutex_held(&o->lock), "object %p", o);
     KASSERT(pg->object == o, "page %p of object %p, not %p", pg, pg->object, o);
+    KASSERT(o->npages > 0, "object %p has no pages", o);
     rb_remove(&o->pages, &pg->node);
     pg->object = NULL;
     o->npages--;
@@ -80,6 +82,8 @@ void vm_object_remove(struct vm_object *o, struct vm_page *pg)
 void vm_object_dirty(struct vm_object *o, struct vm_page *pg)
 {
     KASSERT(mutex_held(&o->lock), "object %p", o);
+    KASSERT(pg->object == o && pg->flags & PG_BACKED, "page %p of object %p, flags %#x", pg,
+            pg->object, pg->flags);
     if (!(pg->flags & PG_DIRTY) && o->ops->dirtied)
         o->ops->dirtied(o);
     pg->flags |= PG_DIRTY;
@@ -102,6 +106,7 @@ void vm_object_discard(struct vm_object *o, pgno_t start, pgno_t end)
 {
     struct vm_page *pg;
 
+    assert_may_sleep("vm_object_discard");
     KASSERT(mutex_held(&o->lock), "object %p", o);
     while ((pg = vm_object_next(o, start)) && pg->pgno < end) {
         if (pg->flags & PG_BUSY) {

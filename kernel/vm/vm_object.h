@@ -94,7 +94,8 @@ void vm_object_discard(struct vm_object *o, pgno_t start, pgno_t end);
 
 // o locked: a new page at pgno, BUSY and FAKE (the pager clears FAKE once it is valid), on no
 // queue; or NULL (no memory). Never sleeps.
-struct vm_page *vm_object_new_page(struct vm_object *o, pgno_t pgno, unsigned alloc_flags);
+MUST_CHECK struct vm_page *vm_object_new_page(struct vm_object *o, pgno_t pgno,
+                                              unsigned alloc_flags);
 
 static inline void vm_object_ref(struct vm_object *o)
 {
@@ -112,4 +113,4 @@ static inline void vm_object_claim(struct vm_object *o, int64_t npages)
 
 void anon_object_init(void);
 // Shared anonymous memory of npages; NULL: no memory. One reference.
-struct vm_object *anon_object_create(pgno_t npages);
+MUST_CHECK struct vm_object *anon_object_create(pgno_t npages);

@@ -30,6 +30,7 @@ void vm_space_init_pools(void)
 
 struct vm_space *vm_space_create(void)
 {
+    assert_may_sleep("vm_space_create");
     struct vm_space *vs = pool_get(&space_pool, PR_WAITOK | PR_ZERO);
 
     if (!vs)
@@ -54,6 +55,7 @@ void vm_space_ref(struct vm_space *vs)
 
 void vm_space_unref(struct vm_space *vs)
 {
+    assert_may_sleep("vm_space_unref");
     if (__atomic_sub_fetch(&vs->nrefs, 1, __ATOMIC_ACQ_REL))
         return;
     vm_map_destroy(&vs->map);
@@ -68,6 +70,8 @@ static int fork_entry(struct map_change *parent, struct vm_map_entry *pe, struct
 {
     struct vm_map_entry ce = *pe;
 
+    assert_map_changes(parent->map);
+    assert_map_changes(child->map);
     ce.amap = NULL;
     int error = amap_inherit(parent->map, pe, child->map, &ce);
     if (error)
@@ -144,6 +148,9 @@ vaddr_t vm_brk(struct vm_space *vs, vaddr_t new_end)
     vaddr_t old_end = vs->brk_end;
     vaddr_t old_top = page_round(old_end), new_top = page_round(new_end);
 
+    assert_may_sleep("vm_brk");
+    KASSERT(vs->brk_start <= old_end && old_end <= vs->mmap_top, "break %#lx, from %#lx to %#lx",
+            old_end, vs->brk_start, vs->mmap_top);
     if (new_end < vs->brk_start || new_end > vs->mmap_top)
         return old_end;
     if (new_top > old_top) {

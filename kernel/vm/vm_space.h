@@ -41,32 +41,33 @@ enum linux_map_flags {
 };
 
 void vm_space_init_pools(void);
-struct vm_space *vm_space_create(void);         // NULL: no memory
+MUST_CHECK struct vm_space *vm_space_create(void);         // NULL: no memory
 void vm_space_ref(struct vm_space *vs);
 void vm_space_unref(struct vm_space *vs);       // the last one frees it; no thread runs in it then
 // A child's copy; 0, ENOMEM, EINTR or EIO with nothing left behind.
-int vm_space_fork(struct vm_space *parent, struct vm_space **child);
+MUST_CHECK int vm_space_fork(struct vm_space *parent, struct vm_space **child);
 
 // The mmap family. object NULL: anonymous; else it comes with a reference, which is taken over on
 // success alone. max_prot is what the file's open mode allows. len is rounded up. Shared or
 // private: what else Linux has was looked at above.
-int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_prot_t max_prot,
-            unsigned linux_flags, struct vm_object *object, uint64_t offset);
-int vm_munmap(struct vm_space *vs, vaddr_t va, size_t len);
-int vm_mprotect(struct vm_space *vs, vaddr_t va, size_t len, vm_prot_t prot);
+MUST_CHECK int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot,
+                       vm_prot_t max_prot, unsigned linux_flags, struct vm_object *object,
+                       uint64_t offset);
+MUST_CHECK int vm_munmap(struct vm_space *vs, vaddr_t va, size_t len);
+MUST_CHECK int vm_mprotect(struct vm_space *vs, vaddr_t va, size_t len, vm_prot_t prot);
 // *va is also an input: the new address for MREMAP_FIXED.
-int vm_mremap(struct vm_space *vs, vaddr_t old_va, size_t old_len, size_t new_len, unsigned flags,
-              vaddr_t *va);
-int vm_msync(struct vm_space *vs, vaddr_t va, size_t len, unsigned flags);
-int vm_madvise(struct vm_space *vs, vaddr_t va, size_t len, int advice);
+MUST_CHECK int vm_mremap(struct vm_space *vs, vaddr_t old_va, size_t old_len, size_t new_len,
+                         unsigned flags, vaddr_t *va);
+MUST_CHECK int vm_msync(struct vm_space *vs, vaddr_t va, size_t len, unsigned flags);
+MUST_CHECK int vm_madvise(struct vm_space *vs, vaddr_t va, size_t len, int advice);
 // One byte per page, its lowest bit set if it is in memory, into vec (kernel memory).
-int vm_mincore(struct vm_space *vs, vaddr_t va, size_t npages, uint8_t *vec);
-int vm_mlock(struct vm_space *vs, vaddr_t va, size_t len, bool lock);
+MUST_CHECK int vm_mincore(struct vm_space *vs, vaddr_t va, size_t npages, uint8_t *vec);
+MUST_CHECK int vm_mlock(struct vm_space *vs, vaddr_t va, size_t len, bool lock);
 vaddr_t vm_brk(struct vm_space *vs, vaddr_t new_end);   // returns the break that holds afterwards
 // exec's stack, a page at least: ends at top_va, grows on faults to the soft limit, or to `limit'.
-int vm_stack_map(struct vm_space *vs, vaddr_t top_va, size_t limit);
+MUST_CHECK int vm_stack_map(struct vm_space *vs, vaddr_t top_va, size_t limit);
 
-// Calls fn for each entry, for /proc/<pid>/maps: map locked for reading, fn must not take maps.
+// Calls fn for each entry, for /proc/<pid>/maps, under the map's lock: fn must not take maps.
 void vm_space_for_each(struct vm_space *vs, void (*fn)(const struct vm_map_entry *e, void *arg),
                        void *arg);
 uint64_t vm_space_resident(struct vm_space *vs);    // pages
@@ -76,6 +77,6 @@ struct vm_space_usage {
     uint64_t resident, swapped; // of the program; what is shared counts whole
     uint64_t kernel;            // page tables, map entries
 };
-// Waits for no lock that is held by who waits for memory: a map that is being changed is counted
-// as if nothing of it were swapped.
+// Waits for nobody who may wait for memory: a map that is being changed is counted as if nothing
+// of it were swapped.
 void vm_space_usage(struct vm_space *vs, struct vm_space_usage *u);

@@ -24,6 +24,14 @@ static unsigned count_faults(unsigned (*check)(struct strbuf *out))
     return check(&out);
 }
 
+static unsigned entries_of(struct vm_page *pg)
+{
+    spin_lock(&pv_lock);
+    unsigned n = pv_count(pg);
+    spin_unlock(&pv_lock);
+    return n;
+}
+
 // ---- the kernel's mappings ----
 
 static void test_kernel(void)
@@ -71,18 +79,18 @@ static void test_enter(void)
     mmu_load(1, pm);
     CHECK(pmap_enter(pm, VA, a, PROT_READ, PROT_READ) == 0, "enter");
     CHECK(pmap_extract(pm, VA + 7, &pa, &prot) && pa == page_to_phys(a) + 7, "pa %lx", pa);
-    CHECK(prot == PROT_READ && pm->resident == 1 && pv_count(a) == 1, "prot %x", prot);
+    CHECK(prot == PROT_READ && pm->resident == 1 && entries_of(a) == 1, "prot %x", prot);
     CHECK(pmap_is_referenced(a) && !pmap_is_modified(a), "attributes from the access");
     CHECK(mmu_touch(0, VA, false) && mmu_touch(1, VA, false) && !mmu_touch(0, VA, true), "access");
     mmu_flushes = 0;
-    CHECK(pmap_enter(pm, VA, a, PROT_ALL, PROT_WRITE) == 0 && pv_count(a) == 1, "again");
+    CHECK(pmap_enter(pm, VA, a, PROT_ALL, PROT_WRITE) == 0 && entries_of(a) == 1, "again");
     CHECK(mmu_flushes == 0 && pmap_is_modified(a), "widening flushed %u times", mmu_flushes);
     CHECK(mmu_touch(0, VA, true) && mmu_touch(1, VA, true), "access");
     CHECK(pmap_enter(pm, VA, a, PROT_READ, PMAP_WIRED) == 0 && pm->wired == 1, "narrowing");
     mmu_check_all();
     CHECK(!mmu_touch(0, VA, true) && pmap_is_modified(a), "narrowed");
     CHECK(pmap_enter(pm, VA, b, PROT_RW, 0) == 0 && pm->wired == 0, "replacing");
-    CHECK(!pmap_page_mapped(a) && pv_count(b) == 1 && pm->resident == 1, "replaced");
+    CHECK(!pmap_page_mapped(a) && entries_of(b) == 1 && pm->resident == 1, "replaced");
     CHECK(pmap_is_modified(a) && !pmap_is_referenced(b), "attributes after replacing");
     mmu_check_all();
     CHECK(pmap_enter(pm, VA, b, PROT_NONE, 0) == 0 && !pmap_extract(pm, VA, &pa, &prot), "none");
@@ -169,7 +177,7 @@ static void test_ranges(void)
     mmu_load(0, pm);
     for (unsigned i = 0; i < 200; i++)
         pmap_enter(pm, VA + i * PAGE_SIZE, pg, PROT_RW, PROT_READ);
-    CHECK(pv_count(pg) == 200, "%u entries", pv_count(pg));
+    CHECK(entries_of(pg) == 200, "%u entries", entries_of(pg));
     mmu_flushes = 0;
     pmap_protect(pm, VA + PAGE_SIZE, VA + 100 * PAGE_SIZE, PROT_READ);
     CHECK(mmu_flushes == 1, "%u flushes", mmu_flushes);

@@ -41,6 +41,13 @@ static struct vm_page *new_page(uint64_t word)
     return pg;
 }
 
+static void enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot, unsigned flags)
+{
+    int error = pmap_enter(pm, va, pg, prot, flags);
+
+    KASSERT(!error, "va %lx: error %d", va, error);
+}
+
 static void free_page(struct vm_page *pg)
 {
     pmap_page_protect(pg, PROT_NONE);
@@ -78,12 +85,12 @@ KTEST(pmap_hardware)
     irq_push();
     pmap_activate(pm);
     KTEST_CHECK(!peek(TEST_VA, &word), "an empty pmap maps %lx", TEST_VA);
-    pmap_enter(pm, TEST_VA, pg, PROT_READ, 0);
+    enter(pm, TEST_VA, pg, PROT_READ, 0);
     KTEST_CHECK(!pmap_is_referenced(pg), "referenced before any access");
     KTEST_CHECK(peek(TEST_VA, &word) && word == 1, "word %lx", word);
     KTEST_CHECK(pmap_is_referenced(pg) && !pmap_is_modified(pg), "attributes after a read");
     KTEST_CHECK(!poke(TEST_VA, 3), "a read-only mapping was written");
-    pmap_enter(pm, TEST_VA, pg, PROT_RW, 0);
+    enter(pm, TEST_VA, pg, PROT_RW, 0);
     KTEST_CHECK(poke(TEST_VA, 3) && pmap_is_modified(pg), "write after upgrade");
     KTEST_CHECK(pmap_clear_modify(pg) && !pmap_is_modified(pg), "modified bit after clearing");
     KTEST_CHECK(poke(TEST_VA, 4) && pmap_is_modified(pg), "a second write is not noticed");
@@ -91,7 +98,7 @@ KTEST(pmap_hardware)
     KTEST_CHECK(pmap_age(pg) && !pmap_is_referenced(pg), "referenced bit after aging");
     pmap_age_end();
     KTEST_CHECK(peek(TEST_VA, &word) && pmap_is_referenced(pg), "a read after aging is missed");
-    pmap_enter(pm, TEST_VA, other, PROT_RW, 0);
+    enter(pm, TEST_VA, other, PROT_RW, 0);
     KTEST_CHECK(peek(TEST_VA, &word) && word == 2, "word %lx after replacing", word);
     KTEST_CHECK(!pmap_page_mapped(pg) && pmap_is_modified(pg), "the replaced page");
     pmap_page_protect(other, PROT_READ);
@@ -157,13 +164,13 @@ KTEST(pmap_cost)
 
     for (unsigned i = 0; i < N; i++)
         pages[i] = new_page(i);
-    pmap_enter(pm, TEST_VA + N * PAGE_SIZE, extra, PROT_READ, 0); // makes the tables
+    enter(pm, TEST_VA + N * PAGE_SIZE, extra, PROT_READ, 0); // makes the tables
     t[0] = rdtsc();
     for (unsigned i = 0; i < N; i++)
-        pmap_enter(pm, TEST_VA + i * PAGE_SIZE, pages[i], PROT_RW, PROT_WRITE);
+        enter(pm, TEST_VA + i * PAGE_SIZE, pages[i], PROT_RW, PROT_WRITE);
     t[1] = rdtsc();
     for (unsigned i = 0; i < N; i++)
-        pmap_enter(pm, TEST_VA + i * PAGE_SIZE, pages[i], PROT_RW, PROT_WRITE);
+        enter(pm, TEST_VA + i * PAGE_SIZE, pages[i], PROT_RW, PROT_WRITE);
     t[2] = rdtsc();
     pmap_protect(pm, TEST_VA, TEST_VA + N * PAGE_SIZE, PROT_READ);
     t[3] = rdtsc();
@@ -327,7 +334,7 @@ static void stress_one_page(struct rng *rng, unsigned i, struct pmap *pm, vaddr_
         pmap_clear_modify(pg);
         break;
     default:
-        pmap_enter(pm, va, pg, rng_below(rng, 2) ? PROT_RW : PROT_READ, PROT_READ);
+        enter(pm, va, pg, rng_below(rng, 2) ? PROT_RW : PROT_READ, PROT_READ);
     }
 }
 

@@ -117,8 +117,10 @@ static void set_up(void)
     KASSERT(user_pmap && pages[0] && pages[1] && pages[2], "no memory");
     memcpy(page_to_dmap(pages[0]), test_user_code, test_user_code_end - test_user_code);
     *(uint64_t *)page_to_dmap(pages[2]) = LAZY;
-    pmap_enter(user_pmap, CODE_VA, pages[0], PROT_READ | PROT_EXEC, 0);
-    pmap_enter(user_pmap, STACK_VA, pages[1], PROT_RW, 0);
+    int error = pmap_enter(user_pmap, CODE_VA, pages[0], PROT_READ | PROT_EXEC, 0);
+    if (!error)
+        error = pmap_enter(user_pmap, STACK_VA, pages[1], PROT_RW, 0);
+    KASSERT(!error, "error %d", error);
 }
 
 static void begin(void *arg)

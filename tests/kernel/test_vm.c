@@ -135,15 +135,21 @@ static uint64_t *user_word(struct vm_space *vs, vaddr_t va, vm_prot_t access)
     return phys_to_dmap(pa);
 }
 
+static void map_anonymous(struct vm_space *vs, vaddr_t va, size_t npages, unsigned flags)
+{
+    flags |= LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED;
+    int error = vm_mmap(vs, &va, npages * PAGE_SIZE, PROT_RW, PROT_ALL, flags, NULL, 0);
+    KASSERT(!error, "va %#lx: error %d", va, error);
+}
+
 KTEST(vm_fault_fork)
 {
     uint64_t before = free_pages();
     struct vm_space *vs = vm_space_create(), *child = NULL;
     vaddr_t private = BASE, shared = 2 * BASE;
-    unsigned flags = LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED;
 
-    vm_mmap(vs, &private, 64 * PAGE_SIZE, PROT_RW, PROT_ALL, flags | LINUX_MAP_PRIVATE, NULL, 0);
-    vm_mmap(vs, &shared, 64 * PAGE_SIZE, PROT_RW, PROT_ALL, flags | LINUX_MAP_SHARED, NULL, 0);
+    map_anonymous(vs, private, 64, LINUX_MAP_PRIVATE);
+    map_anonymous(vs, shared, 64, LINUX_MAP_SHARED);
     for (unsigned i = 0; i < 64; i++) {
         *user_word(vs, private + i * PAGE_SIZE, PROT_WRITE) = i;
         *user_word(vs, shared + i * PAGE_SIZE, PROT_WRITE) = i;
@@ -154,8 +160,8 @@ KTEST(vm_fault_fork)
     *user_word(vs, shared, PROT_WRITE) = 200;
     KTEST_CHECK(*user_word(child, private, PROT_READ) == 0, "private");
     KTEST_CHECK(*user_word(child, shared, PROT_READ) == 200, "shared");
-    vm_munmap(vs, private + 8 * PAGE_SIZE, 8 * PAGE_SIZE);
-    vm_mprotect(vs, private, 4 * PAGE_SIZE, PROT_READ);
+    KTEST_CHECK(vm_munmap(vs, private + 8 * PAGE_SIZE, 8 * PAGE_SIZE) == 0, "munmap");
+    KTEST_CHECK(vm_mprotect(vs, private, 4 * PAGE_SIZE, PROT_READ) == 0, "mprotect");
     KTEST_CHECK(vm_fault(&vs->map, private, PROT_WRITE) == EACCES, "read-only");
     KTEST_CHECK(vm_fault(&vs->map, private + 9 * PAGE_SIZE, PROT_READ) == EFAULT, "unmapped");
     check_all(free_pages());
@@ -192,8 +198,7 @@ KTEST(vm_checks)
     vaddr_t va = BASE;
     uint64_t more = 1, less = -1ul;
 
-    vm_mmap(vs, &va, 8 * PAGE_SIZE, PROT_RW, PROT_ALL,
-            LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED | LINUX_MAP_PRIVATE, NULL, 0);
+    map_anonymous(vs, va, 8, LINUX_MAP_PRIVATE);
     struct vm_page *pg = phys_to_page(dmap_to_phys(user_word(vs, va, PROT_WRITE)));
     check_all(free_pages());
 

@@ -77,7 +77,7 @@ static void wake(struct buf_cache *c)
 static void wait(struct buf_cache *c)
 {
     c->waiting++;
-    waitq_wait_mutex(&c->wait, &c->lock, WAIT_NOINTR, WAIT_FOREVER);
+    waitq_await_mutex(&c->wait, &c->lock);
     c->waiting--;
 }
 

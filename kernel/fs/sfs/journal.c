@@ -148,7 +148,7 @@ static int write_checkpoint(struct journal *j)
 
 static void wait(struct journal *j)
 {
-    waitq_wait_mutex(&j->wait, &j->lock, WAIT_NOINTR, WAIT_FOREVER);
+    waitq_await_mutex(&j->wait, &j->lock);
 }
 
 // Commits the running transaction; the lock is held, and released while waiting.
