@@ -333,12 +333,14 @@ static void test_change(void)
     PANICS("inside a change of a map", (void)!map_entry_reserve(&c, 1, PR_WAITOK));
     struct vm_map_req req = {.va = va_of(8), .len = PAGE_SIZE};
     PANICS("no entry reserved", map_entry_link(&c, &req));
+    static struct vm_map_entry *first;
+    first = vm_map_first(&vs->map);
     uint64_t generation = vs->map.generation;
     map_change_end(&c);
     CHECK(vs->map.generation == generation + 1, "a change is not counted");
     PANICS("map", map_change_end(&c));
     PANICS("map", vm_map_clear(&c, va, va + PAGE_SIZE));
-    PANICS("map", (void)map_entry_simplify(&c, vm_map_first(&vs->map)));
+    PANICS("map", (void)map_entry_simplify(&c, first));
     CHECK(map_change_begin(&c, &vs->map, 3, PR_NOWAIT) == 0, "begin");
     map_change_end(&c);
     CHECK(vm_page_alloc_wait(PAGE_KMEM, 0, &pg) == 0, "outside a change");

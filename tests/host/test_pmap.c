@@ -295,6 +295,35 @@ static void test_checks_notice(void)
     vm_page_free(b);
 }
 
+// What pmap and the reverse map claim of locks and ranges, one row for each kind.
+static void test_contracts(void)
+{
+    struct pmap *pm = pmap_create();
+    struct vm_page *pg = vm_page_alloc(PAGE_KMEM, PA_ZERO);
+    struct pv_mapping m;
+    paddr_t pa;
+    vm_prot_t prot;
+
+    CHECK(pm && pg && pmap_enter(pm, VA, pg, PROT_RW, 0) == 0, "no memory");
+    PANICS("pmap_forget: assertion `spin_held(&pm->lock)", pmap_forget(pm, pg, 0));
+    PANICS("pmap_page_at: assertion `spin_held(&pm->lock)", pmap_page_at(pm, VA));
+    PANICS("pmap_pte_make: assertion `spin_held(&pm->lock)", pmap_pte_make(pm, VA));
+    PANICS("pmap_flush_all: assertion `spin_held(&pm->lock)", pmap_flush_all(pm));
+    PANICS("pv_enter: assertion `spin_held(&pm->lock)", pv_enter(pm, VA, pg));
+    PANICS("assertion `spin_held(&pv_lock)", pv_first(pg, &m));
+    PANICS("pv_count: assertion `spin_held(&pv_lock)", pv_count(pg));
+    PANICS("pmap_age: assertion `__atomic_load_n(&pmap_aging", pmap_age(pg));
+    PANICS("assert_user_range", pmap_remove(pm, VA + 1, VA + PAGE_SIZE));
+    PANICS("assert_user_range", pmap_remove(&kernel_pmap, VA, VA + PAGE_SIZE));
+    PANICS("pmap_extract: assertion `pm != &kernel_pmap",
+           pmap_extract(&kernel_pmap, VA, &pa, &prot));
+    PANICS("is still mapped", vm_page_free(pg));
+    pmap_remove(pm, VA, VA + PAGE_SIZE);
+    vm_page_free(pg);
+    pmap_destroy(pm);
+    mmu_check_all();
+}
+
 int main(int argc, char **argv)
 {
     shim_main(argc, argv);
@@ -307,5 +336,6 @@ int main(int argc, char **argv)
     RUN(test_fail_nth);
     RUN(test_exhaustion);
     RUN(test_checks_notice);
+    RUN(test_contracts);
     return shim_done();
 }
