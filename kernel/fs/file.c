@@ -13,7 +13,6 @@
 #include "mem/vm_page.h"
 #include "sync/waitq.h"
 #include "vm/kmem.h"
-#include "vm/slab.h"
 
 #define TRANSFER_MAX 0x7ffff000ul // the most bytes one call moves, as on Linux
 
@@ -167,7 +166,7 @@ static int link_text(struct vnode *link, char **buf)
     size_t len;
 
     if (!*buf)
-        *buf = slab_alloc(PATH_MAX, KM_WAITOK);
+        *buf = path_get();
     if (!*buf)
         return ENOMEM;
     int err = link->ops->readlink(link, *buf, PATH_MAX - 1, &len);
@@ -200,7 +199,7 @@ static int create_vnode(struct vnode *cwd, const char *path, unsigned flags, uin
         err = err ? err : EAGAIN;
     }
     vnode_unref(at);
-    slab_free(buf);
+    path_put(buf);
     return err;
 }
 

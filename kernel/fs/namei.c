@@ -9,10 +9,29 @@
 #include "fs/vnode_impl.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "mem/pool.h"
 #include "vm/kmem.h"
 #include "vm/slab.h"
 
 #define SYMLINKS_MAX 40
+
+static struct pool path_pool;
+
+void namei_init(void)
+{
+    pool_init(&path_pool, "path", PATH_MAX, 0, &pool_allocator_kva);
+}
+
+char *path_get(void)
+{
+    return pool_get(&path_pool, PR_WAITOK);
+}
+
+void path_put(char *path)
+{
+    if (path)
+        pool_put(&path_pool, path);
+}
 
 struct walk {
     struct vnode *at; // where the walk stands, referenced
@@ -94,7 +113,7 @@ static int follow(struct walk *w, struct vnode *link)
 
     if (++w->nlinks > SYMLINKS_MAX)
         return ELOOP;
-    buf = slab_alloc(PATH_MAX, KM_WAITOK);
+    buf = path_get();
     if (!buf)
         return ENOMEM;
     err = link->ops->readlink ? link->ops->readlink(link, buf, PATH_MAX, &len) : EINVAL;
@@ -103,11 +122,11 @@ static int follow(struct walk *w, struct vnode *link)
     if (!err && len + rest_len + 1 > PATH_MAX)
         err = ENAMETOOLONG;
     if (err) {
-        slab_free(buf);
+        path_put(buf);
         return err;
     }
     memcpy(buf + len, w->rest, rest_len + 1);
-    slab_free(w->buf);
+    path_put(w->buf);
     w->buf = buf;
     w->rest = buf;
     if (buf[0] == '/') {
@@ -193,7 +212,7 @@ int namei(struct vnode *cwd, const char *path, unsigned flags, struct vnode **ou
     int err = walk_path(&w, flags, last, path);
     if (!err && (flags & NAMEI_DIRECTORY) && w.at->type != VDIR)
         err = ENOTDIR;
-    slab_free(w.buf);
+    path_put(w.buf);
     if (err)
         vnode_unref(w.at);
     else

@@ -51,12 +51,13 @@ struct packet {
     char data[];
 };
 
-static struct pool pipe_pool;
+static struct pool pipe_pool, ring_pool; // the rings of RING_MIN bytes
 static const struct vnode_ops pipe_ops;
 
 void pipe_init(void)
 {
     pool_init(&pipe_pool, "pipe", sizeof(struct pipe), 0, NULL);
+    pool_init(&ring_pool, "pipe ring", RING_MIN, 0, &pool_allocator_kva);
 }
 
 static struct pipe *pipe_of(struct vnode *v)
@@ -67,7 +68,10 @@ static struct pipe *pipe_of(struct vnode *v)
 static void free_ring(char *ring, size_t size)
 {
     nosleep_enter();
-    kmem_free(kmem_map, ring, size);
+    if (size == RING_MIN)
+        pool_put(&ring_pool, ring);
+    else
+        kmem_free(kmem_map, ring, size);
     nosleep_exit();
 }
 
@@ -81,7 +85,7 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr)
     p->by_packet = p->full_grown = flags & O_DIRECT;
     list_init(&p->packets);
     p->size = p->by_packet ? RING_MAX : RING_MIN;
-    p->ring = p->by_packet ? NULL : kmem_alloc(kmem_map, RING_MIN, 0, KM_WAITOK);
+    p->ring = p->by_packet ? NULL : pool_get(&ring_pool, PR_WAITOK);
     if (!p->ring && !p->by_packet) {
         pool_put(&pipe_pool, p);
         return ENOMEM;

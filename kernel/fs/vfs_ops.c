@@ -16,6 +16,7 @@ static struct mutex rename_lock;
 void vfs_init(void)
 {
     mutex_init(&rename_lock, "rename", LOCK_RENAME, 0);
+    namei_init();
 }
 
 static bool is_dots(const struct namei_last *last)

@@ -165,6 +165,9 @@ enum namei_flags { NAMEI_FOLLOW = 1, NAMEI_PARENT = 2, NAMEI_DIRECTORY = 4 };
 // referenced, unlocked; ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EACCES. With NAMEI_PARENT: the
 // directory that holds the last component, and that component in *last.
 #define PATH_MAX 4096
+// PATH_MAX bytes for a path, from a pool; NULL: no memory. May sleep.
+MUST_CHECK char *path_get(void);
+void path_put(char *path);      // NULL: nothing
 #define NAME_MAX 255
 struct namei_last {
     const char *name;           // inside path

@@ -29,4 +29,5 @@ bool vnode_drop_last(struct vnode *v);
 // Ends a vnode whose last reference is gone: its pages are discarded.
 void vnode_fini(struct vnode *v);
 
+void namei_init(void);                // start-up, by vfs_init
 void mount_add(struct mount *m);      // start-up only

@@ -90,7 +90,7 @@ static void print_row(const struct row *r, const struct vm_space *vs, char *path
 static int print_maps(struct vm_space *vs, struct strbuf *out)
 {
     struct rows rows = {0};
-    char *path = slab_alloc(PATH_MAX, 0);
+    char *path = path_get();
 
     vm_space_for_each(vs, count_entry, &rows.max);
     rows.row = slab_alloc(max(rows.max, 1u) * sizeof(*rows.row), 0);
@@ -104,7 +104,7 @@ static int print_maps(struct vm_space *vs, struct strbuf *out)
     }
     int err = path && rows.row ? 0 : ENOMEM;
     slab_free(rows.row);
-    slab_free(path);
+    path_put(path);
     return err;
 }
 

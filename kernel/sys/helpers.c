@@ -19,19 +19,19 @@ int upath_get(struct upath *p, vaddr_t va)
     int err = copyinstr(p->small, va, sizeof(p->small), NULL);
     if (err != ENAMETOOLONG)
         return err;
-    p->str = slab_alloc(PATH_MAX, 0);
+    p->str = path_get();
     if (!p->str)
         return ENOMEM;
     err = copyinstr(p->str, va, PATH_MAX, NULL);
     if (err)
-        slab_free(p->str);
+        path_put(p->str);
     return err;
 }
 
 void upath_put(struct upath *p)
 {
     if (p->str != p->small)
-        slab_free(p->str);
+        path_put(p->str);
 }
 
 struct file *fd_path(int fd)

@@ -8,7 +8,6 @@
 #include "proc/process.h"
 #include "sys/calls.h"
 #include "sys/syscall.h"
-#include "vm/slab.h"
 
 #define S_IFMT  0170000u
 #define S_IFREG 0100000u
@@ -255,7 +254,7 @@ long sys_fchdir(int fd)
 
 long sys_getcwd(vaddr_t buf_va, size_t size)
 {
-    char *path = slab_alloc(PATH_MAX, 0);
+    char *path = path_get();
 
     if (!path)
         return -ENOMEM;
@@ -267,6 +266,6 @@ long sys_getcwd(vaddr_t buf_va, size_t size)
         err = ERANGE;
     if (!err)
         err = copyout(buf_va, path, len);
-    slab_free(path);
+    path_put(path);
     return err ? -err : (long)len;
 }

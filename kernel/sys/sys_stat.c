@@ -9,7 +9,6 @@
 #include "proc/process.h"
 #include "sys/calls.h"
 #include "sys/syscall.h"
-#include "vm/slab.h"
 
 struct stat64 { // Linux's struct stat for amd64
     uint64_t dev, ino, nlink;
@@ -365,7 +364,7 @@ long sys_readlinkat(int dirfd, vaddr_t path_va, vaddr_t buf_va, int size)
     int err = at_vnode(dirfd, path_va, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &v);
     if (err)
         return -err;
-    char *target = slab_alloc(PATH_MAX, 0);
+    char *target = path_get();
     if (!target)
         err = ENOMEM;
     else if (v->type != VLNK || !v->ops->readlink)
@@ -375,7 +374,7 @@ long sys_readlinkat(int dirfd, vaddr_t path_va, vaddr_t buf_va, int size)
     len = min(len, (size_t)size);
     if (!err)
         err = copyout(buf_va, target, len);
-    slab_free(target);
+    path_put(target);
     vnode_unref(v);
     return err ? -err : (long)len;
 }

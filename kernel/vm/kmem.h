@@ -5,7 +5,7 @@
 // what was allocated, whole.
 //
 //      kernel_map  [ stack ][guard|stack]..[ kmem_map              ][ pool_map       ]....
-//                                            pipe rings, arguments     pages of pools
+//                                            grown pipes, arguments    pages of pools
 //
 // A typical sequence is: p = kmem_alloc(kernel_map, size, 0, KM_WAITOK | KM_GUARD); if (!p) return
 // ENOMEM; ... kmem_free(kernel_map, p, size), under whatever lock.
@@ -24,8 +24,8 @@ extern struct vm_map *kernel_map;   // all of kernel virtual memory
 extern struct vm_map *kmem_map;     // a bounded submap (kmem=SIZE): pipe buffers, exec arguments
 extern struct vm_map *pool_map;     // a bounded submap (poolkva=SIZE): pool_allocator_kva's pages
 
-// Pages of 16 KiB in pool_map: for large items, of which a page of 4 KiB would hold one or two
-// (processes, threads).
+// Pages of 16 KiB in pool_map: for large items, of which a page of 4 KiB would hold one or none
+// (processes, threads, paths, small pipe rings).
 extern struct pool_allocator pool_allocator_kva;
 
 enum kmem_flags {
