@@ -38,9 +38,9 @@ static int block(unsigned flags, uint64_t deadline_ns)
 
     KASSERT(ops, "thread %d (%s) must wait before there is a scheduler", ctx->id, ctx->name);
     ctx->no_jitter++;
-    int err = ops->block(flags, deadline_ns);
+    int error = ops->block(flags, deadline_ns);
     ctx->no_jitter--;
-    return err;
+    return error;
 }
 
 void waitq_enqueue(struct waitq *q, struct waiter *w)
@@ -105,10 +105,10 @@ int waitq_block(unsigned flags, uint64_t deadline_ns)
 // Sleeps with w queued and nothing else held that the waker needs; then takes w off.
 static int wait_and_remove(struct waiter *w, unsigned flags, uint64_t deadline_ns)
 {
-    int err = waitq_block(flags, deadline_ns);
+    int error = waitq_block(flags, deadline_ns);
 
     waitq_remove(w);
-    return w->woken ? 0 : err;
+    return w->woken ? 0 : error;
 }
 
 int waitq_wait_spin(struct waitq *q, struct spinlock *lk, unsigned flags, uint64_t deadline_ns)
@@ -118,9 +118,9 @@ int waitq_wait_spin(struct waitq *q, struct spinlock *lk, unsigned flags, uint64
     KASSERT(spin_held(lk), "lock %s is not held", lk->lock.name);
     waitq_add(q, &w);
     spin_unlock(lk);
-    int err = wait_and_remove(&w, flags, deadline_ns);
+    int error = wait_and_remove(&w, flags, deadline_ns);
     spin_lock(lk);
-    return err;
+    return error;
 }
 
 int waitq_wait_mutex(struct waitq *q, struct mutex *m, unsigned flags, uint64_t deadline_ns)
@@ -130,9 +130,9 @@ int waitq_wait_mutex(struct waitq *q, struct mutex *m, unsigned flags, uint64_t 
     KASSERT(mutex_held(m), "mutex %s is not held", m->lock.name);
     waitq_add(q, &w);
     mutex_unlock(m);
-    int err = wait_and_remove(&w, flags, deadline_ns);
+    int error = wait_and_remove(&w, flags, deadline_ns);
     mutex_lock(m);
-    return err;
+    return error;
 }
 
 // Wakes up to `most' waiters, oldest first.

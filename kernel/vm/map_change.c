@@ -38,7 +38,8 @@ int map_change_begin(struct map_change *c, struct vm_map *map, unsigned n, unsig
     return 0;
 }
 
-// As many as `need' says of the map, if that may be: it is looked at again under its lock. ngone of them do not stay.
+// As many as `need' says of the map, if that may be: it is looked at again under its lock. ngone
+// of them do not stay.
 static inline int begin_enough(struct map_change *c, struct vm_map *map,
                                unsigned (*need)(struct vm_map *map, vaddr_t start_va,
                                                 vaddr_t end_va),

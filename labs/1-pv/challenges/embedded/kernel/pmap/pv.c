@@ -262,15 +262,15 @@ int pv_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg)
     spin_unlock(&pv_lock);
     if (kept)
         return 0;
-    int err = make_room(pm);
-    if (!err) {
+    int error = make_room(pm);
+    if (!error) {
         struct pv_entry *pv = entry_get(pm);
         pv->va = va;
         entry_link(pv, pg);
         count_one(pm, pg);
     }
     spin_unlock(&pv_lock);
-    return err;
+    return error;
 }
 
 static struct pv_entry *find_entry(struct pmap *pm, vaddr_t va, struct vm_page *pg)

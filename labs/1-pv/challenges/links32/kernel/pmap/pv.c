@@ -275,8 +275,8 @@ static int make_room(struct pmap *pm)
 int pv_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg)
 {
     KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
-    int err = make_room(pm);
-    if (!err) {
+    int error = make_room(pm);
+    if (!error) {
         struct pv_entry *pv = entry_get(pm);
         pv->va = va;
         entry_push(pg, pv);
@@ -285,7 +285,7 @@ int pv_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg)
         stats.pv_entry_allocs++;
     }
     spin_unlock(&pv_lock);
-    return err;
+    return error;
 }
 
 static struct pv_entry *find_entry(struct pmap *pm, vaddr_t va, struct vm_page *pg)
