@@ -27,7 +27,7 @@ static int change_range(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, en
     struct map_change c;
     struct vm_map_entry *e;
 
-    KASSERT(page_aligned(start_va) && page_aligned(end_va) && !map->kernel, "[%#lx, %#lx)",
+    KASSERT(page_aligned(start_va) && page_aligned(end_va) && start_va <= end_va, "[%#lx, %#lx)",
             start_va, end_va);
     int error = map_change_begin_clip(&c, map, start_va, end_va, 0);
     if (error)
