@@ -52,7 +52,6 @@ void pv_pmap_destroy(struct pmap *pm)
 // Makes a page an empty chunk of pm.
 static void chunk_add(struct pmap *pm, struct pv_chunk *pc)
 {
-    KASSERT(spin_held(&pm->lock) && spin_held(&pv_lock), "pmap %p", (void *)pm);
     pc->pmap = pm;
     for (unsigned w = 0; w < CHUNK_WORDS - 1; w++)
         pc->free[w] = ~0ul;
@@ -65,7 +64,6 @@ static void chunk_add(struct pmap *pm, struct pv_chunk *pc)
 // Takes an empty chunk off its lists; its page is the caller's.
 static void chunk_take(struct pv_chunk *pc)
 {
-    KASSERT(spin_held(&pc->pmap->lock) && spin_held(&pv_lock), "chunk %p", (void *)pc);
     KASSERT(chunk_empty(pc), "chunk %p is in use", (void *)pc);
     list_remove(&pc->pmap_link);
     list_remove(&pc->lru_link);
@@ -126,7 +124,6 @@ static void chunk_steal(struct pv_chunk *pc)
     struct vm_page *stolen[CHUNK_ENTRIES];
     bool any = false;
 
-    KASSERT(spin_held(&pc->pmap->lock) && spin_held(&pv_lock), "chunk %p", (void *)pc);
     for (size_t i = 0; i < CHUNK_ENTRIES; i++) {
         stolen[i] = NULL;
         if (bitmap_test(pc->free, i))
