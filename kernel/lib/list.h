@@ -70,6 +70,12 @@ static inline void list_splice(struct list *to, struct list *from)
 #define list_last(head, type, member)                                                              \
     (list_empty(head) ? NULL : list_entry((head)->prev, type, member))
 
+// The structure before or behind one on a list, or NULL.
+#define list_next(item, head, type, member)                                                        \
+    ((item)->member.next == (head) ? NULL : list_entry((item)->member.next, type, member))
+#define list_prev(item, head, type, member)                                                        \
+    ((item)->member.prev == (head) ? NULL : list_entry((item)->member.prev, type, member))
+
 // Takes the first structure off a list; NULL if there is none.
 #define list_pop(head, type, member)                                                               \
     ({                                                                                             \

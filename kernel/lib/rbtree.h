@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Intrusive red-black trees (Guibas and Sedgewick 1978; deletion after Cormen et al.). The user
-// searches by hand, so that a search is a plain loop: descend from root, then rb_insert at the
-// link found. Insertion and removal never allocate. The caller's lock guards a tree.
+// of a tree that is not ordered by a key searches by hand, by a plain loop: descend from root, then
+// rb_insert at the link found. Insertion and removal never allocate. The caller's lock guards a tree.
 //
 // An augmented tree (say, the largest gap below each node) gives an update function: it
 // recomputes one node's summary from itself and its children, and is called bottom-up for every
@@ -29,6 +29,43 @@ struct rb_tree {
 // Links n in as the given child of parent (parent NULL: n becomes the root) and rebalances.
 void rb_insert(struct rb_tree *t, struct rb_node *n, struct rb_node *parent, int side);
 void rb_remove(struct rb_tree *t, struct rb_node *n);
+
+// ---- trees that are ordered by a key: 64 bits, a number or an address, beside the node ----
+
+#define RB_KEY(type, node, key) ((ptrdiff_t)offsetof(type, key) - (ptrdiff_t)offsetof(type, node))
+
+static inline uint64_t rb_key(const struct rb_node *n, ptrdiff_t key_at)
+{
+    return *(const uint64_t *)((const char *)n + key_at);
+}
+
+// Inserts n, behind others of the same key.
+static inline void rb_add(struct rb_tree *t, struct rb_node *n, ptrdiff_t key_at)
+{
+    struct rb_node *parent = NULL;
+    int side = 0;
+
+    for (struct rb_node *at = t->root; at; at = at->child[side]) {
+        parent = at;
+        side = rb_key(n, key_at) >= rb_key(at, key_at);
+    }
+    rb_insert(t, n, parent, side);
+}
+
+// The first node whose key is at least `key', or the last one whose key is at most that; or NULL.
+static inline struct rb_node *rb_near(const struct rb_tree *t, uint64_t key, ptrdiff_t key_at,
+                                      bool first)
+{
+    struct rb_node *found = NULL;
+
+    for (struct rb_node *n = t->root; n;) {
+        bool left = first ? rb_key(n, key_at) >= key : rb_key(n, key_at) > key;
+        if (left == first)
+            found = n;
+        n = n->child[!left];
+    }
+    return found;
+}
 
 // Recomputes the summaries from n up to the root, after a change to n's own data.
 void rb_propagate(struct rb_tree *t, struct rb_node *n);

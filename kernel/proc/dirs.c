@@ -4,6 +4,7 @@
 #include "fs/vnode.h"
 #include "mem/pool.h"
 #include "proc/process.h"
+#include "sync/scoped.h"
 
 static struct pool dirs_pool;
 
@@ -40,11 +41,9 @@ void dirs_unref(struct process_dirs *d)
 
 struct vnode *dirs_cwd(struct process_dirs *d)
 {
-    spin_lock(&d->lock);
-    struct vnode *v = d->cwd;
-    vnode_ref(v);
-    spin_unlock(&d->lock);
-    return v;
+    SPIN_SCOPED(&d->lock);
+    vnode_ref(d->cwd);
+    return d->cwd;
 }
 
 void dirs_set_cwd(struct process_dirs *d, struct vnode *v)

@@ -36,12 +36,6 @@ struct exec {
     char script[HEAD_BYTES];      // the name of an interpreter that is a script itself
 };
 
-void program_unref(struct vnode *exe)
-{
-    vnode_end_run(exe);
-    vnode_unref(exe);
-}
-
 static int check_program(struct vnode *v)
 {
     struct vattr va;

@@ -26,9 +26,6 @@ int exec_user(struct vnode *dir, const char *path, vaddr_t argv_va, vaddr_t envp
 // The same with everything in kernel memory, for init.
 int exec_kernel(const char *path, const char *const *argv, const char *const *envp);
 
-// Gives up what a process runs (struct process's exe): the claim on the file, and the reference.
-void program_unref(struct vnode *exe);
-
 // ---- execargs.c: the strings on their way ----
 
 // argv's strings, then envp's, each with its terminator, in a buffer of kmem_map that starts small.

@@ -9,8 +9,7 @@
 #include "proc/futex.h"
 #include "proc/process.h"
 #include "proc/sigdeliver.h"
-#include "proc/thread.h"
-#include "sync/waitq.h"
+#include "sync/scoped.h"
 #include "vm/vm_space.h"
 
 // Tells the others that share the memory that this thread is gone: pthread_join waits for it.
@@ -35,11 +34,10 @@ static bool leave_process(struct thread *t, int status)
     struct usage u;
 
     thread_usage(t, &u);
-    spin_lock(&p->sig_lock);
+    SPIN_SCOPED(&p->sig_lock);
     list_remove(&t->link);
     p->nthreads--;
-    p->dead_usage.user_ns += u.user_ns;
-    p->dead_usage.sys_ns += u.sys_ns;
+    usage_add(&p->dead_usage, &u);
     bool last = p->nthreads == 0;
     if (last && !p->exiting) {
         p->exiting = true;
@@ -54,7 +52,6 @@ static bool leave_process(struct thread *t, int status)
     }
     if (p->execing)
         waitq_wake_all(&p->thread_wait);
-    spin_unlock(&p->sig_lock);
     if (!last)
         task_release();
     return last;
@@ -84,14 +81,13 @@ static void end_process(struct process *p)
     vfork_release(p);
     if (p->sid == p->pid)
         tty_session_ends(p->sid);
-    mutex_lock(&proc_tree_lock);
+    MUTEX_SCOPED(&proc_tree_lock);
     signal_unshare_actions(p);
     session_process_ends(p);
     give_children_away(p);
     p->exit_status = p->group_status;
     p->zombie = true;
     process_report_end(p);
-    mutex_unlock(&proc_tree_lock);
 }
 
 void thread_exit(int status)
@@ -116,30 +112,35 @@ void process_exit(int status)
     thread_exit(status);
 }
 
+static int end_others(struct thread *t)
+{
+    struct process *p = t->proc;
+    int err = 0;
+
+    SPIN_SCOPED(&p->sig_lock);
+    if (p->exiting || p->execing)
+        return EINTR;
+    if (p->nthreads == 1)
+        return 0;
+    p->execing = t;
+    list_for_each (other, &p->threads, struct thread, link) {
+        if (other != t)
+            signal_give_work(other, WORK_KILL);
+    }
+    while (p->nthreads > 1 && !err)
+        err = waitq_wait_spin(&p->thread_wait, &p->sig_lock, WAIT_KILLABLE, WAIT_FOREVER);
+    p->execing = NULL;
+    if (!err)
+        thread_set_id(t, p->pid);
+    return err;
+}
+
 int process_single_thread(void)
 {
     struct thread *t = thread_current();
     struct process *p = t->proc;
-    int err = 0, tid = t->tid;
+    int tid = t->tid, err = end_others(t);
 
-    spin_lock(&p->sig_lock);
-    if (p->exiting || p->execing) {
-        spin_unlock(&p->sig_lock);
-        return EINTR;
-    }
-    if (p->nthreads > 1) {
-        p->execing = t;
-        list_for_each (other, &p->threads, struct thread, link) {
-            if (other != t)
-                signal_give_work(other, WORK_KILL);
-        }
-        while (p->nthreads > 1 && !err)
-            err = waitq_wait_spin(&p->thread_wait, &p->sig_lock, WAIT_KILLABLE, WAIT_FOREVER);
-        p->execing = NULL;
-        if (!err)
-            t->tid = t->kctx.id = p->pid;
-    }
-    spin_unlock(&p->sig_lock);
     if (!err && p->space) // the program that had the words is about to go
         release_user_words(t, tid);
     return err;

@@ -144,6 +144,11 @@ static void user_return(struct trapframe *tf)
         signal_user_return(t, tf);
 }
 
+static void tick(void)
+{
+    timer_interrupt(sched_tick);
+}
+
 // As Linux does for Valgrind, a limit of no data at all is none below the hard one.
 static uint64_t soft_limit(enum vm_limit which)
 {
@@ -160,6 +165,6 @@ void faults_init(void)
     vm_limit_hook = soft_limit;
     trap_ops.page_fault = page_fault;
     trap_ops.exception = exception;
-    trap_ops.tick = timer_interrupt;
+    trap_ops.tick = tick;
     trap_ops.user_return = user_return;
 }

@@ -12,29 +12,15 @@
 #include "mem/memlayout.h"
 #include "proc/process.h"
 #include "proc/sigdeliver.h"
-#include "proc/thread.h"
-#include "sync/waitq.h"
+#include "sync/scoped.h"
 #include "vm/vm_space.h"
 
-enum {
-    CSIGNAL = 0xff,
-    CLONE_VM = 0x100,
-    CLONE_FS = 0x200,
-    CLONE_FILES = 0x400,
-    CLONE_SIGHAND = 0x800,
-    CLONE_PTRACE = 0x2000,
-    CLONE_VFORK = 0x4000,
-    CLONE_PARENT = 0x8000,
-    CLONE_THREAD = 0x10000,
-    CLONE_NEWNS = 0x20000,
-    CLONE_SYSVSEM = 0x40000,
-    CLONE_SETTLS = 0x80000,
-    CLONE_PARENT_SETTID = 0x100000,
-    CLONE_CHILD_CLEARTID = 0x200000,
-    CLONE_DETACHED = 0x400000,
-    CLONE_UNTRACED = 0x800000,
-    CLONE_CHILD_SETTID = 0x1000000,
-};
+enum { CSIGNAL = 0xff };
+enum { CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800 };
+enum { CLONE_PTRACE = 0x2000, CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000, CLONE_THREAD = 0x10000 };
+enum { CLONE_SYSVSEM = 0x40000, CLONE_SETTLS = 0x80000, CLONE_PARENT_SETTID = 0x100000 };
+enum { CLONE_CHILD_CLEARTID = 0x200000, CLONE_CHILD_SETTID = 0x1000000 };
+enum { CLONE_DETACHED = 0x400000, CLONE_UNTRACED = 0x800000 };
 #define THREAD_FLAGS                                                                               \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
 #define KNOWN_FLAGS                                                                                \
@@ -97,11 +83,6 @@ static struct thread *new_thread(struct process *proc, const struct clone_args *
     return t;
 }
 
-static void set_id(struct thread *t, int id)
-{
-    t->tid = t->kctx.id = id;
-}
-
 static void store_parent_tid(const struct clone_args *args, int id)
 {
     if (args->flags & CLONE_PARENT_SETTID)
@@ -128,7 +109,7 @@ static int clone_thread(const struct clone_args *args, int *child_id)
     struct thread *t = new_thread(p, args);
     if (!t)
         return ENOMEM;
-    set_id(t, id);
+    thread_set_id(t, id);
     spin_lock(&p->sig_lock);
     int err = is_killed() ? EINTR : p->nthreads >= THREADS_MAX ? EAGAIN : 0;
     if (!err)
@@ -176,7 +157,7 @@ static int copy_or_share(struct process *child, struct process *p, uint64_t flag
 
 static void copy_attributes(struct process *child, struct process *p)
 {
-    mutex_lock(&p->lock);
+    MUTEX_SCOPED(&p->lock);
     child->exe = p->exe;
     if (child->exe) {
         vnode_ref(child->exe);
@@ -189,7 +170,6 @@ static void copy_attributes(struct process *child, struct process *p)
     child->arg_end = p->arg_end;
     child->env_start = p->env_start;
     child->env_end = p->env_end;
-    mutex_unlock(&p->lock);
 }
 
 // A complete child but for its place in the table.
@@ -220,11 +200,10 @@ static void wait_for_vfork_child(struct process *child, struct waitq *wait, bool
 {
     int err = 0;
 
-    mutex_lock(&proc_tree_lock);
+    MUTEX_SCOPED(&proc_tree_lock);
     while (!*done && !err)
         err = waitq_wait_mutex(wait, &proc_tree_lock, WAIT_KILLABLE, WAIT_FOREVER);
     child->vfork_done = NULL;
-    mutex_unlock(&proc_tree_lock);
     process_unref(child);
 }
 
@@ -234,10 +213,9 @@ static void set_forking(bool forking)
 {
     struct thread *t = thread_current();
 
-    spin_lock(&t->proc->sig_lock);
+    SPIN_SCOPED(&t->proc->sig_lock);
     t->forking = forking;
     t->fork_signals = 0;
-    spin_unlock(&t->proc->sig_lock);
 }
 
 // The child joins the family and the group, whose signals are sent under the tree lock.
@@ -264,10 +242,9 @@ static int enter_child(struct process *child, struct thread *t, const struct clo
     child->pgid = p->pgid;
     child->sid = p->sid;
     child->exit_signal = sibling ? p->exit_signal : (int)(args->flags & CSIGNAL);
-    set_id(t, child->pid);
-    spin_lock(&child->sig_lock);
+    thread_set_id(t, child->pid);
+    SPIN_SCOPED(&child->sig_lock);
     thread_join_process(t);
-    spin_unlock(&child->sig_lock);
     return 0;
 }
 
@@ -334,11 +311,10 @@ void vfork_release(struct process *p)
 {
     if (!p->vfork_done)
         return;
-    mutex_lock(&proc_tree_lock);
+    MUTEX_SCOPED(&proc_tree_lock);
     if (p->vfork_done) {
         *p->vfork_done = true;
         waitq_wake_all(p->vfork_wait);
         p->vfork_done = NULL;
     }
-    mutex_unlock(&proc_tree_lock);
 }

@@ -8,7 +8,7 @@
 #include "proc/process.h"
 #include "proc/sigdeliver.h"
 #include "proc/thread.h"
-#include "sync/waitq.h"
+#include "sync/scoped.h"
 
 void signal_job_stop(struct process *p, int sig)
 {
@@ -22,20 +22,10 @@ void signal_job_stop(struct process *p, int sig)
         signal_give_work(t, WORK_STOP);
 }
 
-void signal_job_continue(struct process *p)
-{
-    p->stop_taken = false;
-    if (p->stop == STOP_NONE)
-        return;
-    p->continued = p->stop == STOP_DONE;
-    p->stop = STOP_NONE;
-    waitq_wake_all(&p->stop_wait);
-}
-
 // If p is stopped (or continued) and the parent does not know: tells it. No lock held.
 static void tell_parent(struct process *p)
 {
-    mutex_lock(&proc_tree_lock);
+    MUTEX_SCOPED(&proc_tree_lock);
     spin_lock(&p->sig_lock);
     bool continued = p->stop == STOP_NONE && p->continued;
     bool stopped = p->stop == STOP_DONE;
@@ -51,7 +41,6 @@ static void tell_parent(struct process *p)
         p->wait_continued = true;
         process_notify_parent(p, CLD_CONTINUED, SIGCONT);
     }
-    mutex_unlock(&proc_tree_lock);
 }
 
 // sig_lock held: true if this completes a stop.

@@ -9,7 +9,7 @@
 #include "lib/string.h"
 #include "mem/vm_page.h"
 #include "proc/process.h"
-#include "proc/thread.h"
+#include "sync/scoped.h"
 #include "vm/vm_map.h"
 
 #define STACK_SOFT (8ul << 20)
@@ -122,7 +122,7 @@ int limits_change(struct process *p, unsigned resource, const struct rlimit *wan
         return EINVAL;
     if (wanted && resource == RLIMIT_NOFILE && wanted->max > OPEN_MAX)
         return EPERM;
-    mutex_lock(&p->lock);
+    MUTEX_SCOPED(&p->lock);
     *old = p->limits[resource];
     if (wanted)
         p->limits[resource] = *wanted;
@@ -131,6 +131,5 @@ int limits_change(struct process *p, unsigned resource, const struct rlimit *wan
     if (wanted && (resource == RLIMIT_AS || resource == RLIMIT_DATA) && wanted->cur < RLIM_INFINITY)
         vm_limits_used = true;
     watch_cpu(p);
-    mutex_unlock(&p->lock);
     return 0;
 }

@@ -12,8 +12,7 @@
 #include "lib/printf.h"
 #include "mem/vm_page.h"
 #include "proc/process.h"
-#include "proc/thread.h"
-#include "sync/waitq.h"
+#include "sync/scoped.h"
 #include "vm/vm_space.h"
 
 #define STEP_NS     10000000ul    // from one pass of the page daemon to the next, meanwhile
@@ -35,11 +34,10 @@ static uint64_t thread_pages(struct process *p)
 {
     size_t nbytes = p->nthreads * (KSTACK_SIZE + sizeof(struct thread));
 
-    spin_lock(&p->sig_lock);
+    SPIN_SCOPED(&p->sig_lock);
     nbytes += sigpending_bytes(&p->pending);
     list_for_each (t, &p->threads, struct thread, link)
         nbytes += sigpending_bytes(&t->pending);
-    spin_unlock(&p->sig_lock);
     return nbytes >> PAGE_SHIFT;
 }
 

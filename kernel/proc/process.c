@@ -4,16 +4,12 @@
 #include "proc/process.h"
 
 #include "amd64/clock.h"
-#include "dev/power.h"
 #include "fs/file.h"
 #include "fs/vnode.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
-#include "lib/printf.h"
-#include "lib/string.h"
 #include "mem/pool.h"
-#include "proc/exec.h"
-#include "proc/thread.h"
+#include "sync/scoped.h"
 #include "vm/kmem.h"
 #include "vm/vm_space.h"
 
@@ -42,13 +38,12 @@ void process_init(void)
 
 static bool has_thread(struct process *p, int id)
 {
-    bool found = false;
-
-    spin_lock(&p->sig_lock);
-    list_for_each (t, &p->threads, struct thread, link)
-        found |= t->tid == id;
-    spin_unlock(&p->sig_lock);
-    return found;
+    SPIN_SCOPED(&p->sig_lock);
+    list_for_each (t, &p->threads, struct thread, link) {
+        if (t->tid == id)
+            return true;
+    }
+    return false;
 }
 
 static bool id_in_use(int id)
@@ -76,18 +71,11 @@ static int new_id(void)
 
 int process_new_id(void)
 {
-    mutex_lock(&proc_tree_lock);
-    int id = new_id();
-    mutex_unlock(&proc_tree_lock);
-    return id;
+    MUTEX_SCOPED(&proc_tree_lock);
+    return new_id();
 }
 
 // ---- finding ----
-
-struct process *process_current(void)
-{
-    return thread_current()->proc;
-}
 
 struct process *process_find_locked(int pid)
 {
@@ -99,57 +87,42 @@ struct process *process_find_locked(int pid)
     return p;
 }
 
-struct process *process_find(int pid)
+static struct process *referenced(struct process *p)
 {
-    mutex_lock(&proc_tree_lock);
-    struct process *p = process_find_locked(pid);
     if (p)
         process_ref(p);
-    mutex_unlock(&proc_tree_lock);
     return p;
 }
 
-static struct process *find_by_thread(int id)
+struct process *process_find(int pid)
 {
-    struct process *found = NULL;
-
-    mutex_lock(&proc_tree_lock);
-    for (struct process *p = init_process; p && !found; p = process_after(p)) {
-        if (has_thread(p, id))
-            found = p;
-    }
-    if (found)
-        process_ref(found);
-    mutex_unlock(&proc_tree_lock);
-    return found;
+    MUTEX_SCOPED(&proc_tree_lock);
+    return referenced(process_find_locked(pid));
 }
 
 struct process *process_of_task(int id)
 {
-    struct process *p = process_find(id);
+    MUTEX_SCOPED(&proc_tree_lock);
+    struct process *p = process_find_locked(id);
 
-    return p ? p : find_by_thread(id);
+    for (p = p ? p : init_process; p && p->pid != id && !has_thread(p, id);)
+        p = process_after(p);
+    return referenced(p);
 }
 
 struct process *process_next(int pid)
 {
-    struct process *found = NULL;
+    MUTEX_SCOPED(&proc_tree_lock);
+    struct process *p = init_process;
 
-    mutex_lock(&proc_tree_lock);
-    list_for_each (p, &all, struct process, all_link) {
-        if (p->pid > pid) {
-            found = p;
-            process_ref(p);
-            break;
-        }
-    }
-    mutex_unlock(&proc_tree_lock);
-    return found;
+    while (p && p->pid <= pid)
+        p = process_after(p);
+    return referenced(p);
 }
 
 struct process *process_after(struct process *p)
 {
-    return p->all_link.next == &all ? NULL : list_entry(p->all_link.next, struct process, all_link);
+    return list_next(p, &all, struct process, all_link);
 }
 
 int process_last_id(void)
@@ -167,14 +140,13 @@ unsigned process_for_group(int pgid, void (*fn)(struct process *p, void *arg), v
     const struct process *self = process_current();
     unsigned n = 0;
 
-    mutex_lock(&proc_tree_lock);
+    MUTEX_SCOPED(&proc_tree_lock);
     list_for_each (p, &all, struct process, all_link) {
         if (pgid == -1 ? p->pid == INIT_PID || p == self : p->pgid != pgid)
             continue;
         fn(p, arg);
         n++;
     }
-    mutex_unlock(&proc_tree_lock);
     return n;
 }
 
@@ -192,6 +164,12 @@ void process_unref(struct process *p)
     KASSERT(list_empty(&p->threads) && !p->space && !p->files, "process %d freed in use", p->pid);
     sigpending_flush(&p->pending, ~0ul);
     pool_put(&process_pool, p);
+}
+
+void program_unref(struct vnode *exe)
+{
+    vnode_end_run(exe);
+    vnode_unref(exe);
 }
 
 // ---- making ----
@@ -255,11 +233,7 @@ int process_enter(struct process *p, struct process *parent)
     p->parent = parent;
     if (parent) {
         p->ppid = parent->pid;
-        p->pgid = parent->pgid;
-        p->sid = parent->sid;
         list_push_back(&parent->children, &p->sibling);
-    } else {
-        p->pgid = p->sid = 0;
     }
     insert(p);
     return 0;
@@ -308,69 +282,4 @@ void process_discard(struct process *p)
 {
     process_release_resources(p);
     process_unref(p);
-}
-
-// ---- init ----
-
-// Descriptors 0, 1 and 2: the console.
-static int open_console(struct process *p)
-{
-    struct file *f;
-    int fd, err = file_open(root_vnode, "/dev/console", O_RDWR, 0, &f);
-
-    if (err)
-        return err;
-    for (unsigned i = 0; i < 3 && !err; i++) {
-        file_ref(f);
-        err = fdtable_install(p->files, f, 0, OPEN_MAX, false, &fd);
-    }
-    file_unref(f);
-    return err;
-}
-
-// The first program, on its own stack.
-static void run_init(void *arg)
-{
-    const char *path = arg;
-
-    kctx_current()->reserve = RESERVE_KERNEL; // what it must do at the end it can
-    int console_err = open_console(process_current());
-
-    if (console_err)
-        kprintf("init has no console: error %d\n", console_err);
-    const char *argv[] = {path, NULL}, *envp[] = {"HOME=/", "TERM=linux", "PATH=/bin", NULL};
-    int err = exec_kernel(path, argv, envp);
-
-    if (err)
-        power_cannot_start("cannot run %s: error %d", path, err);
-}
-
-int process_start_init(const char *path)
-{
-    struct process *p = process_alloc();
-
-    if (!p)
-        return ENOMEM;
-    vnode_ref(root_vnode);
-    p->dirs = dirs_create(root_vnode, 022);
-    limits_default(p);
-    p->grouped = true;
-    int err = p->dirs ? fdtable_create(&p->files) : ENOMEM;
-    struct thread *t = err ? NULL : thread_create(p, "init", run_init, (void *)path);
-    if (!t) {
-        process_discard(p);
-        return ENOMEM;
-    }
-    mutex_lock(&proc_tree_lock);
-    process_enter(p, NULL);
-    KASSERT(p->pid == INIT_PID, "init is process %d", p->pid);
-    p->pgid = p->sid = 0;
-    init_process = p;
-    t->tid = t->kctx.id = p->pid;
-    spin_lock(&p->sig_lock);
-    thread_join_process(t);
-    spin_unlock(&p->sig_lock);
-    mutex_unlock(&proc_tree_lock);
-    sched_start(t);
-    return 0;
 }

@@ -12,14 +12,13 @@
 #include "lib/list.h"
 #include "lib/types.h"
 #include "proc/signal.h"
+#include "proc/thread.h"
 #include "proc/timer.h"
 #include "sync/mutex.h"
 #include "sync/spinlock.h"
 #include "sync/waitq.h"
 
 struct fdtable;
-struct thread;
-struct trapframe;
 struct vm_space;
 struct vnode;
 
@@ -38,6 +37,12 @@ enum { RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE, RLIMIT_
 struct usage {
     uint64_t user_ns, sys_ns;
 };
+
+static inline void usage_add(struct usage *sum, const struct usage *u)
+{
+    sum->user_ns += u->user_ns;
+    sum->sys_ns += u->sys_ns;
+}
 
 struct process_dirs {           // dirs.c
     uint32_t nrefs;             // (a)
@@ -119,7 +124,6 @@ void process_init(void);
 
 // ---- finding; the references are the caller's to drop ----
 
-struct process *process_current(void);          // no reference
 struct process *process_find(int pid);          // NULL: none; zombies included
 struct process *process_of_task(int id);        // the id may be any of its threads'
 struct process *process_find_locked(int pid);   // tree lock held; no reference
@@ -128,6 +132,8 @@ struct process *process_next(int pid);          // the lowest pid above
 struct process *process_after(struct process *p);
 void process_ref(struct process *p);
 void process_unref(struct process *p);
+// Gives up what a process runs (struct process's exe): the claim on the file, and the reference.
+void program_unref(struct vnode *exe);
 unsigned process_count(void);
 int process_last_id(void);                      // handed out most recently
 
@@ -139,8 +145,8 @@ unsigned process_for_group(int pgid, void (*fn)(struct process *p, void *arg), v
 
 // An empty process, not yet in the table; NULL: no memory.
 struct process *process_alloc(void);
-// Gives it an id and puts it into the table and the family (parent NULL: init). EAGAIN: no ids
-// left. Tree lock held.
+// Gives it an id and puts it into the table and the family (parent NULL: init); its group and
+// session are the caller's to set. EAGAIN: no ids left. Tree lock held.
 int process_enter(struct process *p, struct process *parent);
 void process_remove(struct process *p);         // out of both; tree lock held
 // Undoes process_alloc of a process that was never entered, with whatever resources it got.
@@ -158,6 +164,8 @@ void dirs_ref(struct process_dirs *d);
 void dirs_unref(struct process_dirs *d);
 struct vnode *dirs_cwd(struct process_dirs *d);                 // referenced
 void dirs_set_cwd(struct process_dirs *d, struct vnode *v);     // takes the reference over
+
+// ---- init.c ----
 
 // Starts init: a process that runs path. Called once, from a kernel thread.
 int process_start_init(const char *path);

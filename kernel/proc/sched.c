@@ -24,12 +24,8 @@
 
 #define SLICE_TICKS 2
 
-#define RUNQ_INIT                                                                                  \
-    {                                                                                              \
-        .lock = SPINLOCK_INIT("run queue", LOCK_SCHED, LOCK_NESTED)                                \
-    }
-struct runq runqs[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = RUNQ_INIT};
-static uint64_t idle_cpus; // (a) bit per CPU that halts or is about to
+static struct thread *buried; // (a) a lock-free stack, taken as a whole
+static uint64_t idle_cpus;    // (a) bit per CPU that halts or is about to
 
 static inline struct runq *this_runq(void)
 {
@@ -145,6 +141,21 @@ static void account(struct runq *rq, struct thread *from, struct thread *to)
     rq->switches++;
 }
 
+static void bury(struct thread *t)
+{
+    t->next_buried = __atomic_load_n(&buried, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&buried, &t->next_buried, t, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+        ;
+}
+
+struct thread *sched_take_buried(void)
+{
+    if (!__atomic_load_n(&buried, __ATOMIC_RELAXED))
+        return NULL;
+    return __atomic_exchange_n(&buried, NULL, __ATOMIC_ACQUIRE);
+}
+
 // What is left to do after a switch, in the thread switched to: the queue of the CPU that it
 // runs on now is locked since before.
 static void finish_switch(void)
@@ -153,7 +164,7 @@ static void finish_switch(void)
     struct thread *previous = rq->previous;
 
     if (previous->state == THREAD_DEAD)
-        thread_bury(previous);
+        bury(previous);
     spin_unlock(&rq->lock);
     if (rq->current != &rq->idle)
         timer_start_ticks();
@@ -250,11 +261,9 @@ static int sched_block(unsigned flags, uint64_t deadline_ns)
 {
     struct thread *t = thread_current();
 
-    if (deadline_ns == WAIT_FOREVER) {
-        t->timed_out = false;
-        return block_until_woken(t, flags);
-    }
     t->timed_out = false;
+    if (deadline_ns == WAIT_FOREVER)
+        return block_until_woken(t, flags);
     timer_init(&t->sleep_timer, sleep_timeout);
     timer_set(&t->sleep_timer, deadline_ns);
     int result = block_until_woken(t, flags);
@@ -371,14 +380,31 @@ static void halt(uint64_t bit)
     intr_on();
 }
 
+// What has run on this CPU since its start becomes its idle thread.
+static void adopt_boot(struct runq *rq)
+{
+    struct thread *t = &rq->idle;
+
+    strlcpy(t->comm, "idle", sizeof(t->comm));
+    t->kctx.name = t->comm;
+    t->kctx.nosleep = 1;
+    t->cpu = this_cpu()->id;
+    t->state = THREAD_RUNNING;
+    list_init(&t->run_link);
+    context_adopt(&t->context);
+    t->run_since_ns = clock_ns();
+    rq->current = t;
+    irq_push();
+    this_cpu()->kctx = &t->kctx;
+    irq_pop();
+}
+
 void sched_idle(void)
 {
     struct runq *rq = this_runq();
     uint64_t bit = 1ul << this_cpu()->id;
 
-    thread_adopt_boot(&rq->idle, this_cpu()->id);
-    rq->current = &rq->idle;
-    rq->idle.run_since_ns = clock_ns();
+    adopt_boot(rq);
     intr_on();
     for (;;) {
         this_cpu()->need_resched = false;

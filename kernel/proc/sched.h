@@ -43,11 +43,12 @@ void sched_set_nice(struct thread *t, int nice);
 // Gives up the CPU to the others that are ready. No spinlock held.
 void sched_yield(void);
 
-// Gives up the CPU for ever. The next thread on this CPU hands t to thread_bury.
+// Gives up the CPU for ever: the thread is buried, until somebody else takes it and frees it.
 _Noreturn void sched_exit(void);
+// All that are buried, linked by next_buried.
+struct thread *sched_take_buried(void);
 
-// The tick: accounts it, ends time slices; false if the CPU is idle and needs no more ticks. In
-// the interrupt, the timer queue's lock held.
+// The tick, for timer_interrupt: accounts it, ends time slices; false if the CPU is idle.
 bool sched_tick(void);
 
 // The first act of a new thread: releases the run queue that the switch left locked.

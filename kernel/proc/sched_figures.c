@@ -7,6 +7,9 @@
 #include "amd64/clock.h"
 #include "proc/runq.h"
 
+struct runq runqs[MAX_CPUS] = {
+    [0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT("run queue", LOCK_SCHED, LOCK_NESTED)}};
+
 unsigned sched_nready(void)
 {
     unsigned n = 0;

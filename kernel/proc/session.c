@@ -3,11 +3,23 @@
 // Process groups and sessions, and what the terminal asks about them.
 #include "fs/tty.h"
 #include "lib/errno.h"
+#include "lib/panic.h"
 #include "proc/process.h"
 #include "proc/sigdeliver.h"
-#include "proc/thread.h"
+#include "sync/scoped.h"
 
 // ---- groups; tree lock held ----
+
+void signal_group_member(struct process *p, int sig, const struct siginfo *info)
+{
+    KASSERT(mutex_held(&proc_tree_lock), "signal %d for a group without the lock", sig);
+    SPIN_SCOPED(&p->sig_lock);
+    signal_send_locked(p, NULL, sig, info);
+    list_for_each (t, &p->threads, struct thread, link) {
+        if (t->forking && !signal_is_ignored(p, sig))
+            t->fork_signals |= sigbit(sig);
+    }
+}
 
 static bool group_exists_in(int pgid, int sid)
 {
@@ -63,42 +75,36 @@ void session_process_ends(struct process *p)
 int process_setpgid(int pid, int pgid)
 {
     struct process *self = process_current();
-    int err = 0;
 
     if (pgid < 0)
         return EINVAL;
-    mutex_lock(&proc_tree_lock);
+    MUTEX_SCOPED(&proc_tree_lock);
     struct process *p = pid ? process_find_locked(pid) : self;
     if (pgid == 0 && p)
         pgid = p->pid;
     if (!p || (p != self && p->parent != self))
-        err = ESRCH;
-    else if (p != self && p->execed)
-        err = EACCES;
-    else if (p->sid == p->pid || p->sid != self->sid)
-        err = EPERM;
-    else if (pgid != p->pid && !group_exists_in(pgid, p->sid))
-        err = EPERM;
-    else
-        __atomic_store_n(&p->pgid, pgid, __ATOMIC_RELAXED);
-    mutex_unlock(&proc_tree_lock);
-    return err;
+        return ESRCH;
+    if (p != self && p->execed)
+        return EACCES;
+    if (p->sid == p->pid || p->sid != self->sid)
+        return EPERM;
+    if (pgid != p->pid && !group_exists_in(pgid, p->sid))
+        return EPERM;
+    __atomic_store_n(&p->pgid, pgid, __ATOMIC_RELAXED);
+    return 0;
 }
 
 int process_setsid(int *sid)
 {
     struct process *self = process_current();
-    int err = 0;
 
-    mutex_lock(&proc_tree_lock);
-    for (struct process *p = init_process; p && !err; p = process_after(p)) {
+    MUTEX_SCOPED(&proc_tree_lock);
+    for (struct process *p = init_process; p; p = process_after(p)) {
         if (p->pgid == self->pid)
-            err = EPERM;
+            return EPERM;
     }
-    if (!err)
-        self->pgid = self->sid = *sid = self->pid;
-    mutex_unlock(&proc_tree_lock);
-    return err;
+    self->pgid = self->sid = *sid = self->pid;
+    return 0;
 }
 
 // ---- the terminal's hooks ----
@@ -130,10 +136,8 @@ static bool is_leader(void)
 
 static bool group_in_session(int pgid, int sid)
 {
-    mutex_lock(&proc_tree_lock);
-    bool found = group_exists_in(pgid, sid);
-    mutex_unlock(&proc_tree_lock);
-    return found;
+    MUTEX_SCOPED(&proc_tree_lock);
+    return group_exists_in(pgid, sid);
 }
 
 static int background(int sig)
@@ -142,11 +146,11 @@ static int background(int sig)
 
     if (signal_ignored_or_blocked(sig))
         return sig == SIGTTIN ? EIO : 0;
-    mutex_lock(&proc_tree_lock);
-    bool orphaned = process_group_orphaned(self->pgid, NULL);
-    mutex_unlock(&proc_tree_lock);
-    if (orphaned)
-        return EIO;
+    {
+        MUTEX_SCOPED(&proc_tree_lock);
+        if (process_group_orphaned(self->pgid, NULL))
+            return EIO;
+    }
     signal_group(self->pgid, sig);
     return ERESTART;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The receiving side of signals: masks, actions, waiting for a signal, and the work before a
-// return to user mode.
+// The receiving side of signals: waiting for one, and the work before a return to user mode.
 #include "proc/sigdeliver.h"
 
 #include "amd64/trapframe.h"
@@ -10,132 +9,9 @@
 #include "lib/string.h"
 #include "proc/process.h"
 #include "proc/thread.h"
-#include "sync/waitq.h"
+#include "sync/scoped.h"
 
-#define UNBLOCKABLE      (sigbit(SIGKILL) | sigbit(SIGSTOP))
 #define SYSCALL_INSN_LEN 2
-
-bool signal_pending(void)
-{
-    return __atomic_load_n(&thread_current()->work, __ATOMIC_RELAXED) &
-           (WORK_SIGNAL | WORK_KILL | WORK_STOP);
-}
-
-// ---- masks and actions ----
-
-// Signals for the process that t now blocks go to threads that do not. sig_lock held.
-static void retarget(struct thread *t, sigset_t newly_blocked)
-{
-    struct process *p = t->proc;
-    sigset_t moved = p->pending.set & newly_blocked;
-
-    if (!moved || p->nthreads == 1)
-        return;
-    list_for_each (other, &p->threads, struct thread, link) {
-        if (other != t && (moved & ~other->blocked))
-            signal_give_work(other, WORK_SIGNAL);
-    }
-}
-
-void signal_set_mask(sigset_t mask)
-{
-    struct thread *t = thread_current();
-
-    spin_lock(&t->proc->sig_lock);
-    sigset_t old = t->blocked;
-    t->blocked = mask & ~UNBLOCKABLE;
-    retarget(t, t->blocked & ~old);
-    signal_recalc(t);
-    spin_unlock(&t->proc->sig_lock);
-}
-
-void signal_set_mask_for_call(sigset_t mask)
-{
-    struct thread *t = thread_current();
-
-    t->saved_mask = t->blocked;
-    __atomic_or_fetch(&t->work, WORK_MASK, __ATOMIC_RELAXED);
-    signal_set_mask(mask);
-}
-
-// sig_lock held.
-static void set_action(struct process *p, int sig, const struct sigaction *act)
-{
-    p->actions[sig - 1] = *act;
-    p->actions[sig - 1].mask &= ~UNBLOCKABLE;
-    if (signal_is_ignored(p, sig)) {
-        sigpending_flush(&p->pending, sigbit(sig));
-        list_for_each (t, &p->threads, struct thread, link)
-            sigpending_flush(&t->pending, sigbit(sig));
-    }
-}
-
-static void set_one(struct process *p, int sig, const struct sigaction *act)
-{
-    spin_lock(&p->sig_lock);
-    set_action(p, sig, act);
-    spin_unlock(&p->sig_lock);
-}
-
-static void set_shared_action(struct process *p, int sig, const struct sigaction *act)
-{
-    mutex_lock(&proc_tree_lock);
-    set_one(p, sig, act);
-    list_for_each (other, &p->sharers, struct process, sharers)
-        set_one(other, sig, act);
-    mutex_unlock(&proc_tree_lock);
-}
-
-int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
-{
-    struct process *p = process_current();
-
-    if (sig < 1 || sig > NSIG || (act && (UNBLOCKABLE & sigbit(sig))))
-        return EINVAL;
-    spin_lock(&p->sig_lock);
-    if (old)
-        *old = p->actions[sig - 1];
-    bool shared = act && !list_empty(&p->sharers);
-    if (act && !shared)
-        set_action(p, sig, act);
-    spin_unlock(&p->sig_lock);
-    if (shared)
-        set_shared_action(p, sig, act);
-    return 0;
-}
-
-void signal_unshare_actions(struct process *p)
-{
-    KASSERT(mutex_held(&proc_tree_lock), "process %d unshares without the lock", p->pid);
-    if (list_empty(&p->sharers))
-        return;
-    spin_lock(&p->sig_lock);
-    list_remove(&p->sharers);
-    spin_unlock(&p->sig_lock);
-}
-
-void signal_exec(struct process *p)
-{
-    if (!list_empty(&p->sharers)) {
-        mutex_lock(&proc_tree_lock);
-        signal_unshare_actions(p);
-        mutex_unlock(&proc_tree_lock);
-    }
-    spin_lock(&p->sig_lock);
-    for (unsigned i = 0; i < NSIG; i++) {
-        bool ignored = p->actions[i].handler == SIG_IGN;
-        p->actions[i] = (struct sigaction){.handler = ignored ? SIG_IGN : SIG_DFL};
-    }
-    spin_unlock(&p->sig_lock);
-    thread_current()->altstack = (struct sigaltstack){.flags = SS_DISABLE};
-}
-
-bool signal_ignored_or_blocked(int sig)
-{
-    struct thread *t = thread_current();
-
-    return (t->blocked & sigbit(sig)) || t->proc->actions[sig - 1].handler == SIG_IGN;
-}
 
 // ---- waiting ----
 
@@ -203,9 +79,8 @@ static void restart_call(struct trapframe *tf)
 static void frame_failed(struct thread *t, int sig)
 {
     if (sig == SIGSEGV) {
-        spin_lock(&t->proc->sig_lock);
+        SPIN_SCOPED(&t->proc->sig_lock);
         t->proc->actions[SIGSEGV - 1].handler = SIG_DFL;
-        spin_unlock(&t->proc->sig_lock);
     }
     signal_fault(SIGSEGV, SI_KERNEL, 0);
 }
@@ -240,15 +115,12 @@ static void default_action(struct process *p, int sig)
         return;
     }
     if (sig != SIGSTOP) {
-        mutex_lock(&proc_tree_lock);
-        bool orphaned = process_group_orphaned(p->pgid, NULL);
-        mutex_unlock(&proc_tree_lock);
-        if (orphaned)
+        MUTEX_SCOPED(&proc_tree_lock);
+        if (process_group_orphaned(p->pgid, NULL))
             return;
     }
-    spin_lock(&p->sig_lock);
+    SPIN_SCOPED(&p->sig_lock);
     signal_job_stop(p, sig);
-    spin_unlock(&p->sig_lock);
 }
 
 // Takes one signal and does what its action says; WORK_SIGNAL is up to date afterwards.

@@ -14,6 +14,7 @@
 #include "proc/process.h"
 #include "proc/sigdeliver.h"
 #include "proc/thread.h"
+#include "sync/scoped.h"
 
 struct siginfo_item {
     struct list link;
@@ -140,38 +141,24 @@ int sigpending_take(struct sigpending *p, sigset_t which, struct siginfo *info)
 
 // ---- what a signal does ----
 
+#define STOPS   (sigbit(SIGSTOP) | sigbit(SIGTSTP) | sigbit(SIGTTIN) | sigbit(SIGTTOU))
+#define IGNORED (sigbit(SIGCHLD) | sigbit(SIGURG) | sigbit(SIGWINCH) | sigbit(SIGCONT))
+
 enum sig_default signal_default(int sig)
 {
-    switch (sig) {
-    case SIGCHLD:
-    case SIGURG:
-    case SIGWINCH:
-        return DEFAULT_IGNORE;
-    case SIGCONT:
-        return DEFAULT_CONTINUE;
-    case SIGSTOP:
-    case SIGTSTP:
-    case SIGTTIN:
-    case SIGTTOU:
-        return DEFAULT_STOP;
-    default:
-        return DEFAULT_END;
-    }
+    sigset_t bit = sigbit(sig);
+
+    return bit & IGNORED ? DEFAULT_IGNORE : bit & STOPS ? DEFAULT_STOP : DEFAULT_END;
 }
 
 bool signal_is_ignored(const struct process *p, int sig)
 {
     vaddr_t handler = p->actions[sig - 1].handler;
 
-    if (handler == SIG_IGN)
-        return true;
     if (handler != SIG_DFL)
-        return false;
-    enum sig_default dfl = signal_default(sig);
+        return handler == SIG_IGN;
     // init dies of nothing that it has not asked for.
-    if (p->pid == INIT_PID && (dfl == DEFAULT_END || dfl == DEFAULT_STOP))
-        return true;
-    return dfl == DEFAULT_IGNORE || dfl == DEFAULT_CONTINUE;
+    return p->pid == INIT_PID || signal_default(sig) == DEFAULT_IGNORE;
 }
 
 void signal_give_work(struct thread *t, uint32_t work)
@@ -200,9 +187,8 @@ void signal_kill_group_locked(struct process *p, int status)
 
 void signal_kill_group(struct process *p, int status)
 {
-    spin_lock(&p->sig_lock);
+    SPIN_SCOPED(&p->sig_lock);
     signal_kill_group_locked(p, status);
-    spin_unlock(&p->sig_lock);
 }
 
 // ---- sending ----
@@ -229,11 +215,21 @@ static struct thread *choose(struct process *p, int sig)
     return NULL;
 }
 
+// A stop ends, or one that a thread is about to begin does not begin.
+static void continue_process(struct process *p)
+{
+    p->stop_taken = false;
+    if (p->stop == STOP_NONE)
+        return;
+    p->continued = p->stop == STOP_DONE;
+    p->stop = STOP_NONE;
+    waitq_wake_all(&p->stop_wait);
+}
+
 // The effects that SIGCONT and the stop signals have when they are sent, blocked or not.
 static void job_control(struct process *p, int sig)
 {
-    const sigset_t stops = sigbit(SIGSTOP) | sigbit(SIGTSTP) | sigbit(SIGTTIN) | sigbit(SIGTTOU);
-    sigset_t cancelled = sig == SIGCONT ? stops : sigbit(sig) & stops ? sigbit(SIGCONT) : 0;
+    sigset_t cancelled = sig == SIGCONT ? STOPS : sigbit(sig) & STOPS ? sigbit(SIGCONT) : 0;
 
     if (!cancelled)
         return;
@@ -243,12 +239,13 @@ static void job_control(struct process *p, int sig)
         t->fork_signals &= ~cancelled;
     }
     if (sig == SIGCONT)
-        signal_job_continue(p);
+        continue_process(p);
 }
 
-// sig_lock held; target NULL: any thread of p.
-static int send(struct process *p, struct thread *target, int sig, const struct siginfo *info)
+int signal_send_locked(struct process *p, struct thread *target, int sig,
+                       const struct siginfo *info)
 {
+    KASSERT(spin_held(&p->sig_lock), "signal %d for process %d without the lock", sig, p->pid);
     if (p->exiting || list_empty(&p->threads))
         return 0;
     job_control(p, sig);
@@ -272,37 +269,21 @@ static int send(struct process *p, struct thread *target, int sig, const struct 
     return 0;
 }
 
-int signal_process(struct process *p, int sig, const struct siginfo *info)
+int signal_thread_locked(struct thread *t, int sig, const struct siginfo *info)
 {
-    spin_lock(&p->sig_lock);
-    int err = send(p, NULL, sig, info);
-    spin_unlock(&p->sig_lock);
-    return err;
+    return signal_send_locked(t->proc, t, sig, info);
 }
 
-void signal_group_member(struct process *p, int sig, const struct siginfo *info)
+int signal_process(struct process *p, int sig, const struct siginfo *info)
 {
-    KASSERT(mutex_held(&proc_tree_lock), "signal %d for a group without the lock", sig);
-    spin_lock(&p->sig_lock);
-    send(p, NULL, sig, info);
-    list_for_each (t, &p->threads, struct thread, link) {
-        if (t->forking && !signal_is_ignored(p, sig))
-            t->fork_signals |= sigbit(sig);
-    }
-    spin_unlock(&p->sig_lock);
+    SPIN_SCOPED(&p->sig_lock);
+    return signal_send_locked(p, NULL, sig, info);
 }
 
 int signal_thread(struct thread *t, int sig, const struct siginfo *info)
 {
-    spin_lock(&t->proc->sig_lock);
-    int err = signal_thread_locked(t, sig, info);
-    spin_unlock(&t->proc->sig_lock);
-    return err;
-}
-
-int signal_thread_locked(struct thread *t, int sig, const struct siginfo *info)
-{
-    return send(t->proc, t, sig, info);
+    SPIN_SCOPED(&t->proc->sig_lock);
+    return signal_thread_locked(t, sig, info);
 }
 
 void signal_fault(int sig, int code, vaddr_t addr)
@@ -312,7 +293,7 @@ void signal_fault(int sig, int code, vaddr_t addr)
     struct siginfo info = {.code = code, .addr = addr};
 
     KASSERT(sig >= 1 && sig <= NSIG, "signal %d", sig);
-    spin_lock(&p->sig_lock);
+    SPIN_SCOPED(&p->sig_lock);
     struct sigaction *act = &p->actions[sig - 1];
     if (act->handler == SIG_IGN || (t->blocked & sigbit(sig)) ||
         (act->handler == SIG_DFL && p->pid == INIT_PID)) {
@@ -320,9 +301,8 @@ void signal_fault(int sig, int code, vaddr_t addr)
         t->blocked &= ~sigbit(sig);
         signal_kill_group_locked(p, W_SIGNALED(sig));
     }
-    send(p, t, sig, &info);
+    signal_send_locked(p, t, sig, &info);
     // Else it would go back to the instruction that faults, for ever.
     KASSERT(t->work & (WORK_SIGNAL | WORK_KILL | WORK_STOP), "thread %d does not hear of signal %d",
             t->tid, sig);
-    spin_unlock(&p->sig_lock);
 }

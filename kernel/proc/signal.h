@@ -27,6 +27,7 @@ typedef uint64_t sigset_t;      // bit sig - 1
 // signal details that wait in a process, whatever its RLIMIT_SIGPENDING
 #define SIGPENDING_MAX 1024
 #define sigbit(sig) (1ul << ((sig)-1))
+#define UNBLOCKABLE (sigbit(SIGKILL) | sigbit(SIGSTOP))
 
 enum {
     SIGHUP = 1, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGUSR1,
@@ -161,6 +162,5 @@ int signal_altstack(const struct sigaltstack *new, struct sigaltstack *old);
 // ---- job control (jobs.c) ----
 
 void signal_job_stop(struct process *p, int sig);       // sig_lock held: stops begin
-void signal_job_continue(struct process *p);            // sig_lock held
 void signal_job_wait(struct thread *t);                 // the thread's part: sleeps until SIGCONT
 void signal_job_thread_gone(struct process *p);         // one thread less may complete a stop

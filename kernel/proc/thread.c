@@ -3,8 +3,7 @@
 // Making and burying threads. Stacks come from kernel_map, with a guard page below; a few are
 // kept with their struct thread, because kernel memory is slower to get than a cached page.
 //
-// Locks: `buried' is a lock-free stack (pushed with spinlocks held, taken as a whole); `cached' and
-// `kthreads' have a spinlock each.
+// Locks: `cached' and `kthreads' have a spinlock each.
 #include "proc/thread.h"
 
 #include "amd64/cpu.h"
@@ -14,16 +13,14 @@
 #include "mem/pool.h"
 #include "proc/process.h"
 #include "proc/sigdeliver.h"
-#include "sync/irq.h"
-#include "sync/kctx.h"
+#include "sync/scoped.h"
 #include "vm/kmem.h"
 
 #define MAX_CACHED 8 // stacks kept for reuse
 
 static struct pool thread_pool;
-static struct thread *buried; // (a) linked by next_buried
-static unsigned nthreads;     // (a)
-static int last_kernel_tid;   // (a) counts down: kernel threads have ids below zero
+static unsigned nthreads;   // (a)
+static int last_kernel_tid; // (a) counts down: kernel threads have ids below zero
 
 // Kernel threads, for the debugger alone.
 static struct spinlock kthreads_lock = SPINLOCK_INIT("kernel threads", LOCK_SIGNAL, 0);
@@ -46,14 +43,17 @@ unsigned thread_count(void)
 
 // ---- stacks ----
 
+// A cached stack, or NULL.
+static char *take_cached(void)
+{
+    SPIN_SCOPED(&cache_lock);
+    return ncached > 0 ? cached[--ncached] : NULL;
+}
+
 static char *stack_get(void)
 {
-    char *stack = NULL;
+    char *stack = take_cached();
 
-    spin_lock(&cache_lock);
-    if (ncached > 0)
-        stack = cached[--ncached];
-    spin_unlock(&cache_lock);
     return stack ? stack : kmem_alloc(kernel_map, KSTACK_SIZE, 0, KM_WAITOK | KM_GUARD);
 }
 
@@ -73,18 +73,6 @@ static void stack_put(char *stack, bool keep)
     spin_unlock(&cache_lock);
     if (!kept)
         stack_free(stack);
-}
-
-static void drop_cached_stacks(void)
-{
-    for (;;) {
-        spin_lock(&cache_lock);
-        char *stack = ncached > 0 ? cached[--ncached] : NULL;
-        spin_unlock(&cache_lock);
-        if (!stack)
-            return;
-        stack_free(stack);
-    }
 }
 
 // ---- making ----
@@ -151,12 +139,11 @@ struct thread *thread_create(struct process *proc, const char *name, void (*fn)(
 
 static void kthread_list(struct thread *t, bool born)
 {
-    spin_lock(&kthreads_lock);
+    SPIN_SCOPED(&kthreads_lock);
     if (born)
         list_push_back(&kthreads, &t->link);
     else
         list_remove(&t->link);
-    spin_unlock(&kthreads_lock);
 }
 
 static void thread_free(struct thread *t, bool keep_stack)
@@ -196,7 +183,7 @@ int kthread_create(const char *name, void (*fn)(void *), void *arg, struct threa
 
     if (!t)
         return ENOMEM;
-    t->tid = t->kctx.id = __atomic_sub_fetch(&last_kernel_tid, 1, __ATOMIC_RELAXED);
+    thread_set_id(t, __atomic_sub_fetch(&last_kernel_tid, 1, __ATOMIC_RELAXED));
     if (out)
         *out = t;
     kthread_list(t, true);
@@ -204,40 +191,14 @@ int kthread_create(const char *name, void (*fn)(void *), void *arg, struct threa
     return 0;
 }
 
-void thread_adopt_boot(struct thread *t, unsigned cpu)
-{
-    thread_set_name(t, "idle");
-    t->kctx.nosleep = 1;
-    t->cpu = cpu;
-    t->state = THREAD_RUNNING;
-    list_init(&t->run_link);
-    context_adopt(&t->context);
-    irq_push();
-    this_cpu()->kctx = &t->kctx;
-    irq_pop();
-}
-
 // ---- ending ----
-
-void thread_bury(struct thread *t)
-{
-    t->next_buried = __atomic_load_n(&buried, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&buried, &t->next_buried, t, true, __ATOMIC_RELEASE,
-                                        __ATOMIC_RELAXED))
-        ;
-}
 
 void thread_reap(bool all)
 {
-    struct thread *t = NULL;
-
-    if (__atomic_load_n(&buried, __ATOMIC_RELAXED))
-        t = __atomic_exchange_n(&buried, NULL, __ATOMIC_ACQUIRE);
-    while (t) {
-        struct thread *next = t->next_buried;
+    for (struct thread *t = sched_take_buried(), *next; t; t = next) {
+        next = t->next_buried;
         thread_free(t, !all);
-        t = next;
     }
-    if (all)
-        drop_cached_stacks();
+    for (char *stack; all && (stack = take_cached());)
+        stack_free(stack);
 }

@@ -91,6 +91,17 @@ static inline struct thread *thread_current(void)
     return thread_of(kctx_current());
 }
 
+// The running thread's process, or NULL; no reference.
+static inline struct process *process_current(void)
+{
+    return thread_current()->proc;
+}
+
+static inline void thread_set_id(struct thread *t, int id)
+{
+    t->tid = t->kctx.id = id;
+}
+
 // The running thread's frame of user registers; user threads only.
 static inline struct trapframe *thread_frame(const struct thread *t)
 {
@@ -114,12 +125,6 @@ void thread_join_process(struct thread *t);
 
 // A started kernel thread; ENOMEM.
 int kthread_create(const char *name, void (*fn)(void *), void *arg, struct thread **out);
-
-// Makes t the thread that has run on this CPU since its start: the idle thread.
-void thread_adopt_boot(struct thread *t, unsigned cpu);
-
-// For the scheduler: t has ended and will never run again; spinlocks are held.
-void thread_bury(struct thread *t);
 
 // Frees the buried threads but for a few stacks (all: every one). May sleep.
 void thread_reap(bool all);

@@ -5,9 +5,8 @@
 #include "proc/timer.h"
 
 #include "lib/panic.h"
-#include "proc/sched.h"
 #include "sync/irq.h"
-#include "sync/spinlock.h"
+#include "sync/scoped.h"
 
 struct timer_queue {
     struct spinlock lock; // guards all of this
@@ -38,19 +37,6 @@ void timer_init(struct timer *t, void (*fn)(struct timer *t))
     t->queued = false;
 }
 
-static void insert(struct timer_queue *q, struct timer *t)
-{
-    struct rb_node *parent = NULL, *n = q->tree.root;
-    int side = 0;
-
-    while (n) {
-        parent = n;
-        side = t->deadline_ns >= rb_entry(n, struct timer, node)->deadline_ns;
-        n = n->child[side];
-    }
-    rb_insert(&q->tree, &t->node, parent, side);
-}
-
 static void program(struct timer_queue *q, uint64_t when_ns)
 {
     if (when_ns >= q->event_ns)
@@ -67,7 +53,7 @@ void timer_set(struct timer *t, uint64_t deadline_ns)
     spin_lock(&q->lock);
     KASSERT(!t->queued, "timer %p is already on the queue of CPU %u", (void *)t, t->cpu);
     t->deadline_ns = deadline_ns;
-    insert(q, t);
+    rb_add(&q->tree, &t->node, RB_KEY(struct timer, node, deadline_ns));
     t->cpu = this_cpu()->id;
     t->queued = true;
     program(q, deadline_ns);
@@ -101,12 +87,8 @@ bool timer_cancel(struct timer *t)
 
 uint64_t timer_deadline(struct timer *t)
 {
-    struct timer_queue *q = &queues[t->cpu];
-
-    spin_lock(&q->lock);
-    uint64_t deadline = t->queued ? t->deadline_ns : 0;
-    spin_unlock(&q->lock);
-    return deadline;
+    SPIN_SCOPED(&queues[t->cpu].lock);
+    return t->queued ? t->deadline_ns : 0;
 }
 
 // Calls what is due. The queue is locked, but not during the calls.
@@ -125,22 +107,21 @@ static void run_due(struct timer_queue *q, uint64_t now)
     }
 }
 
-void timer_interrupt(void)
+void timer_interrupt(bool (*tick)(void))
 {
     struct timer_queue *q = &queues[this_cpu()->id];
     uint64_t now = clock_ns();
-    bool tick = now >= q->next_tick_ns;
+    bool due = now >= q->next_tick_ns;
 
-    spin_lock(&q->lock);
+    SPIN_SCOPED(&q->lock);
     q->event_ns = CLOCK_NEVER;
     run_due(q, now);
-    if (tick)
-        q->next_tick_ns = sched_tick() ? now + TICK_NS : CLOCK_NEVER;
+    if (due)
+        q->next_tick_ns = tick() ? now + TICK_NS : CLOCK_NEVER;
     struct timer *t = first_timer(q);
     uint64_t next = min(t ? t->deadline_ns : CLOCK_NEVER, q->next_tick_ns);
     if (next != CLOCK_NEVER)
         program(q, next);
-    spin_unlock(&q->lock);
 }
 
 void timer_start_ticks(void)
@@ -149,8 +130,7 @@ void timer_start_ticks(void)
 
     if (q->next_tick_ns != CLOCK_NEVER)
         return;
-    spin_lock(&q->lock);
+    SPIN_SCOPED(&q->lock);
     q->next_tick_ns = clock_ns() + TICK_NS;
     program(q, q->next_tick_ns);
-    spin_unlock(&q->lock);
 }

@@ -12,7 +12,6 @@
 #include "lib/rbtree.h"
 #include "lib/types.h"
 
-
 #define TICK_NS    10000000ul       // the scheduler's tick, and Linux's USER_HZ
 
 struct timer {
@@ -37,8 +36,9 @@ bool timer_cancel(struct timer *t);
 // When t is due, or 0 if it is not set.
 uint64_t timer_deadline(struct timer *t);
 
-// Runs what is due on this CPU and programs the next event; the tick hook of the machine.
-void timer_interrupt(void);
+// Runs what is due on this CPU and programs the next event. If that is a tick, calls `tick' with the
+// queue locked; false: the CPU is idle and needs no more of them.
+void timer_interrupt(bool (*tick)(void));
 
 // This CPU has work again after it was idle: its ticks start.
 void timer_start_ticks(void);

@@ -3,10 +3,8 @@
 // Waiting for children, telling parents, and adding up CPU time.
 #include "amd64/clock.h"
 #include "lib/errno.h"
-#include "lib/panic.h"
 #include "proc/process.h"
-#include "proc/thread.h"
-#include "sync/waitq.h"
+#include "sync/scoped.h"
 
 // ---- time ----
 
@@ -23,15 +21,14 @@ void thread_usage(const struct thread *t, struct usage *u)
 
 void process_usage(struct process *p, struct usage *u)
 {
-    spin_lock(&p->sig_lock);
+    struct usage one;
+
+    SPIN_SCOPED(&p->sig_lock);
     *u = p->dead_usage;
     list_for_each (t, &p->threads, struct thread, link) {
-        struct usage one;
         thread_usage(t, &one);
-        u->user_ns += one.user_ns;
-        u->sys_ns += one.sys_ns;
+        usage_add(u, &one);
     }
-    spin_unlock(&p->sig_lock);
 }
 
 // ---- telling the parent; tree lock held ----
@@ -107,10 +104,8 @@ static bool report(struct process *p, struct process *c, int options, struct wai
     }
     process_usage(c, &result->usage);
     if (c->zombie && !keep) {
-        result->usage.user_ns += c->children_usage.user_ns;
-        result->usage.sys_ns += c->children_usage.sys_ns;
-        p->children_usage.user_ns += result->usage.user_ns;
-        p->children_usage.sys_ns += result->usage.sys_ns;
+        usage_add(&result->usage, &c->children_usage);
+        usage_add(&p->children_usage, &result->usage);
         reap(c);
     }
     return true;
@@ -136,20 +131,16 @@ int process_wait(int type, int id, int options, struct wait_result *result)
     struct process *p = process_current();
     int err;
 
-    mutex_lock(&proc_tree_lock);
+    MUTEX_SCOPED(&proc_tree_lock);
     if (type == P_PGID && id == 0)
         id = p->pgid;
     while ((err = look(p, type, id, options, result)) == EAGAIN) {
         if (options & WNOHANG) {
             result->pid = 0;
-            err = 0;
-            break;
+            return 0;
         }
-        if (waitq_wait_mutex(&p->child_wait, &proc_tree_lock, WAIT_INTR, WAIT_FOREVER)) {
-            err = ERESTART;
-            break;
-        }
+        if (waitq_wait_mutex(&p->child_wait, &proc_tree_lock, WAIT_INTR, WAIT_FOREVER))
+            return ERESTART;
     }
-    mutex_unlock(&proc_tree_lock);
     return err;
 }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The first process.
+#include "dev/power.h"
+#include "fs/file.h"
+#include "fs/vnode.h"
+#include "lib/errno.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "proc/exec.h"
+#include "proc/process.h"
+#include "sync/scoped.h"
+
+// Descriptors 0, 1 and 2: the console.
+static int open_console(struct process *p)
+{
+    struct file *f;
+    int fd, err = file_open(root_vnode, "/dev/console", O_RDWR, 0, &f);
+
+    if (err)
+        return err;
+    for (unsigned i = 0; i < 3 && !err; i++) {
+        file_ref(f);
+        err = fdtable_install(p->files, f, 0, OPEN_MAX, false, &fd);
+    }
+    file_unref(f);
+    return err;
+}
+
+// The first program, on its own stack.
+static void run_init(void *arg)
+{
+    const char *path = arg;
+
+    kctx_current()->reserve = RESERVE_KERNEL; // what it must do at the end it can
+    int console_err = open_console(process_current());
+
+    if (console_err)
+        kprintf("init has no console: error %d\n", console_err);
+    const char *argv[] = {path, NULL}, *envp[] = {"HOME=/", "TERM=linux", "PATH=/bin", NULL};
+    int err = exec_kernel(path, argv, envp);
+
+    if (err)
+        power_cannot_start("cannot run %s: error %d", path, err);
+}
+
+int process_start_init(const char *path)
+{
+    struct process *p = process_alloc();
+
+    if (!p)
+        return ENOMEM;
+    vnode_ref(root_vnode);
+    p->dirs = dirs_create(root_vnode, 022);
+    limits_default(p);
+    p->grouped = true;
+    int err = p->dirs ? fdtable_create(&p->files) : ENOMEM;
+    struct thread *t = err ? NULL : thread_create(p, "init", run_init, (void *)path);
+    if (!t) {
+        process_discard(p);
+        return ENOMEM;
+    }
+    MUTEX_SCOPED(&proc_tree_lock);
+    process_enter(p, NULL);
+    KASSERT(p->pid == INIT_PID, "init is process %d", p->pid);
+    init_process = p;
+    thread_set_id(t, p->pid);
+    SPIN_SCOPED(&p->sig_lock);
+    thread_join_process(t);
+    sched_start(t);
+    return 0;
+}
