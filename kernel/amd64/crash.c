@@ -124,7 +124,7 @@ static void stop_others(void)
         return;
     apic_send_nmi_others();
     uint64_t end = rdtsc() + 100000000;
-    while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < ncpus - 1 && rdtsc() < end)
+    while (load_acquire(&stopped) < ncpus - 1 && rdtsc() < end)
         cpu_relax();
 }
 
@@ -133,9 +133,7 @@ static void enter(const char *message)
 {
     unsigned id = this_cpu()->id, none = NO_CPU;
     intr_off();
-    if (!__atomic_compare_exchange_n(&crashing_cpu, &none, id, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE) &&
-        none != id) {
+    if (!compare_swap(&crashing_cpu, &none, id) && none != id) {
         for (;;)
             __asm__ volatile("hlt");
     }
@@ -224,17 +222,17 @@ void crash_frame(struct trapframe *tf, const char *fmt, ...)
     va_start(ap, fmt);
     kvsnprintf(message, sizeof(message), fmt, ap);
     va_end(ap);
-    if (__atomic_load_n(&crashing_cpu, __ATOMIC_ACQUIRE) == NO_CPU)
+    if (load_acquire(&crashing_cpu) == NO_CPU)
         crash_tf = tf;
     crash(message, (vaddr_t)__builtin_frame_address(0));
 }
 
 void crash_nmi(struct trapframe *tf)
 {
-    if (__atomic_load_n(&crashing_cpu, __ATOMIC_ACQUIRE) == NO_CPU)
+    if (load_acquire(&crashing_cpu) == NO_CPU)
         return;
     stopped_at[this_cpu()->id] = tf;
-    __atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
+    add_acq_rel(&stopped, 1);
     for (;;)
         __asm__ volatile("cli; hlt");
 }

@@ -46,8 +46,8 @@ void ap_main(unsigned id)
     cpu_init(id);
     apic_init();
     cpus[id].apic_id = apic_id();
-    __atomic_store_n(&cpus[id].online, true, __ATOMIC_RELEASE);
-    while (!__atomic_load_n(&all_started, __ATOMIC_ACQUIRE))
+    store_release(&cpus[id].online, true);
+    while (!load_acquire(&all_started))
         cpu_relax();
     ap_continue(id);
     panic("CPU %u has nothing to do", id);
@@ -56,7 +56,7 @@ void ap_main(unsigned id)
 static bool wait_online(unsigned id)
 {
     uint64_t end = clock_ns() + AP_WAIT_NS;
-    while (!__atomic_load_n(&cpus[id].online, __ATOMIC_ACQUIRE)) {
+    while (!load_acquire(&cpus[id].online)) {
         if (clock_ns() > end)
             return false;
         cpu_relax();
@@ -68,12 +68,12 @@ static bool wait_online(unsigned id)
 
 static void park(void)
 {
-    __atomic_fetch_add(&nparked, 1, __ATOMIC_ACQ_REL);
-    while (__atomic_load_n(&alone, __ATOMIC_ACQUIRE)) {
+    add_acq_rel(&nparked, 1);
+    while (load_acquire(&alone)) {
         cpu_relax();
         spin_poll(); // somebody not yet here may wait for this CPU
     }
-    __atomic_fetch_sub(&nparked, 1, __ATOMIC_ACQ_REL);
+    sub_acq_rel(&nparked, 1);
 }
 
 // Until the last one has left, a CPU that stands still for the one before would be counted.
@@ -81,10 +81,9 @@ static bool begin_alone(void)
 {
     bool busy = false;
 
-    if (__atomic_load_n(&nparked, __ATOMIC_ACQUIRE) > 0)
+    if (load_acquire(&nparked) > 0)
         return false;
-    return __atomic_compare_exchange_n(&alone, &busy, true, false, __ATOMIC_ACQUIRE,
-                                       __ATOMIC_RELAXED);
+    return compare_swap(&alone, &busy, true);
 }
 
 void smp_alone(void (*fn)(void *arg), void *arg)
@@ -102,12 +101,12 @@ void smp_alone(void (*fn)(void *arg), void *arg)
         if (id != self)
             ipi_send(id, IPI_PARK);
     }
-    while (__atomic_load_n(&nparked, __ATOMIC_ACQUIRE) < ncpus - 1) {
+    while (load_acquire(&nparked) < ncpus - 1) {
         cpu_relax();
         spin_poll();
     }
     fn(arg);
-    __atomic_store_n(&alone, false, __ATOMIC_RELEASE);
+    store_release(&alone, false);
     irq_pop();
 }
 
@@ -131,7 +130,7 @@ void smp_start(void (*entry)(unsigned id))
         }
         ncpus = id + 1;
     }
-    __atomic_store_n(&all_started, true, __ATOMIC_RELEASE);
+    store_release(&all_started, true);
     if (present > MAX_CPUS)
         kprintf("%u CPUs are there, %u are used\n", present, MAX_CPUS);
 }

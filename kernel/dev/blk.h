@@ -57,8 +57,8 @@ struct blk_inject {
     uint64_t fail_read;         // the nth read from now on fails (counts down; 0: none)
     uint64_t fail_write;        // likewise, of writes
     uint64_t fail_flush;
-    bool fail_all;              // every request fails
-    bool hold;                  // requests wait until this is cleared
+    uint64_t fail_all;          // not 0: every request fails
+    uint64_t hold;              // not 0: requests wait until this is cleared
 };
 void blk_get_inject(struct blk *disk, struct blk_inject *inject);
 void blk_set_inject(struct blk *disk, const struct blk_inject *inject);

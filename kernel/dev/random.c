@@ -29,7 +29,7 @@ static bool rdrand(uint64_t *value)
 
 uint64_t random_u64(void)
 {
-    struct rng r = {__atomic_fetch_add(&state, RNG_STEP, __ATOMIC_RELAXED)};
+    struct rng r = {fetch_add_relaxed(&state, RNG_STEP)};
     uint64_t hardware = 0;
     if (have_rdrand)
         rdrand(&hardware);

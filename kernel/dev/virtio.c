@@ -180,7 +180,7 @@ int virtq_put(struct virtio *v, const struct virtio_segment *segments, unsigned 
     v->free_head = i;
     v->nfree -= n;
     v->avail->ring[v->avail->index % VIRTQ_SIZE] = *head;
-    __atomic_store_n(&v->avail->index, v->avail->index + 1, __ATOMIC_RELEASE);
+    store_release(&v->avail->index, v->avail->index + 1);
     return 0;
 }
 
@@ -193,7 +193,7 @@ void virtq_kick(struct virtio *v)
 
 bool virtq_take(struct virtio *v, uint16_t *head)
 {
-    if (__atomic_load_n(&v->used->index, __ATOMIC_ACQUIRE) == v->used_seen)
+    if (load_acquire(&v->used->index) == v->used_seen)
         return false;
     *head = v->used->ring[v->used_seen++ % VIRTQ_SIZE].head;
     uint16_t last = *head;

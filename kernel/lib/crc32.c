@@ -21,7 +21,7 @@ static void make_tables(void)
     for (unsigned k = 1; k < 8; k++)
         for (unsigned b = 0; b < 256; b++)
             table[k][b] = table[0][table[k - 1][b] & 0xff] ^ table[k - 1][b] >> 8;
-    __atomic_store_n(&table_ready, true, __ATOMIC_RELEASE);
+    store_release(&table_ready, true);
 }
 
 static uint32_t step8(uint64_t x)
@@ -35,7 +35,7 @@ uint32_t crc32(uint32_t crc, const void *data, size_t len)
 {
     const uint8_t *p = data;
 
-    if (!__atomic_load_n(&table_ready, __ATOMIC_ACQUIRE))
+    if (!load_acquire(&table_ready))
         make_tables();
     crc = ~crc;
     for (; len >= 8; len -= 8, p += 8) {

@@ -231,31 +231,25 @@ uint64_t strtou64(const char *s, const char **end, unsigned base)
     return v;
 }
 
-bool parse_size(const char *s, uint64_t *bytes)
+bool parse_number(const char *s, uint64_t *value)
 {
     const char *end;
-    uint64_t v = strtou64(s, &end, 0);
-    unsigned shift = 0;
 
-    if (end == s || v == UINT64_MAX)
+    *value = strtou64(s, &end, 0);
+    return end != s && *end == '\0';
+}
+
+bool parse_size(const char *s, uint64_t *bytes)
+{
+    static const char suffixes[] = "kKmMgG";
+    const char *end;
+    uint64_t v = strtou64(s, &end, 0);
+    const char *suffix = strchr(suffixes, *end); // the terminator, if there is no suffix
+
+    if (end == s || v == UINT64_MAX || !suffix || (*end && end[1]))
         return false;
-    switch (*end) {
-    case 'k':
-    case 'K':
-        shift = 10;
-        break;
-    case 'm':
-    case 'M':
-        shift = 20;
-        break;
-    case 'g':
-    case 'G':
-        shift = 30;
-        break;
-    }
-    if (shift)
-        end++;
-    if (*end || v > UINT64_MAX >> shift)
+    unsigned shift = *end ? 10 + (suffix - suffixes) / 2 * 10 : 0;
+    if (v > UINT64_MAX >> shift)
         return false;
     *bytes = v << shift;
     return true;

@@ -24,6 +24,9 @@ size_t strlcpy(char *dst, const char *src, size_t size);
 // NULL) is where it stopped, s itself if there is no digit. Too large a number gives UINT64_MAX.
 uint64_t strtou64(const char *s, const char **end, unsigned base);
 
+// Parses a whole text as a number as strtou64 takes it; false if it is none.
+bool parse_number(const char *s, uint64_t *value);
+
 // Parses a size with an optional suffix K, M or G in either case; false if malformed or too large.
 bool parse_size(const char *s, uint64_t *bytes);
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The kernel's basic types and the page's geometry. A name ending in _va is a virtual
+// The kernel's basic types, the page's geometry, atomic operations. A name ending in _va is a virtual
 // address, _pa a physical one, pgno a page number within its container, npages a count of pages.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "lib/atomic.h"
 
 typedef uintptr_t vaddr_t;      // virtual address, bytes
 typedef uint64_t paddr_t;       // physical address, bytes
@@ -21,6 +22,8 @@ typedef int64_t ssize_t;
 #define page_trunc(a)   ((a) & ~PAGE_MASK)
 #define page_round(a)   (((a) + PAGE_MASK) & ~PAGE_MASK)
 #define page_aligned(a) (((a) & PAGE_MASK) == 0)
+
+#define UNUSED __attribute__((unused))  // of a parameter: others of the same type use it
 
 // What a function returns must be looked at.
 #define MUST_CHECK __attribute__((warn_unused_result))

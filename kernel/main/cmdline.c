@@ -69,29 +69,27 @@ bool cmdline_get(const char *name, char *buf, size_t size)
     return true;
 }
 
-uint64_t cmdline_number(const char *name, uint64_t fallback)
-{
-    char text[32];
-    const char *end;
-    if (!cmdline_get(name, text, sizeof(text)))
-        return fallback;
-    uint64_t v = strtou64(text, &end, 0);
-    if (end != text && *end == '\0')
-        return v;
-    kprintf("%s=%s: not a number\n", name, text);
-    return fallback;
-}
-
-uint64_t cmdline_size(const char *name, uint64_t fallback)
+static uint64_t parsed(const char *name, uint64_t fallback, const char *what,
+                       bool (*parse)(const char *text, uint64_t *v))
 {
     char text[32];
     uint64_t v;
     if (!cmdline_get(name, text, sizeof(text)))
         return fallback;
-    if (parse_size(text, &v))
+    if (parse(text, &v))
         return v;
-    kprintf("%s=%s: not a size\n", name, text);
+    kprintf("%s=%s: not a %s\n", name, text, what);
     return fallback;
+}
+
+uint64_t cmdline_number(const char *name, uint64_t fallback)
+{
+    return parsed(name, fallback, "number", parse_number);
+}
+
+uint64_t cmdline_size(const char *name, uint64_t fallback)
+{
+    return parsed(name, fallback, "size", parse_size);
 }
 
 void cmdline_each(const char *name, void (*fn)(const char *value))

@@ -26,9 +26,7 @@
 #include "lib/string.h"
 #include "main/cmdline.h"
 #include "main/disks.h"
-#include "main/judge_files.h"
-#include "main/sys_files.h"
-#include "main/vm_files.h"
+#include "main/files.h"
 #include "mem/vm_page.h"
 #include "pmap/pmap.h"
 #include "proc/futex.h"
@@ -109,9 +107,8 @@ static void start_memory(void)
 // The other CPUs wait here until there are threads for them.
 static volatile bool scheduling;
 
-static void ap_start(unsigned id)
+static void ap_start(unsigned id UNUSED)
 {
-    (void)id;
     pmap_activate(NULL);
     while (!scheduling)
         cpu_idle();
@@ -134,25 +131,26 @@ static void report_test(const char *text)
     kprintf("%s\n", text);
 }
 
+static void start(const char *name, void (*fn)(void *), void *arg)
+{
+    if (kthread_create(name, fn, arg) != 0)
+        panic("no memory for the kernel's thread %s", name);
+}
+
 // Everything that may sleep: file systems, the kernel's threads, the first process.
-static void start_system(void *unused)
+static void start_system(void *arg UNUSED)
 {
     static char init[128] = "/bin/init";
     const char *trouble;
-    int err;
 
-    (void)unused;
-    err = kthread_create("pageout", pageout_daemon, NULL, NULL);
-    if (!err)
-        err = kthread_create("tty", tty_daemon, NULL, NULL);
-    if (err)
-        panic("no memory for the kernel's threads");
-    err = vfs_mount_root(&trouble);
+    start("pageout", pageout_daemon, NULL);
+    start("tty", tty_daemon, NULL);
+    int err = vfs_mount_root(&trouble);
     if (err)
         power_cannot_start("no root file system: error %d, %s", err, trouble);
     uint64_t sync_s = cmdline_number("sync", SYNCER_PERIOD_S);
-    if (sync_s && kthread_create("syncer", syncer_daemon, (void *)sync_s, NULL) != 0)
-        panic("no memory for the kernel's threads");
+    if (sync_s)
+        start("syncer", syncer_daemon, (void *)sync_s);
     swap_disk_init();
     cmdline_get("init", init, sizeof(init));
     err = process_start_init(init);
@@ -162,26 +160,14 @@ static void start_system(void *unused)
 
 static void start_threads(void)
 {
-    sched_init();
-    thread_init();
-    process_init();
-    signal_init();
-    futex_init();
-    faults_init();
-    oom_init();
-    syscall_init();
-    vfs_init();
-    file_init();
-    fdtable_init();
-    file_lock_init();
-    pipe_init();
-    session_init();
-    proc_files_init();
-    sys_files_init();
-    vm_files_init();
-    judge_files_init();
-    if (kthread_create("start", start_system, NULL, NULL) != 0)
-        panic("no memory for the first thread");
+    static void (*const inits[])(void) = {
+        sched_init, thread_init,  process_init,    signal_init,    futex_init,    faults_init,
+        oom_init,   syscall_init, vfs_init,        file_init,      fdtable_init,  file_lock_init,
+        pipe_init,  session_init, proc_files_init, sys_files_init, vm_files_init, controls_init};
+
+    for (unsigned i = 0; i < array_len(inits); i++)
+        inits[i]();
+    start("start", start_system, NULL);
 }
 
 // Called by boot.S on the boot CPU's static stack, interrupts off.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // /proc/meminfo and its neighbours. What Linux counts and this kernel does not is left out.
-#include "main/sys_files.h"
-
 #include "amd64/bootinfo.h"
 #include "amd64/clock.h"
 #include "amd64/cpu.h"
@@ -10,6 +8,7 @@
 #include "fs/procfs.h"
 #include "fs/vnode.h"
 #include "lib/printf.h"
+#include "main/files.h"
 #include "mem/vm_page.h"
 #include "pmap/pmap.h"
 #include "proc/process.h"
@@ -28,12 +27,11 @@ static void kib_line(struct strbuf *out, const char *name, uint64_t npages)
                   npages * KIB_PER_PAGE);
 }
 
-static int show_meminfo(int pid, struct strbuf *out)
+static int show_meminfo(int pid UNUSED, struct strbuf *out)
 {
     struct vm_page_stats st;
     struct swap_stats swap;
 
-    (void)pid;
     vm_page_get_stats(&st);
     swap_get_stats(&swap);
     kib_line(out, "MemTotal", st.npages);
@@ -53,14 +51,13 @@ static int show_meminfo(int pid, struct strbuf *out)
     return 0;
 }
 
-static int show_vmstat(int pid, struct strbuf *out)
+static int show_vmstat(int pid UNUSED, struct strbuf *out)
 {
     struct vm_page_stats st;
     struct pageout_stats po;
     struct vm_fault_stats fault;
     struct swap_stats swap;
 
-    (void)pid;
     vm_page_get_stats(&st);
     pageout_get_stats(&po);
     vm_fault_get_stats(&fault);
@@ -75,20 +72,18 @@ static int show_vmstat(int pid, struct strbuf *out)
     return 0;
 }
 
-static int show_uptime(int pid, struct strbuf *out)
+static int show_uptime(int pid UNUSED, struct strbuf *out)
 {
     uint64_t up = clock_ns() / (NS_PER_SEC / 100), idle = sched_idle_ns() / (NS_PER_SEC / 100);
 
-    (void)pid;
     strbuf_printf(out, "%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
     return 0;
 }
 
-static int show_loadavg(int pid, struct strbuf *out)
+static int show_loadavg(int pid UNUSED, struct strbuf *out)
 {
     uint64_t loads[3];
 
-    (void)pid;
     sched_loads(loads);
     for (unsigned i = 0; i < 3; i++) {
         uint64_t hundredths = (loads[i] * 100 + LOAD_ONE / 2) / LOAD_ONE;
@@ -98,11 +93,10 @@ static int show_loadavg(int pid, struct strbuf *out)
     return 0;
 }
 
-static int show_stat(int pid, struct strbuf *out)
+static int show_stat(int pid UNUSED, struct strbuf *out)
 {
     uint64_t idle = sched_idle_ns() / TICK_NS, total = clock_ns() / TICK_NS * ncpus;
 
-    (void)pid;
     strbuf_printf(out, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", total > idle ? total - idle : 0, idle);
     for (unsigned i = 0; i < ncpus; i++)
         strbuf_printf(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i,
@@ -113,9 +107,8 @@ static int show_stat(int pid, struct strbuf *out)
     return 0;
 }
 
-static int show_cpuinfo(int pid, struct strbuf *out)
+static int show_cpuinfo(int pid UNUSED, struct strbuf *out)
 {
-    (void)pid;
     for (unsigned i = 0; i < ncpus; i++) {
         uint64_t khz = clock_tsc_hz() / 1000;
         strbuf_printf(out, "processor\t: %u\nmodel name\t: %s\ncpu MHz\t\t: %lu.%03lu\n", i,
@@ -127,16 +120,14 @@ static int show_cpuinfo(int pid, struct strbuf *out)
     return 0;
 }
 
-static int show_version(int pid, struct strbuf *out)
+static int show_version(int pid UNUSED, struct strbuf *out)
 {
-    (void)pid;
     strbuf_printf(out, "Strata version 6.1.0-strata #1 SMP\n");
     return 0;
 }
 
-static int show_cmdline(int pid, struct strbuf *out)
+static int show_cmdline(int pid UNUSED, struct strbuf *out)
 {
-    (void)pid;
     strbuf_printf(out, "%s\n", bootinfo.cmdline);
     return 0;
 }
@@ -146,9 +137,8 @@ static void show_mount(const char *type, const char *path, void *arg)
     strbuf_printf(arg, "%s %s %s rw 0 0\n", type, path, type);
 }
 
-static int show_mounts(int pid, struct strbuf *out)
+static int show_mounts(int pid UNUSED, struct strbuf *out)
 {
-    (void)pid;
     vfs_for_each_mount(show_mount, out);
     return 0;
 }

@@ -28,12 +28,12 @@ struct process_dirs *dirs_create(struct vnode *cwd, uint32_t umask)
 
 void dirs_ref(struct process_dirs *d)
 {
-    __atomic_add_fetch(&d->nrefs, 1, __ATOMIC_RELAXED);
+    add_relaxed(&d->nrefs, 1);
 }
 
 void dirs_unref(struct process_dirs *d)
 {
-    if (__atomic_sub_fetch(&d->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (sub_acq_rel(&d->nrefs, 1) > 0)
         return;
     vnode_unref(d->cwd);
     pool_put(&dirs_pool, d);

@@ -11,7 +11,6 @@
 #include "lib/string.h"
 #include "pmap/pmap.h"
 #include "proc/process.h"
-#include "proc/thread.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_space.h"
 
@@ -108,7 +107,7 @@ static int follow_script(struct exec *x)
     if (*arg)
         strings[n++] = arg;
     strings[n++] = x->path;
-    int err = exec_args_prepend(&x->args, strings, n, true);
+    int err = exec_args_replace_first(&x->args, strings, n);
     if (!err)
         err = open_program(x, name);
     strlcpy(x->script, name, sizeof(x->script));
@@ -218,17 +217,20 @@ static const char *last_component(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static int execute(struct exec *x)
+// Everything that can fail, and the end of the other threads.
+static int prepare(struct exec *x)
+{
+    int error = find_program(x);
+
+    if (!error)
+        error = prepare_space(x);
+    return error ? error : process_single_thread();
+}
+
+static void become(struct exec *x)
 {
     struct process *p = process_current();
-    int err = find_program(x);
 
-    if (!err)
-        err = prepare_space(x);
-    if (!err)
-        err = process_single_thread();
-    if (err)
-        return err;
     mutex_lock(&proc_tree_lock);
     p->execed = true;
     p->exit_signal = SIGCHLD;
@@ -236,38 +238,33 @@ static int execute(struct exec *x)
     change_over(x, last_component(x->asked));
     if (fill_space(x) != 0)
         signal_kill_group(p, W_SIGNALED(SIGKILL));
-    return 0;
 }
 
-static void clean_up(struct exec *x)
+// error: what came of getting the arguments.
+static int execute(struct exec *x, int error)
 {
+    if (!error)
+        error = prepare(x);
+    if (!error)
+        become(x);
     if (x->file)
         program_unref(x->file);
     if (x->space)
         vm_space_unref(x->space);
     exec_args_free(&x->args);
+    return error;
 }
 
 int exec_user(struct vnode *dir, const char *path, vaddr_t argv_va, vaddr_t envp_va)
 {
     struct exec x = {.dir = dir, .asked = path, .path = path};
-    int err = exec_args_from_user(&x.args, argv_va, envp_va);
 
-    if (err)
-        return err;
-    err = execute(&x);
-    clean_up(&x);
-    return err;
+    return execute(&x, exec_args_from_user(&x.args, argv_va, envp_va));
 }
 
-int exec_kernel(const char *path, const char *const *argv, const char *const *envp)
+int exec_kernel(const char *path, const char *const *strings, unsigned argc, unsigned envc)
 {
     struct exec x = {.dir = root_vnode, .asked = path, .path = path};
-    int err = exec_args_from_kernel(&x.args, argv, envp);
 
-    if (err)
-        return err;
-    err = execute(&x);
-    clean_up(&x);
-    return err;
+    return execute(&x, exec_args_from_kernel(&x.args, strings, argc, envc));
 }

@@ -23,8 +23,8 @@ struct vnode;
 // namei returns.
 int exec_user(struct vnode *dir, const char *path, vaddr_t argv_va, vaddr_t envp_va);
 
-// The same with everything in kernel memory, for init.
-int exec_kernel(const char *path, const char *const *argv, const char *const *envp);
+// The same with everything in kernel memory, for init: argc strings, then envc.
+int exec_kernel(const char *path, const char *const *strings, unsigned argc, unsigned envc);
 
 // ---- execargs.c: the strings on their way ----
 
@@ -39,10 +39,11 @@ struct exec_args {
 };
 
 int exec_args_from_user(struct exec_args *a, vaddr_t argv_va, vaddr_t envp_va);
-int exec_args_from_kernel(struct exec_args *a, const char *const *argv, const char *const *envp);
-void exec_args_free(struct exec_args *a);
-// Puts strings before argv's first one (drop: in its place), as a script needs: E2BIG, ENOMEM.
-int exec_args_prepend(struct exec_args *a, const char *const *strings, unsigned n, bool drop_first);
+int exec_args_from_kernel(struct exec_args *a, const char *const *strings, unsigned argc,
+                          unsigned envc);
+void exec_args_free(struct exec_args *a);       // in any case, also after an error
+// Puts strings in the place of argv's first one, as a script needs: E2BIG, ENOMEM.
+int exec_args_replace_first(struct exec_args *a, const char *const *strings, unsigned n);
 
 // ---- elf.c: what is in the file ----
 

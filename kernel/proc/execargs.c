@@ -59,15 +59,23 @@ static int add_user(struct exec_args *a, vaddr_t string_va)
     }
 }
 
+// Grows until `len' bytes fit in all.
+static int make_room(struct exec_args *a, size_t len)
+{
+    int error = 0;
+
+    while (len > a->size && !error)
+        error = grow(a);
+    return error;
+}
+
 static int add_kernel(struct exec_args *a, const char *string)
 {
     size_t len = strlen(string) + 1;
+    int error = make_room(a, a->len + len);
 
-    while (len > a->size - a->len) {
-        int err = grow(a);
-        if (err)
-            return err;
-    }
+    if (error)
+        return error;
     memcpy(a->buf + a->len, string, len);
     a->len += len;
     return 0;
@@ -76,82 +84,63 @@ static int add_kernel(struct exec_args *a, const char *string)
 static int add_user_vector(struct exec_args *a, vaddr_t vector_va, unsigned *count)
 {
     vaddr_t string_va;
+    int error = 0;
 
-    for (*count = 0; vector_va; (*count)++) {
-        int err = copyin(&string_va, vector_va + *count * sizeof(vaddr_t), sizeof(vaddr_t));
-        if (err == 0 && string_va == 0)
+    for (*count = 0; vector_va && !error; (*count)++) {
+        error = copyin(&string_va, vector_va + *count * sizeof(vaddr_t), sizeof(vaddr_t));
+        if (!error && string_va == 0)
             break;
-        if (err == 0)
-            err = add_user(a, string_va);
-        if (err)
-            return err;
+        if (!error)
+            error = add_user(a, string_va);
     }
-    return 0;
-}
-
-static int add_kernel_vector(struct exec_args *a, const char *const *vector, unsigned *count)
-{
-    for (*count = 0; vector[*count]; (*count)++) {
-        int err = add_kernel(a, vector[*count]);
-        if (err)
-            return err;
-    }
-    return 0;
+    return error;
 }
 
 int exec_args_from_user(struct exec_args *a, vaddr_t argv_va, vaddr_t envp_va)
 {
-    int err = start(a);
+    int error = start(a);
 
-    if (!err)
-        err = add_user_vector(a, argv_va, &a->argc);
+    if (!error)
+        error = add_user_vector(a, argv_va, &a->argc);
     // As Linux does since 5.18: a program always has a name.
-    if (!err && a->argc == 0) {
-        err = add_kernel(a, "");
+    if (!error && a->argc == 0) {
+        error = add_kernel(a, "");
         a->argc = 1;
     }
     a->env_at = a->len;
-    if (!err)
-        err = add_user_vector(a, envp_va, &a->envc);
-    if (err)
-        exec_args_free(a);
-    return err;
+    return error ? error : add_user_vector(a, envp_va, &a->envc);
 }
 
-int exec_args_from_kernel(struct exec_args *a, const char *const *argv, const char *const *envp)
+int exec_args_from_kernel(struct exec_args *a, const char *const *strings, unsigned argc,
+                          unsigned envc)
 {
-    int err = start(a);
+    int error = start(a);
 
-    if (!err)
-        err = add_kernel_vector(a, argv, &a->argc);
-    a->env_at = a->len;
-    if (!err)
-        err = add_kernel_vector(a, envp, &a->envc);
-    if (err)
-        exec_args_free(a);
-    return err;
+    for (unsigned i = 0; i < argc + envc && !error; i++) {
+        if (i == argc)
+            a->env_at = a->len;
+        error = add_kernel(a, strings[i]);
+    }
+    a->argc = argc;
+    a->envc = envc;
+    return error;
 }
 
-int exec_args_prepend(struct exec_args *a, const char *const *strings, unsigned n, bool drop_first)
+int exec_args_replace_first(struct exec_args *a, const char *const *strings, unsigned n)
 {
-    size_t added = 0, dropped = drop_first ? strlen(a->buf) + 1 : 0;
+    size_t added = 0, dropped = strlen(a->buf) + 1;
 
     for (unsigned i = 0; i < n; i++)
         added += strlen(strings[i]) + 1;
-    while (a->len - dropped + added > a->size) {
-        int err = grow(a);
-        if (err)
-            return err;
-    }
+    int error = make_room(a, a->len - dropped + added);
+    if (error)
+        return error;
     memmove(a->buf + added, a->buf + dropped, a->len - dropped);
     char *to = a->buf;
-    for (unsigned i = 0; i < n; i++) {
-        size_t len = strlen(strings[i]) + 1;
-        memcpy(to, strings[i], len);
-        to += len;
-    }
+    for (unsigned i = 0; i < n; i++)
+        to += strlcpy(to, strings[i], added) + 1;
     a->len += added - dropped;
     a->env_at += added - dropped;
-    a->argc += n - drop_first;
+    a->argc += n - 1;
     return 0;
 }

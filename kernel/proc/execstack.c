@@ -3,6 +3,7 @@
 // The initial stack of a program, after the System V ABI: from the top down the path, the random
 // bytes, the platform's name, the strings; then, ending at the stack pointer, the auxiliary
 // vector, envp, argv and argc.
+#include <cpuid.h>
 #include "amd64/usercopy.h"
 #include "dev/random.h"
 #include "lib/errno.h"
@@ -10,26 +11,9 @@
 #include "proc/exec.h"
 #include "proc/process.h"
 
-enum {
-    AT_NULL,
-    AT_PHDR = 3,
-    AT_PHENT,
-    AT_PHNUM,
-    AT_PAGESZ,
-    AT_BASE,
-    AT_FLAGS,
-    AT_ENTRY,
-    AT_UID = 11,
-    AT_EUID,
-    AT_GID,
-    AT_EGID,
-    AT_PLATFORM,
-    AT_HWCAP,
-    AT_CLKTCK,
-    AT_SECURE = 23,
-    AT_RANDOM = 25,
-    AT_EXECFN = 31
-};
+enum { AT_NULL, AT_PHDR = 3, AT_PHENT, AT_PHNUM, AT_PAGESZ, AT_BASE, AT_FLAGS, AT_ENTRY };
+enum { AT_UID = 11, AT_EUID, AT_GID, AT_EGID, AT_PLATFORM, AT_HWCAP, AT_CLKTCK };
+enum { AT_SECURE = 23, AT_RANDOM = 25, AT_EXECFN = 31 };
 
 #define PHDR_SIZE    56
 #define CLOCK_TICKS  100
@@ -70,9 +54,9 @@ static int push_data(vaddr_t *sp, const struct exec_args *a, const char *path, s
 
 static uint32_t cpuid_features(void)
 {
-    uint32_t eax = 1, ebx, ecx = 0, edx;
+    unsigned eax, ebx, ecx, edx = 0;
 
-    __asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    __get_cpuid(1, &eax, &ebx, &ecx, &edx);
     return edx;
 }
 
@@ -117,26 +101,24 @@ int exec_build_stack(const struct exec_args *a, const struct elf_image *image, c
     struct layout at;
     vaddr_t sp = STACK_TOP;
     int err = push_data(&sp, a, path, &at);
-    const struct auxv aux[AUXV_MAX] = {
-        {AT_PHDR, image->phdr_va},
-        {AT_PHENT, PHDR_SIZE},
-        {AT_PHNUM, image->phnum},
-        {AT_PAGESZ, PAGE_SIZE},
-        {AT_BASE, 0},
-        {AT_FLAGS, 0},
-        {AT_ENTRY, image->entry_va},
-        {AT_UID, 0},
-        {AT_EUID, 0},
-        {AT_GID, 0},
-        {AT_EGID, 0},
-        {AT_HWCAP, cpuid_features()},
-        {AT_CLKTCK, CLOCK_TICKS},
-        {AT_SECURE, 0},
-        {AT_RANDOM, at.random_va},
-        {AT_EXECFN, at.path_va},
-        {AT_PLATFORM, at.platform_va},
-        {AT_NULL, 0},
-    };
+    const struct auxv aux[AUXV_MAX] = {{AT_PHDR, image->phdr_va},
+                                       {AT_PHENT, PHDR_SIZE},
+                                       {AT_PHNUM, image->phnum},
+                                       {AT_PAGESZ, PAGE_SIZE},
+                                       {AT_BASE, 0},
+                                       {AT_FLAGS, 0},
+                                       {AT_ENTRY, image->entry_va},
+                                       {AT_UID, 0},
+                                       {AT_EUID, 0},
+                                       {AT_GID, 0},
+                                       {AT_EGID, 0},
+                                       {AT_HWCAP, cpuid_features()},
+                                       {AT_CLKTCK, CLOCK_TICKS},
+                                       {AT_SECURE, 0},
+                                       {AT_RANDOM, at.random_va},
+                                       {AT_EXECFN, at.path_va},
+                                       {AT_PLATFORM, at.platform_va},
+                                       {AT_NULL, 0}};
     const uint64_t argc = a->argc;
     size_t words = vector_words(a);
 

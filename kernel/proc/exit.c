@@ -21,7 +21,7 @@ static void release_user_words(struct thread *t, int tid)
     if (t->robust_list_va)
         futex_exit_robust(t->robust_list_va, (uint32_t)tid);
     t->robust_list_va = 0;
-    if (t->proc->nthreads == 1 && __atomic_load_n(&t->proc->space->nrefs, __ATOMIC_RELAXED) == 1)
+    if (t->proc->nthreads == 1 && load_relaxed(&t->proc->space->nrefs) == 1)
         return;
     if (t->clear_tid_va && copyout(t->clear_tid_va, &zero, sizeof(zero)) == 0)
         futex_wake(t->clear_tid_va, 1, FUTEX_MATCH_ANY, false);
@@ -64,7 +64,7 @@ static void give_children_away(struct process *p)
         list_remove(&c->sibling);
         list_push_back(&init_process->children, &c->sibling);
         c->parent = init_process;
-        __atomic_store_n(&c->ppid, init_process->pid, __ATOMIC_RELAXED);
+        store_relaxed(&c->ppid, init_process->pid);
         c->exit_signal = SIGCHLD; // init waits for children of all kinds alike
         if (c->zombie)
             process_report_end(c);

@@ -61,25 +61,6 @@ static int page_fault(struct trapframe *tf, vaddr_t va, unsigned error)
     return err == ENOMEM && out_of_memory(p) ? 0 : err;
 }
 
-static void page_fault_signal(vaddr_t va, int err)
-{
-    switch (err) {
-    case ENOMEM: // killed already
-    case EINTR:  // being killed
-        return;
-    case EACCES:
-        signal_fault(SIGSEGV, SEGV_ACCERR, va);
-        return;
-    case ENXIO:
-    case EIO:
-    case ENOSPC:
-        signal_fault(SIGBUS, BUS_ADRERR, va);
-        return;
-    default:
-        signal_fault(SIGSEGV, SEGV_MAPERR, va);
-    }
-}
-
 static int simd_code(void)
 {
     const struct fpu_state *fpu = context_save_fpu(&thread_current()->context);
@@ -96,42 +77,42 @@ static int simd_code(void)
     return raised & 0x12 ? FPE_FLTUND : FPE_FLTRES;
 }
 
-static void exception(struct trapframe *tf, vaddr_t va, int err)
+static void page_fault_signal(vaddr_t va, int error)
+{
+    if (error == ENOMEM || error == EINTR) // killed already, or being killed
+        return;
+    if (error == ENXIO || error == EIO || error == ENOSPC)
+        signal_fault(SIGBUS, BUS_ADRERR, va);
+    else
+        signal_fault(SIGSEGV, error == EACCES ? SEGV_ACCERR : SEGV_MAPERR, va);
+}
+
+// What an exception is to a program; no signal: SIGSEGV, as for all that is not listed.
+static const struct {
+    uint8_t sig, code;
+    bool at_rip; // the signal tells where
+} signals[TRAP_EXCEPTIONS] = {
+    [TRAP_DIVIDE] = {SIGFPE, FPE_INTDIV, true}, [TRAP_DEBUG] = {SIGTRAP, TRAP_TRACE, true},
+    [TRAP_BREAKPOINT] = {SIGTRAP, SI_KERNEL},   [TRAP_INVALID_OPCODE] = {SIGILL, ILL_ILLOPN, true},
+    [TRAP_STACK] = {SIGBUS, SI_KERNEL},         [TRAP_ALIGNMENT] = {SIGBUS, BUS_ADRALN},
+};
+
+static void exception(struct trapframe *tf, vaddr_t va, int error)
 {
     struct thread *t = thread_current();
+    unsigned vector = t->trap_no = (unsigned)tf->vector;
 
-    t->trap_no = (unsigned)tf->vector;
     t->trap_error = (unsigned)tf->error;
     t->trap_addr = va;
-    switch (tf->vector) {
-    case TRAP_PAGE_FAULT:
-        page_fault_signal(va, err);
-        return;
-    case TRAP_DIVIDE:
-        signal_fault(SIGFPE, FPE_INTDIV, tf->rip);
-        return;
-    case TRAP_DEBUG:
-        signal_fault(SIGTRAP, TRAP_TRACE, tf->rip);
-        return;
-    case TRAP_BREAKPOINT:
-        signal_fault(SIGTRAP, SI_KERNEL, 0);
-        return;
-    case TRAP_INVALID_OPCODE:
-        signal_fault(SIGILL, ILL_ILLOPN, tf->rip);
-        return;
-    case TRAP_FPU:
-    case TRAP_SIMD:
+    if (vector == TRAP_PAGE_FAULT)
+        page_fault_signal(va, error);
+    else if (vector == TRAP_FPU || vector == TRAP_SIMD)
         signal_fault(SIGFPE, simd_code(), tf->rip);
-        return;
-    case TRAP_STACK:
-        signal_fault(SIGBUS, SI_KERNEL, 0);
-        return;
-    case TRAP_ALIGNMENT:
-        signal_fault(SIGBUS, BUS_ADRALN, 0);
-        return;
-    default:
+    else if (vector < TRAP_EXCEPTIONS && signals[vector].sig)
+        signal_fault(signals[vector].sig, signals[vector].code,
+                     signals[vector].at_rip ? tf->rip : 0);
+    else
         signal_fault(SIGSEGV, SI_KERNEL, 0);
-    }
 }
 
 static void user_return(struct trapframe *tf)
@@ -140,7 +121,7 @@ static void user_return(struct trapframe *tf)
 
     if (this_cpu()->need_resched)
         sched_yield();
-    if (__builtin_expect(__atomic_load_n(&t->work, __ATOMIC_ACQUIRE) != 0, 0))
+    if (__builtin_expect(load_acquire(&t->work) != 0, 0))
         signal_user_return(t, tf);
 }
 

@@ -96,7 +96,7 @@ static bool is_killed(void)
     struct thread *t = thread_current();
 
     KASSERT(spin_held(&t->proc->sig_lock), "thread %d is judged without the lock", t->tid);
-    return __atomic_load_n(&t->work, __ATOMIC_RELAXED) & WORK_KILL;
+    return load_relaxed(&t->work) & WORK_KILL;
 }
 
 static int clone_thread(const struct clone_args *args, int *child_id)

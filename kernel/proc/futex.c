@@ -89,7 +89,7 @@ static int get_key(vaddr_t va, bool shared, struct futex_key *k)
 static struct bucket *lock_sleeper(struct sleeper *s)
 {
     for (;;) {
-        struct bucket *b = __atomic_load_n(&s->bucket, __ATOMIC_ACQUIRE);
+        struct bucket *b = load_acquire(&s->bucket);
         mutex_lock(&b->lock);
         if (s->bucket == b)
             return b;
@@ -210,7 +210,7 @@ static unsigned move_matching(struct bucket *from, const struct futex_key *k, st
         list_remove(&s->link);
         s->key = *to_key;
         list_push_back(&to->sleepers, &s->link);
-        __atomic_store_n(&s->bucket, to, __ATOMIC_RELEASE);
+        store_release(&s->bucket, to);
     }
     return n;
 }

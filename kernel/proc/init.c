@@ -37,8 +37,8 @@ static void run_init(void *arg)
 
     if (console_err)
         kprintf("init has no console: error %d\n", console_err);
-    const char *argv[] = {path, NULL}, *envp[] = {"HOME=/", "TERM=linux", "PATH=/bin", NULL};
-    int err = exec_kernel(path, argv, envp);
+    const char *const strings[] = {path, "HOME=/", "TERM=linux", "PATH=/bin"};
+    int err = exec_kernel(path, strings, 1, array_len(strings) - 1);
 
     if (err)
         power_cannot_start("cannot run %s: error %d", path, err);

@@ -77,7 +77,7 @@ void signal_job_wait(struct thread *t)
         err = waitq_wait_spin(&p->stop_wait, &p->sig_lock, WAIT_KILLABLE, WAIT_FOREVER);
     KASSERT(p->nstopped > 0, "process %d: nobody is stopped", p->pid);
     p->nstopped--;
-    __atomic_and_fetch(&t->work, ~(uint32_t)WORK_STOP, __ATOMIC_RELAXED);
+    and_relaxed(&t->work, ~(uint32_t)WORK_STOP);
     signal_recalc(t);
     bool tell = p->continued;
     spin_unlock(&p->sig_lock);

@@ -53,9 +53,9 @@ void limits_inherit(struct process *child, struct process *p)
 bool task_reserve(void)
 {
     const struct rlimit *limit = &process_current()->limits[RLIMIT_NPROC];
-    uint64_t most = min(__atomic_load_n(&limit->cur, __ATOMIC_RELAXED), (uint64_t)max_tasks);
+    uint64_t most = min(load_relaxed(&limit->cur), (uint64_t)max_tasks);
 
-    if (__atomic_add_fetch(&ntasks, 1, __ATOMIC_RELAXED) <= most)
+    if (add_relaxed(&ntasks, 1) <= most)
         return true;
     task_release();
     return false;
@@ -63,9 +63,9 @@ bool task_reserve(void)
 
 void task_release(void)
 {
-    unsigned before = __atomic_fetch_sub(&ntasks, 1, __ATOMIC_RELAXED);
+    int left = (int)sub_relaxed(&ntasks, 1);
 
-    KASSERT(before > 1, "%u tasks were left, and init is one", before);
+    KASSERT(left > 0, "%d tasks are left, and init is one", left);
 }
 
 // ---- CPU time ----
@@ -80,7 +80,7 @@ static void watch_cpu(struct process *p)
 {
     const struct rlimit *limit = &p->limits[RLIMIT_CPU];
 
-    __atomic_store_n(&p->cpu_ticks_limit, ticks_of(min(limit->cur, limit->max)), __ATOMIC_RELAXED);
+    store_relaxed(&p->cpu_ticks_limit, ticks_of(min(limit->cur, limit->max)));
 }
 
 void limits_cpu_used(void)
@@ -90,7 +90,7 @@ void limits_cpu_used(void)
     int sig = 0;
 
     mutex_lock(&p->lock);
-    uint64_t ticks = __atomic_load_n(&p->cpu_ticks, __ATOMIC_RELAXED);
+    uint64_t ticks = load_relaxed(&p->cpu_ticks);
     if (ticks >= ticks_of(limit->max)) {
         sig = SIGKILL;
     } else if (ticks >= ticks_of(limit->cur)) {

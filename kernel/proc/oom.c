@@ -60,7 +60,7 @@ static bool measure(struct process *p, struct candidate *c)
 // True if p is ending, and has not been for long: its memory is on the way.
 static bool is_ending(struct process *p, uint64_t now)
 {
-    if (!__atomic_load_n(&p->exiting, __ATOMIC_RELAXED) || p->zombie)
+    if (!load_relaxed(&p->exiting) || p->zombie)
         return false;
     if (!p->ending_since_ns)
         p->ending_since_ns = now;
@@ -102,7 +102,7 @@ static void kill_all_of(const struct candidate *victim)
             "%lu KiB of the kernel's\n",
             victim->p->pid, victim->p->comm, u->resident * kb, u->swapped * kb, u->kernel * kb);
     for (struct process *p = init_process; p; p = process_after(p)) {
-        if (__atomic_load_n(&p->space, __ATOMIC_RELAXED) == victim->space)
+        if (load_relaxed(&p->space) == victim->space)
             signal_kill_group(p, W_SIGNALED(SIGKILL));
     }
 }

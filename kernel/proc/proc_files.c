@@ -13,14 +13,13 @@
 #include "mem/memlayout.h"
 #include "pmap/pmap.h"
 #include "proc/process.h"
-#include "proc/sigdeliver.h"
-#include "proc/thread.h"
+#include "sync/scoped.h"
 #include "vm/vm_space.h"
 
 // ---- what several files show ----
 
 struct facts {
-    char state;
+    const char *state; // its first letter stands in stat
     unsigned nthreads, cpu;
     int nice;
     sigset_t pending, blocked, ignored, caught;
@@ -28,11 +27,13 @@ struct facts {
     uint64_t virtual_bytes, locked_bytes, resident_pages;
 };
 
-static char thread_state_letter(const struct thread *t)
+static const char *state_of(const struct process *p, const struct thread *t)
 {
-    enum thread_state s = t->state;
-
-    return s == THREAD_BLOCKED ? (t->wait_flags & WAIT_INTR ? 'S' : 'D') : 'R';
+    if (p->stop == STOP_DONE)
+        return "T (stopped)";
+    if (t->state != THREAD_BLOCKED)
+        return "R (running)";
+    return t->wait_flags & WAIT_INTR ? "S (sleeping)" : "D (disk sleep)";
 }
 
 static void gather_signals(struct process *p, struct facts *f)
@@ -52,11 +53,9 @@ static void add_locked(const struct vm_map_entry *e, void *bytes)
     *(uint64_t *)bytes += e->wired ? e->end_va - e->start_va : 0;
 }
 
-static void gather(struct process *p, struct facts *f)
+static void gather_threads(struct process *p, struct facts *f)
 {
-    *f = (struct facts){.state = p->zombie ? 'Z' : 'S'};
-    process_usage(p, &f->usage);
-    spin_lock(&p->sig_lock);
+    SPIN_SCOPED(&p->sig_lock);
     gather_signals(p, f);
     f->nthreads = p->nthreads;
     struct thread *first = list_first(&p->threads, struct thread, link);
@@ -64,9 +63,15 @@ static void gather(struct process *p, struct facts *f)
         f->blocked = first->blocked;
         f->cpu = first->cpu;
         f->nice = first->nice;
-        f->state = p->stop == STOP_DONE ? 'T' : thread_state_letter(first);
+        f->state = state_of(p, first);
     }
-    spin_unlock(&p->sig_lock);
+}
+
+static void gather(struct process *p, struct facts *f)
+{
+    *f = (struct facts){.state = p->zombie ? "Z (zombie)" : "S (sleeping)"};
+    process_usage(p, &f->usage);
+    gather_threads(p, f);
     struct vm_space *vs = proc_space(p);
     if (vs) {
         f->virtual_bytes = vs->map.size;
@@ -81,7 +86,7 @@ static int show_stat_of(struct process *p, struct strbuf *out)
     struct facts f;
 
     gather(p, &f);
-    strbuf_printf(out, "%d (%s) %c %d %d %d %d -1 0 0 0 0 0 ", p->pid, p->comm, f.state, p->ppid,
+    strbuf_printf(out, "%d (%s) %c %d %d %d %d -1 0 0 0 0 0 ", p->pid, p->comm, f.state[0], p->ppid,
                   p->pgid, p->sid, tty_controlling_dev(p->sid));
     strbuf_printf(out, "%lu %lu %lu %lu %d %d %u 0 %lu %lu %lu 18446744073709551615 ",
                   f.usage.user_ns / TICK_NS, f.usage.sys_ns / TICK_NS,
@@ -94,22 +99,6 @@ static int show_stat_of(struct process *p, struct strbuf *out)
     return 0;
 }
 
-static const char *state_name(char letter)
-{
-    switch (letter) {
-    case 'R':
-        return "R (running)";
-    case 'D':
-        return "D (disk sleep)";
-    case 'T':
-        return "T (stopped)";
-    case 'Z':
-        return "Z (zombie)";
-    default:
-        return "S (sleeping)";
-    }
-}
-
 static int show_status_of(struct process *p, struct strbuf *out)
 {
     struct facts f;
@@ -119,7 +108,7 @@ static int show_status_of(struct process *p, struct strbuf *out)
     uint32_t umask = p->dirs ? p->dirs->umask : 0;
     mutex_unlock(&p->lock);
     strbuf_printf(out, "Name:\t%s\nUmask:\t%04o\nState:\t%s\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n",
-                  p->comm, umask, state_name(f.state), p->pid, p->pid, p->ppid);
+                  p->comm, umask, f.state, p->pid, p->pid, p->ppid);
     strbuf_printf(out, "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t%u\n", OPEN_MAX);
     strbuf_printf(out, "VmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmRSS:\t%8lu kB\nThreads:\t%u\n",
                   f.virtual_bytes / 1024, f.locked_bytes / 1024,
@@ -174,11 +163,9 @@ static struct thread *fail_thread(struct process *p)
 
 static int show_fail_nth_of(struct process *p, struct strbuf *out)
 {
-    spin_lock(&p->sig_lock);
+    SPIN_SCOPED(&p->sig_lock);
     struct thread *t = fail_thread(p);
-    uint64_t n = t ? t->kctx.fail_nth : 0;
-    spin_unlock(&p->sig_lock);
-    strbuf_printf(out, "%lu\n", n);
+    strbuf_printf(out, "%lu\n", t ? t->kctx.fail_nth : 0);
     return 0;
 }
 
@@ -186,31 +173,26 @@ static int store_fail_nth(int pid, const char *text)
 {
     const char *end;
     uint64_t n = strtou64(text, &end, 0);
-    struct process *p = process_find(pid);
+    PROCESS_SCOPED(p, process_find(pid));
 
     if (!p)
         return ESRCH;
-    int err = end == text || (*end && *end != '\n') ? EINVAL : 0;
-    spin_lock(&p->sig_lock);
+    if (end == text || (*end && *end != '\n'))
+        return EINVAL;
+    SPIN_SCOPED(&p->sig_lock);
     struct thread *t = fail_thread(p);
-    if (t && !err)
+    if (t)
         t->kctx.fail_nth = n;
-    spin_unlock(&p->sig_lock);
-    process_unref(p);
-    return err;
+    return 0;
 }
 
 // ---- the registered functions ----
 
 static int with_process(int pid, struct strbuf *out, int (*show)(struct process *, struct strbuf *))
 {
-    struct process *p = process_find(pid);
+    PROCESS_SCOPED(p, process_find(pid));
 
-    if (!p)
-        return ESRCH;
-    int err = show(p, out);
-    process_unref(p);
-    return err;
+    return p ? show(p, out) : ESRCH;
 }
 
 #define SHOW(name)                                                                                 \
@@ -223,6 +205,7 @@ SHOW(status)
 SHOW(statm)
 SHOW(comm)
 SHOW(cmdline)
+SHOW(maps)
 SHOW(fail_nth)
 
 // ---- processes and links, for procfs ----
@@ -236,48 +219,41 @@ static int pid_self(void)
 
 static int pid_next(int pid)
 {
-    struct process *p = process_next(pid);
+    PROCESS_SCOPED(p, process_next(pid));
 
-    if (!p)
-        return 0;
-    int next = p->pid;
-    process_unref(p);
-    return next;
+    return p ? p->pid : 0;
 }
 
 static bool pid_exists(int pid)
 {
-    struct process *p = process_find(pid);
+    PROCESS_SCOPED(p, process_find(pid));
 
-    if (p)
-        process_unref(p);
     return p;
 }
 
 // The descriptor table, referenced, or NULL.
 static struct fdtable *files_of(struct process *p)
 {
-    mutex_lock(&p->lock);
-    struct fdtable *files = p->files;
-    if (files)
-        fdtable_ref(files);
-    mutex_unlock(&p->lock);
-    return files;
+    MUTEX_SCOPED(&p->lock);
+    if (p->files)
+        fdtable_ref(p->files);
+    return p->files;
 }
 
 static struct vnode *fd_target(struct process *p, int fd)
 {
     struct fdtable *files = files_of(p);
-    struct file *f = files ? fdtable_get(files, fd) : NULL;
     struct vnode *v = NULL;
 
+    if (!files)
+        return NULL;
+    struct file *f = fdtable_get(files, fd);
     if (f) {
         v = f->vnode;
         vnode_ref(v);
         file_unref(f);
     }
-    if (files)
-        fdtable_unref(files);
+    fdtable_unref(files);
     return v;
 }
 
@@ -287,27 +263,23 @@ static struct vnode *link_target(struct process *p, const char *name)
 
     if (strncmp(name, "fd/", 3) == 0)
         return fd_target(p, (int)strtou64(name + 3, NULL, 10));
-    mutex_lock(&p->lock);
+    MUTEX_SCOPED(&p->lock);
+    if (strcmp(name, "cwd") == 0)
+        return p->dirs ? dirs_cwd(p->dirs) : NULL;
     if (strcmp(name, "exe") == 0)
         v = p->exe;
-    else if (strcmp(name, "cwd") == 0)
-        v = p->dirs ? dirs_cwd(p->dirs) : NULL;
     else if (strcmp(name, "root") == 0)
         v = root_vnode;
-    if (v && strcmp(name, "cwd") != 0)
+    if (v)
         vnode_ref(v);
-    mutex_unlock(&p->lock);
     return v;
 }
 
 static int pid_link(int pid, const char *name, struct vnode **v, char *text, size_t size)
 {
-    struct process *p = process_find(pid);
+    PROCESS_SCOPED(p, process_find(pid));
 
-    if (!p)
-        return ENOENT;
-    *v = link_target(p, name);
-    process_unref(p);
+    *v = p ? link_target(p, name) : NULL;
     if (!*v)
         return ENOENT;
     if (vnode_path(*v, text, size) != 0)
@@ -317,15 +289,13 @@ static int pid_link(int pid, const char *name, struct vnode **v, char *text, siz
 
 static int pid_next_fd(int pid, int fd)
 {
-    struct process *p = process_find(pid);
+    PROCESS_SCOPED(p, process_find(pid));
+    struct fdtable *files = p ? files_of(p) : NULL;
 
-    if (!p)
+    if (!files)
         return -1;
-    struct fdtable *files = files_of(p);
-    int next = files ? fdtable_next(files, fd) : -1;
-    if (files)
-        fdtable_unref(files);
-    process_unref(p);
+    int next = fdtable_next(files, fd);
+    fdtable_unref(files);
     return next;
 }
 
@@ -343,6 +313,6 @@ void proc_files_init(void)
     procfs_register_pid("statm", show_statm, NULL);
     procfs_register_pid("cmdline", show_cmdline, NULL);
     procfs_register_pid("comm", show_comm, NULL);
-    procfs_register_pid("maps", proc_show_maps, NULL);
+    procfs_register_pid("maps", show_maps, NULL);
     procfs_register_pid("fail-nth", show_fail_nth, store_fail_nth);
 }

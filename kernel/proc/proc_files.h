@@ -12,6 +12,6 @@ struct vm_space;
 void proc_files_init(void);     // registers them
 
 // proc_maps.c
-int proc_show_maps(int pid, struct strbuf *out);
+int show_maps_of(struct process *p, struct strbuf *out);
 // The process's space, referenced, or NULL; give it back with vm_space_unref.
 struct vm_space *proc_space(struct process *p);

@@ -8,6 +8,7 @@
 #include "lib/printf.h"
 #include "proc/proc_files.h"
 #include "proc/process.h"
+#include "sync/scoped.h"
 #include "vm/slab.h"
 #include "vm/vm_space.h"
 
@@ -27,18 +28,10 @@ struct rows {
 
 struct vm_space *proc_space(struct process *p)
 {
-    mutex_lock(&p->lock);
-    struct vm_space *vs = p->space;
-    if (vs)
-        vm_space_ref(vs);
-    mutex_unlock(&p->lock);
-    return vs;
-}
-
-static void count_entry(const struct vm_map_entry *e, void *arg)
-{
-    (void)e;
-    ++*(unsigned *)arg;
+    MUTEX_SCOPED(&p->lock);
+    if (p->space)
+        vm_space_ref(p->space);
+    return p->space;
 }
 
 static void copy_entry(const struct vm_map_entry *e, void *arg)
@@ -89,10 +82,9 @@ static void print_row(const struct row *r, const struct vm_space *vs, char *path
 
 static int print_maps(struct vm_space *vs, struct strbuf *out)
 {
-    struct rows rows = {0};
+    struct rows rows = {.max = vs->map.nentries};
     char *path = path_get();
 
-    vm_space_for_each(vs, count_entry, &rows.max);
     rows.row = slab_alloc(max(rows.max, 1u) * sizeof(*rows.row), 0);
     if (path && rows.row) {
         vm_space_for_each(vs, copy_entry, &rows);
@@ -108,16 +100,13 @@ static int print_maps(struct vm_space *vs, struct strbuf *out)
     return err;
 }
 
-int proc_show_maps(int pid, struct strbuf *out)
+int show_maps_of(struct process *p, struct strbuf *out)
 {
-    struct process *p = process_find(pid);
-
-    if (!p)
-        return ESRCH;
     struct vm_space *vs = proc_space(p);
-    int err = vs ? print_maps(vs, out) : 0;
-    if (vs)
-        vm_space_unref(vs);
-    process_unref(p);
-    return err;
+
+    if (!vs)
+        return 0;
+    int error = print_maps(vs, out);
+    vm_space_unref(vs);
+    return error;
 }

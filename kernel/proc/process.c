@@ -154,12 +154,12 @@ unsigned process_for_group(int pgid, void (*fn)(struct process *p, void *arg), v
 
 void process_ref(struct process *p)
 {
-    __atomic_add_fetch(&p->nrefs, 1, __ATOMIC_RELAXED);
+    add_relaxed(&p->nrefs, 1);
 }
 
 void process_unref(struct process *p)
 {
-    if (__atomic_sub_fetch(&p->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (sub_acq_rel(&p->nrefs, 1) > 0)
         return;
     KASSERT(list_empty(&p->threads) && !p->space && !p->files, "process %d freed in use", p->pid);
     sigpending_flush(&p->pending, ~0ul);
@@ -180,7 +180,7 @@ void program_unref(struct vnode *exe)
 static void alarm_rings(struct timer *t)
 {
     struct process *p = container_of(t, struct process, alarm);
-    uint64_t interval = __atomic_load_n(&p->alarm_interval_ns, __ATOMIC_RELAXED);
+    uint64_t interval = load_relaxed(&p->alarm_interval_ns);
 
     signal_process(p, SIGALRM, NULL);
     if (interval)

@@ -132,6 +132,14 @@ struct process *process_next(int pid);          // the lowest pid above
 struct process *process_after(struct process *p);
 void process_ref(struct process *p);
 void process_unref(struct process *p);
+static inline void process_scope_ends(struct process **p)
+{
+    if (*p)
+        process_unref(*p);
+}
+// Declares p with what finds it, or NULL; the reference is dropped at the end of the block.
+#define PROCESS_SCOPED(p, found)                                                                   \
+    __attribute__((cleanup(process_scope_ends))) struct process *p = (found)
 // Gives up what a process runs (struct process's exe): the claim on the file, and the reference.
 void program_unref(struct vnode *exe);
 unsigned process_count(void);

@@ -38,7 +38,7 @@ static inline struct runq *this_runq(void)
 static struct runq *lock_thread(struct thread *t)
 {
     for (;;) {
-        unsigned cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE);
+        unsigned cpu = load_acquire(&t->cpu);
         struct runq *rq = &runqs[cpu];
         spin_lock(&rq->lock);
         if (t->cpu == cpu)
@@ -52,7 +52,7 @@ static void enqueue(struct runq *rq, struct thread *t)
 {
     t->state = THREAD_READY;
     list_push_back(&rq->ready, &t->run_link);
-    __atomic_store_n(&rq->nready, rq->nready + 1, __ATOMIC_RELAXED);
+    store_relaxed(&rq->nready, rq->nready + 1);
 }
 
 static struct thread *dequeue(struct runq *rq)
@@ -60,7 +60,7 @@ static struct thread *dequeue(struct runq *rq)
     struct thread *t = list_pop(&rq->ready, struct thread, run_link);
 
     if (t)
-        __atomic_store_n(&rq->nready, rq->nready - 1, __ATOMIC_RELAXED);
+        store_relaxed(&rq->nready, rq->nready - 1);
     return t;
 }
 
@@ -69,7 +69,7 @@ static struct thread *dequeue(struct runq *rq)
 static void kick(unsigned cpu)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_RELAXED);
+    uint64_t idle = load_relaxed(&idle_cpus);
 
     if (!idle)
         return;
@@ -83,7 +83,7 @@ static void kick(unsigned cpu)
 // queue is locked.
 static void make_ready(struct runq *rq, struct thread *t)
 {
-    uint64_t idle = __atomic_load_n(&idle_cpus, __ATOMIC_RELAXED);
+    uint64_t idle = load_relaxed(&idle_cpus);
     unsigned target = t->cpu;
 
     if (idle && !(idle >> target & 1))
@@ -94,7 +94,7 @@ static void make_ready(struct runq *rq, struct thread *t)
         kick(t->cpu);
         return;
     }
-    __atomic_store_n(&t->cpu, target, __ATOMIC_RELEASE);
+    store_release(&t->cpu, target);
     enqueue(other, t);
     spin_unlock(&other->lock);
     kick(target);
@@ -107,7 +107,7 @@ static struct thread *steal(struct runq *rq)
     unsigned most = 0;
 
     for (unsigned i = 0; i < ncpus; i++) {
-        unsigned n = __atomic_load_n(&runqs[i].nready, __ATOMIC_RELAXED);
+        unsigned n = load_relaxed(&runqs[i].nready);
         if (n > most) {
             most = n;
             victim = &runqs[i];
@@ -117,7 +117,7 @@ static struct thread *steal(struct runq *rq)
         return NULL;
     struct thread *t = dequeue(victim);
     if (t)
-        __atomic_store_n(&t->cpu, (unsigned)(rq - runqs), __ATOMIC_RELEASE);
+        store_release(&t->cpu, (unsigned)(rq - runqs));
     spin_unlock(&victim->lock);
     return t;
 }
@@ -143,17 +143,16 @@ static void account(struct runq *rq, struct thread *from, struct thread *to)
 
 static void bury(struct thread *t)
 {
-    t->next_buried = __atomic_load_n(&buried, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&buried, &t->next_buried, t, true, __ATOMIC_RELEASE,
-                                        __ATOMIC_RELAXED))
+    t->next_buried = load_relaxed(&buried);
+    while (!compare_swap(&buried, &t->next_buried, t))
         ;
 }
 
 struct thread *sched_take_buried(void)
 {
-    if (!__atomic_load_n(&buried, __ATOMIC_RELAXED))
+    if (!load_relaxed(&buried))
         return NULL;
-    return __atomic_exchange_n(&buried, NULL, __ATOMIC_ACQUIRE);
+    return swap_acquire(&buried, NULL);
 }
 
 // What is left to do after a switch, in the thread switched to: the queue of the CPU that it
@@ -242,7 +241,7 @@ static int block_until_woken(struct thread *t, unsigned flags)
     spin_lock(&rq->lock);
     if (t->wake_pending)
         result = 0;
-    else if (wait_admits(flags, __atomic_load_n(&t->work, __ATOMIC_ACQUIRE)))
+    else if (wait_admits(flags, load_acquire(&t->work)))
         result = EINTR;
     else if (t->timed_out)
         result = ETIMEDOUT;
@@ -317,7 +316,7 @@ void sched_yield(void)
     struct runq *rq = this_runq();
 
     this_cpu()->need_resched = false;
-    if (__atomic_load_n(&rq->nready, __ATOMIC_RELAXED) == 0)
+    if (load_relaxed(&rq->nready) == 0)
         return;
     spin_lock(&rq->lock);
     enqueue(rq, rq->current);
@@ -346,9 +345,8 @@ bool sched_tick(void)
         t->sys_ticks++;
     else
         t->user_ticks++;
-    if (t->proc && __atomic_add_fetch(&t->proc->cpu_ticks, 1, __ATOMIC_RELAXED) >=
-                       __atomic_load_n(&t->proc->cpu_ticks_limit, __ATOMIC_RELAXED))
-        __atomic_or_fetch(&t->work, WORK_CPU, __ATOMIC_RELAXED);
+    if (t->proc && add_relaxed(&t->proc->cpu_ticks, 1) >= load_relaxed(&t->proc->cpu_ticks_limit))
+        or_relaxed(&t->work, WORK_CPU);
     if (t->ticks_left > 1) {
         t->ticks_left--;
     } else {
@@ -363,7 +361,7 @@ bool sched_tick(void)
 static bool work_anywhere(void)
 {
     for (unsigned i = 0; i < ncpus; i++) {
-        if (__atomic_load_n(&runqs[i].nready, __ATOMIC_RELAXED))
+        if (load_relaxed(&runqs[i].nready))
             return true;
     }
     return false;
@@ -373,10 +371,10 @@ static bool work_anywhere(void)
 static void halt(uint64_t bit)
 {
     intr_off();
-    __atomic_or_fetch(&idle_cpus, bit, __ATOMIC_SEQ_CST);
+    or_seq(&idle_cpus, bit);
     if (!work_anywhere())
         cpu_idle();
-    __atomic_and_fetch(&idle_cpus, ~bit, __ATOMIC_SEQ_CST);
+    and_seq(&idle_cpus, ~bit);
     intr_on();
 }
 
@@ -419,7 +417,7 @@ void sched_idle(void)
 
 static bool sched_killed(void)
 {
-    return wait_admits(WAIT_KILLABLE, __atomic_load_n(&thread_current()->work, __ATOMIC_ACQUIRE));
+    return wait_admits(WAIT_KILLABLE, load_acquire(&thread_current()->work));
 }
 
 // ---- start-up ----

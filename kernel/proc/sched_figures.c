@@ -55,24 +55,23 @@ static void fold(uint64_t active)
     static const uint64_t decay[3] = {1884, 2014, 2037};
 
     for (unsigned i = 0; i < 3; i++) {
-        uint64_t was = __atomic_load_n(&loads[i], __ATOMIC_RELAXED), now = active * LOAD_ONE;
+        uint64_t was = load_relaxed(&loads[i]), now = active * LOAD_ONE;
         uint64_t sum = was * decay[i] + now * (LOAD_ONE - decay[i]);
         if (now >= was)
             sum += LOAD_ONE - 1; // so that it comes up to what it nears
-        __atomic_store_n(&loads[i], sum / LOAD_ONE, __ATOMIC_RELAXED);
+        store_relaxed(&loads[i], sum / LOAD_ONE);
     }
 }
 
 void sched_update_loads(void)
 {
-    uint64_t now = clock_ns(), next = __atomic_load_n(&load_next_ns, __ATOMIC_RELAXED);
+    uint64_t now = clock_ns(), next = load_relaxed(&load_next_ns);
 
     if (now < next)
         return;
     // Periods that passed without any tick: all CPUs were idle.
     uint64_t missed = (now - next) / LOAD_PERIOD_NS;
-    if (!__atomic_compare_exchange_n(&load_next_ns, &next, next + (missed + 1) * LOAD_PERIOD_NS,
-                                     false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (!compare_swap(&load_next_ns, &next, next + (missed + 1) * LOAD_PERIOD_NS))
         return;
     for (uint64_t i = 0; i < min(missed, (uint64_t)MAX_PERIODS); i++)
         fold(0);
@@ -83,5 +82,5 @@ void sched_loads(uint64_t out[3])
 {
     sched_update_loads();
     for (unsigned i = 0; i < 3; i++)
-        out[i] = __atomic_load_n(&loads[i], __ATOMIC_RELAXED);
+        out[i] = load_relaxed(&loads[i]);
 }

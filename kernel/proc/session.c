@@ -90,7 +90,7 @@ int process_setpgid(int pid, int pgid)
         return EPERM;
     if (pgid != p->pid && !group_exists_in(pgid, p->sid))
         return EPERM;
-    __atomic_store_n(&p->pgid, pgid, __ATOMIC_RELAXED);
+    store_relaxed(&p->pgid, pgid);
     return 0;
 }
 

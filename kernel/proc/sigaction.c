@@ -9,8 +9,7 @@
 
 bool signal_pending(void)
 {
-    return __atomic_load_n(&thread_current()->work, __ATOMIC_RELAXED) &
-           (WORK_SIGNAL | WORK_KILL | WORK_STOP);
+    return load_relaxed(&thread_current()->work) & (WORK_SIGNAL | WORK_KILL | WORK_STOP);
 }
 
 // Signals for the process that t now blocks go to threads that do not. sig_lock held.
@@ -43,7 +42,7 @@ void signal_set_mask_for_call(sigset_t mask)
     struct thread *t = thread_current();
 
     t->saved_mask = t->blocked;
-    __atomic_or_fetch(&t->work, WORK_MASK, __ATOMIC_RELAXED);
+    or_relaxed(&t->work, WORK_MASK);
     signal_set_mask(mask);
 }
 

@@ -103,7 +103,7 @@ static void enter_handler(struct thread *t, struct trapframe *tf, const struct s
         frame_failed(t, sig);
         return;
     }
-    __atomic_and_fetch(&t->work, ~(uint32_t)WORK_MASK, __ATOMIC_RELAXED);
+    and_relaxed(&t->work, ~(uint32_t)WORK_MASK);
     signal_set_mask(t->blocked | act->mask | (act->flags & SA_NODEFER ? 0 : sigbit(sig)));
 }
 
@@ -155,7 +155,7 @@ void signal_user_return(struct thread *t, struct trapframe *tf)
 {
     uint32_t work;
 
-    while ((work = __atomic_load_n(&t->work, __ATOMIC_ACQUIRE))) {
+    while ((work = load_acquire(&t->work))) {
         if (work & WORK_KILL)
             thread_exit(t->proc->group_status);
         if (work & WORK_STOP) {
@@ -163,10 +163,10 @@ void signal_user_return(struct thread *t, struct trapframe *tf)
         } else if (work & WORK_SIGNAL) {
             deliver(t, tf);
         } else if (work & WORK_CPU) {
-            __atomic_and_fetch(&t->work, ~(uint32_t)WORK_CPU, __ATOMIC_RELAXED);
+            and_relaxed(&t->work, ~(uint32_t)WORK_CPU);
             limits_cpu_used();
         } else {
-            __atomic_and_fetch(&t->work, ~(uint32_t)WORK_MASK, __ATOMIC_RELAXED);
+            and_relaxed(&t->work, ~(uint32_t)WORK_MASK);
             signal_set_mask(t->saved_mask);
         }
     }

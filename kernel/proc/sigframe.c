@@ -75,39 +75,28 @@ int signal_altstack(const struct sigaltstack *new, struct sigaltstack *old)
     return 0;
 }
 
+// What a handler may see and change.
+#define EACH_REGISTER(DO)                                                                          \
+    DO(r8)                                                                                         \
+    DO(r9) DO(r10) DO(r11) DO(r12) DO(r13) DO(r14) DO(r15) DO(rdi) DO(rsi) DO(rbp) DO(rbx) DO(rdx) \
+        DO(rax) DO(rcx) DO(rsp) DO(rip) DO(rflags)
+#define SAVE(reg) c->reg = tf->reg;
+#define TAKE(reg) tf->reg = c->reg;
+
+// *c is zero.
 static void save_registers(struct sigcontext *c, const struct thread *t, const struct trapframe *tf)
 {
-    *c = (struct sigcontext){.r8 = tf->r8,
-                             .r9 = tf->r9,
-                             .r10 = tf->r10,
-                             .r11 = tf->r11,
-                             .r12 = tf->r12,
-                             .r13 = tf->r13,
-                             .r14 = tf->r14,
-                             .r15 = tf->r15,
-                             .rdi = tf->rdi,
-                             .rsi = tf->rsi,
-                             .rbp = tf->rbp,
-                             .rbx = tf->rbx,
-                             .rdx = tf->rdx,
-                             .rax = tf->rax,
-                             .rcx = tf->rcx,
-                             .rsp = tf->rsp,
-                             .rip = tf->rip,
-                             .rflags = tf->rflags,
-                             .cs = tf->cs,
-                             .ss = tf->ss,
-                             .err = t->trap_error,
-                             .trapno = t->trap_no,
-                             .cr2 = t->trap_addr};
+    EACH_REGISTER(SAVE)
+    c->cs = tf->cs;
+    c->ss = tf->ss;
+    c->err = t->trap_error;
+    c->trapno = t->trap_no;
+    c->cr2 = t->trap_addr;
 }
 
 static void take_registers(struct trapframe *tf, const struct sigcontext *c)
 {
-    tf->r8 = c->r8, tf->r9 = c->r9, tf->r10 = c->r10, tf->r11 = c->r11, tf->r12 = c->r12;
-    tf->r13 = c->r13, tf->r14 = c->r14, tf->r15 = c->r15, tf->rdi = c->rdi, tf->rsi = c->rsi;
-    tf->rbp = c->rbp, tf->rbx = c->rbx, tf->rdx = c->rdx, tf->rax = c->rax, tf->rcx = c->rcx;
-    tf->rsp = c->rsp, tf->rip = c->rip, tf->rflags = c->rflags;
+    EACH_REGISTER(TAKE)
     trap_sanitize(tf);
     tf->vector = 0; // no longer a system call: all registers are restored as they are
 }

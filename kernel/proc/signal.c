@@ -47,7 +47,7 @@ static void remove_item(struct sigpending *p, struct siginfo_item *item)
 {
     list_remove(&item->link);
     pool_put(&item_pool, item);
-    __atomic_sub_fetch(p->count, 1, __ATOMIC_RELAXED);
+    sub_relaxed(p->count, 1);
 }
 
 void sigpending_flush(struct sigpending *p, sigset_t which)
@@ -77,14 +77,13 @@ static inline struct siginfo_item *new_item(struct sigpending *p, int sig,
     bool exempt = sig < SIGRTMIN && (!info || info->code >= 0);
 
     if (!exempt) {
-        uint64_t most =
-            min(__atomic_load_n(&limit->cur, __ATOMIC_RELAXED), (uint64_t)SIGPENDING_MAX);
-        if (__atomic_load_n(p->count, __ATOMIC_RELAXED) >= most)
+        uint64_t most = min(load_relaxed(&limit->cur), (uint64_t)SIGPENDING_MAX);
+        if (load_relaxed(p->count) >= most)
             return NULL;
     }
     struct siginfo_item *item = pool_get(&item_pool, PR_NOWAIT);
     if (item)
-        __atomic_add_fetch(p->count, 1, __ATOMIC_RELAXED);
+        add_relaxed(p->count, 1);
     return item;
 }
 
@@ -163,16 +162,16 @@ bool signal_is_ignored(const struct process *p, int sig)
 
 void signal_give_work(struct thread *t, uint32_t work)
 {
-    __atomic_or_fetch(&t->work, work, __ATOMIC_SEQ_CST);
+    or_seq(&t->work, work);
     sched_interrupt(t, work & WORK_KILL);
 }
 
 void signal_recalc(struct thread *t)
 {
     if ((t->pending.set | t->proc->pending.set) & ~t->blocked)
-        __atomic_or_fetch(&t->work, WORK_SIGNAL, __ATOMIC_RELAXED);
+        or_relaxed(&t->work, WORK_SIGNAL);
     else
-        __atomic_and_fetch(&t->work, ~(uint32_t)WORK_SIGNAL, __ATOMIC_RELAXED);
+        and_relaxed(&t->work, ~(uint32_t)WORK_SIGNAL);
 }
 
 void signal_kill_group_locked(struct process *p, int status)

@@ -38,7 +38,7 @@ void thread_init(void)
 
 unsigned thread_count(void)
 {
-    return __atomic_load_n(&nthreads, __ATOMIC_RELAXED);
+    return load_relaxed(&nthreads);
 }
 
 // ---- stacks ----
@@ -133,7 +133,7 @@ struct thread *thread_create(struct process *proc, const char *name, void (*fn)(
     lay_out_context(t);
     if (proc)
         process_ref(proc);
-    __atomic_add_fetch(&nthreads, 1, __ATOMIC_RELAXED);
+    add_relaxed(&nthreads, 1);
     return t;
 }
 
@@ -155,7 +155,7 @@ static void thread_free(struct thread *t, bool keep_stack)
         kthread_list(t, false);
     stack_put(t->stack, keep_stack);
     pool_put(&thread_pool, t);
-    __atomic_sub_fetch(&nthreads, 1, __ATOMIC_RELAXED);
+    sub_relaxed(&nthreads, 1);
 }
 
 void thread_discard(struct thread *t)
@@ -177,15 +177,13 @@ void thread_join_process(struct thread *t)
     signal_recalc(t);
 }
 
-int kthread_create(const char *name, void (*fn)(void *), void *arg, struct thread **out)
+int kthread_create(const char *name, void (*fn)(void *), void *arg)
 {
     struct thread *t = thread_create(NULL, name, fn, arg);
 
     if (!t)
         return ENOMEM;
-    thread_set_id(t, __atomic_sub_fetch(&last_kernel_tid, 1, __ATOMIC_RELAXED));
-    if (out)
-        *out = t;
+    thread_set_id(t, sub_relaxed(&last_kernel_tid, 1));
     kthread_list(t, true);
     sched_start(t);
     return 0;

@@ -124,7 +124,7 @@ void thread_discard(struct thread *t);
 void thread_join_process(struct thread *t);
 
 // A started kernel thread; ENOMEM.
-int kthread_create(const char *name, void (*fn)(void *), void *arg, struct thread **out);
+int kthread_create(const char *name, void (*fn)(void *), void *arg);
 
 // Frees the buried threads but for a few stacks (all: every one). May sleep.
 void thread_reap(bool all);

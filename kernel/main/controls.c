@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Self-checks and fault injection by way of /proc/vm.
-#include "main/vm_controls.h"
-
+// Self-checks and fault injection by way of /proc.
 #include "amd64/smp.h"
 #include "dev/blk.h"
+#include "dev/judge.h"
 #include "fs/file_lock.h"
 #include "fs/procfs.h"
 #include "lib/errno.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "main/files.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
 #include "pmap/pmap.h"
@@ -44,18 +44,16 @@ static void check_all(void *arg)
 
 // What is found wrong is wrong: all checks see one state, in which no spinlock is held, and leave
 // out what a sleeping lock guards while somebody holds it.
-static int show_check(int pid, struct strbuf *out)
+static int show_check(int pid UNUSED, struct strbuf *out)
 {
-    (void)pid;
     smp_alone(check_all, out);
     return 0;
 }
 
 // ---- giving memory back ----
 
-static int store_reclaim(int pid, const char *text)
+static int store_reclaim(int pid UNUSED, const char *text)
 {
-    (void)pid;
     thread_reap(true);
     kmem_drain();
     pageout_pass(strtou64(text, NULL, 0));
@@ -63,10 +61,8 @@ static int store_reclaim(int pid, const char *text)
     return 0;
 }
 
-static int show_nothing(int pid, struct strbuf *out)
+static int show_nothing(int pid UNUSED, struct strbuf *out UNUSED)
 {
-    (void)pid;
-    (void)out;
     return 0;
 }
 
@@ -90,29 +86,23 @@ static bool next_word(const char **text, char *word, size_t size)
 
 static bool next_number(const char **text, uint64_t *value)
 {
-    const char *end;
     char word[24];
 
-    if (!next_word(text, word, sizeof(word)))
-        return false;
-    *value = strtou64(word, &end, 0);
-    return end != word && *end == '\0';
+    return next_word(text, word, sizeof(word)) && parse_number(word, value);
 }
 
 // ---- jitter ----
 
-static int show_jitter(int pid, struct strbuf *out)
+static int show_jitter(int pid UNUSED, struct strbuf *out)
 {
-    (void)pid;
     strbuf_printf(out, "%u\n", jitter_one_in);
     return 0;
 }
 
-static int store_jitter(int pid, const char *text)
+static int store_jitter(int pid UNUSED, const char *text)
 {
     uint64_t one_in, seed = 1;
 
-    (void)pid;
     if (!next_number(&text, &one_in) || one_in > UINT32_MAX)
         return EINVAL;
     next_number(&text, &seed);
@@ -122,62 +112,79 @@ static int store_jitter(int pid, const char *text)
 
 // ---- disk faults ----
 
-static int show_inject(int pid, struct strbuf *out)
+static const struct {
+    const char *name;
+    size_t at; // in struct blk_inject
+} injections[] = {{"fail_read", offsetof(struct blk_inject, fail_read)},
+                  {"fail_write", offsetof(struct blk_inject, fail_write)},
+                  {"fail_flush", offsetof(struct blk_inject, fail_flush)},
+                  {"fail_all", offsetof(struct blk_inject, fail_all)},
+                  {"hold", offsetof(struct blk_inject, hold)}};
+
+static uint64_t *injection(struct blk_inject *in, unsigned i)
+{
+    return (uint64_t *)((char *)in + injections[i].at);
+}
+
+static int show_inject(int pid UNUSED, struct strbuf *out)
 {
     struct blk_inject in;
     struct blk *disk;
 
-    (void)pid;
     for (unsigned n = 0; (disk = blk_disk(n)); n++) {
         blk_get_inject(disk, &in);
-        strbuf_printf(out, "%u fail_read %lu\n%u fail_write %lu\n%u fail_flush %lu\n", n,
-                      in.fail_read, n, in.fail_write, n, in.fail_flush);
-        strbuf_printf(out, "%u fail_all %u\n%u hold %u\n", n, in.fail_all, n, in.hold);
+        for (unsigned i = 0; i < array_len(injections); i++)
+            strbuf_printf(out, "%u %s %lu\n", n, injections[i].name, *injection(&in, i));
     }
     return 0;
 }
 
-static int set_injection(struct blk_inject *in, const char *what, uint64_t value)
-{
-    if (strcmp(what, "fail_read") == 0)
-        in->fail_read = value;
-    else if (strcmp(what, "fail_write") == 0)
-        in->fail_write = value;
-    else if (strcmp(what, "fail_flush") == 0)
-        in->fail_flush = value;
-    else if (strcmp(what, "fail_all") == 0)
-        in->fail_all = value;
-    else if (strcmp(what, "hold") == 0)
-        in->hold = value;
-    else
-        return EINVAL;
-    return 0;
-}
-
-static int store_inject(int pid, const char *text)
+static int store_inject(int pid UNUSED, const char *text)
 {
     struct blk_inject in;
     uint64_t n, value;
     char what[16];
 
-    (void)pid;
     if (!next_number(&text, &n) || !next_word(&text, what, sizeof(what)) ||
         !next_number(&text, &value))
         return EINVAL;
     struct blk *disk = n < BLK_MAX_DISKS ? blk_disk((unsigned)n) : NULL;
     if (!disk)
         return ENODEV;
-    blk_get_inject(disk, &in);
-    int err = set_injection(&in, what, value);
-    if (!err)
+    for (unsigned i = 0; i < array_len(injections); i++) {
+        if (strcmp(what, injections[i].name) != 0)
+            continue;
+        blk_get_inject(disk, &in);
+        *injection(&in, i) = value;
         blk_set_inject(disk, &in);
-    return err;
+        return 0;
+    }
+    return EINVAL;
 }
 
-void vm_controls_init(void)
+// ---- points for a judge outside ----
+
+static int show_judge(int pid UNUSED, struct strbuf *out)
+{
+    strbuf_printf(out, "write a point's name\n");
+    return 0;
+}
+
+static int store_judge(int pid UNUSED, const char *text)
+{
+    int len = (int)strlen(text);
+
+    if (len && text[len - 1] == '\n')
+        len--;
+    judge_point("%.*s", len, text);
+    return 0;
+}
+
+void controls_init(void)
 {
     procfs_register("vm/check", show_check, NULL);
     procfs_register("vm/reclaim", show_nothing, store_reclaim);
     procfs_register("vm/jitter", show_jitter, store_jitter);
     procfs_register("vm/inject", show_inject, store_inject);
+    procfs_register("judge", show_judge, store_judge);
 }

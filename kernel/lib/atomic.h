@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Atomic operations, each with its order in its name: relaxed promises nothing about other memory;
+// what one CPU wrote before a release is seen behind the acquire that saw it; all CPUs see the seq
+// ones in one order. p points to the variable. Those that compute give the new value, fetch_add
+// the old one.
+#pragma once
+
+#define load_relaxed(p)      __atomic_load_n(p, __ATOMIC_RELAXED)
+#define load_acquire(p)      __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define store_relaxed(p, v)  __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define store_release(p, v)  __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define add_relaxed(p, v)    __atomic_add_fetch(p, v, __ATOMIC_RELAXED)
+#define add_acq_rel(p, v)    __atomic_add_fetch(p, v, __ATOMIC_ACQ_REL)
+#define sub_relaxed(p, v)    __atomic_sub_fetch(p, v, __ATOMIC_RELAXED)
+#define sub_acq_rel(p, v)    __atomic_sub_fetch(p, v, __ATOMIC_ACQ_REL)
+#define fetch_add_relaxed(p, v) __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
+#define or_relaxed(p, v)     __atomic_or_fetch(p, v, __ATOMIC_RELAXED)
+#define and_relaxed(p, v)    __atomic_and_fetch(p, v, __ATOMIC_RELAXED)
+#define or_seq(p, v)         __atomic_or_fetch(p, v, __ATOMIC_SEQ_CST)
+#define and_seq(p, v)        __atomic_and_fetch(p, v, __ATOMIC_SEQ_CST)
+#define swap_acquire(p, v)   __atomic_exchange_n(p, v, __ATOMIC_ACQUIRE)
+
+// Puts v in the place of *expected and gives true; else stores what is there in *expected.
+#define compare_swap(p, expected, v)                                                               \
+    __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
