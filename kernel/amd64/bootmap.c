@@ -21,7 +21,7 @@
 #define DEVICE_PA  (3ul << 30) // physical address at DEVICE_BASE
 
 uint64_t *boot_pml4;
-paddr_t boot_pml4_pa;
+static paddr_t boot_pml4_pa;
 
 // The entry for va in the table of the given level (3 = PML4 .. 0 = page table), making the
 // tables above it.

@@ -7,9 +7,8 @@
 
 #include "lib/types.h"
 
-// The root: in the direct map, and its physical address. Set by bootmap_init.
+// The root, in the direct map. Set by bootmap_init.
 extern uint64_t *boot_pml4;
-extern paddr_t boot_pml4_pa;
 
 // Builds the tables and loads them on the boot CPU.
 void bootmap_init(void);

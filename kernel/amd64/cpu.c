@@ -5,7 +5,6 @@
 
 #include <cpuid.h>
 #include "amd64/bootmap.h"
-#include "amd64/image.h"
 #include "amd64/trap.h"
 #include "lib/panic.h"
 #include "lib/string.h"

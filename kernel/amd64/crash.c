@@ -4,7 +4,6 @@
 #include "amd64/crash.h"
 
 #include "amd64/apic.h"
-#include "amd64/bootmap.h"
 #include "amd64/cpu.h"
 #include "amd64/image.h"
 #include "amd64/ksyms.h"
@@ -73,11 +72,6 @@ static unsigned print_callers(unsigned n, vaddr_t rbp)
         rbp = frame[0];
     }
     return n;
-}
-
-void crash_backtrace(vaddr_t rbp)
-{
-    print_callers(0, rbp);
 }
 
 // If the code before rip in its function has not made %rbp its own yet (mov %rsp, %rbp): a leaf
@@ -199,7 +193,7 @@ static _Noreturn void crash(const char *message, vaddr_t rbp)
     kprintf("cr2 %016lx cr3 %016lx\nCPU %u of %u: ", read_cr2(), read_cr3(), this_cpu()->id, ncpus);
     print_thread(kctx_current(), crash_tf);
     if (!crash_tf)
-        crash_backtrace(rbp);
+        print_callers(0, rbp);
     lock_print_held(kctx_current(), print_taken);
     print_others();
     power_exit(POWER_PANIC);

@@ -18,6 +18,3 @@ _Noreturn void crash_frame(struct trapframe *tf, const char *fmt, ...)
 
 // An NMI came: another CPU panics, so this one stops here.
 void crash_nmi(struct trapframe *tf);
-
-// Prints the callers from a frame pointer on, through kprintf.
-void crash_backtrace(vaddr_t rbp);

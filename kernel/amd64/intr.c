@@ -14,15 +14,9 @@
 #define PIC1_DATA 0x21
 #define PIC2_DATA 0xa1
 
-enum {
-    IOAPIC_SELECT = 0x00,
-    IOAPIC_WINDOW = 0x10,
-    IOAPIC_REDIRECTION = 0x10, // two registers for each pin, from here on
-};
-enum {
-    REDIRECT_LEVEL = 0x8000,
-    REDIRECT_MASKED = 0x10000,
-};
+enum { IOAPIC_SELECT = 0x00, IOAPIC_WINDOW = 0x10 }; // where in memory
+enum { IOAPIC_REDIRECTION = 0x10 };                  // two registers for each pin, from here on
+enum { REDIRECT_LEVEL = 0x8000, REDIRECT_MASKED = 0x10000 };
 
 static struct {
     void (*handler)(void *arg);

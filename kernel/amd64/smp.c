@@ -30,7 +30,8 @@ static bool all_started;                 // ncpus is final; atomic
 static bool alone;                       // some CPU is or wants to be; atomic
 static unsigned nparked;                 // CPUs that stand still; atomic
 
-unsigned smp_present(void)
+// How many CPUs the machine has; at least 1.
+static unsigned cpus_present(void)
 {
     outw(FW_CFG_SELECT, FW_CFG_NB_CPUS);
     unsigned n = inb(FW_CFG_DATA);
@@ -112,7 +113,7 @@ void smp_alone(void (*fn)(void *arg), void *arg)
 
 void smp_start(void (*entry)(unsigned id))
 {
-    unsigned present = smp_present();
+    unsigned present = cpus_present();
     unsigned wanted = min(present, (unsigned)MAX_CPUS);
     cpus[0].online = true;
     if (wanted == 1)

@@ -14,11 +14,7 @@
 
 _Static_assert(AP_MAX_CPUS == MAX_CPUS, "boot.S knows how many stacks there are");
 
-// How many CPUs the machine has, by QEMU's fw_cfg device; at least 1. More than MAX_CPUS are said
-// and left alone.
-unsigned smp_present(void);
-
-// Starts the other CPUs and waits for them; sets ncpus. Each one calls entry(its number) on its
+// Starts the other CPUs that QEMU's fw_cfg device tells of, but no more than MAX_CPUS, and waits for them; sets ncpus. Each one calls entry(its number) on its
 // own static stack, with interrupts off, and never returns.
 void smp_start(void (*entry)(unsigned id));
 

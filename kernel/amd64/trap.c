@@ -9,7 +9,6 @@
 #include "amd64/crash.h"
 #include "amd64/intr.h"
 #include "amd64/usercopy.h"
-#include "amd64/watch.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/poison.h"
@@ -191,7 +190,7 @@ void trap_from_kernel(struct trapframe *tf)
         intr_dispatch(tf);
     else if (tf->vector == TRAP_PAGE_FAULT)
         kernel_page_fault(tf, read_cr2());
-    else if (tf->vector != TRAP_DEBUG || !watch_trap(tf->rip))
+    else if (tf->vector != TRAP_DEBUG || !trap_ops.debug || !trap_ops.debug(tf->rip))
         crash_frame(tf, "%s in the kernel, error %#lx", trap_name(tf->vector), tf->error);
 }
 

@@ -19,26 +19,13 @@ enum page_fault_error {
 
 // Exception vectors that have a meaning outside trap.c.
 enum trap_vector {
-    TRAP_DIVIDE = 0,
-    TRAP_DEBUG = 1,
-    TRAP_NMI = 2,
-    TRAP_BREAKPOINT = 3,
-    TRAP_OVERFLOW = 4,
-    TRAP_BOUND = 5,
-    TRAP_INVALID_OPCODE = 6,
-    TRAP_NO_FPU = 7,
-    TRAP_DOUBLE_FAULT = 8,
-    TRAP_STACK = 12,
-    TRAP_PROTECTION = 13,
-    TRAP_PAGE_FAULT = 14,
-    TRAP_FPU = 16,
-    TRAP_ALIGNMENT = 17,
-    TRAP_MACHINE_CHECK = 18,
-    TRAP_SIMD = 19,
+    TRAP_DIVIDE, TRAP_DEBUG, TRAP_NMI, TRAP_BREAKPOINT, TRAP_OVERFLOW, TRAP_BOUND,
+    TRAP_INVALID_OPCODE, TRAP_NO_FPU, TRAP_DOUBLE_FAULT, TRAP_STACK = 12, TRAP_PROTECTION,
+    TRAP_PAGE_FAULT, TRAP_FPU = 16, TRAP_ALIGNMENT, TRAP_MACHINE_CHECK, TRAP_SIMD,
     TRAP_EXCEPTIONS = 32,       // vectors below are the CPU's
 };
 
-// Each hook but tick runs with interrupts on and may sleep.
+// Each hook but tick and debug runs with interrupts on and may sleep.
 struct trap_ops {
     // A fault at user address va, by the program or by a user copy on its behalf (tf_from_user
     // tells). 0: mapped now, the instruction runs again. An errno: a user copy returns EFAULT, a
@@ -55,6 +42,10 @@ struct trap_ops {
     // The CPU's timer event came, or possibly nothing yet (see clock_set_event). In the
     // interrupt, interrupts off.
     void (*tick)(void);
+
+    // A debug exception came in the kernel, before rip: for tests that set the debug registers.
+    // Interrupts off. False: it was none of theirs. Without the hook, a panic.
+    bool (*debug)(vaddr_t rip);
 
     // Before every return to user mode: signals, rescheduling, death. Called again for as long as
     // it returns with need_resched set.

@@ -109,18 +109,6 @@ int fetch_user_u32(vaddr_t user_addr, uint32_t *value)
     return err ? err : usercopy_fetch32((const uint32_t *)user_addr, value);
 }
 
-int fetch_user_u32_nofault(vaddr_t user_addr, uint32_t *value)
-{
-    int err = check_word(user_addr);
-    if (err)
-        return err;
-    struct kctx *ctx = kctx_current();
-    ctx->nofault++;
-    err = usercopy_fetch32((const uint32_t *)user_addr, value);
-    ctx->nofault--;
-    return err;
-}
-
 int cmpxchg_user_u32(vaddr_t user_addr, uint32_t expect, uint32_t desired, uint32_t *old)
 {
     assert_may_sleep("cmpxchg_user_u32");

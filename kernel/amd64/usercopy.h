@@ -22,7 +22,6 @@ int clear_user(vaddr_t user_dst, size_t n);
 
 // Aligned 32-bit words of futexes; atomic. compare_exchange stores the value found in *old.
 int fetch_user_u32(vaddr_t user_addr, uint32_t *value);
-int fetch_user_u32_nofault(vaddr_t user_addr, uint32_t *value);
 int cmpxchg_user_u32(vaddr_t user_addr, uint32_t expect, uint32_t desired, uint32_t *old);
 
 // For the trap code: whether an instruction is one of the copy's, and where it goes on when its

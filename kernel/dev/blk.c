@@ -9,8 +9,7 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "sync/kctx.h"
-#include "sync/spinlock.h"
-#include "sync/waitq.h"
+#include "sync/scoped.h"
 
 #define FEATURE_READ_ONLY (1ul << 5)
 #define FEATURE_FLUSH     (1ul << 9)
@@ -43,7 +42,6 @@ struct blk {
     struct blk_req *in_flight[VIRTQ_SIZE]; // (lock) by first descriptor
     struct list waiting;                   // (lock) struct blk_req.link, not yet in the ring
     struct blk_inject inject;              // (lock)
-    struct blk_stats stats;                // (lock)
 };
 
 static struct blk disks[BLK_MAX_DISKS];
@@ -165,26 +163,9 @@ void blk_submit(struct blk *disk, struct blk_req *req)
     KASSERT(req->op == BLK_FLUSH ||
                 (req->nsectors > 0 && req->nsectors <= BLK_MAX_PAGES * SECTORS_PER_PAGE),
             "request of %u sectors", req->nsectors);
-    spin_lock(&disk->lock);
-    disk->stats.waiting++;
+    SPIN_SCOPED(&disk->lock);
     list_push_back(&disk->waiting, &req->link);
     start_waiting(disk);
-    spin_unlock(&disk->lock);
-}
-
-static void count(struct blk_stats *stats, const struct blk_req *req)
-{
-    stats->waiting--;
-    stats->errors += req->error != 0;
-    if (req->op == BLK_READ) {
-        stats->reads++;
-        stats->sectors_read += req->nsectors;
-    } else if (req->op == BLK_WRITE) {
-        stats->writes++;
-        stats->sectors_written += req->nsectors;
-    } else {
-        stats->flushes++;
-    }
 }
 
 // A device that knows no flush writes through.
@@ -205,7 +186,6 @@ void blk_interrupt(void *arg)
         KASSERT(req, "descriptor %u finished, but begins no request", head);
         disk->in_flight[head] = NULL;
         req->error = result(req, disk->dma->status[head]);
-        count(&disk->stats, req);
         spin_unlock(&disk->lock);
         req->done(req);
         spin_lock(&disk->lock);
@@ -228,10 +208,9 @@ static void wake_sleeper(struct blk_req *req)
 {
     struct sleeper *s = container_of(req, struct sleeper, req);
     struct blk *disk = s->disk;
-    spin_lock(&disk->lock);
+    SPIN_SCOPED(&disk->lock);
     s->finished = true;
     waitq_wake_all(&s->queue);
-    spin_unlock(&disk->lock);
 }
 
 static int submit_and_wait(struct blk *disk, enum blk_op op, uint64_t sector, const paddr_t *pages,
@@ -245,10 +224,9 @@ static int submit_and_wait(struct blk *disk, enum blk_op op, uint64_t sector, co
                              .done = wake_sleeper};
     waitq_init(&s.queue, "disk request");
     blk_submit(disk, &s.req);
-    spin_lock(&disk->lock);
+    SPIN_SCOPED(&disk->lock);
     while (!s.finished)
         waitq_await_spin(&s.queue, &disk->lock);
-    spin_unlock(&disk->lock);
     return s.req.error;
 }
 
@@ -287,22 +265,13 @@ int blk_flush(struct blk *disk)
 
 void blk_get_inject(struct blk *disk, struct blk_inject *inject)
 {
-    spin_lock(&disk->lock);
+    SPIN_SCOPED(&disk->lock);
     *inject = disk->inject;
-    spin_unlock(&disk->lock);
 }
 
 void blk_set_inject(struct blk *disk, const struct blk_inject *inject)
 {
-    spin_lock(&disk->lock);
+    SPIN_SCOPED(&disk->lock);
     disk->inject = *inject;
     start_waiting(disk);
-    spin_unlock(&disk->lock);
-}
-
-void blk_get_stats(struct blk *disk, struct blk_stats *stats)
-{
-    spin_lock(&disk->lock);
-    *stats = disk->stats;
-    spin_unlock(&disk->lock);
 }

@@ -62,11 +62,3 @@ struct blk_inject {
 };
 void blk_get_inject(struct blk *disk, struct blk_inject *inject);
 void blk_set_inject(struct blk *disk, const struct blk_inject *inject);
-
-struct blk_stats {
-    uint64_t reads, writes, flushes;            // requests finished
-    uint64_t sectors_read, sectors_written;
-    uint64_t errors;                            // of them, failed
-    uint64_t waiting;                           // requests not finished now
-};
-void blk_get_stats(struct blk *disk, struct blk_stats *stats);

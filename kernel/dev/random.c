@@ -27,7 +27,7 @@ static bool rdrand(uint64_t *value)
     return ok;
 }
 
-uint64_t random_u64(void)
+static uint64_t random_u64(void)
 {
     struct rng r = {fetch_add_relaxed(&state, RNG_STEP)};
     uint64_t hardware = 0;

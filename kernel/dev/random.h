@@ -8,5 +8,4 @@
 
 // seeded: use `seed' and nothing else.
 void random_init(bool seeded, uint64_t seed);
-uint64_t random_u64(void);
 void random_bytes(void *buf, size_t len);

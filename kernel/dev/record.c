@@ -40,11 +40,6 @@ void record_printf(const char *fmt, ...)
     record_write(text, min((size_t)n, sizeof(text) - 1));
 }
 
-uint64_t record_count(void)
-{
-    return next_seq;
-}
-
 void record_panic_mode(void)
 {
     panic_mode = true;

@@ -16,7 +16,5 @@
 void record_write(const void *payload, size_t len);
 void record_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-uint64_t record_count(void);        // frames so far
-
 // From now on no lock is taken, see uart_panic_mode.
 void record_panic_mode(void);

@@ -10,24 +10,12 @@
 #define COM1      0x3f8
 #define FIFO_SIZE 16
 
-enum {
-    REG_DATA = 0, // receive and transmit; divisor low while LCR_DLAB
-    REG_IER = 1,  // interrupt enable; divisor high while LCR_DLAB
-    REG_FCR = 2,  // FIFO control
-    REG_LCR = 3,  // line control
-    REG_MCR = 4,  // modem control
-    REG_LSR = 5,  // line status
-};
-enum {
-    IER_RECEIVED = 0x01,
-    FCR_ENABLE_CLEAR = 0x07,
-    LCR_8N1 = 0x03,
-    LCR_DLAB = 0x80,
-    MCR_DTR_RTS_OUT2 = 0x0b, // OUT2 gates the interrupt line
-    LSR_DATA_READY = 0x01,
-    LSR_THR_EMPTY = 0x20,
-    LSR_ALL_SENT = 0x40,
-};
+// The registers: data, interrupt enable (while LCR_DLAB: the divisor, low and high), FIFO control,
+// line control, modem control, line status.
+enum { REG_DATA, REG_IER, REG_FCR, REG_LCR, REG_MCR, REG_LSR };
+enum { IER_RECEIVED = 0x01, FCR_ENABLE_CLEAR = 0x07, LCR_8N1 = 0x03, LCR_DLAB = 0x80 };
+enum { MCR_DTR_RTS_OUT2 = 0x0b }; // OUT2 gates the interrupt line
+enum { LSR_DATA_READY = 0x01, LSR_THR_EMPTY = 0x20, LSR_ALL_SENT = 0x40 };
 
 static struct spinlock uart_lock = SPINLOCK_INIT("console", LOCK_CONSOLE, 0);
 static bool panic_mode;          // never cleared
@@ -104,9 +92,8 @@ void uart_set_receiver(void (*receive)(char c))
 
 // Reads until the line is quiet, without the lock: only this handler reads, and the receiver may
 // echo through uart_write.
-void uart_interrupt(void *unused)
+void uart_interrupt(void *arg UNUSED)
 {
-    (void)unused;
     while (inb(COM1 + REG_LSR) & LSR_DATA_READY) {
         char c = (char)inb(COM1 + REG_DATA);
         if (receiver)

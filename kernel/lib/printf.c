@@ -13,15 +13,19 @@ struct out {
     size_t len;
 };
 
+enum { LEFT = 1, ZERO = 2, PLUS = 4, SPACE = 8, ALT = 16 }; // the flags - 0 + space #
+
 struct spec {
-    bool left, zero, plus, space, alt; // flags - 0 + space #
-    int width;                         // at least so many characters
-    int precision;                     // -1: none given
-    int length;                        // bytes of an integer argument: 1, 2, 4 or 8
+    unsigned flags;
+    int width;     // at least so many characters
+    int precision; // -1: none given
+    int length;    // bytes of an integer argument: 1, 2, 4 or 8
 };
 
 // Enough digits for 64 bits in base 8.
 #define MAX_DIGITS 22
+#define LOWER      "0123456789abcdef"
+#define UPPER      "0123456789ABCDEF"
 
 static void put(struct out *o, char c)
 {
@@ -45,91 +49,67 @@ static void pad(struct out *o, char c, long n)
         put(o, c);
 }
 
+// One conversion: a prefix, zeroes and n bytes of text, filled up to the width.
+static void put_field(struct out *o, const struct spec *sp, const char *prefix, int zeroes,
+                      const char *s, size_t n)
+{
+    size_t nprefix = strlen(prefix);
+    long fill = sp->width - (long)(nprefix + zeroes + n);
+
+    if (!(sp->flags & LEFT))
+        pad(o, ' ', fill);
+    put_bytes(o, prefix, nprefix);
+    pad(o, '0', zeroes);
+    put_bytes(o, s, n);
+    if (sp->flags & LEFT)
+        pad(o, ' ', fill);
+}
+
 static void put_string(struct out *o, const struct spec *sp, const char *s)
 {
     if (!s)
         s = "(null)";
-    size_t n = sp->precision < 0 ? strlen(s) : strnlen(s, sp->precision);
-    long fill = sp->width - (long)n;
-
-    if (!sp->left)
-        pad(o, ' ', fill);
-    put_bytes(o, s, n);
-    if (sp->left)
-        pad(o, ' ', fill);
-}
-
-// Writes v's digits so that they end before `end'; returns how many.
-static int digits(char *end, uint64_t v, unsigned base, bool upper)
-{
-    const char *set = upper ? "0123456789ABCDEF" : "0123456789abcdef";
-    char *p = end;
-
-    if (base == 10) {
-        for (; v; v /= 10)
-            *--p = '0' + v % 10;
-    } else {
-        unsigned shift = base == 16 ? 4 : 3;
-        for (; v; v >>= shift)
-            *--p = set[v & (base - 1)];
-    }
-    return end - p;
+    put_field(o, sp, "", 0, s, sp->precision < 0 ? strlen(s) : strnlen(s, sp->precision));
 }
 
 // One number: sign or base prefix, zeroes up to the precision (or the width, with flag 0), digits.
-static void put_number(struct out *o, const struct spec *sp, uint64_t v, unsigned base, bool upper,
-                       const char *prefix)
+static void put_number(struct out *o, const struct spec *sp, uint64_t v, unsigned base,
+                       const char *set, const char *prefix)
 {
-    char buf[MAX_DIGITS];
-    int n = digits(buf + MAX_DIGITS, v, base, upper);
-    int nprefix = strlen(prefix);
-    int zeroes = max(sp->precision < 0 ? 1 : sp->precision, 0) - n;
+    char buf[MAX_DIGITS], *end = buf + MAX_DIGITS, *p = end;
 
-    if (base == 8 && sp->alt && zeroes <= 0)
+    for (; v; v /= base)
+        *--p = set[v % base];
+    int n = end - p, zeroes = max(sp->precision < 0 ? 1 : sp->precision, 0) - n;
+    if (base == 8 && (sp->flags & ALT) && zeroes <= 0)
         zeroes = 1;
     zeroes = max(zeroes, 0);
-    if (sp->zero && !sp->left && sp->precision < 0)
-        zeroes = max(zeroes, sp->width - nprefix - n);
-    int fill = sp->width - nprefix - zeroes - n;
-    if (!sp->left)
-        pad(o, ' ', fill);
-    put_bytes(o, prefix, nprefix);
-    pad(o, '0', zeroes);
-    put_bytes(o, buf + MAX_DIGITS - n, n);
-    if (sp->left)
-        pad(o, ' ', fill);
+    if ((sp->flags & (ZERO | LEFT)) == ZERO && sp->precision < 0)
+        zeroes = max(zeroes, sp->width - (int)strlen(prefix) - n);
+    put_field(o, sp, prefix, zeroes, p, n);
 }
 
 static void put_signed(struct out *o, const struct spec *sp, int64_t v)
 {
-    const char *sign = v < 0 ? "-" : sp->plus ? "+" : sp->space ? " " : "";
+    const char *sign = v < 0 ? "-" : sp->flags & PLUS ? "+" : sp->flags & SPACE ? " " : "";
 
-    put_number(o, sp, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, false, sign);
+    put_number(o, sp, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, LOWER, sign);
+}
+
+static void put_hex(struct out *o, const struct spec *sp, uint64_t v, bool upper)
+{
+    const char *prefix = upper ? "0X" : "0x";
+
+    put_number(o, sp, v, 16, upper ? UPPER : LOWER, (sp->flags & ALT) && v ? prefix : "");
 }
 
 static const char *parse_flags(const char *f, struct spec *sp)
 {
-    for (;; f++) {
-        switch (*f) {
-        case '-':
-            sp->left = true;
-            break;
-        case '0':
-            sp->zero = true;
-            break;
-        case '+':
-            sp->plus = true;
-            break;
-        case ' ':
-            sp->space = true;
-            break;
-        case '#':
-            sp->alt = true;
-            break;
-        default:
-            return f;
-        }
-    }
+    static const char flags[] = "-0+ #"; // in the order of the bits
+
+    for (const char *at; *f && (at = strchr(flags, *f)); f++)
+        sp->flags |= 1u << (at - flags);
+    return f;
 }
 
 // Width or precision: a number, or an argument for `*'.
@@ -147,20 +127,13 @@ static const char *parse_count(const char *f, int *count, va_list *ap)
 static const char *parse_length(const char *f, struct spec *sp)
 {
     sp->length = sizeof(int);
-    switch (*f) {
-    case 'h':
+    if (*f == 'h')
         sp->length = f[1] == 'h' ? sizeof(char) : sizeof(short);
-        return f + (f[1] == 'h' ? 2 : 1);
-    case 'l':
+    else if (*f && strchr("lzjt", *f))
         sp->length = sizeof(long);
-        return f + (f[1] == 'l' ? 2 : 1);
-    case 'z':
-    case 'j':
-    case 't':
-        sp->length = sizeof(size_t);
-        return f + 1;
-    }
-    return f;
+    else
+        return f;
+    return f + ((*f == 'h' || *f == 'l') && f[1] == *f ? 2 : 1);
 }
 
 static const char *parse_spec(const char *f, struct spec *sp, va_list *ap)
@@ -169,7 +142,7 @@ static const char *parse_spec(const char *f, struct spec *sp, va_list *ap)
     f = parse_flags(f, sp);
     f = parse_count(f, &sp->width, ap);
     if (sp->width < 0) {
-        sp->left = true;
+        sp->flags |= LEFT;
         sp->width = -sp->width;
     }
     if (*f == '.') {
@@ -197,7 +170,7 @@ static int64_t signed_arg(const struct spec *sp, va_list *ap)
 
 static void convert(struct out *o, struct spec *sp, char conv, va_list *ap)
 {
-    uint64_t v;
+    char c;
 
     switch (conv) {
     case 'd':
@@ -205,23 +178,21 @@ static void convert(struct out *o, struct spec *sp, char conv, va_list *ap)
         put_signed(o, sp, signed_arg(sp, ap));
         break;
     case 'u':
-        put_number(o, sp, unsigned_arg(sp, ap), 10, false, "");
+        put_number(o, sp, unsigned_arg(sp, ap), 10, LOWER, "");
         break;
     case 'o':
-        put_number(o, sp, unsigned_arg(sp, ap), 8, false, "");
+        put_number(o, sp, unsigned_arg(sp, ap), 8, LOWER, "");
         break;
     case 'x':
     case 'X':
-        v = unsigned_arg(sp, ap);
-        put_number(o, sp, v, 16, conv == 'X', !sp->alt || !v ? "" : conv == 'X' ? "0X" : "0x");
+        put_hex(o, sp, unsigned_arg(sp, ap), conv == 'X');
         break;
     case 'p':
-        put_number(o, sp, (uintptr_t)va_arg(*ap, void *), 16, false, "0x");
+        put_number(o, sp, (uintptr_t)va_arg(*ap, void *), 16, LOWER, "0x");
         break;
     case 'c':
-        pad(o, ' ', sp->left ? 0 : sp->width - 1);
-        put(o, va_arg(*ap, int));
-        pad(o, ' ', sp->left ? sp->width - 1 : 0);
+        c = (char)va_arg(*ap, int);
+        put_field(o, sp, "", 0, &c, 1);
         break;
     case 's':
         put_string(o, sp, va_arg(*ap, const char *));
@@ -273,23 +244,17 @@ void kprintf_set_sink(void (*sink)(const char *text, size_t len))
     kprintf_sink = sink;
 }
 
-void kvprintf(const char *fmt, va_list ap)
+void kprintf(const char *fmt, ...)
 {
     char text[KPRINTF_MAX];
+    va_list ap;
 
     if (!kprintf_sink)
         return;
-    int n = kvsnprintf(text, sizeof(text), fmt, ap);
-    kprintf_sink(text, min((size_t)n, sizeof(text) - 1));
-}
-
-void kprintf(const char *fmt, ...)
-{
-    va_list ap;
-
     va_start(ap, fmt);
-    kvprintf(fmt, ap);
+    int n = kvsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    kprintf_sink(text, min((size_t)n, sizeof(text) - 1));
 }
 
 void strbuf_init(struct strbuf *sb, char *buf, size_t size)

@@ -16,7 +16,6 @@ int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int ksnprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 void kprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void kvprintf(const char *fmt, va_list ap);
 void kprintf_set_sink(void (*sink)(const char *text, size_t len));
 
 // A growing text in a fixed buffer, for /proc files and check reports: what does not fit is cut,

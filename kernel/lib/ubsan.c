@@ -36,14 +36,17 @@ static const char *text(char *buf, size_t size, const struct type *type, value_t
     panic("undefined behaviour at %s:%u:%u: " fmt, (at)->file, (at)->line, (at)->column,           \
           ##__VA_ARGS__)
 
+#define HANDLER(name, ...)                                                                         \
+    _Noreturn void __ubsan_handle_##name(__VA_ARGS__);                                             \
+    void __ubsan_handle_##name(__VA_ARGS__)
+
 struct overflow {
     struct location at;
     const struct type *type;
 };
 
 #define BINARY_OVERFLOW(op_name, operator)                                                         \
-    void __ubsan_handle_##op_name##_overflow(struct overflow *d, value_t a, value_t b);            \
-    void __ubsan_handle_##op_name##_overflow(struct overflow *d, value_t a, value_t b)             \
+    HANDLER(op_name##_overflow, struct overflow *d, value_t a, value_t b)                          \
     {                                                                                              \
         FAIL(&d->at, "%s " operator" %s overflows %s", TEXT(d->type, a), TEXT(d->type, b),         \
              d->type->name);                                                                       \
@@ -54,8 +57,7 @@ BINARY_OVERFLOW(sub, "-")
 BINARY_OVERFLOW(mul, "*")
 BINARY_OVERFLOW(divrem, "/")
 
-void __ubsan_handle_negate_overflow(struct overflow *d, value_t a);
-void __ubsan_handle_negate_overflow(struct overflow *d, value_t a)
+HANDLER(negate_overflow, struct overflow *d, value_t a)
 {
     FAIL(&d->at, "-(%s) overflows %s", TEXT(d->type, a), d->type->name);
 }
@@ -65,8 +67,7 @@ struct shift {
     const struct type *left, *right;
 };
 
-void __ubsan_handle_shift_out_of_bounds(struct shift *d, value_t a, value_t b);
-void __ubsan_handle_shift_out_of_bounds(struct shift *d, value_t a, value_t b)
+HANDLER(shift_out_of_bounds, struct shift *d, value_t a, value_t b)
 {
     FAIL(&d->at, "%s of type %s shifted by %s", TEXT(d->left, a), d->left->name, TEXT(d->right, b));
 }
@@ -76,8 +77,7 @@ struct bounds {
     const struct type *array, *index;
 };
 
-void __ubsan_handle_out_of_bounds(struct bounds *d, value_t index);
-void __ubsan_handle_out_of_bounds(struct bounds *d, value_t index)
+HANDLER(out_of_bounds, struct bounds *d, value_t index)
 {
     FAIL(&d->at, "index %s is outside of %s", TEXT(d->index, index), d->array->name);
 }
@@ -89,8 +89,7 @@ struct mismatch {
     uint8_t access;
 };
 
-void __ubsan_handle_type_mismatch_v1(struct mismatch *d, value_t pointer);
-void __ubsan_handle_type_mismatch_v1(struct mismatch *d, value_t pointer)
+HANDLER(type_mismatch_v1, struct mismatch *d, value_t pointer)
 {
     FAIL(&d->at, "access %u to %s at %#lx: %s", d->access, d->type->name, pointer,
          pointer == 0                                 ? "null pointer"
@@ -102,45 +101,38 @@ struct place {
     struct location at;
 };
 
-void __ubsan_handle_pointer_overflow(struct place *d, value_t base, value_t result);
-void __ubsan_handle_pointer_overflow(struct place *d, value_t base, value_t result)
+HANDLER(pointer_overflow, struct place *d, value_t base, value_t result)
 {
     FAIL(&d->at, "pointer %#lx moved to %#lx", base, result);
 }
 
-_Noreturn void __ubsan_handle_builtin_unreachable(struct place *d);
-void __ubsan_handle_builtin_unreachable(struct place *d)
+HANDLER(builtin_unreachable, struct place *d)
 {
     FAIL(&d->at, "unreachable code reached");
 }
 
-void __ubsan_handle_load_invalid_value(struct overflow *d, value_t value);
-void __ubsan_handle_load_invalid_value(struct overflow *d, value_t value)
+HANDLER(load_invalid_value, struct overflow *d, value_t value)
 {
     FAIL(&d->at, "%lu is no value of %s", value, d->type->name);
 }
 
-void __ubsan_handle_vla_bound_not_positive(struct overflow *d, value_t bound);
-void __ubsan_handle_vla_bound_not_positive(struct overflow *d, value_t bound)
+HANDLER(vla_bound_not_positive, struct overflow *d, value_t bound)
 {
     FAIL(&d->at, "array of %s elements", TEXT(d->type, bound));
 }
 
-void __ubsan_handle_nonnull_arg(struct place *d);
-void __ubsan_handle_nonnull_arg(struct place *d)
+HANDLER(nonnull_arg, struct place *d)
 {
     FAIL(&d->at, "null pointer passed where none may be");
 }
 
-void __ubsan_handle_nonnull_return_v1(const void *unused, struct location *at);
-void __ubsan_handle_nonnull_return_v1(const void *unused, struct location *at)
+HANDLER(nonnull_return_v1, const void *unused, struct location *at)
 {
     (void)unused;
     FAIL(at, "null pointer returned where none may be");
 }
 
-void __ubsan_handle_invalid_builtin(struct place *d);
-void __ubsan_handle_invalid_builtin(struct place *d)
+HANDLER(invalid_builtin, struct place *d)
 {
     FAIL(&d->at, "zero passed to a bit count");
 }

@@ -10,7 +10,6 @@
 #include "lib/printf.h"
 #include "main/files.h"
 #include "mem/vm_page.h"
-#include "pmap/pmap.h"
 #include "proc/process.h"
 #include "proc/sched.h"
 #include "proc/thread.h"

@@ -11,7 +11,6 @@
 #include "lib/string.h"
 #include "mem/memlayout.h"
 #include "proc/process.h"
-#include "proc/sigdeliver.h"
 #include "sync/scoped.h"
 #include "vm/vm_space.h"
 

@@ -11,7 +11,6 @@
 #pragma once
 
 #include "lib/types.h"
-#include "sync/percpu.h"
 
 struct thread;
 

@@ -6,7 +6,6 @@
 #include "amd64/trapframe.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
-#include "lib/string.h"
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "sync/scoped.h"

@@ -8,7 +8,6 @@
 
 #include "lib/errno.h"
 #include "lib/panic.h"
-#include "lib/string.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
 #include "proc/process.h"

@@ -5,11 +5,11 @@
 // that it is found whether or not another CPU would have come in between.
 
 #include "amd64/ksyms.h"
-#include "amd64/watch.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
 #include "pmap/pmap_impl.h"
 #include "sync/irq.h"
+#include "tests/kernel/watch.h"
 
 #define PAGE_WORDS (sizeof(((struct vm_page *)0)->pv) / sizeof(uint64_t))
 #define PMAP_WORDS (sizeof(struct pv_pmap) / sizeof(uint64_t))

@@ -3,13 +3,13 @@
 // The reverse map when there is no memory: entering goes on, at the cost of mappings that come back
 // by a fault. One CPU; t_smp.c has the same on several.
 
-#include "amd64/watch.h"
 #include "dev/record.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
 #include "sync/kctx.h"
+#include "tests/kernel/watch.h"
 
 #define ROW 336u // mappings of a victim
 

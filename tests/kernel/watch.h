@@ -18,6 +18,3 @@ enum watch_kind {
 // the trap: interrupts off, and rip is the next instruction. It may not touch the words itself.
 void watch_words(const void *words, unsigned n, enum watch_kind kind, void (*fn)(vaddr_t rip));
 void watch_off(void);
-
-// For trap.c: a debug exception came in the kernel. False if it was no watchpoint.
-bool watch_trap(vaddr_t rip);

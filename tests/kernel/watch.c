@@ -2,8 +2,9 @@
 //
 // The debug registers: DR0 to DR3 hold addresses, DR6 says which one was hit, DR7 what is watched.
 // Locking: none; each CPU has its own registers, and one test at a time uses them.
-#include "amd64/watch.h"
+#include "tests/kernel/watch.h"
 
+#include "amd64/trap.h"
 #include "lib/panic.h"
 
 #define DR6_HITS       0xful
@@ -13,6 +14,19 @@
 #define DR7_EIGHT(i)   (2ul << (18 + 4 * (i)))
 
 static void (*watcher)(vaddr_t rip);
+
+// For trap_ops.debug.
+static bool hit(vaddr_t rip)
+{
+    uint64_t status;
+
+    __asm__ volatile("mov %%dr6, %0" : "=r"(status));
+    if (!(status & DR6_HITS))
+        return false;
+    __asm__ volatile("mov %0, %%dr6" ::"r"(0ul));
+    watcher(rip);
+    return true;
+}
 
 static void set_address(unsigned i, uint64_t va)
 {
@@ -38,6 +52,7 @@ void watch_words(const void *words, unsigned n, enum watch_kind kind, void (*fn)
     KASSERT(n <= WATCH_MAX && (uintptr_t)words % sizeof(uint64_t) == 0, "%u words at %p", n, words);
     watch_off();
     watcher = fn;
+    trap_ops.debug = hit;
     for (unsigned i = 0; i < n; i++) {
         set_address(i, (uintptr_t)words + i * sizeof(uint64_t));
         control |= DR7_GLOBAL(i) | DR7_KIND(i, kind) | DR7_EIGHT(i);
@@ -48,16 +63,4 @@ void watch_words(const void *words, unsigned n, enum watch_kind kind, void (*fn)
 void watch_off(void)
 {
     __asm__ volatile("mov %0, %%dr7" ::"r"(DR7_EXACT) : "memory");
-}
-
-bool watch_trap(vaddr_t rip)
-{
-    uint64_t status;
-
-    __asm__ volatile("mov %%dr6, %0" : "=r"(status));
-    if (!(status & DR6_HITS) || !watcher)
-        return false;
-    __asm__ volatile("mov %0, %%dr6" ::"r"(0ul));
-    watcher(rip);
-    return true;
 }
