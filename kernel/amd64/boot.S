@@ -34,6 +34,14 @@
     movl %eax, %cr0
 .endm
 
+// Clobbers eax.
+.macro ZERO_SEGMENTS
+    xorl %eax, %eax
+    .irp segment, %ds, %es, %ss, %fs, %gs
+    movl %eax, \segment
+    .endr
+.endm
+
     .section .boot, "ax"
     .code32
     .globl boot_entry
@@ -46,12 +54,7 @@ boot_entry:
     ljmp $SEL_KCODE, $1f
     .code64
 1:
-    xorl %eax, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    movl %eax, %fs
-    movl %eax, %gs
+    ZERO_SEGMENTS
     movl %edi, %edi
     movabsq $boot_stack_top, %rax
     movq (%rax), %rsp
@@ -127,12 +130,7 @@ ap_trampoline_end:
     .text
 // In the high half now. Each arriving CPU draws the next number and takes the stack of that number.
 ap_entry:
-    xorl %eax, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    movl %eax, %fs
-    movl %eax, %gs
+    ZERO_SEGMENTS
     movl $1, %edi
     lock xaddl %edi, ap_next_id(%rip)
     cmpl $AP_MAX_CPUS, %edi

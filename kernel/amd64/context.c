@@ -54,7 +54,8 @@ static void load_bases(const struct cpu_context *ctx)
     wrmsr(MSR_KERNEL_GS_BASE, ctx->gs_base); // swapgs on the way out makes it the program's
 }
 
-static void lay_out(struct cpu_context *ctx, vaddr_t kstack_top, void (*fn)(void *arg), void *arg)
+void context_init_kernel(struct cpu_context *ctx, vaddr_t kstack_top, void (*fn)(void *arg),
+                         void *arg)
 {
     KASSERT(kstack_top % 16 == 0, "stack top %#lx", kstack_top);
     KASSERT((vaddr_t)&ctx->fpu % 16 == 0, "context at %p", ctx);
@@ -68,16 +69,10 @@ static void lay_out(struct cpu_context *ctx, vaddr_t kstack_top, void (*fn)(void
     ctx->rsp = (uint64_t)start;
 }
 
-void context_init_kernel(struct cpu_context *ctx, vaddr_t kstack_top, void (*fn)(void *arg),
-                         void *arg)
-{
-    lay_out(ctx, kstack_top, fn, arg);
-}
-
 struct trapframe *context_init_user(struct cpu_context *ctx, vaddr_t kstack_top,
                                     void (*fn)(void *arg), void *arg)
 {
-    lay_out(ctx, kstack_top, fn, arg);
+    context_init_kernel(ctx, kstack_top, fn, arg);
     ctx->user = true;
     reset_fpu(&ctx->fpu);
     trap_sanitize(context_frame(ctx));
@@ -87,7 +82,7 @@ struct trapframe *context_init_user(struct cpu_context *ctx, vaddr_t kstack_top,
 struct trapframe *context_init_fork(struct cpu_context *ctx, const struct cpu_context *parent,
                                     vaddr_t kstack_top, void (*fn)(void *arg), void *arg)
 {
-    lay_out(ctx, kstack_top, fn, arg);
+    context_init_kernel(ctx, kstack_top, fn, arg);
     ctx->user = true;
     ctx->fs_base = parent->fs_base;
     ctx->gs_base = parent->gs_base;

@@ -10,20 +10,14 @@
 // context.c as if they had come through here.
     .globl context_swap_stacks
 context_swap_stacks:
-    pushq %rbp
-    pushq %rbx
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
+    .irp reg, %rbp, %rbx, %r12, %r13, %r14, %r15
+    pushq \reg
+    .endr
     movq %rsp, (%rdi)
     movq %rsi, %rsp
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbx
-    popq %rbp
+    .irp reg, %r15, %r14, %r13, %r12, %rbx, %rbp
+    popq \reg
+    .endr
     ret
 
 // Where context_swap_stacks returns to in a new thread: %r12(%r13), then the program, if it is a

@@ -10,21 +10,9 @@
 #include "amd64/asm.h"
 
 .macro PUSH_REGISTERS
-    pushq %rdi
-    pushq %rsi
-    pushq %rdx
-    pushq %rcx
-    pushq %rax
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-    pushq %rbx
-    pushq %rbp
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
+    .irp reg, %rdi, %rsi, %rdx, %rcx, %rax, %r8, %r9, %r10, %r11, %rbx, %rbp, %r12, %r13, %r14, %r15
+    pushq \reg
+    .endr
 .endm
 
 // Leaves %rsp at the vector field. `cfi': within CFI_TRAPFRAME.

@@ -175,41 +175,25 @@ void rb_remove(struct rb_tree *t, struct rb_node *n)
     *n = (struct rb_node){0};
 }
 
-static struct rb_node *outermost(struct rb_node *n, int side)
+static struct rb_node *leftmost(struct rb_node *n)
 {
-    while (n && n->child[side])
-        n = n->child[side];
+    while (n && n->child[0])
+        n = n->child[0];
     return n;
-}
-
-// The neighbour in order on the given side.
-static struct rb_node *step(const struct rb_node *n, int side)
-{
-    if (n->child[side])
-        return outermost(n->child[side], !side);
-    while (n->parent && side_of(n->parent, n) == side)
-        n = n->parent;
-    return n->parent;
 }
 
 struct rb_node *rb_first(const struct rb_tree *t)
 {
-    return outermost(t->root, 0);
-}
-
-struct rb_node *rb_last(const struct rb_tree *t)
-{
-    return outermost(t->root, 1);
+    return leftmost(t->root);
 }
 
 struct rb_node *rb_next(const struct rb_node *n)
 {
-    return step(n, 1);
-}
-
-struct rb_node *rb_prev(const struct rb_node *n)
-{
-    return step(n, 0);
+    if (n->child[1])
+        return leftmost(n->child[1]);
+    while (n->parent && side_of(n->parent, n) == 1)
+        n = n->parent;
+    return n->parent;
 }
 
 // No tree that keeps the rules is higher than this, up to 2^32 nodes.

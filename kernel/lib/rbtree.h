@@ -52,17 +52,16 @@ static inline void rb_add(struct rb_tree *t, struct rb_node *n, ptrdiff_t key_at
     rb_insert(t, n, parent, side);
 }
 
-// The first node whose key is at least `key', or the last one whose key is at most that; or NULL.
-static inline struct rb_node *rb_near(const struct rb_tree *t, uint64_t key, ptrdiff_t key_at,
-                                      bool first)
+// The node with the key, or else the first one behind it; NULL: none.
+static inline struct rb_node *rb_ceiling(const struct rb_tree *t, uint64_t key, ptrdiff_t key_at)
 {
     struct rb_node *found = NULL;
 
-    for (struct rb_node *n = t->root; n;) {
-        bool left = first ? rb_key(n, key_at) >= key : rb_key(n, key_at) > key;
-        if (left == first)
+    for (struct rb_node *n = t->root; n; n = n->child[rb_key(n, key_at) < key]) {
+        if (rb_key(n, key_at) == key)
+            return n;
+        if (rb_key(n, key_at) > key)
             found = n;
-        n = n->child[!left];
     }
     return found;
 }
@@ -71,9 +70,7 @@ static inline struct rb_node *rb_near(const struct rb_tree *t, uint64_t key, ptr
 void rb_propagate(struct rb_tree *t, struct rb_node *n);
 
 struct rb_node *rb_first(const struct rb_tree *t);
-struct rb_node *rb_last(const struct rb_tree *t);
 struct rb_node *rb_next(const struct rb_node *n);
-struct rb_node *rb_prev(const struct rb_node *n);
 
 // True if the tree's links, colours and black heights are consistent; for check functions.
 bool rb_valid(const struct rb_tree *t);

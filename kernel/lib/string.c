@@ -49,22 +49,15 @@ static inline void copy_up(void *dst, const void *src, size_t n)
     *end = last;
 }
 
-// Copies downward, for an overlap with dst above src; the first word is read first.
+// Copies downward, for an overlap with dst above src; the first word is read first. An interrupt
+// meanwhile clears the direction flag for itself.
 static void copy_down(void *dst, const void *src, size_t n)
 {
     uint64_t first = *w64(src, 0);
-    size_t at = n;
+    word64 *to = w64(dst, n - 8), *from = w64(src, n - 8);
+    size_t words = n / 8;
 
-    for (; at >= 32; at -= 32) {
-        uint64_t a = *w64(src, at - 8), b = *w64(src, at - 16);
-        uint64_t c = *w64(src, at - 24), d = *w64(src, at - 32);
-        *w64(dst, at - 8) = a;
-        *w64(dst, at - 16) = b;
-        *w64(dst, at - 24) = c;
-        *w64(dst, at - 32) = d;
-    }
-    for (; at >= 8; at -= 8)
-        *w64(dst, at - 8) = *w64(src, at - 8);
+    __asm__ volatile("std; rep movsq; cld" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
     *w64(dst, 0) = first;
 }
 

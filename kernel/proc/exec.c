@@ -22,18 +22,26 @@ enum { S_IXANY = 0111 };
 
 // One exec on its way.
 struct exec {
-    struct vnode *dir;     // where relative paths start
-    const char *asked;     // the path that execve got
-    const char *path;      // of the program, or of the script followed last
-    struct vnode *file;    // the program, referenced and claimed, or NULL
-    char head[HEAD_BYTES]; // its beginning
+    struct vnode *dir;  // where relative paths start
+    const char *asked;  // the path that execve got
+    const char *path;   // of the program, or of the script followed last
+    struct vnode *file; // the program, referenced and claimed, or NULL
     size_t head_len;
     struct exec_args args;
     struct vm_space *space; // the new one
     struct elf_image image;
+    // Not cleared at the start.
+    char head[HEAD_BYTES];        // the program's beginning
     char interpreter[HEAD_BYTES]; // a script's first line, taken apart
     char script[HEAD_BYTES];      // the name of an interpreter that is a script itself
 };
+
+static void start(struct exec *x, struct vnode *dir, const char *path)
+{
+    memset(x, 0, offsetof(struct exec, head));
+    x->dir = dir;
+    x->asked = x->path = path;
+}
 
 static int check_program(struct vnode *v)
 {
@@ -257,14 +265,16 @@ static int execute(struct exec *x, int error)
 
 int exec_user(struct vnode *dir, const char *path, vaddr_t argv_va, vaddr_t envp_va)
 {
-    struct exec x = {.dir = dir, .asked = path, .path = path};
+    struct exec x;
 
+    start(&x, dir, path);
     return execute(&x, exec_args_from_user(&x.args, argv_va, envp_va));
 }
 
 int exec_kernel(const char *path, const char *const *strings, unsigned argc, unsigned envc)
 {
-    struct exec x = {.dir = root_vnode, .asked = path, .path = path};
+    struct exec x;
 
+    start(&x, root_vnode, path);
     return execute(&x, exec_args_from_kernel(&x.args, strings, argc, envc));
 }

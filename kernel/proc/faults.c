@@ -92,9 +92,12 @@ static const struct {
     uint8_t sig, code;
     bool at_rip; // the signal tells where
 } signals[TRAP_EXCEPTIONS] = {
-    [TRAP_DIVIDE] = {SIGFPE, FPE_INTDIV, true}, [TRAP_DEBUG] = {SIGTRAP, TRAP_TRACE, true},
-    [TRAP_BREAKPOINT] = {SIGTRAP, SI_KERNEL},   [TRAP_INVALID_OPCODE] = {SIGILL, ILL_ILLOPN, true},
-    [TRAP_STACK] = {SIGBUS, SI_KERNEL},         [TRAP_ALIGNMENT] = {SIGBUS, BUS_ADRALN},
+    [TRAP_DIVIDE] = {SIGFPE, FPE_INTDIV, true},
+    [TRAP_DEBUG] = {SIGTRAP, TRAP_TRACE, true},
+    [TRAP_BREAKPOINT] = {SIGTRAP, SI_KERNEL, false},
+    [TRAP_INVALID_OPCODE] = {SIGILL, ILL_ILLOPN, true},
+    [TRAP_STACK] = {SIGBUS, SI_KERNEL, false},
+    [TRAP_ALIGNMENT] = {SIGBUS, BUS_ADRALN, false},
 };
 
 static void exception(struct trapframe *tf, vaddr_t va, int error)

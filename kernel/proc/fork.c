@@ -193,16 +193,15 @@ static int build_child(const struct clone_args *args, struct process **out, stru
     return 0;
 }
 
-// Sleeps until the child has execed or ended. The tree lock guards *done and the child's pointer
-// to it; the child is referenced.
-static void wait_for_vfork_child(struct process *child, struct waitq *wait, bool *done)
+// Sleeps until the child, which is referenced, has execed or ended.
+static void wait_for_vfork_child(struct process *child)
 {
     int err = 0;
 
     MUTEX_SCOPED(&proc_tree_lock);
-    while (!*done && !err)
-        err = waitq_wait_mutex(wait, &proc_tree_lock, WAIT_KILLABLE, WAIT_FOREVER);
-    child->vfork_done = NULL;
+    while (child->vforked && !err)
+        err = waitq_wait_mutex(&child->child_wait, &proc_tree_lock, WAIT_KILLABLE, WAIT_FOREVER);
+    child->vforked = false;
     process_unref(child);
 }
 
@@ -227,7 +226,7 @@ static int enter_child(struct process *child, struct thread *t, const struct clo
     spin_lock(&p->sig_lock);
     bool killed = is_killed();
     child->pending.set = self->fork_signals;
-    memcpy(child->actions, p->actions, sizeof(child->actions));
+    signal_inherit_actions(child, p);
     if ((args->flags & CLONE_SIGHAND) && !killed)
         list_push_back(&p->sharers, &child->sharers);
     self->forking = false;
@@ -251,8 +250,7 @@ static int make_child(const struct clone_args *args, int *child_id)
 {
     struct process *child = NULL;
     struct thread *t;
-    struct waitq wait;
-    bool vfork = args->flags & CLONE_VFORK, done = false;
+    bool vfork = args->flags & CLONE_VFORK;
     int err = build_child(args, &child, &t);
 
     if (err)
@@ -265,18 +263,15 @@ static int make_child(const struct clone_args *args, int *child_id)
         process_discard(child);
         return err;
     }
-    if (vfork) {
-        waitq_init(&wait, "vfork");
-        child->vfork_done = &done;
-        child->vfork_wait = &wait;
+    child->vforked = vfork;
+    if (vfork)
         process_ref(child);
-    }
     *child_id = child->pid;
     mutex_unlock(&proc_tree_lock);
     store_parent_tid(args, *child_id);
     sched_start(t);
     if (vfork)
-        wait_for_vfork_child(child, &wait, &done);
+        wait_for_vfork_child(child);
     return 0;
 }
 
@@ -308,12 +303,9 @@ int process_clone(const struct clone_args *args, int *child_id)
 
 void vfork_release(struct process *p)
 {
-    if (!p->vfork_done)
+    if (!p->vforked)
         return;
     MUTEX_SCOPED(&proc_tree_lock);
-    if (p->vfork_done) {
-        *p->vfork_done = true;
-        waitq_wake_all(p->vfork_wait);
-        p->vfork_done = NULL;
-    }
+    p->vforked = false;
+    waitq_wake_all(&p->child_wait);
 }

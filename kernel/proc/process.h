@@ -74,9 +74,8 @@ struct process {
     bool wait_continued;        // (T)
     struct usage children_usage;    // (T) of those waited for
     struct waitq child_wait;    // its own wait4 calls
-    bool *vfork_done;           // (T) the parent that waits, or NULL: set and woken at exec and
-                                // exit
-    struct waitq *vfork_wait;   // (T)
+    bool vforked;               // (T) the parent that made it waits for its exec or end, on its
+                                // child_wait
 
     // Resources. Read without the lock by the process's own threads where only a lone thread
     // changes them (space, files).
@@ -103,6 +102,7 @@ struct process {
     struct waitq thread_wait;   // exec waits for the other threads' end
     struct thread *execing;     // (g) the only one to survive, or NULL
     struct sigaction actions[NSIG]; // (g)
+    sigset_t acted;             // (g) whose action was set; the others are all zero
     struct list sharers;        // (T), (g) ring of the processes whose actions are the same
     struct sigpending pending;  // (g)
     unsigned nqueued;           // (a) signal details, of the process and of its threads

@@ -157,7 +157,7 @@ struct thread *sched_take_buried(void)
 
 // What is left to do after a switch, in the thread switched to: the queue of the CPU that it
 // runs on now is locked since before.
-static void finish_switch(void)
+void sched_finish_switch(void)
 {
     struct runq *rq = this_runq();
     struct thread *previous = rq->previous;
@@ -167,11 +167,6 @@ static void finish_switch(void)
     spin_unlock(&rq->lock);
     if (rq->current != &rq->idle)
         timer_start_ticks();
-}
-
-void sched_first_run(void)
-{
-    finish_switch();
 }
 
 // Runs another thread if there is one; rq is this CPU's and locked, the running thread is READY (on
@@ -202,7 +197,7 @@ static __attribute__((noinline)) void reschedule(struct runq *rq)
     this_cpu()->kctx = &next->kctx;
     lock_note_acquired(&next->kctx, &rq->lock.lock);
     context_switch(&self->context, &next->context);
-    finish_switch();
+    sched_finish_switch();
 }
 
 // ---- waiting and waking ----

@@ -51,7 +51,7 @@ struct thread *sched_take_buried(void);
 bool sched_tick(void);
 
 // The first act of a new thread: releases the run queue that the switch left locked.
-void sched_first_run(void);
+void sched_finish_switch(void);
 
 // Ready or running threads; context switches so far.
 unsigned sched_nready(void);

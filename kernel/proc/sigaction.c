@@ -49,6 +49,7 @@ void signal_set_mask_for_call(sigset_t mask)
 // sig_lock held.
 static void set_action(struct process *p, int sig, const struct sigaction *act)
 {
+    p->acted |= sigbit(sig);
     p->actions[sig - 1] = *act;
     p->actions[sig - 1].mask &= ~UNBLOCKABLE;
     if (signal_is_ignored(p, sig)) {
@@ -99,6 +100,16 @@ void signal_unshare_actions(struct process *p)
     list_remove(&p->sharers);
 }
 
+void signal_inherit_actions(struct process *child, const struct process *p)
+{
+    KASSERT(spin_held(&p->sig_lock), "actions of process %d without the lock", p->pid);
+    child->acted = p->acted;
+    for (sigset_t left = p->acted; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctzl(left);
+        child->actions[i] = p->actions[i];
+    }
+}
+
 void signal_exec(struct process *p)
 {
     if (!list_empty(&p->sharers)) {
@@ -106,13 +117,12 @@ void signal_exec(struct process *p)
         signal_unshare_actions(p);
         mutex_unlock(&proc_tree_lock);
     }
-    spin_lock(&p->sig_lock);
-    for (unsigned i = 0; i < NSIG; i++) {
-        bool ignored = p->actions[i].handler == SIG_IGN;
-        p->actions[i] = (struct sigaction){.handler = ignored ? SIG_IGN : SIG_DFL};
-    }
-    spin_unlock(&p->sig_lock);
     thread_current()->altstack = (struct sigaltstack){.flags = SS_DISABLE};
+    SPIN_SCOPED(&p->sig_lock);
+    for (sigset_t left = p->acted; left; left &= left - 1) {
+        struct sigaction *act = &p->actions[__builtin_ctzl(left)];
+        *act = (struct sigaction){.handler = act->handler == SIG_IGN ? SIG_IGN : SIG_DFL};
+    }
 }
 
 bool signal_ignored_or_blocked(int sig)

@@ -75,30 +75,29 @@ int signal_altstack(const struct sigaltstack *new, struct sigaltstack *old)
     return 0;
 }
 
-// What a handler may see and change.
-#define EACH_REGISTER(DO)                                                                          \
-    DO(r8)                                                                                         \
-    DO(r9) DO(r10) DO(r11) DO(r12) DO(r13) DO(r14) DO(r15) DO(rdi) DO(rsi) DO(rbp) DO(rbx) DO(rdx) \
-        DO(rax) DO(rcx) DO(rsp) DO(rip) DO(rflags)
-#define SAVE(reg) c->reg = tf->reg;
-#define TAKE(reg) tf->reg = c->reg;
+// What a handler may see and change, from one structure to another.
+#define REG(name) (to->name = from->name)
+#define COPY_REGISTERS                                                                             \
+    (REG(r8), REG(r9), REG(r10), REG(r11), REG(r12), REG(r13), REG(r14), REG(r15), REG(rdi),       \
+     REG(rsi), REG(rbp), REG(rbx), REG(rdx), REG(rax), REG(rcx), REG(rsp), REG(rip), REG(rflags))
 
-// *c is zero.
-static void save_registers(struct sigcontext *c, const struct thread *t, const struct trapframe *tf)
+// *to is zero.
+static void save_registers(struct sigcontext *to, const struct thread *t,
+                           const struct trapframe *from)
 {
-    EACH_REGISTER(SAVE)
-    c->cs = tf->cs;
-    c->ss = tf->ss;
-    c->err = t->trap_error;
-    c->trapno = t->trap_no;
-    c->cr2 = t->trap_addr;
+    COPY_REGISTERS;
+    to->cs = from->cs;
+    to->ss = from->ss;
+    to->err = t->trap_error;
+    to->trapno = t->trap_no;
+    to->cr2 = t->trap_addr;
 }
 
-static void take_registers(struct trapframe *tf, const struct sigcontext *c)
+static void take_registers(struct trapframe *to, const struct sigcontext *from)
 {
-    EACH_REGISTER(TAKE)
-    trap_sanitize(tf);
-    tf->vector = 0; // no longer a system call: all registers are restored as they are
+    COPY_REGISTERS;
+    trap_sanitize(to);
+    to->vector = 0; // no longer a system call: all registers are restored as they are
 }
 
 // Writes the FPU state below *sp and moves *sp there.

@@ -135,6 +135,8 @@ int signal_timedwait(sigset_t set, uint64_t deadline_ns, struct siginfo *info);
 // Sharers (CLONE_SIGHAND) have the same actions, whoever of them sets one, until exec or the end;
 // what the kernel resets, by SA_RESETHAND or in a fault, it resets in one. Tree lock held.
 void signal_unshare_actions(struct process *p);
+// For fork: p's actions are also those of the child, which nobody knows yet. p's sig_lock held.
+void signal_inherit_actions(struct process *child, const struct process *p);
 // exec: handlers become default, the alternate stack goes.
 void signal_exec(struct process *p);
 // True if the running thread ignores or blocks sig.

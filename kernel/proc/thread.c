@@ -82,7 +82,7 @@ static void thread_main(void *arg)
 {
     struct thread *t = arg;
 
-    sched_first_run();
+    sched_finish_switch();
     if (t->main)
         t->main(t->main_arg);
     if (!t->proc)

@@ -85,15 +85,8 @@ bool amap_held(const struct vm_amap *am)
 
 static void part_insert(struct rb_tree *tree, struct amap_part *part, pgno_t first)
 {
-    struct rb_node *parent = NULL;
-    int side = 0;
-
     part->first = first;
-    for (struct rb_node *n = tree->root; n; n = n->child[side]) {
-        parent = n;
-        side = first > rb_entry(n, struct amap_part, node)->first;
-    }
-    rb_insert(tree, &part->node, parent, side);
+    rb_add(tree, &part->node, RB_KEY(struct amap_part, node, first));
 }
 
 // The chunk of the slot, or the first one after it; NULL: none.

@@ -85,8 +85,7 @@ int map_space_find_down(struct vm_map *map, vaddr_t end_va, size_t len, size_t a
         if (!e)
             return ENOMEM;
         limit = e->start_va;
-        e = e->link.prev == &map->entries ? NULL
-                                          : list_entry(e->link.prev, struct vm_map_entry, link);
+        e = list_prev(e, &map->entries, struct vm_map_entry, link);
     }
 }
 

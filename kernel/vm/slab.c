@@ -97,15 +97,8 @@ static void zone_destroy(struct zone *z)
 
 static void zone_insert(struct zone *z)
 {
-    struct rb_node *parent = NULL;
-    int side = 0;
-
     KASSERT(mutex_held(&slab_lock), "zone %p", z);
-    for (struct rb_node *n = zones.root; n; n = n->child[side]) {
-        parent = n;
-        side = z->base > rb_entry(n, struct zone, node)->base;
-    }
-    rb_insert(&zones, &z->node, parent, side);
+    rb_add(&zones, &z->node, RB_KEY(struct zone, node, base));
     list_push_front(z->class == LARGE ? &full[LARGE] : &partial[z->class], &z->link);
     stats.zones++;
     stats.zone_bytes += z->size;

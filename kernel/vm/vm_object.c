@@ -37,18 +37,9 @@ struct vm_page *vm_object_lookup(struct vm_object *o, pgno_t pgno)
 
 struct vm_page *vm_object_next(struct vm_object *o, pgno_t pgno)
 {
-    struct vm_page *best = NULL;
-
     KASSERT(mutex_held(&o->lock), "object %p", o);
-    for (struct rb_node *n = o->pages.root; n;) {
-        struct vm_page *pg = rb_entry(n, struct vm_page, node);
-        if (pg->pgno == pgno)
-            return pg;
-        if (pg->pgno > pgno)
-            best = pg;
-        n = n->child[pgno > pg->pgno];
-    }
-    return best;
+    struct rb_node *n = rb_ceiling(&o->pages, pgno, RB_KEY(struct vm_page, node, pgno));
+    return n ? rb_entry(n, struct vm_page, node) : NULL;
 }
 
 void vm_object_insert(struct vm_object *o, struct vm_page *pg, pgno_t pgno)
