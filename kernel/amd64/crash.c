@@ -212,10 +212,7 @@ void crash_init(void)
 void crash_frame(struct trapframe *tf, const char *fmt, ...)
 {
     char message[MAX_MESSAGE];
-    va_list ap;
-    va_start(ap, fmt);
-    kvsnprintf(message, sizeof(message), fmt, ap);
-    va_end(ap);
+    format_args(message, fmt);
     if (load_acquire(&crashing_cpu) == NO_CPU)
         crash_tf = tf;
     crash(message, (vaddr_t)__builtin_frame_address(0));

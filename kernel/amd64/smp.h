@@ -14,8 +14,9 @@
 
 _Static_assert(AP_MAX_CPUS == MAX_CPUS, "boot.S knows how many stacks there are");
 
-// Starts the other CPUs that QEMU's fw_cfg device tells of, but no more than MAX_CPUS, and waits for them; sets ncpus. Each one calls entry(its number) on its
-// own static stack, with interrupts off, and never returns.
+// Starts the other CPUs that QEMU's fw_cfg device tells of, but no more than MAX_CPUS in all, and
+// waits for them; sets ncpus. Each one calls entry(its number) on its own static stack, with
+// interrupts off, and never returns.
 void smp_start(void (*entry)(unsigned id));
 
 // Calls fn(arg) while all other CPUs stand still, each where it takes interrupts: so none of them

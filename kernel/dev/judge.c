@@ -29,11 +29,8 @@ void judge_deadline(unsigned seconds)
 void judge_point(const char *fmt, ...)
 {
     char text[256];
-    va_list ap;
 
-    va_start(ap, fmt);
-    kvsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
+    format_args(text, fmt);
     if (judge_report)
         judge_report();
     record_printf("point %s", text);

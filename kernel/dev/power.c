@@ -3,7 +3,6 @@
 // Turning the machine off.
 #include "dev/power.h"
 
-#include <stdarg.h>
 #include "dev/io.h"
 #include "dev/record.h"
 #include "dev/uart.h"
@@ -22,11 +21,8 @@ void power_exit(enum power_exit why)
 void power_cannot_start(const char *fmt, ...)
 {
     char text[256];
-    va_list ap;
 
-    va_start(ap, fmt);
-    kvsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
+    format_args(text, fmt);
     record_printf("cannot-start %s", text);
     kprintf_set_sink(uart_write_text);
     kprintf("Strata cannot start: %s.\n"

@@ -33,10 +33,7 @@ void record_write(const void *payload, size_t len)
 void record_printf(const char *fmt, ...)
 {
     char text[512];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = kvsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
+    int n = format_args(text, fmt);
     record_write(text, min((size_t)n, sizeof(text) - 1));
 }
 

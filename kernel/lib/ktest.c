@@ -14,12 +14,8 @@ static char reason[MAX_REASON]; // of the running test's first failure
 
 void ktest_fail(const char *fmt, ...)
 {
-    if (reason[0])
-        return;
-    va_list ap;
-    va_start(ap, fmt);
-    kvsnprintf(reason, sizeof(reason), fmt, ap);
-    va_end(ap);
+    if (!reason[0])
+        format_args(reason, fmt);
 }
 
 static bool matches(const char *name, const char *pattern)

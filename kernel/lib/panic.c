@@ -15,11 +15,8 @@ void panic_set_handler(void (*handler)(const char *message))
 void panic(const char *fmt, ...)
 {
     char message[KPRINTF_MAX];
-    va_list ap;
 
-    va_start(ap, fmt);
-    kvsnprintf(message, sizeof(message), fmt, ap);
-    va_end(ap);
+    format_args(message, fmt);
     if (panic_handler)
         panic_handler(message);
     kprintf("panic: %s\n", message);

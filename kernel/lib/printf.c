@@ -247,13 +247,10 @@ void kprintf_set_sink(void (*sink)(const char *text, size_t len))
 void kprintf(const char *fmt, ...)
 {
     char text[KPRINTF_MAX];
-    va_list ap;
 
     if (!kprintf_sink)
         return;
-    va_start(ap, fmt);
-    int n = kvsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
+    int n = format_args(text, fmt);
     kprintf_sink(text, min((size_t)n, sizeof(text) - 1));
 }
 

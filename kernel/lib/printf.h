@@ -13,6 +13,15 @@
 
 // Return the length the whole text has, as C's snprintf; buf is always terminated if size > 0.
 int kvsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
+// The same for the arguments behind fmt of the function that calls it; buf is an array.
+#define format_args(buf, fmt)                                                                      \
+    ({                                                                                             \
+        va_list ap_;                                                                               \
+        va_start(ap_, fmt);                                                                        \
+        int n_ = kvsnprintf(buf, sizeof(buf), fmt, ap_);                                           \
+        va_end(ap_);                                                                               \
+        n_;                                                                                        \
+    })
 int ksnprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 void kprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

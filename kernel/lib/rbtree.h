@@ -2,7 +2,8 @@
 //
 // Intrusive red-black trees (Guibas and Sedgewick 1978; deletion after Cormen et al.). The user
 // of a tree that is not ordered by a key searches by hand, by a plain loop: descend from root, then
-// rb_insert at the link found. Insertion and removal never allocate. The caller's lock guards a tree.
+// rb_insert at the link found. Insertion and removal never allocate. The caller's lock guards a
+// tree.
 //
 // An augmented tree (say, the largest gap below each node) gives an update function: it
 // recomputes one node's summary from itself and its children, and is called bottom-up for every

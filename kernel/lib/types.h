@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The kernel's basic types, the page's geometry, atomic operations. A name ending in _va is a virtual
-// address, _pa a physical one, pgno a page number within its container, npages a count of pages.
+// The kernel's basic types, the page's geometry, atomic operations. A name ending in _va is a
+// virtual address, _pa a physical one, pgno a page number within its container, npages a count of
+// pages.
 #pragma once
 
 #include <stdbool.h>

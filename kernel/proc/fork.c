@@ -162,7 +162,8 @@ static void copy_attributes(struct process *child, struct process *p)
         vnode_ref(child->exe);
         (void)vnode_begin_run(child->exe); // the parent's claim holds
     }
-    limits_inherit(child, p);
+    memcpy(child->limits, p->limits, sizeof(child->limits));
+    child->cpu_ticks_limit = p->cpu_ticks_limit;
     memcpy(child->comm, p->comm, sizeof(child->comm));
     child->grouped = p->grouped;
     child->arg_start = p->arg_start;

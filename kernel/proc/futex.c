@@ -10,7 +10,7 @@
 #include "mem/memlayout.h"
 #include "proc/process.h"
 #include "proc/thread.h"
-#include "sync/waitq.h"
+#include "sync/scoped.h"
 #include "vm/vm_space.h"
 
 #define NBUCKETS   64
@@ -174,10 +174,8 @@ long futex_wake(vaddr_t va, unsigned most, uint32_t bits, bool shared)
     if (err)
         return -err;
     struct bucket *b = bucket_of(&k);
-    mutex_lock(&b->lock);
-    unsigned n = wake_matching(b, &k, most, bits);
-    mutex_unlock(&b->lock);
-    return n;
+    MUTEX_SCOPED(&b->lock);
+    return wake_matching(b, &k, most, bits);
 }
 
 static void lock_two(struct bucket *a, struct bucket *b)

@@ -6,7 +6,6 @@
 #include "fs/vnode.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
-#include "lib/string.h"
 #include "mem/vm_page.h"
 #include "proc/process.h"
 #include "sync/scoped.h"
@@ -39,13 +38,6 @@ void limits_default(struct process *p)
     p->limits[RLIMIT_NPROC] = (struct rlimit){max_tasks / 2, max_tasks};
     p->limits[RLIMIT_SIGPENDING] = (struct rlimit){SIGPENDING_MAX, SIGPENDING_MAX};
     p->cpu_ticks_limit = RLIM_INFINITY;
-}
-
-void limits_inherit(struct process *child, struct process *p)
-{
-    KASSERT(mutex_held(&p->lock), "limits of %d without its lock", p->pid);
-    memcpy(child->limits, p->limits, sizeof(child->limits));
-    child->cpu_ticks_limit = p->cpu_ticks_limit;
 }
 
 // ---- tasks ----

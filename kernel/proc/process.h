@@ -182,7 +182,6 @@ int process_start_init(const char *path);
 
 void limits_init(void);
 void limits_default(struct process *p);         // init's, from whom all inherit
-void limits_inherit(struct process *child, struct process *p);  // p's lock held
 // wanted may be NULL. EINVAL, EPERM.
 int limits_change(struct process *p, unsigned resource, const struct rlimit *wanted,
                   struct rlimit *old);

@@ -16,12 +16,10 @@ struct timer_queue {
     uint64_t next_tick_ns; // CLOCK_NEVER: the CPU is idle
 };
 
-#define QUEUE_INIT                                                                                 \
-    {                                                                                              \
-        .lock = SPINLOCK_INIT("timers", LOCK_TIMER, 0), .event_ns = CLOCK_NEVER,                   \
-        .next_tick_ns = CLOCK_NEVER                                                                \
-    }
-static struct timer_queue queues[MAX_CPUS] = {[0 ... MAX_CPUS - 1] = QUEUE_INIT};
+static struct timer_queue queues[MAX_CPUS] = {
+    [0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT("timers", LOCK_TIMER, 0),
+                            .event_ns = CLOCK_NEVER,
+                            .next_tick_ns = CLOCK_NEVER}};
 
 static inline struct timer *first_timer(struct timer_queue *q)
 {

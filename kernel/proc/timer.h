@@ -36,8 +36,8 @@ bool timer_cancel(struct timer *t);
 // When t is due, or 0 if it is not set.
 uint64_t timer_deadline(struct timer *t);
 
-// Runs what is due on this CPU and programs the next event. If that is a tick, calls `tick' with the
-// queue locked; false: the CPU is idle and needs no more of them.
+// Runs what is due on this CPU and programs the next event. If that is a tick, calls `tick' with
+// the queue locked; false: the CPU is idle and needs no more of them.
 void timer_interrupt(bool (*tick)(void));
 
 // This CPU has work again after it was idle: its ticks start.
