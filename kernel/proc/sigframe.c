@@ -119,7 +119,7 @@ int sigframe_push(struct thread *t, struct trapframe *tf, const struct sigaction
         sp = t->altstack.sp + t->altstack.size;
     if (!(act->flags & SA_RESTORER) || push_fpu(t, &sp) != 0)
         return EFAULT;
-    memset(&frame, 0, sizeof(frame));
+    memset(&frame, 0, offsetof(struct sigframe, info));
     frame.restorer = act->restorer;
     frame.uc.flags = UC_FLAGS;
     frame.uc.stack = t->altstack;
