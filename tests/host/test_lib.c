@@ -217,6 +217,10 @@ static void test_list(void)
     list_for_each (it, &a, struct item, link)
         CHECK(it->value == expected++, "got %d", it->value);
     CHECK(expected == 6, "%d items", expected);
+    CHECK(list_next(&items[4], &a, struct item, link) == &items[5], "next");
+    CHECK(!list_next(&items[5], &a, struct item, link), "next of the last");
+    CHECK(list_prev(&items[1], &a, struct item, link) == &items[0], "previous");
+    CHECK(!list_prev(&items[0], &a, struct item, link), "previous of the first");
     list_for_each_safe (it, &a, struct item, link)
         if (it->value % 2)
             list_remove(&it->link);

@@ -14,7 +14,7 @@
 #include "sync/jitter.h"
 #include "sync/mutex.h"
 #include "sync/rwlock.h"
-#include "sync/spinlock.h"
+#include "sync/scoped.h"
 #include "sync/waitq.h"
 
 static struct rng rng;
@@ -158,6 +158,24 @@ static void release_object(void *arg)
     PANICS("does not hold it", rw_unlock_read(&map));
     PANICS("is not held for writing", rw_unlock_write(&vnode));
     CHECK(!mutex_held(&object) && !rw_held(&vnode), "another thread's");
+}
+
+// How many locks are held while the result is computed.
+static unsigned long scoped(bool early)
+{
+    MUTEX_SCOPED(&amap);
+    if (early)
+        return kctx_current()->nheld;
+    SPIN_SCOPED(&pmap);
+    CHECK(mutex_held(&amap) && spin_held(&pmap), "not held");
+    return kctx_current()->nheld;
+}
+
+static void test_scoped(void)
+{
+    CHECK(scoped(true) == 1 && scoped(false) == 2, "not held when the result is computed");
+    CHECK(!mutex_held(&amap) && !spin_held(&pmap), "held after the scope");
+    CHECK(kctx_current()->nheld == 0, "%lu held", (unsigned long)kctx_current()->nheld);
 }
 
 static void test_owners(void)
@@ -360,6 +378,7 @@ int main(int argc, char **argv)
     RUN(test_nested);
     RUN(test_try);
     RUN(test_held_list);
+    RUN(test_scoped);
     RUN(test_owners);
     RUN(test_may_not_sleep);
     RUN(test_irq_depth);
