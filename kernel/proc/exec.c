@@ -36,7 +36,7 @@ struct exec {
     char script[HEAD_BYTES];      // the name of an interpreter that is a script itself
 };
 
-static void start(struct exec *x, struct vnode *dir, const char *path)
+static void begin(struct exec *x, struct vnode *dir, const char *path)
 {
     memset(x, 0, offsetof(struct exec, head));
     x->dir = dir;
@@ -267,7 +267,7 @@ int exec_user(struct vnode *dir, const char *path, vaddr_t argv_va, vaddr_t envp
 {
     struct exec x;
 
-    start(&x, dir, path);
+    begin(&x, dir, path);
     return execute(&x, exec_args_from_user(&x.args, argv_va, envp_va));
 }
 
@@ -275,6 +275,6 @@ int exec_kernel(const char *path, const char *const *strings, unsigned argc, uns
 {
     struct exec x;
 
-    start(&x, root_vnode, path);
+    begin(&x, root_vnode, path);
     return execute(&x, exec_args_from_kernel(&x.args, strings, argc, envc));
 }
