@@ -163,7 +163,7 @@ void blk_submit(struct blk *disk, struct blk_req *req)
     KASSERT(req->op == BLK_FLUSH ||
                 (req->nsectors > 0 && req->nsectors <= BLK_MAX_PAGES * SECTORS_PER_PAGE),
             "request of %u sectors", req->nsectors);
-    SPIN_SCOPED(&disk->lock);
+    SCOPED_SPIN(&disk->lock);
     list_push_back(&disk->waiting, &req->link);
     start_waiting(disk);
 }
@@ -208,7 +208,7 @@ static void wake_sleeper(struct blk_req *req)
 {
     struct sleeper *s = container_of(req, struct sleeper, req);
     struct blk *disk = s->disk;
-    SPIN_SCOPED(&disk->lock);
+    SCOPED_SPIN(&disk->lock);
     s->finished = true;
     waitq_wake_all(&s->queue);
 }
@@ -224,7 +224,7 @@ static int submit_and_wait(struct blk *disk, enum blk_op op, uint64_t sector, co
                              .done = wake_sleeper};
     waitq_init(&s.queue, "disk request");
     blk_submit(disk, &s.req);
-    SPIN_SCOPED(&disk->lock);
+    SCOPED_SPIN(&disk->lock);
     while (!s.finished)
         waitq_await_spin(&s.queue, &disk->lock);
     return s.req.error;
@@ -265,13 +265,13 @@ int blk_flush(struct blk *disk)
 
 void blk_get_inject(struct blk *disk, struct blk_inject *inject)
 {
-    SPIN_SCOPED(&disk->lock);
+    SCOPED_SPIN(&disk->lock);
     *inject = disk->inject;
 }
 
 void blk_set_inject(struct blk *disk, const struct blk_inject *inject)
 {
-    SPIN_SCOPED(&disk->lock);
+    SCOPED_SPIN(&disk->lock);
     disk->inject = *inject;
     start_waiting(disk);
 }

@@ -254,51 +254,40 @@ static bool is_stream(const struct vnode *v)
     return v->ops->poll;
 }
 
-// Reads or writes: the common way of both.
-static int transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos,
-                    bool write, size_t *moved)
+int file_transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, bool write,
+                  size_t *moved)
 {
     struct vnode *v = f->vnode;
     struct uio uio = {.vec = vec, .nvec = nvec, .write = write, .user = true};
     int (*op)(struct vnode *, struct uio *, unsigned) = write ? v->ops->write : v->ops->read;
-    bool seekable = has_position(v), shared_pos = seekable && !pos;
+    bool shared_pos = has_position(v) && !pos;
 
     *moved = 0;
+    if (pos && *pos < 0)
+        return EINVAL;
     if (pos && is_stream(v))
         return ESPIPE;
     if ((f->flags & O_ACCMODE) == (write ? O_RDONLY : O_WRONLY))
         return EBADF;
     if (v->type == VDIR)
         return EISDIR;
-    int err = total_length(vec, nvec, &uio.resid);
-    if (!err && pos && *pos < 0)
-        err = EINVAL;
-    if (!err && !op)
-        err = EINVAL;
-    if (err || nvec == 0)
-        return err;
+    int error = total_length(vec, nvec, &uio.resid);
+    if (!error && !op)
+        error = EINVAL;
+    if (error || nvec == 0)
+        return error;
     size_t total = uio.resid;
     if (shared_pos)
         mutex_lock(&f->pos_lock);
     uio.offset = pos ? *pos : f->offset;
-    err = op(v, &uio, f->flags);
+    error = op(v, &uio, f->flags);
     *moved = total - uio.resid;
     if (shared_pos) {
         if (*moved > 0)
             f->offset = uio.offset;
         mutex_unlock(&f->pos_lock);
     }
-    return *moved > 0 ? 0 : err;
-}
-
-int file_read(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved)
-{
-    return transfer(f, vec, nvec, pos, false, moved);
-}
-
-int file_write(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved)
-{
-    return transfer(f, vec, nvec, pos, true, moved);
+    return *moved > 0 ? 0 : error;
 }
 
 enum { SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE };

@@ -42,11 +42,19 @@ int file_alloc_error(void);                     // why it gave none: ENFILE, too
 void file_ref(struct file *f);
 void file_unref(struct file *f);                // the last closes; may sleep
 
-// Read and write at the file's offset (pos NULL) or at *pos, which is not moved. 0 with *moved
-// bytes; EBADF for the mode. A partial transfer is a success. Neither these nor seek and poll are
+// A reference, or NULL, that is dropped at the end of the block in which it is declared.
+#define SCOPED_FILE __attribute__((cleanup(file_drop)))
+static inline void file_drop(struct file **f)
+{
+    if (*f)
+        file_unref(*f);
+}
+
+// Reads, or writes, at the file's offset (pos NULL) or at *pos, which is not moved. 0 with *moved
+// bytes; EBADF for the mode. A partial transfer is a success. Neither this nor seek and poll are
 // for files opened by O_PATH.
-int file_read(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved);
-int file_write(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, size_t *moved);
+int file_transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos, bool write,
+                  size_t *moved);
 bool file_has_position(const struct file *f);   // else there is no offset to lock or to move
 int file_seek(struct file *f, off_t offset, int whence, off_t *result);     // ESPIPE, EINVAL
 

@@ -133,9 +133,9 @@ int vnode_getattr(struct vnode *v, struct vattr *va)
     return err;
 }
 
-int vnode_fsync(struct vnode *v, bool data_only)
+int vnode_fsync(struct vnode *v)
 {
-    return v->ops->fsync ? v->ops->fsync(v, data_only) : 0;
+    return v->ops->fsync ? v->ops->fsync(v) : 0;
 }
 
 void mount_add(struct mount *m)

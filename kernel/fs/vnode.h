@@ -92,7 +92,7 @@ struct vnode_ops {
     int (*ioctl)(struct vnode *v, unsigned long cmd, vaddr_t arg);      // - [ENOTTY]
     unsigned (*poll)(struct vnode *v, struct pollset *ps);              // - [always ready]; POLL*
                                                                         // bits ready now
-    int (*fsync)(struct vnode *v, bool data_only);                      // - [ok]
+    int (*fsync)(struct vnode *v);                                      // - [ok]
     void (*inactive)(struct vnode *v);  // - drops the last reference, unless another one appeared
                                         // meanwhile, and may free v
     const struct vnode_backing *backing;                                // of regular files:
@@ -128,6 +128,14 @@ void vnode_ref(struct vnode *v);
 // may sleep, and free the whole file: best with no vnode locked
 void vnode_unref(struct vnode *v);
 
+// A reference, or NULL, that is dropped at the end of the block in which it is declared.
+#define SCOPED_VNODE __attribute__((cleanup(vnode_drop)))
+static inline void vnode_drop(struct vnode **v)
+{
+    if (*v)
+        vnode_unref(*v);
+}
+
 // Regular files through the page cache: what a file system's read and write of VREG come to. Take
 // the vnode's lock.
 int vnode_read(struct vnode *v, struct uio *uio, unsigned flags);
@@ -140,7 +148,7 @@ extern uint64_t (*vnode_size_limit)(uint64_t pos);
 // frees what was allocated beyond the end; for who closes the file after writing
 void vnode_trim(struct vnode *v);
 int vnode_getattr(struct vnode *v, struct vattr *va);
-int vnode_fsync(struct vnode *v, bool data_only);
+int vnode_fsync(struct vnode *v);
 
 // A file is written (open for it, or mapped through a file that was: the mapping's claim outlives
 // the file's and follows it through splits, forks and moves) or runs as a program, never both at
@@ -168,6 +176,11 @@ enum namei_flags { NAMEI_FOLLOW = 1, NAMEI_PARENT = 2, NAMEI_DIRECTORY = 4 };
 // PATH_MAX bytes for a path, from a pool; NULL: no memory. May sleep.
 MUST_CHECK char *path_get(void);
 void path_put(char *path);      // NULL: nothing
+static inline void path_drop(char **path)
+{
+    path_put(*path);
+}
+#define SCOPED_PATH __attribute__((cleanup(path_drop)))  // put at the end of the block
 #define NAME_MAX 255
 struct namei_last {
     const char *name;           // inside path

@@ -41,7 +41,7 @@ void dirs_unref(struct process_dirs *d)
 
 struct vnode *dirs_cwd(struct process_dirs *d)
 {
-    SPIN_SCOPED(&d->lock);
+    SCOPED_SPIN(&d->lock);
     vnode_ref(d->cwd);
     return d->cwd;
 }

@@ -34,7 +34,7 @@ static bool leave_process(struct thread *t, int status)
     struct usage u;
 
     thread_usage(t, &u);
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     list_remove(&t->link);
     p->nthreads--;
     usage_add(&p->dead_usage, &u);
@@ -81,7 +81,7 @@ static void end_process(struct process *p)
     vfork_release(p);
     if (p->sid == p->pid)
         tty_session_ends(p->sid);
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     signal_unshare_actions(p);
     session_process_ends(p);
     give_children_away(p);
@@ -117,7 +117,7 @@ static int end_others(struct thread *t)
     struct process *p = t->proc;
     int err = 0;
 
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     if (p->exiting || p->execing)
         return EINTR;
     if (p->nthreads == 1)

@@ -156,7 +156,7 @@ static int copy_or_share(struct process *child, struct process *p, uint64_t flag
 
 static void copy_attributes(struct process *child, struct process *p)
 {
-    MUTEX_SCOPED(&p->lock);
+    SCOPED_MUTEX(&p->lock);
     child->exe = p->exe;
     if (child->exe) {
         vnode_ref(child->exe);
@@ -199,7 +199,7 @@ static void wait_for_vfork_child(struct process *child)
 {
     int err = 0;
 
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     while (child->vforked && !err)
         err = waitq_wait_mutex(&child->child_wait, &proc_tree_lock, WAIT_KILLABLE, WAIT_FOREVER);
     child->vforked = false;
@@ -212,7 +212,7 @@ static void set_forking(bool forking)
 {
     struct thread *t = thread_current();
 
-    SPIN_SCOPED(&t->proc->sig_lock);
+    SCOPED_SPIN(&t->proc->sig_lock);
     t->forking = forking;
     t->fork_signals = 0;
 }
@@ -242,7 +242,7 @@ static int enter_child(struct process *child, struct thread *t, const struct clo
     child->sid = p->sid;
     child->exit_signal = sibling ? p->exit_signal : (int)(args->flags & CSIGNAL);
     thread_set_id(t, child->pid);
-    SPIN_SCOPED(&child->sig_lock);
+    SCOPED_SPIN(&child->sig_lock);
     thread_join_process(t);
     return 0;
 }
@@ -306,7 +306,7 @@ void vfork_release(struct process *p)
 {
     if (!p->vforked)
         return;
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     p->vforked = false;
     waitq_wake_all(&p->child_wait);
 }

@@ -174,7 +174,7 @@ long futex_wake(vaddr_t va, unsigned most, uint32_t bits, bool shared)
     if (err)
         return -err;
     struct bucket *b = bucket_of(&k);
-    MUTEX_SCOPED(&b->lock);
+    SCOPED_MUTEX(&b->lock);
     return wake_matching(b, &k, most, bits);
 }
 

@@ -60,12 +60,12 @@ int process_start_init(const char *path)
         process_discard(p);
         return ENOMEM;
     }
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     process_enter(p, NULL);
     KASSERT(p->pid == INIT_PID, "init is process %d", p->pid);
     init_process = p;
     thread_set_id(t, p->pid);
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     thread_join_process(t);
     sched_start(t);
     return 0;

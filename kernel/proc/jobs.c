@@ -25,7 +25,7 @@ void signal_job_stop(struct process *p, int sig)
 // If p is stopped (or continued) and the parent does not know: tells it. No lock held.
 static void tell_parent(struct process *p)
 {
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     spin_lock(&p->sig_lock);
     bool continued = p->stop == STOP_NONE && p->continued;
     bool stopped = p->stop == STOP_DONE;

@@ -114,7 +114,7 @@ int limits_change(struct process *p, unsigned resource, const struct rlimit *wan
         return EINVAL;
     if (wanted && resource == RLIMIT_NOFILE && wanted->max > OPEN_MAX)
         return EPERM;
-    MUTEX_SCOPED(&p->lock);
+    SCOPED_MUTEX(&p->lock);
     *old = p->limits[resource];
     if (wanted)
         p->limits[resource] = *wanted;

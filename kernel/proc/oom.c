@@ -34,7 +34,7 @@ static uint64_t thread_pages(struct process *p)
 {
     size_t nbytes = p->nthreads * (KSTACK_SIZE + sizeof(struct thread));
 
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     nbytes += sigpending_bytes(&p->pending);
     list_for_each (t, &p->threads, struct thread, link)
         nbytes += sigpending_bytes(&t->pending);

@@ -55,7 +55,7 @@ static void add_locked(const struct vm_map_entry *e, void *bytes)
 
 static void gather_threads(struct process *p, struct facts *f)
 {
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     gather_signals(p, f);
     f->nthreads = p->nthreads;
     struct thread *first = list_first(&p->threads, struct thread, link);
@@ -163,7 +163,7 @@ static struct thread *fail_thread(struct process *p)
 
 static int show_fail_nth_of(struct process *p, struct strbuf *out)
 {
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     struct thread *t = fail_thread(p);
     strbuf_printf(out, "%lu\n", t ? t->kctx.fail_nth : 0);
     return 0;
@@ -179,7 +179,7 @@ static int store_fail_nth(int pid, const char *text)
         return ESRCH;
     if (end == text || (*end && *end != '\n'))
         return EINVAL;
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     struct thread *t = fail_thread(p);
     if (t)
         t->kctx.fail_nth = n;
@@ -234,7 +234,7 @@ static bool pid_exists(int pid)
 // The descriptor table, referenced, or NULL.
 static struct fdtable *files_of(struct process *p)
 {
-    MUTEX_SCOPED(&p->lock);
+    SCOPED_MUTEX(&p->lock);
     if (p->files)
         fdtable_ref(p->files);
     return p->files;
@@ -263,7 +263,7 @@ static struct vnode *link_target(struct process *p, const char *name)
 
     if (strncmp(name, "fd/", 3) == 0)
         return fd_target(p, (int)strtou64(name + 3, NULL, 10));
-    MUTEX_SCOPED(&p->lock);
+    SCOPED_MUTEX(&p->lock);
     if (strcmp(name, "cwd") == 0)
         return p->dirs ? dirs_cwd(p->dirs) : NULL;
     if (strcmp(name, "exe") == 0)

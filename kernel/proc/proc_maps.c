@@ -28,7 +28,7 @@ struct rows {
 
 struct vm_space *proc_space(struct process *p)
 {
-    MUTEX_SCOPED(&p->lock);
+    SCOPED_MUTEX(&p->lock);
     if (p->space)
         vm_space_ref(p->space);
     return p->space;

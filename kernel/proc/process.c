@@ -38,7 +38,7 @@ void process_init(void)
 
 static bool has_thread(struct process *p, int id)
 {
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     list_for_each (t, &p->threads, struct thread, link) {
         if (t->tid == id)
             return true;
@@ -71,7 +71,7 @@ static int new_id(void)
 
 int process_new_id(void)
 {
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     return new_id();
 }
 
@@ -96,13 +96,13 @@ static struct process *referenced(struct process *p)
 
 struct process *process_find(int pid)
 {
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     return referenced(process_find_locked(pid));
 }
 
 struct process *process_of_task(int id)
 {
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     struct process *p = process_find_locked(id);
 
     for (p = p ? p : init_process; p && p->pid != id && !has_thread(p, id);)
@@ -112,7 +112,7 @@ struct process *process_of_task(int id)
 
 struct process *process_next(int pid)
 {
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     struct process *p = init_process;
 
     while (p && p->pid <= pid)
@@ -140,7 +140,7 @@ unsigned process_for_group(int pgid, void (*fn)(struct process *p, void *arg), v
     const struct process *self = process_current();
     unsigned n = 0;
 
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     list_for_each (p, &all, struct process, all_link) {
         if (pgid == -1 ? p->pid == INIT_PID || p == self : p->pgid != pgid)
             continue;

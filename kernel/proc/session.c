@@ -13,7 +13,7 @@
 void signal_group_member(struct process *p, int sig, const struct siginfo *info)
 {
     KASSERT(mutex_held(&proc_tree_lock), "signal %d for a group without the lock", sig);
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     signal_send_locked(p, NULL, sig, info);
     list_for_each (t, &p->threads, struct thread, link) {
         if (t->forking && !signal_is_ignored(p, sig))
@@ -78,7 +78,7 @@ int process_setpgid(int pid, int pgid)
 
     if (pgid < 0)
         return EINVAL;
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     struct process *p = pid ? process_find_locked(pid) : self;
     if (pgid == 0 && p)
         pgid = p->pid;
@@ -98,7 +98,7 @@ int process_setsid(int *sid)
 {
     struct process *self = process_current();
 
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     for (struct process *p = init_process; p; p = process_after(p)) {
         if (p->pgid == self->pid)
             return EPERM;
@@ -136,7 +136,7 @@ static bool is_leader(void)
 
 static bool group_in_session(int pgid, int sid)
 {
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     return group_exists_in(pgid, sid);
 }
 
@@ -147,7 +147,7 @@ static int background(int sig)
     if (signal_ignored_or_blocked(sig))
         return sig == SIGTTIN ? EIO : 0;
     {
-        MUTEX_SCOPED(&proc_tree_lock);
+        SCOPED_MUTEX(&proc_tree_lock);
         if (process_group_orphaned(self->pgid, NULL))
             return EIO;
     }

@@ -30,7 +30,7 @@ void signal_set_mask(sigset_t mask)
 {
     struct thread *t = thread_current();
 
-    SPIN_SCOPED(&t->proc->sig_lock);
+    SCOPED_SPIN(&t->proc->sig_lock);
     sigset_t old = t->blocked;
     t->blocked = mask & ~UNBLOCKABLE;
     retarget(t, t->blocked & ~old);
@@ -61,13 +61,13 @@ static void set_action(struct process *p, int sig, const struct sigaction *act)
 
 static void set_one(struct process *p, int sig, const struct sigaction *act)
 {
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     set_action(p, sig, act);
 }
 
 static void set_shared_action(struct process *p, int sig, const struct sigaction *act)
 {
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     set_one(p, sig, act);
     list_for_each (other, &p->sharers, struct process, sharers)
         set_one(other, sig, act);
@@ -96,7 +96,7 @@ void signal_unshare_actions(struct process *p)
     KASSERT(mutex_held(&proc_tree_lock), "process %d unshares without the lock", p->pid);
     if (list_empty(&p->sharers))
         return;
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     list_remove(&p->sharers);
 }
 
@@ -118,7 +118,7 @@ void signal_exec(struct process *p)
         mutex_unlock(&proc_tree_lock);
     }
     thread_current()->altstack = (struct sigaltstack){.flags = SS_DISABLE};
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     for (sigset_t left = p->acted; left; left &= left - 1) {
         struct sigaction *act = &p->actions[__builtin_ctzl(left)];
         *act = (struct sigaction){.handler = act->handler == SIG_IGN ? SIG_IGN : SIG_DFL};

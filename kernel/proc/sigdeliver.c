@@ -78,7 +78,7 @@ static void restart_call(struct trapframe *tf)
 static void frame_failed(struct thread *t, int sig)
 {
     if (sig == SIGSEGV) {
-        SPIN_SCOPED(&t->proc->sig_lock);
+        SCOPED_SPIN(&t->proc->sig_lock);
         t->proc->actions[SIGSEGV - 1].handler = SIG_DFL;
     }
     signal_fault(SIGSEGV, SI_KERNEL, 0);
@@ -114,11 +114,11 @@ static void default_action(struct process *p, int sig)
         return;
     }
     if (sig != SIGSTOP) {
-        MUTEX_SCOPED(&proc_tree_lock);
+        SCOPED_MUTEX(&proc_tree_lock);
         if (process_group_orphaned(p->pgid, NULL))
             return;
     }
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     signal_job_stop(p, sig);
 }
 

@@ -185,7 +185,7 @@ void signal_kill_group_locked(struct process *p, int status)
 
 void signal_kill_group(struct process *p, int status)
 {
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     signal_kill_group_locked(p, status);
 }
 
@@ -274,13 +274,13 @@ int signal_thread_locked(struct thread *t, int sig, const struct siginfo *info)
 
 int signal_process(struct process *p, int sig, const struct siginfo *info)
 {
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     return signal_send_locked(p, NULL, sig, info);
 }
 
 int signal_thread(struct thread *t, int sig, const struct siginfo *info)
 {
-    SPIN_SCOPED(&t->proc->sig_lock);
+    SCOPED_SPIN(&t->proc->sig_lock);
     return signal_thread_locked(t, sig, info);
 }
 
@@ -291,7 +291,7 @@ void signal_fault(int sig, int code, vaddr_t addr)
     struct siginfo info = {.code = code, .addr = addr};
 
     KASSERT(sig >= 1 && sig <= NSIG, "signal %d", sig);
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     struct sigaction *act = &p->actions[sig - 1];
     if (act->handler == SIG_IGN || (t->blocked & sigbit(sig)) ||
         (act->handler == SIG_DFL && p->pid == INIT_PID)) {

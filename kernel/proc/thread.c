@@ -46,7 +46,7 @@ unsigned thread_count(void)
 // A cached stack, or NULL.
 static char *take_cached(void)
 {
-    SPIN_SCOPED(&cache_lock);
+    SCOPED_SPIN(&cache_lock);
     return ncached > 0 ? cached[--ncached] : NULL;
 }
 
@@ -139,7 +139,7 @@ struct thread *thread_create(struct process *proc, const char *name, void (*fn)(
 
 static void kthread_list(struct thread *t, bool born)
 {
-    SPIN_SCOPED(&kthreads_lock);
+    SCOPED_SPIN(&kthreads_lock);
     if (born)
         list_push_back(&kthreads, &t->link);
     else

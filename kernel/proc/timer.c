@@ -85,7 +85,7 @@ bool timer_cancel(struct timer *t)
 
 uint64_t timer_deadline(struct timer *t)
 {
-    SPIN_SCOPED(&queues[t->cpu].lock);
+    SCOPED_SPIN(&queues[t->cpu].lock);
     return t->queued ? t->deadline_ns : 0;
 }
 
@@ -111,7 +111,7 @@ void timer_interrupt(bool (*tick)(void))
     uint64_t now = clock_ns();
     bool due = now >= q->next_tick_ns;
 
-    SPIN_SCOPED(&q->lock);
+    SCOPED_SPIN(&q->lock);
     q->event_ns = CLOCK_NEVER;
     run_due(q, now);
     if (due)
@@ -128,7 +128,7 @@ void timer_start_ticks(void)
 
     if (q->next_tick_ns != CLOCK_NEVER)
         return;
-    SPIN_SCOPED(&q->lock);
+    SCOPED_SPIN(&q->lock);
     q->next_tick_ns = clock_ns() + TICK_NS;
     program(q, q->next_tick_ns);
 }

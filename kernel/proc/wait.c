@@ -23,7 +23,7 @@ void process_usage(struct process *p, struct usage *u)
 {
     struct usage one;
 
-    SPIN_SCOPED(&p->sig_lock);
+    SCOPED_SPIN(&p->sig_lock);
     *u = p->dead_usage;
     list_for_each (t, &p->threads, struct thread, link) {
         thread_usage(t, &one);
@@ -131,7 +131,7 @@ int process_wait(int type, int id, int options, struct wait_result *result)
     struct process *p = process_current();
     int err;
 
-    MUTEX_SCOPED(&proc_tree_lock);
+    SCOPED_MUTEX(&proc_tree_lock);
     if (type == P_PGID && id == 0)
         id = p->pgid;
     while ((err = look(p, type, id, options, result)) == EAGAIN) {

@@ -16,16 +16,11 @@
 int upath_get(struct upath *p, vaddr_t va)
 {
     p->str = p->small;
-    int err = copyinstr(p->small, va, sizeof(p->small), NULL);
-    if (err != ENAMETOOLONG)
-        return err;
+    int error = copyinstr(p->small, va, sizeof(p->small), NULL);
+    if (error != ENAMETOOLONG)
+        return error;
     p->str = path_get();
-    if (!p->str)
-        return ENOMEM;
-    err = copyinstr(p->str, va, PATH_MAX, NULL);
-    if (err)
-        path_put(p->str);
-    return err;
+    return p->str ? copyinstr(p->str, va, PATH_MAX, NULL) : ENOMEM;
 }
 
 void upath_put(struct upath *p)
@@ -49,115 +44,55 @@ struct file *fd_file(int fd)
     return NULL;
 }
 
-int at_dir(int dirfd, const char *path, struct vnode **dir)
-{
-    if (path[0] == '/') {
-        vnode_ref(root_vnode);
-        *dir = root_vnode;
-        return 0;
-    }
-    if (dirfd == AT_FDCWD) {
-        *dir = dirs_cwd(process_current()->dirs);
-        return 0;
-    }
-    struct file *f = fd_path(dirfd);
-    if (!f)
-        return EBADF;
-    int err = f->vnode->type == VDIR ? 0 : ENOTDIR;
-    if (!err) {
-        vnode_ref(f->vnode);
-        *dir = f->vnode;
-    }
-    file_unref(f);
-    return err;
-}
-
-// The file behind dirfd itself.
+// The current directory or the file behind a descriptor, referenced.
 static int fd_vnode(int fd, struct vnode **v)
 {
     if (fd == AT_FDCWD) {
         *v = dirs_cwd(process_current()->dirs);
         return 0;
     }
-    struct file *f = fd_path(fd);
+    struct file *f SCOPED_FILE = fd_path(fd);
     if (!f)
         return EBADF;
     vnode_ref(f->vnode);
     *v = f->vnode;
-    file_unref(f);
     return 0;
-}
-
-int at_vnode(int dirfd, vaddr_t path_va, unsigned at_flags, struct vnode **v)
-{
-    struct upath path;
-    struct vnode *dir;
-    int err = upath_get(&path, path_va);
-
-    if (err)
-        return err;
-    if (path.str[0] == '\0' && (at_flags & AT_EMPTY_PATH)) {
-        err = fd_vnode(dirfd, v);
-    } else if (path.str[0] == '\0') {
-        err = ENOENT;
-    } else {
-        err = at_dir(dirfd, path.str, &dir);
-        if (!err) {
-            unsigned follow = at_flags & AT_SYMLINK_NOFOLLOW ? 0 : NAMEI_FOLLOW;
-            err = namei(dir, path.str, follow, v, NULL);
-            vnode_unref(dir);
-        }
-    }
-    upath_put(&path);
-    return err;
 }
 
 int at_path_get(struct at_path *p, int dirfd, vaddr_t path_va)
 {
-    int err = upath_get(&p->path, path_va);
-
-    if (err)
-        return err;
-    err = p->path.str[0] ? at_dir(dirfd, p->path.str, &p->at) : ENOENT;
-    if (err)
-        upath_put(&p->path);
-    return err;
+    p->at = NULL;
+    int error = upath_get(&p->path, path_va);
+    if (error)
+        return error;
+    if (p->path.str[0] == '\0')
+        return ENOENT;
+    if (p->path.str[0] != '/') {
+        error = fd_vnode(dirfd, &p->at);
+        return error ? error : p->at->type == VDIR ? 0 : ENOTDIR;
+    }
+    vnode_ref(root_vnode);
+    p->at = root_vnode;
+    return 0;
 }
 
 void at_path_put(struct at_path *p)
 {
-    vnode_unref(p->at);
+    if (p->at)
+        vnode_unref(p->at);
     upath_put(&p->path);
 }
 
-// ---- I/O vectors ----
-
-int uiov_get(struct uiov *v, vaddr_t iov_va, uint64_t n)
+int at_vnode(int dirfd, vaddr_t path_va, unsigned at_flags, struct vnode **v)
 {
-    size_t total = 0;
+    struct at_path p SCOPED_AT_PATH;
+    int error = at_path_get(&p, dirfd, path_va);
 
-    v->vec = v->fast;
-    v->n = (unsigned)n;
-    if (n > IOV_MAX)
-        return EINVAL;
-    if (n > IOV_FAST && !(v->vec = slab_alloc(n * sizeof(*v->vec), 0)))
-        return ENOMEM;
-    int err = copyin(v->vec, iov_va, n * sizeof(*v->vec));
-    for (unsigned i = 0; i < n && !err; i++) {
-        if (v->vec[i].len > INT64_MAX - total)
-            err = EINVAL;
-        else
-            total += v->vec[i].len;
-    }
-    if (err)
-        uiov_put(v);
-    return err;
-}
-
-void uiov_put(struct uiov *v)
-{
-    if (v->vec != v->fast)
-        slab_free(v->vec);
+    if (error == ENOENT && (at_flags & AT_EMPTY_PATH))
+        return fd_vnode(dirfd, v);
+    return error ? error
+                 : namei(p.at, p.path.str, at_flags & AT_SYMLINK_NOFOLLOW ? 0 : NAMEI_FOLLOW, v,
+                         NULL);
 }
 
 // ---- times ----

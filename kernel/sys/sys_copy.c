@@ -7,7 +7,7 @@
 #include "lib/errno.h"
 #include "proc/signal.h"
 #include "proc/thread.h"
-#include "sys/calls.h"
+#include "sync/scoped.h"
 #include "sys/syscall.h"
 #include "vm/slab.h"
 
@@ -20,15 +20,12 @@ static int move(struct file *f, char *buf, size_t *len, off_t *pos, bool write)
     struct vnode *v = f->vnode;
     struct uio_vec vec = {(vaddr_t)buf, *len};
     struct uio uio = {.vec = &vec, .nvec = 1, .resid = *len, .offset = *pos, .write = write};
-    int err;
+    int (*op)(struct vnode *, struct uio *, unsigned) = write ? v->ops->write : v->ops->read;
+    int error = op ? op(v, &uio, f->flags) : EINVAL;
 
-    if (write)
-        err = v->ops->write ? v->ops->write(v, &uio, f->flags) : vnode_write(v, &uio, f->flags);
-    else
-        err = v->ops->read ? v->ops->read(v, &uio, f->flags) : vnode_read(v, &uio, f->flags);
     *len -= uio.resid;
     *pos = uio.offset;
-    return err;
+    return error;
 }
 
 // Writes all of buf to the end of what has been written: how much went, in *len. What may wait for
@@ -57,66 +54,55 @@ static int send_chunk(struct file *out, char *buf, size_t *len)
 static long send(struct file *out, struct file *in, off_t *pos, size_t count, char *buf)
 {
     size_t sent = 0;
-    int err = 0;
+    int error = 0;
 
-    while (sent < count && !err) {
+    while (sent < count && !error) {
         size_t n = min(count - sent, CHUNK), went;
         off_t from = *pos;
-        err = move(in, buf, &n, &from, false);
-        if (err || n == 0)
+        error = move(in, buf, &n, &from, false);
+        if (error || n == 0)
             break;
         went = n;
-        err = send_chunk(out, buf, &went);
+        error = send_chunk(out, buf, &went);
         *pos += (off_t)went;
         sent += went;
         if (went < n)
             break;
     }
-    if (err == EPIPE && sent == 0)
+    if (error == EPIPE && sent == 0)
         signal_thread(thread_current(), SIGPIPE, NULL);
-    return sent || !err ? (long)sent : err == EINTR ? -ERESTART : -err;
+    return sent ? (long)sent : -error;
 }
 
-static long check(const struct file *out, const struct file *in)
+static int check(const struct file *out, const struct file *in)
 {
     if ((in->flags & O_ACCMODE) == O_WRONLY || (out->flags & O_ACCMODE) == O_RDONLY)
-        return -EBADF;
-    return in->vnode->type != VREG || out->vnode->type == VDIR || (out->flags & O_APPEND) ? -EINVAL
+        return EBADF;
+    return in->vnode->type != VREG || out->vnode->type == VDIR || (out->flags & O_APPEND) ? EINVAL
                                                                                           : 0;
 }
 
-static long send_files(struct file *out, struct file *in, vaddr_t pos_va, size_t count)
+static long sys_sendfile(int out_fd, int in_fd, vaddr_t pos_va, size_t count)
 {
-    off_t pos = __atomic_load_n(&in->offset, __ATOMIC_RELAXED);
-    long result = check(out, in);
+    struct file *out SCOPED_FILE = fd_file(out_fd), *in SCOPED_FILE = fd_file(in_fd);
+    int error = out && in ? check(out, in) : EBADF;
 
-    if (result == 0 && pos_va && copyin(&pos, pos_va, sizeof(pos)) != 0)
-        result = -EFAULT;
-    if (result == 0 && pos < 0)
-        result = -EINVAL;
-    if (result)
-        return result;
-    char *buf = slab_alloc(CHUNK, 0);
+    if (error)
+        return -error;
+    off_t pos = __atomic_load_n(&in->offset, __ATOMIC_RELAXED);
+    if (pos_va && copyin(&pos, pos_va, sizeof(pos)) != 0)
+        return -EFAULT;
+    if (pos < 0)
+        return -EINVAL;
+    char *buf SCOPED_SLAB = slab_alloc(CHUNK, 0);
     if (!buf)
         return -ENOMEM;
-    result = send(out, in, &pos, min(count, SEND_MAX), buf);
-    slab_free(buf);
+    long result = send(out, in, &pos, min(count, SEND_MAX), buf);
     if (pos_va)
         return copyout(pos_va, &pos, sizeof(pos)) ? -EFAULT : result;
-    mutex_lock(&in->pos_lock);
+    SCOPED_MUTEX(&in->pos_lock);
     in->offset = pos;
-    mutex_unlock(&in->pos_lock);
     return result;
 }
 
-long sys_sendfile(int out_fd, int in_fd, vaddr_t pos_va, size_t count)
-{
-    struct file *out = fd_file(out_fd), *in = fd_file(in_fd);
-    long result = out && in ? send_files(out, in, pos_va, count) : -EBADF;
-
-    if (out)
-        file_unref(out);
-    if (in)
-        file_unref(in);
-    return result;
-}
+const struct call copy_calls[] = {CALL(40, sendfile), {0}};

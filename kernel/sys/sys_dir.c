@@ -6,7 +6,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "proc/process.h"
-#include "sys/calls.h"
+#include "sync/scoped.h"
 #include "sys/syscall.h"
 
 #define S_IFMT  0170000u
@@ -17,151 +17,82 @@ static uint32_t masked(uint32_t mode)
     return mode & 07777 & ~process_current()->dirs->umask;
 }
 
-long sys_mkdirat(int dirfd, vaddr_t path_va, uint32_t mode)
+static long sys_mkdir(const struct at_path *p, uint32_t mode)
 {
-    struct at_path p;
-    int err = at_path_get(&p, dirfd, path_va);
-
-    if (err)
-        return -err;
-    err = vfs_mkdir(p.at, p.path.str, masked(mode));
-    at_path_put(&p);
-    return -err;
-}
-
-long sys_mkdir(vaddr_t path_va, uint32_t mode)
-{
-    return sys_mkdirat(AT_FDCWD, path_va, mode);
+    return -vfs_mkdir(p->at, p->path.str, masked(mode));
 }
 
 // Only regular files: devices are in /dev, and named pipes are not supported.
-long sys_mknodat(int dirfd, vaddr_t path_va, uint32_t mode, uint64_t dev)
+static long sys_mknod(const struct at_path *p, uint32_t mode)
 {
-    struct at_path p;
-    struct file *f;
-    int err = at_path_get(&p, dirfd, path_va);
+    struct file *f SCOPED_FILE = NULL;
 
-    (void)dev;
-    if (err)
-        return -err;
     if ((mode & S_IFMT) != 0 && (mode & S_IFMT) != S_IFREG)
-        err = EPERM;
-    else
-        err = file_open(p.at, p.path.str, O_CREAT | O_EXCL, masked(mode), &f);
-    if (!err)
-        file_unref(f);
-    at_path_put(&p);
-    return -err;
+        return -EPERM;
+    return -file_open(p->at, p->path.str, O_CREAT | O_EXCL, masked(mode), &f);
 }
 
-long sys_mknod(vaddr_t path_va, uint32_t mode, uint64_t dev)
+static long sys_unlink(const struct at_path *p)
 {
-    return sys_mknodat(AT_FDCWD, path_va, mode, dev);
+    return -vfs_unlink(p->at, p->path.str);
 }
 
-long sys_unlinkat(int dirfd, vaddr_t path_va, unsigned flags)
+static long sys_rmdir(const struct at_path *p)
 {
-    struct at_path p;
+    return -vfs_rmdir(p->at, p->path.str);
+}
 
+static long sys_unlinkat(const struct at_path *p, unsigned flags)
+{
     if (flags & ~(unsigned)AT_REMOVEDIR)
         return -EINVAL;
-    int err = at_path_get(&p, dirfd, path_va);
-    if (err)
-        return -err;
-    err = flags & AT_REMOVEDIR ? vfs_rmdir(p.at, p.path.str) : vfs_unlink(p.at, p.path.str);
-    at_path_put(&p);
-    return -err;
+    return flags ? sys_rmdir(p) : sys_unlink(p);
 }
 
-long sys_unlink(vaddr_t path_va)
+static long sys_symlinkat(vaddr_t target_va, int dirfd, vaddr_t path_va)
 {
-    return sys_unlinkat(AT_FDCWD, path_va, 0);
+    struct upath target SCOPED_UPATH;
+    int error = upath_get(&target, target_va);
+
+    if (error)
+        return -error;
+    if (target.str[0] == '\0')
+        return -ENOENT;
+    struct at_path p SCOPED_AT_PATH;
+    error = at_path_get(&p, dirfd, path_va);
+    return -(error ? error : vfs_symlink(target.str, p.at, p.path.str));
 }
 
-long sys_rmdir(vaddr_t path_va)
-{
-    return sys_unlinkat(AT_FDCWD, path_va, AT_REMOVEDIR);
-}
-
-long sys_symlinkat(vaddr_t target_va, int dirfd, vaddr_t path_va)
-{
-    struct upath target;
-    struct at_path p;
-    int err = upath_get(&target, target_va);
-
-    if (err)
-        return -err;
-    err = target.str[0] ? at_path_get(&p, dirfd, path_va) : ENOENT;
-    if (!err) {
-        err = vfs_symlink(target.str, p.at, p.path.str);
-        at_path_put(&p);
-    }
-    upath_put(&target);
-    return -err;
-}
-
-long sys_symlink(vaddr_t target_va, vaddr_t path_va)
+static long sys_symlink(vaddr_t target_va, vaddr_t path_va)
 {
     return sys_symlinkat(target_va, AT_FDCWD, path_va);
 }
 
-long sys_linkat(int old_fd, vaddr_t old_va, int new_fd, vaddr_t new_va, unsigned flags)
+static long sys_link(const struct at_path *from, const struct at_path *to, unsigned flags)
 {
-    struct at_path old, new;
-
     if (flags & ~(unsigned)AT_SYMLINK_FOLLOW)
         return -EINVAL;
-    int err = at_path_get(&old, old_fd, old_va);
-    if (err)
-        return -err;
-    err = at_path_get(&new, new_fd, new_va);
-    if (!err) {
-        err = vfs_link(old.at, old.path.str, flags & AT_SYMLINK_FOLLOW, new.at, new.path.str);
-        at_path_put(&new);
-    }
-    at_path_put(&old);
-    return -err;
+    return -vfs_link(from->at, from->path.str, flags, to->at, to->path.str);
 }
 
-long sys_link(vaddr_t old_va, vaddr_t new_va)
+static long sys_renameat2(const struct at_path *from, const struct at_path *to, unsigned flags)
 {
-    return sys_linkat(AT_FDCWD, old_va, AT_FDCWD, new_va, 0);
-}
-
-long sys_renameat2(int old_fd, vaddr_t old_va, int new_fd, vaddr_t new_va, unsigned flags)
-{
-    struct at_path old, new;
-
     if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
         flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
         return -EINVAL;
-    int err = at_path_get(&old, old_fd, old_va);
-    if (err)
-        return -err;
-    err = at_path_get(&new, new_fd, new_va);
-    if (!err) {
-        err = vfs_rename(old.at, old.path.str, new.at, new.path.str, flags);
-        at_path_put(&new);
-    }
-    at_path_put(&old);
-    return -err;
+    return -vfs_rename(from->at, from->path.str, to->at, to->path.str, flags);
 }
 
-long sys_renameat(int old_fd, vaddr_t old_va, int new_fd, vaddr_t new_va)
+static long sys_rename(const struct at_path *from, const struct at_path *to)
 {
-    return sys_renameat2(old_fd, old_va, new_fd, new_va, 0);
-}
-
-long sys_rename(vaddr_t old_va, vaddr_t new_va)
-{
-    return sys_renameat2(AT_FDCWD, old_va, AT_FDCWD, new_va, 0);
+    return sys_renameat2(from, to, 0);
 }
 
 // ---- listings ----
 
 struct listing {
     vaddr_t to_va, end_va;
-    int err;
+    int error;
 };
 
 struct dirent64 { // Linux's, the name behind it
@@ -179,93 +110,77 @@ static int list_one(void *arg, const char *name, size_t len, uint64_t ino, uint8
     size_t size = (offsetof(struct dirent64, name) + len + 1 + 7) & ~7ul;
 
     if (size > l->end_va - l->to_va) {
-        l->err = EINVAL; // if nothing was listed before
+        l->error = EINVAL; // if nothing was listed before
         return 1;
     }
     d.reclen = (uint16_t)size;
     memcpy(d.name, name, len);
     if (copyout(l->to_va, &d, size) != 0) {
-        l->err = EFAULT;
+        l->error = EFAULT;
         return 1;
     }
     l->to_va += size;
     return 0;
 }
 
-static long list_directory(struct file *f, vaddr_t buf_va, size_t len)
+static long sys_getdents64(struct file *f, vaddr_t buf_va, unsigned len)
 {
     struct vnode *v = f->vnode;
     struct listing l = {.to_va = buf_va, .end_va = buf_va + len};
 
     if (v->type != VDIR || !v->ops->readdir)
         return -ENOTDIR;
-    mutex_lock(&f->pos_lock);
-    rw_lock_read(&v->lock);
-    int err = v->ops->readdir(v, &f->offset, list_one, &l);
-    rw_unlock_read(&v->lock);
-    mutex_unlock(&f->pos_lock);
+    SCOPED_MUTEX(&f->pos_lock);
+    SCOPED_READ(&v->lock);
+    int error = v->ops->readdir(v, &f->offset, list_one, &l);
     if (l.to_va > buf_va)
         return (long)(l.to_va - buf_va);
-    return l.err ? -l.err : -err;
-}
-
-long sys_getdents64(int fd, vaddr_t buf_va, unsigned len)
-{
-    struct file *f = fd_file(fd);
-
-    if (!f)
-        return -EBADF;
-    long result = list_directory(f, buf_va, len);
-    file_unref(f);
-    return result;
+    return l.error ? -l.error : -error;
 }
 
 // ---- the current directory ----
 
-static long change_directory(struct vnode *v)
+static long sys_chdir(struct vnode *v)
 {
-    if (v->type != VDIR) {
-        vnode_unref(v);
+    if (v->type != VDIR)
         return -ENOTDIR;
-    }
+    vnode_ref(v);
     dirs_set_cwd(process_current()->dirs, v);
     return 0;
 }
 
-long sys_chdir(vaddr_t path_va)
+static long sys_getcwd(vaddr_t buf_va, size_t size)
 {
-    struct vnode *v;
-    int err = at_vnode(AT_FDCWD, path_va, 0, &v);
-
-    return err ? -err : change_directory(v);
-}
-
-long sys_fchdir(int fd)
-{
-    struct file *f = fd_path(fd);
-
-    if (!f)
-        return -EBADF;
-    vnode_ref(f->vnode);
-    long result = change_directory(f->vnode);
-    file_unref(f);
-    return result;
-}
-
-long sys_getcwd(vaddr_t buf_va, size_t size)
-{
-    char *path = path_get();
+    struct vnode *cwd SCOPED_VNODE = dirs_cwd(process_current()->dirs);
+    char *path SCOPED_PATH = path_get();
 
     if (!path)
         return -ENOMEM;
-    struct vnode *cwd = dirs_cwd(process_current()->dirs);
-    int err = vnode_path(cwd, path, PATH_MAX);
-    vnode_unref(cwd);
-    size_t len = err ? 0 : strlen(path) + 1;
-    if (!err && len > size)
-        err = ERANGE;
-    if (!err)
-        err = copyout(buf_va, path, len);
-    path_put(path);
-    return err ? -err : (long)len;
+    int error = vnode_path(cwd, path, PATH_MAX);
+    size_t len = error ? 0 : strlen(path) + 1;
+    if (!error)
+        error = len > size ? ERANGE : copyout(buf_va, path, len);
+    return error ? -error : (long)len;
 }
+
+const struct call dir_calls[] = {
+    CALL(79, getcwd),
+    CALL_ON(80, chdir, VNODE, sys_chdir),
+    CALL_ON(81, fchdir, ANY_FD_VNODE, sys_chdir),
+    CALL_ON(82, rename, NAMES, sys_rename),
+    CALL_ON(83, mkdir, NAME, sys_mkdir),
+    CALL_ON(84, rmdir, NAME, sys_rmdir),
+    CALL_ON(86, link, NAMES, sys_link),
+    CALL_ON(87, unlink, NAME, sys_unlink),
+    CALL(88, symlink),
+    CALL_ON(133, mknod, NAME, sys_mknod),
+    CALL_ON(217, getdents64, FILE, sys_getdents64),
+    CALL_ON(258, mkdirat, NAME_AT, sys_mkdir),
+    CALL_ON(259, mknodat, NAME_AT, sys_mknod),
+    CALL_ON(263, unlinkat, NAME_AT, sys_unlinkat),
+    CALL_ON(264, renameat, NAMES_AT, sys_rename),
+    CALL_ON(265, linkat, NAMES_AT, sys_link),
+    CALL(266, symlinkat),
+    CALL_ON(316, renameat2, NAMES_AT, sys_renameat2),
+    {0},
+};

@@ -7,11 +7,12 @@
 #include "proc/process.h"
 #include "proc/signal.h"
 #include "proc/thread.h"
-#include "sys/calls.h"
 #include "sys/syscall.h"
 #include "vm/slab.h"
 
-#define RW_MAX 0x7ffff000ul // bytes that one call moves at most, as on Linux
+#define IOV_FAST 8 // vectors that need no memory
+#define IOV_MAX  1024
+#define RW_MAX   0x7ffff000ul // bytes that one call moves at most, as on Linux
 
 enum {
     F_DUPFD,
@@ -28,101 +29,80 @@ enum { FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIONBIO = 0x5421 };
 
 // ---- reading and writing ----
 
-// The result of a transfer: what was moved counts before what went wrong.
-static long moved_or(int err, size_t moved)
+// What was moved counts before what went wrong.
+static long transfer(struct file *f, struct uio_vec *vec, unsigned n, const off_t *pos, bool write)
 {
-    if (err == 0 || moved > 0)
-        return (long)moved;
-    if (err == EPIPE)
-        signal_thread(thread_current(), SIGPIPE, NULL);
-    return err == EINTR ? -ERESTART : -err;
-}
-
-typedef int (*transfer_fn)(struct file *f, struct uio_vec *vec, unsigned nvec, const off_t *pos,
-                           size_t *moved);
-
-static long transfer(int fd, struct uio_vec *vec, unsigned n, const off_t *pos, transfer_fn fn)
-{
-    struct file *f = fd_file(fd);
     size_t moved = 0;
+    int error = file_transfer(f, vec, n, pos, write, &moved);
 
-    if (!f)
-        return -EBADF;
-    int err = fn(f, vec, n, pos, &moved);
-    file_unref(f);
-    return moved_or(err, moved);
+    if (!error || moved > 0)
+        return (long)moved;
+    if (error == EPIPE)
+        signal_thread(thread_current(), SIGPIPE, NULL);
+    return -error;
 }
 
-long sys_read(int fd, vaddr_t buf_va, size_t len)
+static long sys_read(struct file *f, vaddr_t buf_va, size_t len)
 {
-    struct uio_vec vec = {buf_va, min(len, RW_MAX)};
-
-    return transfer(fd, &vec, 1, NULL, file_read);
+    return transfer(f, &(struct uio_vec){buf_va, min(len, RW_MAX)}, 1, NULL, false);
 }
 
-long sys_write(int fd, vaddr_t buf_va, size_t len)
+static long sys_write(struct file *f, vaddr_t buf_va, size_t len)
 {
-    struct uio_vec vec = {buf_va, min(len, RW_MAX)};
-
-    return transfer(fd, &vec, 1, NULL, file_write);
+    return transfer(f, &(struct uio_vec){buf_va, min(len, RW_MAX)}, 1, NULL, true);
 }
 
-long sys_pread64(int fd, vaddr_t buf_va, size_t len, off_t pos)
+static long sys_pread64(struct file *f, vaddr_t buf_va, size_t len, off_t pos)
 {
-    struct uio_vec vec = {buf_va, min(len, RW_MAX)};
-
-    return pos < 0 ? -EINVAL : transfer(fd, &vec, 1, &pos, file_read);
+    return transfer(f, &(struct uio_vec){buf_va, min(len, RW_MAX)}, 1, &pos, false);
 }
 
-long sys_pwrite64(int fd, vaddr_t buf_va, size_t len, off_t pos)
+static long sys_pwrite64(struct file *f, vaddr_t buf_va, size_t len, off_t pos)
 {
-    struct uio_vec vec = {buf_va, min(len, RW_MAX)};
-
-    return pos < 0 ? -EINVAL : transfer(fd, &vec, 1, &pos, file_write);
+    return transfer(f, &(struct uio_vec){buf_va, min(len, RW_MAX)}, 1, &pos, true);
 }
 
-static long vector_transfer(int fd, vaddr_t iov_va, uint64_t n, const off_t *pos, transfer_fn fn)
+static long vector_transfer(struct file *f, vaddr_t iov_va, uint64_t n, const off_t *pos,
+                            bool write)
 {
-    struct uiov v;
-    int err = uiov_get(&v, iov_va, n);
+    struct uio_vec fast[IOV_FAST], *vec = fast;
+    struct uio_vec *more SCOPED_SLAB = NULL;
 
-    if (err)
-        return -err;
-    long result = transfer(fd, v.vec, v.n, pos, fn);
-    uiov_put(&v);
-    return result;
+    if (n > IOV_MAX)
+        return -EINVAL;
+    if (n > IOV_FAST && !(vec = more = slab_alloc(n * sizeof(*vec), 0)))
+        return -ENOMEM;
+    if (copyin(vec, iov_va, n * sizeof(*vec)) != 0)
+        return -EFAULT;
+    return transfer(f, vec, (unsigned)n, pos, write);
 }
 
-long sys_readv(int fd, vaddr_t iov_va, uint64_t n)
+static long sys_readv(struct file *f, vaddr_t iov_va, uint64_t n)
 {
-    return vector_transfer(fd, iov_va, n, NULL, file_read);
+    return vector_transfer(f, iov_va, n, NULL, false);
 }
 
-long sys_writev(int fd, vaddr_t iov_va, uint64_t n)
+static long sys_writev(struct file *f, vaddr_t iov_va, uint64_t n)
 {
-    return vector_transfer(fd, iov_va, n, NULL, file_write);
+    return vector_transfer(f, iov_va, n, NULL, true);
 }
 
-long sys_preadv(int fd, vaddr_t iov_va, uint64_t n, off_t pos)
+static long sys_preadv(struct file *f, vaddr_t iov_va, uint64_t n, off_t pos)
 {
-    return pos < 0 ? -EINVAL : vector_transfer(fd, iov_va, n, &pos, file_read);
+    return vector_transfer(f, iov_va, n, &pos, false);
 }
 
-long sys_pwritev(int fd, vaddr_t iov_va, uint64_t n, off_t pos)
+static long sys_pwritev(struct file *f, vaddr_t iov_va, uint64_t n, off_t pos)
 {
-    return pos < 0 ? -EINVAL : vector_transfer(fd, iov_va, n, &pos, file_write);
+    return vector_transfer(f, iov_va, n, &pos, true);
 }
 
-long sys_lseek(int fd, off_t offset, int whence)
+static long sys_lseek(struct file *f, off_t offset, int whence)
 {
-    struct file *f = fd_file(fd);
     off_t result;
+    int error = file_seek(f, offset, whence, &result);
 
-    if (!f)
-        return -EBADF;
-    int err = file_seek(f, offset, whence, &result);
-    file_unref(f);
-    return err ? -err : result;
+    return error ? -error : result;
 }
 
 // ---- opening and closing ----
@@ -132,49 +112,33 @@ static long install(struct file *f, int min_fd, bool cloexec)
 {
     struct process *p = process_current();
     int fd;
-    int err = fdtable_install(p->files, f, min_fd, p->limits[RLIMIT_NOFILE].cur, cloexec, &fd);
+    int error = fdtable_install(p->files, f, min_fd, p->limits[RLIMIT_NOFILE].cur, cloexec, &fd);
 
-    if (err)
+    if (error)
         file_unref(f);
-    return err ? -err : fd;
+    return error ? -error : fd;
 }
 
-long sys_openat(int dirfd, vaddr_t path_va, unsigned flags, uint32_t mode)
+static long sys_open(const struct at_path *p, unsigned flags, uint32_t mode)
 {
-    struct upath path;
-    struct vnode *dir;
     struct file *f;
-    int err = upath_get(&path, path_va);
 
-    if (err)
-        return -err;
-    err = path.str[0] ? at_dir(dirfd, path.str, &dir) : ENOENT;
-    if (!err) {
-        err = file_open(dir, path.str, flags, mode & 07777 & ~process_current()->dirs->umask, &f);
-        vnode_unref(dir);
-    }
-    upath_put(&path);
-    if (err)
-        return err == EINTR ? -ERESTART : -err;
-    return install(f, 0, flags & O_CLOEXEC);
+    mode &= 07777 & ~process_current()->dirs->umask;
+    int error = file_open(p->at, p->path.str, flags, mode, &f);
+    return error ? -error : install(f, 0, flags & O_CLOEXEC);
 }
 
-long sys_open(vaddr_t path_va, unsigned flags, uint32_t mode)
+static long sys_creat(const struct at_path *p, uint32_t mode)
 {
-    return sys_openat(AT_FDCWD, path_va, flags, mode);
+    return sys_open(p, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
-long sys_creat(vaddr_t path_va, uint32_t mode)
-{
-    return sys_openat(AT_FDCWD, path_va, O_CREAT | O_WRONLY | O_TRUNC, mode);
-}
-
-long sys_close(int fd)
+static long sys_close(int fd)
 {
     return -fdtable_close(process_current()->files, fd);
 }
 
-long sys_dup(int fd)
+static long sys_dup(int fd)
 {
     struct file *f = fd_path(fd);
 
@@ -185,44 +149,41 @@ static long dup_to(int fd, int to, bool cloexec)
 {
     struct process *p = process_current();
     struct file *f = fd_path(fd);
+    int error = EBADF;
 
     if (!f)
         return -EBADF;
-    int err = EBADF;
     if (to >= 0 && (uint64_t)to < p->limits[RLIMIT_NOFILE].cur)
-        err = fdtable_install_at(p->files, f, to, cloexec);
-    if (err)
+        error = fdtable_install_at(p->files, f, to, cloexec);
+    if (error)
         file_unref(f);
-    return err ? -err : to;
+    return error ? -error : to;
 }
 
-long sys_dup2(int fd, int to)
+static long sys_dup2(int fd, int to)
 {
     if (fd != to)
         return dup_to(fd, to, false);
-    struct file *f = fd_path(fd);
-    if (!f)
-        return -EBADF;
-    file_unref(f);
-    return fd;
+    struct file *f SCOPED_FILE = fd_path(fd);
+    return f ? fd : -EBADF;
 }
 
-long sys_dup3(int fd, int to, unsigned flags)
+static long sys_dup3(int fd, int to, unsigned flags)
 {
     if (fd == to || (flags & ~(unsigned)O_CLOEXEC))
         return -EINVAL;
     return dup_to(fd, to, flags & O_CLOEXEC);
 }
 
-long sys_pipe2(vaddr_t fds_va, unsigned flags)
+static long sys_pipe2(vaddr_t fds_va, unsigned flags)
 {
     struct file *rd, *wr;
 
     if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
         return -EINVAL;
-    int err = pipe_create(flags, &rd, &wr);
-    if (err)
-        return -err;
+    int error = pipe_create(flags, &rd, &wr);
+    if (error)
+        return -error;
     long rfd = install(rd, 0, flags & O_CLOEXEC);
     if (rfd < 0) {
         file_unref(wr);
@@ -239,7 +200,7 @@ long sys_pipe2(vaddr_t fds_va, unsigned flags)
     return -EFAULT;
 }
 
-long sys_pipe(vaddr_t fds_va)
+static long sys_pipe(vaddr_t fds_va)
 {
     return sys_pipe2(fds_va, 0);
 }
@@ -256,20 +217,25 @@ static void set_status_flags(struct file *f, unsigned flags)
         ;
 }
 
-static long fcntl_file(struct file *f, int fd, unsigned cmd, uint64_t arg)
+static long sys_fcntl(int fd, unsigned cmd, uint64_t arg)
 {
-    struct fdtable *files = process_current()->files;
+    struct process *p = process_current();
+    struct file *f SCOPED_FILE = fd_path(fd);
     bool cloexec;
-    int err;
 
-    if ((f->flags & O_PATH) && cmd != F_GETFD && cmd != F_SETFD && cmd != F_GETFL)
+    if (!f || ((f->flags & O_PATH) && cmd > F_GETFL && cmd != F_DUPFD_CLOEXEC))
         return -EBADF;
     switch (cmd) {
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC:
+        if (arg >= p->limits[RLIMIT_NOFILE].cur)
+            return -EINVAL;
+        file_ref(f);
+        return install(f, (int)arg, cmd == F_DUPFD_CLOEXEC);
     case F_GETFD:
-        err = fdtable_get_cloexec(files, fd, &cloexec);
-        return err ? -err : cloexec ? FD_CLOEXEC : 0;
+        return fdtable_get_cloexec(p->files, fd, &cloexec) ? -EBADF : cloexec ? FD_CLOEXEC : 0;
     case F_SETFD:
-        return -fdtable_set_cloexec(files, fd, arg & FD_CLOEXEC);
+        return -fdtable_set_cloexec(p->files, fd, arg & FD_CLOEXEC);
     case F_GETFL:
         return f->flags & ~(uint32_t)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
     case F_SETFL:
@@ -280,120 +246,89 @@ static long fcntl_file(struct file *f, int fd, unsigned cmd, uint64_t arg)
     }
 }
 
-long sys_fcntl(int fd, unsigned cmd, uint64_t arg)
+static long sys_ioctl(int fd, unsigned cmd, vaddr_t arg_va)
 {
-    struct file *f = fd_path(fd);
+    struct file *f SCOPED_FILE = fd_file(fd);
+    int on;
 
     if (!f)
         return -EBADF;
-    if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
-        if (arg >= process_current()->limits[RLIMIT_NOFILE].cur) {
-            file_unref(f);
-            return -EINVAL;
-        }
-        return install(f, (int)arg, cmd == F_DUPFD_CLOEXEC);
-    }
-    long result = fcntl_file(f, fd, cmd, arg);
-    file_unref(f);
-    return result;
-}
-
-static long ioctl_file(struct file *f, int fd, unsigned long cmd, vaddr_t arg_va)
-{
-    struct fdtable *files = process_current()->files;
-    int on;
-
     switch (cmd) {
     case FIOCLEX:
     case FIONCLEX:
-        return -fdtable_set_cloexec(files, fd, cmd == FIOCLEX);
+        return -fdtable_set_cloexec(process_current()->files, fd, cmd == FIOCLEX);
     case FIONBIO:
         if (copyin(&on, arg_va, sizeof(on)) != 0)
             return -EFAULT;
         set_status_flags(f, on ? f->flags | O_NONBLOCK : f->flags & ~(unsigned)O_NONBLOCK);
         return 0;
     default:
-        if (!f->vnode->ops->ioctl)
-            return -ENOTTY;
-        int err = f->vnode->ops->ioctl(f->vnode, cmd, arg_va);
-        return err == EINTR ? -ERESTART : -err;
+        return f->vnode->ops->ioctl ? -f->vnode->ops->ioctl(f->vnode, cmd, arg_va) : -ENOTTY;
     }
-}
-
-long sys_ioctl(int fd, unsigned cmd, vaddr_t arg_va)
-{
-    struct file *f = fd_file(fd);
-
-    if (!f)
-        return -EBADF;
-    long result = ioctl_file(f, fd, cmd, arg_va);
-    file_unref(f);
-    return result;
 }
 
 // ---- whole files ----
 
-static long sync_file(int fd, bool data_only)
+static long sys_fsync(struct vnode *v)
 {
-    struct file *f = fd_file(fd);
-
-    if (!f)
-        return -EBADF;
-    const struct vnode *v = f->vnode;
     bool can = v->ops->fsync || v->type == VREG || v->type == VDIR || v->type == VBLK;
-    int err = can ? vnode_fsync(f->vnode, data_only) : EINVAL;
-    file_unref(f);
-    return -err;
+
+    return can ? -vnode_fsync(v) : -EINVAL;
 }
 
-long sys_fsync(int fd)
-{
-    return sync_file(fd, false);
-}
-
-long sys_fdatasync(int fd)
-{
-    return sync_file(fd, true);
-}
-
-long sys_sync(void)
+static long sys_sync(void)
 {
     vfs_sync();
     return 0;
 }
 
-long sys_ftruncate(int fd, off_t size)
+static long sys_ftruncate(struct file *f, off_t size)
 {
-    struct file *f = fd_file(fd);
-
-    if (!f)
-        return -EBADF;
-    int err = size < 0 || (f->flags & O_ACCMODE) == O_RDONLY || f->vnode->type != VREG
-                  ? EINVAL
-                  : vnode_truncate(f->vnode, (uint64_t)size);
-    file_unref(f);
-    return -err;
+    if (size < 0 || (f->flags & O_ACCMODE) == O_RDONLY || f->vnode->type != VREG)
+        return -EINVAL;
+    return -vnode_truncate(f->vnode, (uint64_t)size);
 }
 
-long sys_fallocate(int fd, int mode, off_t offset, off_t len)
+static long sys_fallocate(struct file *f, int mode, off_t offset, off_t len)
 {
-    struct file *f = fd_file(fd);
-
-    (void)mode;
-    if (!f)
-        return -EBADF;
-    file_unref(f);
+    (void)f, (void)mode;
     return offset < 0 || len <= 0 ? -EINVAL : -EOPNOTSUPP;
 }
 
-long sys_fadvise64(int fd, off_t offset, off_t len, int advice)
+static long sys_fadvise64(struct vnode *v, off_t offset, off_t len, int advice)
 {
-    struct file *f = fd_file(fd);
-
     (void)offset;
-    if (!f)
-        return -EBADF;
-    bool pipe = f->vnode->type == VFIFO;
-    file_unref(f);
-    return pipe ? -ESPIPE : len < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
+    if (v->type == VFIFO)
+        return -ESPIPE;
+    return len < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
 }
+
+const struct call file_calls[] = {
+    CALL_ON(0, read, FILE, sys_read),
+    CALL_ON(1, write, FILE, sys_write),
+    CALL_ON(2, open, NAME, sys_open),
+    CALL(3, close),
+    CALL_ON(8, lseek, FILE, sys_lseek),
+    CALL(16, ioctl),
+    CALL_ON(17, pread64, FILE, sys_pread64),
+    CALL_ON(18, pwrite64, FILE, sys_pwrite64),
+    CALL_ON(19, readv, FILE, sys_readv),
+    CALL_ON(20, writev, FILE, sys_writev),
+    CALL(22, pipe),
+    CALL(32, dup),
+    CALL(33, dup2),
+    CALL(72, fcntl),
+    CALL_ON(74, fsync, FD_VNODE, sys_fsync),
+    CALL_ON(75, fdatasync, FD_VNODE, sys_fsync),
+    CALL_ON(77, ftruncate, FILE, sys_ftruncate),
+    CALL_ON(85, creat, NAME, sys_creat),
+    CALL(162, sync),
+    CALL_ON(221, fadvise64, FD_VNODE, sys_fadvise64),
+    CALL_ON(257, openat, NAME_AT, sys_open),
+    CALL_ON(285, fallocate, FILE, sys_fallocate),
+    CALL(292, dup3),
+    CALL(293, pipe2),
+    CALL_ON(295, preadv, FILE, sys_preadv),
+    CALL_ON(296, pwritev, FILE, sys_pwritev),
+    {0},
+};

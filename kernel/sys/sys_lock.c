@@ -6,7 +6,6 @@
 #include "fs/file_lock.h"
 #include "lib/errno.h"
 #include "proc/process.h"
-#include "sys/calls.h"
 #include "sys/syscall.h"
 
 enum {
@@ -66,17 +65,16 @@ static int range_of(struct file *f, const struct user_flock *u, struct file_lock
     return u->type == F_RDLCK || u->type == F_WRLCK || u->type == F_UNLCK ? 0 : EINVAL;
 }
 
-static int get_lock(struct file_lock *l, struct user_flock *u)
+static void get_lock(struct file_lock *l, struct user_flock *u)
 {
     file_lock_get(l);
     u->type = l->type;
     if (l->type == F_UNLCK)
-        return 0;
+        return;
     u->whence = 0;
     u->start = l->start;
     u->len = l->end == FILE_LOCK_END ? 0 : l->end - l->start + 1;
     u->pid = l->pid;
-    return 0;
 }
 
 static bool may_lock(const struct file *f, int type)
@@ -88,10 +86,8 @@ static bool may_lock(const struct file *f, int type)
 
 static bool still_open(const struct file *f, int fd)
 {
-    struct file *now = fd_path(fd);
+    struct file *now SCOPED_FILE = fd_path(fd);
 
-    if (now)
-        file_unref(now);
     return now == f;
 }
 
@@ -134,13 +130,15 @@ long fcntl_lock(struct file *f, int fd, unsigned cmd, vaddr_t va)
         l.owner = f;
         l.pid = -1;
     }
-    err = get ? get_lock(&l, &u) : set_lock(f, fd, &l, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
-    if (!err && get)
-        err = copyout(va, &u, sizeof(u));
-    return err == EINTR ? -ERESTART : -err;
+    if (!get) {
+        err = set_lock(f, fd, &l, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
+        return err == EINTR ? -ERESTART : -err;
+    }
+    get_lock(&l, &u);
+    return -copyout(va, &u, sizeof(u));
 }
 
-long sys_flock(int fd, int operation)
+static long sys_flock(struct file *f, int operation)
 {
     int type = operation & ~LOCK_NB;
 
@@ -148,20 +146,18 @@ long sys_flock(int fd, int operation)
         return 0;
     if (type != LOCK_SH && type != LOCK_EX && type != LOCK_UN)
         return -EINVAL;
-    struct file *f = fd_file(fd);
-    if (!f)
-        return -EBADF;
     struct file_lock l = {
         .vnode = f->vnode,
         .owner = f,
         .end = FILE_LOCK_END,
         .pid = process_current()->pid,
         .kind = FILE_LOCK_FLOCK,
-        .type = type == LOCK_SH   ? F_RDLCK
-                : type == LOCK_EX ? F_WRLCK
-                                  : F_UNLCK,
+        .type = (uint8_t)(type == LOCK_SH   ? F_RDLCK
+                          : type == LOCK_EX ? F_WRLCK
+                                            : F_UNLCK),
     };
     int err = file_lock_set(&l, !(operation & LOCK_NB));
-    file_unref(f);
     return err == EINTR ? -ERESTART : -err;
 }
+
+const struct call lock_calls[] = {CALL_ON(73, flock, FILE, sys_flock), {0}};

@@ -12,7 +12,6 @@
 #include "mem/vm_page.h"
 #include "proc/process.h"
 #include "proc/sched.h"
-#include "sys/calls.h"
 #include "sys/syscall.h"
 #include "vm/slab.h"
 #include "vm/swap.h"
@@ -25,7 +24,7 @@ struct utsname {
 static const struct utsname names = {"Strata", "strata", "6.1.0-strata",
                                      "#1 SMP", "x86_64", "(none)"};
 
-long sys_uname(vaddr_t va)
+static long sys_uname(vaddr_t va)
 {
     return -copyout(va, &names, sizeof(names));
 }
@@ -42,7 +41,7 @@ _Static_assert(sizeof(struct sysinfo) == 112, "Linux's size");
 
 #define LOAD_SHIFT 5 // from 1/LOAD_ONE to 1/65536
 
-long sys_sysinfo(vaddr_t va)
+static long sys_sysinfo(vaddr_t va)
 {
     struct vm_page_stats pages;
     struct swap_stats swap;
@@ -65,7 +64,7 @@ long sys_sysinfo(vaddr_t va)
     return -copyout(va, &info, sizeof(info));
 }
 
-long sys_getrandom(vaddr_t buf_va, size_t len, unsigned flags)
+static long sys_getrandom(vaddr_t buf_va, size_t len, unsigned flags)
 {
     uint8_t chunk[256];
     size_t done = 0;
@@ -100,7 +99,7 @@ enum {
     CMD_CAD_ON = (int)0x89abcdef
 };
 
-long sys_reboot(int magic, int magic2, int cmd)
+static long sys_reboot(int magic, int magic2, int cmd)
 {
     if (magic != LINUX_REBOOT_MAGIC1 ||
         (magic2 != MAGIC2 && magic2 != MAGIC2A && magic2 != MAGIC2B && magic2 != MAGIC2C))
@@ -127,13 +126,13 @@ struct statfs64 {
 };
 _Static_assert(sizeof(struct statfs64) == 120, "Linux's size");
 
-static int statfs_vnode(struct vnode *v, vaddr_t va)
+static long sys_statfs(struct vnode *v, vaddr_t va)
 {
     struct fs_usage u;
-    int err = vfs_statfs(v, &u);
+    int error = vfs_statfs(v, &u);
 
-    if (err)
-        return err;
+    if (error)
+        return -error;
     const struct statfs64 st = {.type = u.magic,
                                 .bsize = u.block_size,
                                 .blocks = u.blocks,
@@ -143,28 +142,15 @@ static int statfs_vnode(struct vnode *v, vaddr_t va)
                                 .ffree = u.free_files,
                                 .namelen = NAME_MAX,
                                 .frsize = u.block_size};
-    return copyout(va, &st, sizeof(st));
+    return -copyout(va, &st, sizeof(st));
 }
 
-long sys_statfs(vaddr_t path_va, vaddr_t va)
-{
-    struct vnode *v;
-    int err = at_vnode(AT_FDCWD, path_va, 0, &v);
-
-    if (err)
-        return -err;
-    err = statfs_vnode(v, va);
-    vnode_unref(v);
-    return -err;
-}
-
-long sys_fstatfs(int fd, vaddr_t va)
-{
-    struct file *f = fd_path(fd);
-
-    if (!f)
-        return -EBADF;
-    int err = statfs_vnode(f->vnode, va);
-    file_unref(f);
-    return -err;
-}
+const struct call misc_calls[] = {
+    CALL(63, uname),
+    CALL(99, sysinfo),
+    CALL_ON(137, statfs, VNODE, sys_statfs),
+    CALL_ON(138, fstatfs, ANY_FD_VNODE, sys_statfs),
+    CALL(169, reboot),
+    CALL(318, getrandom),
+    {0},
+};

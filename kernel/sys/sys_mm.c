@@ -5,7 +5,6 @@
 #include "fs/file.h"
 #include "lib/errno.h"
 #include "proc/process.h"
-#include "sys/calls.h"
 #include "sys/syscall.h"
 #include "vm/vm_space.h"
 
@@ -33,7 +32,7 @@ static int file_max_prot(const struct file *f, unsigned flags, vm_prot_t prot, v
 
 static long map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
 {
-    struct file *f = fd_file(fd);
+    struct file *f SCOPED_FILE = fd_file(fd);
     vm_prot_t max_prot = PROT_NONE;
 
     if (!f)
@@ -52,11 +51,10 @@ static long map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int 
         if (err && o)
             vm_object_unref(o);
     }
-    file_unref(f);
     return err ? -err : (long)va;
 }
 
-long sys_mmap(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
+static long sys_mmap(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
 {
     if (offset & PAGE_MASK)
         return -EINVAL;
@@ -67,36 +65,36 @@ long sys_mmap(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uin
     return err ? -err : (long)va;
 }
 
-long sys_munmap(vaddr_t va, size_t len)
+static long sys_munmap(vaddr_t va, size_t len)
 {
     return -vm_munmap(space(), va, len);
 }
 
-long sys_mprotect(vaddr_t va, size_t len, unsigned prot)
+static long sys_mprotect(vaddr_t va, size_t len, unsigned prot)
 {
     if (prot & ~(unsigned)PROT_ALL)
         return -EINVAL;
     return -vm_mprotect(space(), va, len, prot);
 }
 
-long sys_mremap(vaddr_t va, size_t old_len, size_t new_len, unsigned flags, vaddr_t new_va)
+static long sys_mremap(vaddr_t va, size_t old_len, size_t new_len, unsigned flags, vaddr_t new_va)
 {
     int err = vm_mremap(space(), va, old_len, new_len, flags, &new_va);
 
     return err ? -err : (long)new_va;
 }
 
-long sys_msync(vaddr_t va, size_t len, unsigned flags)
+static long sys_msync(vaddr_t va, size_t len, unsigned flags)
 {
     return -vm_msync(space(), va, len, flags);
 }
 
-long sys_madvise(vaddr_t va, size_t len, int advice)
+static long sys_madvise(vaddr_t va, size_t len, int advice)
 {
     return -vm_madvise(space(), va, len, advice);
 }
 
-long sys_mincore(vaddr_t va, size_t len, vaddr_t vec_va)
+static long sys_mincore(vaddr_t va, size_t len, vaddr_t vec_va)
 {
     uint8_t vec[256];
 
@@ -117,17 +115,31 @@ long sys_mincore(vaddr_t va, size_t len, vaddr_t vec_va)
     return 0;
 }
 
-long sys_mlock(vaddr_t va, size_t len)
+static long sys_mlock(vaddr_t va, size_t len)
 {
     return -vm_mlock(space(), va, len, true);
 }
 
-long sys_munlock(vaddr_t va, size_t len)
+static long sys_munlock(vaddr_t va, size_t len)
 {
     return -vm_mlock(space(), va, len, false);
 }
 
-long sys_brk(vaddr_t new_end)
+static long sys_brk(vaddr_t new_end)
 {
     return (long)vm_brk(space(), new_end);
 }
+
+const struct call mm_calls[] = {
+    CALL(9, mmap),
+    CALL(10, mprotect),
+    CALL(11, munmap),
+    CALL(12, brk),
+    CALL(25, mremap),
+    CALL(26, msync),
+    CALL(27, mincore),
+    CALL(28, madvise),
+    CALL(149, mlock),
+    CALL(150, munlock),
+    {0},
+};

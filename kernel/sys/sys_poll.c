@@ -10,7 +10,6 @@
 #include "proc/process.h"
 #include "proc/signal.h"
 #include "sync/waitq.h"
-#include "sys/calls.h"
 #include "sys/syscall.h"
 #include "vm/slab.h"
 
@@ -140,7 +139,7 @@ static long do_poll(vaddr_t fds_va, unsigned n, uint64_t deadline_ns)
     return result == -EINTR ? signal_restart_at(deadline_ns) : result;
 }
 
-long sys_poll(vaddr_t fds_va, unsigned n, int timeout_ms)
+static long sys_poll(vaddr_t fds_va, unsigned n, int timeout_ms)
 {
     uint64_t deadline = WAIT_FOREVER;
 
@@ -173,7 +172,7 @@ static int timeout_and_mask(vaddr_t ts_va, vaddr_t mask_va, size_t size, uint64_
     return 0;
 }
 
-long sys_ppoll(vaddr_t fds_va, unsigned n, vaddr_t ts_va, vaddr_t mask_va, size_t size)
+static long sys_ppoll(vaddr_t fds_va, unsigned n, vaddr_t ts_va, vaddr_t mask_va, size_t size)
 {
     uint64_t deadline;
     int err = timeout_and_mask(ts_va, mask_va, size, &deadline);
@@ -292,7 +291,7 @@ static void time_left(vaddr_t va, uint64_t deadline_ns, int (*out)(vaddr_t va, u
         (void)out(va, deadline_ns > now ? deadline_ns - now : 0);
 }
 
-long sys_select(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t tv_va)
+static long sys_select(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t tv_va)
 {
     const vaddr_t va[3] = {rd_va, wr_va, ex_va};
     uint64_t ns, deadline = WAIT_FOREVER;
@@ -309,8 +308,8 @@ long sys_select(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t t
     return result;
 }
 
-long sys_pselect6(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t ts_va,
-                  vaddr_t mask_arg_va)
+static long sys_pselect6(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t ts_va,
+                         vaddr_t mask_arg_va)
 {
     const vaddr_t va[3] = {rd_va, wr_va, ex_va};
     uint64_t mask_arg[2] = {0, 0}; // the mask's address and size
@@ -325,3 +324,7 @@ long sys_pselect6(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t
     time_left(ts_va, deadline, timespec_out);
     return result;
 }
+
+const struct call poll_calls[] = {
+    CALL(7, poll), CALL(23, select), CALL(270, pselect6), CALL(271, ppoll), {0},
+};

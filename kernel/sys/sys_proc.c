@@ -10,7 +10,6 @@
 #include "proc/exec.h"
 #include "proc/process.h"
 #include "proc/thread.h"
-#include "sys/calls.h"
 #include "sys/syscall.h"
 
 #define CLONE_VM    0x100u
@@ -18,27 +17,27 @@
 
 // ---- identity ----
 
-long sys_getpid(void)
+static long sys_getpid(void)
 {
     return process_current()->pid;
 }
 
-long sys_getppid(void)
+static long sys_getppid(void)
 {
     return __atomic_load_n(&process_current()->ppid, __ATOMIC_RELAXED);
 }
 
-long sys_gettid(void)
+static long sys_gettid(void)
 {
     return thread_current()->tid;
 }
 
-long sys_getuid(void)
+static long sys_getuid(void)
 {
     return 0;
 }
 
-long sys_getresuid(vaddr_t real_va, vaddr_t effective_va, vaddr_t saved_va)
+static long sys_getresuid(vaddr_t real_va, vaddr_t effective_va, vaddr_t saved_va)
 {
     const uint32_t root = 0;
 
@@ -49,22 +48,22 @@ long sys_getresuid(vaddr_t real_va, vaddr_t effective_va, vaddr_t saved_va)
 }
 
 // There is one user: others cannot be become.
-long sys_setuid(uint32_t id)
+static long sys_setuid(uint32_t id)
 {
     return id == 0 ? 0 : -EPERM;
 }
 
-long sys_setreuid(uint32_t real, uint32_t effective)
+static long sys_setreuid(uint32_t real, uint32_t effective)
 {
     return (real == 0 || real == ~0u) && (effective == 0 || effective == ~0u) ? 0 : -EPERM;
 }
 
-long sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved)
+static long sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved)
 {
     return sys_setreuid(real, effective) == 0 && (saved == 0 || saved == ~0u) ? 0 : -EPERM;
 }
 
-long sys_getgroups(int size, vaddr_t list_va)
+static long sys_getgroups(int size, vaddr_t list_va)
 {
     const uint32_t root = 0;
     int n = process_current()->grouped;
@@ -74,7 +73,7 @@ long sys_getgroups(int size, vaddr_t list_va)
     return size && n && copyout(list_va, &root, sizeof(root)) ? -EFAULT : n;
 }
 
-long sys_setgroups(int size, vaddr_t list_va)
+static long sys_setgroups(int size, vaddr_t list_va)
 {
     uint32_t id;
 
@@ -92,7 +91,7 @@ long sys_setgroups(int size, vaddr_t list_va)
 
 // ---- groups and sessions ----
 
-long sys_setpgid(int pid, int pgid)
+static long sys_setpgid(int pid, int pgid)
 {
     return -process_setpgid(pid, pgid);
 }
@@ -109,22 +108,22 @@ static long group_or_session(int pid, bool session)
     return id;
 }
 
-long sys_getpgid(int pid)
+static long sys_getpgid(int pid)
 {
     return group_or_session(pid, false);
 }
 
-long sys_getpgrp(void)
+static long sys_getpgrp(void)
 {
     return process_current()->pgid;
 }
 
-long sys_getsid(int pid)
+static long sys_getsid(int pid)
 {
     return group_or_session(pid, true);
 }
 
-long sys_setsid(void)
+static long sys_setsid(void)
 {
     int sid;
     int err = process_setsid(&sid);
@@ -142,22 +141,22 @@ static long clone(const struct clone_args *args)
     return err ? -err : id;
 }
 
-long sys_fork(void)
+static long sys_fork(void)
 {
     const struct clone_args args = {.flags = SIGCHLD};
 
     return clone(&args);
 }
 
-long sys_vfork(void)
+static long sys_vfork(void)
 {
     const struct clone_args args = {.flags = CLONE_VM | CLONE_VFORK | SIGCHLD};
 
     return clone(&args);
 }
 
-long sys_clone(uint64_t flags, vaddr_t stack_va, vaddr_t parent_tid_va, vaddr_t child_tid_va,
-               vaddr_t tls)
+static long sys_clone(uint64_t flags, vaddr_t stack_va, vaddr_t parent_tid_va, vaddr_t child_tid_va,
+                      vaddr_t tls)
 {
     const struct clone_args args = {.flags = flags,
                                     .stack_va = stack_va,
@@ -168,39 +167,22 @@ long sys_clone(uint64_t flags, vaddr_t stack_va, vaddr_t parent_tid_va, vaddr_t 
     return clone(&args);
 }
 
-static long exec_at(int dirfd, vaddr_t path_va, vaddr_t argv_va, vaddr_t envp_va)
+static long sys_execve(const struct at_path *p, vaddr_t argv_va, vaddr_t envp_va)
 {
-    struct upath path;
-    struct vnode *dir;
-    int err = upath_get(&path, path_va);
-
-    if (err)
-        return -err;
-    err = path.str[0] ? at_dir(dirfd, path.str, &dir) : ENOENT;
-    if (!err) {
-        err = exec_user(dir, path.str, argv_va, envp_va);
-        vnode_unref(dir);
-    }
-    upath_put(&path);
-    return -err;
+    return -exec_user(p->at, p->path.str, argv_va, envp_va);
 }
 
-long sys_execve(vaddr_t path_va, vaddr_t argv_va, vaddr_t envp_va)
+static long sys_execveat(const struct at_path *p, vaddr_t argv_va, vaddr_t envp_va, unsigned flags)
 {
-    return exec_at(AT_FDCWD, path_va, argv_va, envp_va);
+    return flags ? -EINVAL : sys_execve(p, argv_va, envp_va);
 }
 
-long sys_execveat(int dirfd, vaddr_t path_va, vaddr_t argv_va, vaddr_t envp_va, unsigned flags)
-{
-    return flags ? -EINVAL : exec_at(dirfd, path_va, argv_va, envp_va);
-}
-
-long sys_exit(int code)
+static long sys_exit(int code)
 {
     thread_exit(W_EXITED(code));
 }
 
-long sys_exit_group(int code)
+static long sys_exit_group(int code)
 {
     process_exit(W_EXITED(code));
 }
@@ -227,7 +209,7 @@ static int rusage_out(vaddr_t va, const struct usage *u)
     return copyout(va, &r, sizeof(r));
 }
 
-long sys_wait4(int pid, vaddr_t status_va, int options, vaddr_t rusage_va)
+static long sys_wait4(int pid, vaddr_t status_va, int options, vaddr_t rusage_va)
 {
     struct wait_result r;
 
@@ -268,7 +250,7 @@ static void wait_siginfo(const struct wait_result *r, struct siginfo *info)
     }
 }
 
-long sys_waitid(int type, int id, vaddr_t info_va, int options, vaddr_t rusage_va)
+static long sys_waitid(int type, int id, vaddr_t info_va, int options, vaddr_t rusage_va)
 {
     const int what = WEXITED | WUNTRACED | WCONTINUED;
     struct wait_result r;
@@ -312,7 +294,7 @@ static int get_usage(int who, struct usage *u)
     }
 }
 
-long sys_getrusage(int who, vaddr_t rusage_va)
+static long sys_getrusage(int who, vaddr_t rusage_va)
 {
     struct usage u;
     int err = get_usage(who, &u);
@@ -320,7 +302,7 @@ long sys_getrusage(int who, vaddr_t rusage_va)
     return err ? -err : -rusage_out(rusage_va, &u);
 }
 
-long sys_times(vaddr_t times_va)
+static long sys_times(vaddr_t times_va)
 {
     struct usage self, children;
 
@@ -332,3 +314,40 @@ long sys_times(vaddr_t times_va)
         return -EFAULT;
     return (long)(clock_ns() / TICK_NS);
 }
+
+const struct call proc_calls[] = {
+    CALL(39, getpid),
+    CALL(56, clone),
+    CALL(57, fork),
+    CALL(58, vfork),
+    CALL_ON(59, execve, NAME, sys_execve),
+    CALL(60, exit),
+    CALL(61, wait4),
+    CALL(98, getrusage),
+    CALL(100, times),
+    CALL(102, getuid),
+    ALIAS(104, getgid, getuid),
+    CALL(105, setuid),
+    ALIAS(106, setgid, setuid),
+    ALIAS(107, geteuid, getuid),
+    ALIAS(108, getegid, getuid),
+    CALL(109, setpgid),
+    CALL(110, getppid),
+    CALL(111, getpgrp),
+    CALL(112, setsid),
+    CALL(113, setreuid),
+    ALIAS(114, setregid, setreuid),
+    CALL(115, getgroups),
+    CALL(116, setgroups),
+    CALL(117, setresuid),
+    CALL(118, getresuid),
+    ALIAS(119, setresgid, setresuid),
+    ALIAS(120, getresgid, getresuid),
+    CALL(121, getpgid),
+    CALL(124, getsid),
+    CALL(186, gettid),
+    CALL(231, exit_group),
+    CALL(247, waitid),
+    CALL_ON(322, execveat, NAME_AT, sys_execveat),
+    {0},
+};

@@ -7,7 +7,6 @@
 #include "proc/sigdeliver.h"
 #include "proc/thread.h"
 #include "sync/waitq.h"
-#include "sys/calls.h"
 #include "sys/syscall.h"
 
 static struct siginfo info_from_self(int code)
@@ -45,7 +44,7 @@ static long kill_task(int id, const struct kill_arg *k)
     return -err;
 }
 
-long sys_kill(int pid, int sig)
+static long sys_kill(int pid, int sig)
 {
     struct kill_arg k = {sig, info_from_self(SI_USER)};
 
@@ -79,12 +78,12 @@ static long kill_thread(struct process *p, int tid, int sig)
     return -err;
 }
 
-long sys_tgkill(int tgid, int tid, int sig)
+static long sys_tgkill(int tgid, int tid, int sig)
 {
     return tgid <= 0 || tid <= 0 ? -EINVAL : kill_thread(process_find(tgid), tid, sig);
 }
 
-long sys_tkill(int tid, int sig)
+static long sys_tkill(int tid, int sig)
 {
     struct process *self = process_current();
 
@@ -102,7 +101,7 @@ static bool bad_size(size_t size)
     return size != sizeof(sigset_t);
 }
 
-long sys_rt_sigaction(int sig, vaddr_t new_va, vaddr_t old_va, size_t size)
+static long sys_rt_sigaction(int sig, vaddr_t new_va, vaddr_t old_va, size_t size)
 {
     struct sigaction new, old;
 
@@ -116,7 +115,7 @@ long sys_rt_sigaction(int sig, vaddr_t new_va, vaddr_t old_va, size_t size)
     return -err;
 }
 
-long sys_rt_sigprocmask(int how, vaddr_t set_va, vaddr_t old_va, size_t size)
+static long sys_rt_sigprocmask(int how, vaddr_t set_va, vaddr_t old_va, size_t size)
 {
     sigset_t old = thread_current()->blocked, set;
 
@@ -136,7 +135,7 @@ long sys_rt_sigprocmask(int how, vaddr_t set_va, vaddr_t old_va, size_t size)
     return old_va ? -copyout(old_va, &old, sizeof(old)) : 0;
 }
 
-long sys_rt_sigpending(vaddr_t set_va, size_t size)
+static long sys_rt_sigpending(vaddr_t set_va, size_t size)
 {
     struct thread *t = thread_current();
 
@@ -148,7 +147,7 @@ long sys_rt_sigpending(vaddr_t set_va, size_t size)
     return -copyout(set_va, &set, size);
 }
 
-long sys_sigaltstack(vaddr_t new_va, vaddr_t old_va)
+static long sys_sigaltstack(vaddr_t new_va, vaddr_t old_va)
 {
     struct sigaltstack new, old;
 
@@ -160,7 +159,7 @@ long sys_sigaltstack(vaddr_t new_va, vaddr_t old_va)
     return -err;
 }
 
-long sys_rt_sigreturn(void)
+static long sys_rt_sigreturn(void)
 {
     struct thread *t = thread_current();
     struct trapframe *tf = thread_frame(t);
@@ -179,12 +178,12 @@ static long wait_for_signal(void)
     return -ERESTART_NOHAND;
 }
 
-long sys_pause(void)
+static long sys_pause(void)
 {
     return wait_for_signal();
 }
 
-long sys_rt_sigsuspend(vaddr_t set_va, size_t size)
+static long sys_rt_sigsuspend(vaddr_t set_va, size_t size)
 {
     sigset_t set;
 
@@ -196,7 +195,7 @@ long sys_rt_sigsuspend(vaddr_t set_va, size_t size)
     return wait_for_signal();
 }
 
-long sys_rt_sigtimedwait(vaddr_t set_va, vaddr_t info_va, vaddr_t timeout_va, size_t size)
+static long sys_rt_sigtimedwait(vaddr_t set_va, vaddr_t info_va, vaddr_t timeout_va, size_t size)
 {
     uint64_t ns, deadline = WAIT_FOREVER;
     struct siginfo info;
@@ -220,7 +219,7 @@ long sys_rt_sigtimedwait(vaddr_t set_va, vaddr_t info_va, vaddr_t timeout_va, si
     return info.signo;
 }
 
-long sys_rt_sigqueueinfo(int pid, int sig, vaddr_t info_va)
+static long sys_rt_sigqueueinfo(int pid, int sig, vaddr_t info_va)
 {
     struct kill_arg k = {.sig = sig};
 
@@ -231,3 +230,19 @@ long sys_rt_sigqueueinfo(int pid, int sig, vaddr_t info_va)
         return -EPERM;
     return kill_task(pid, &k);
 }
+
+const struct call signal_calls[] = {
+    CALL(13, rt_sigaction),
+    CALL(14, rt_sigprocmask),
+    CALL(15, rt_sigreturn),
+    CALL(34, pause),
+    CALL(62, kill),
+    CALL(127, rt_sigpending),
+    CALL(128, rt_sigtimedwait),
+    CALL(129, rt_sigqueueinfo),
+    CALL(130, rt_sigsuspend),
+    CALL(131, sigaltstack),
+    CALL(200, tkill),
+    CALL(234, tgkill),
+    {0},
+};

@@ -7,7 +7,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "proc/process.h"
-#include "sys/calls.h"
+#include "sync/scoped.h"
 #include "sys/syscall.h"
 
 struct stat64 { // Linux's struct stat for amd64
@@ -38,6 +38,7 @@ _Static_assert(sizeof(struct statx) == 256, "Linux's size");
 
 #define STATX_BASIC 0x7ffu
 
+enum { AT_STATX_SYNC = 0x6000 };
 enum { S_ISUID = 04000, S_ISGID = 02000, S_IXGRP = 010 };
 enum { UTIME_NOW = 0x3fffffff, UTIME_OMIT = 0x3ffffffe };
 
@@ -49,13 +50,13 @@ static void split_ns(uint64_t ns, uint64_t out[2])
     out[1] = ns % NS_PER_SEC;
 }
 
-static int stat_vnode(struct vnode *v, vaddr_t stat_va)
+static long sys_stat(struct vnode *v, vaddr_t stat_va)
 {
     struct vattr a;
-    int err = vnode_getattr(v, &a);
+    int error = vnode_getattr(v, &a);
 
-    if (err)
-        return err;
+    if (error)
+        return -error;
     struct stat64 st = {.dev = a.dev,
                         .ino = a.ino,
                         .nlink = a.nlink,
@@ -69,42 +70,7 @@ static int stat_vnode(struct vnode *v, vaddr_t stat_va)
     split_ns(a.atime_ns, st.atime);
     split_ns(a.mtime_ns, st.mtime);
     split_ns(a.ctime_ns, st.ctime);
-    return copyout(stat_va, &st, sizeof(st));
-}
-
-long sys_newfstatat(int dirfd, vaddr_t path_va, vaddr_t stat_va, unsigned flags)
-{
-    struct vnode *v;
-
-    if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT))
-        return -EINVAL;
-    int err = at_vnode(dirfd, path_va, flags, &v);
-    if (err)
-        return -err;
-    err = stat_vnode(v, stat_va);
-    vnode_unref(v);
-    return -err;
-}
-
-long sys_stat(vaddr_t path_va, vaddr_t stat_va)
-{
-    return sys_newfstatat(AT_FDCWD, path_va, stat_va, 0);
-}
-
-long sys_lstat(vaddr_t path_va, vaddr_t stat_va)
-{
-    return sys_newfstatat(AT_FDCWD, path_va, stat_va, AT_SYMLINK_NOFOLLOW);
-}
-
-long sys_fstat(int fd, vaddr_t stat_va)
-{
-    struct file *f = fd_path(fd);
-
-    if (!f)
-        return -EBADF;
-    int err = stat_vnode(f->vnode, stat_va);
-    file_unref(f);
-    return -err;
+    return -copyout(stat_va, &st, sizeof(st));
 }
 
 static struct statx_time to_statx_time(uint64_t ns)
@@ -122,20 +88,16 @@ static uint32_t dev_minor(uint64_t dev)
     return (dev & 0xff) | (dev >> 12 & 0xfff00);
 }
 
-long sys_statx(int dirfd, vaddr_t path_va, unsigned flags, unsigned mask, vaddr_t statx_va)
+static long sys_statx(struct vnode *v, unsigned flags, unsigned mask, vaddr_t statx_va)
 {
-    struct vnode *v;
     struct vattr a;
+    int error = vnode_getattr(v, &a);
 
-    if ((mask & 1u << 31) || (flags & ~0x7900u))
+    (void)flags; // they say how v was found
+    if (mask & 1u << 31)
         return -EINVAL;
-    int err = at_vnode(dirfd, path_va, flags, &v);
-    if (err)
-        return -err;
-    err = vnode_getattr(v, &a);
-    vnode_unref(v);
-    if (err)
-        return -err;
+    if (error)
+        return -error;
     struct statx sx = {.mask = STATX_BASIC,
                        .blksize = PAGE_SIZE,
                        .nlink = a.nlink,
@@ -157,146 +119,51 @@ long sys_statx(int dirfd, vaddr_t path_va, unsigned flags, unsigned mask, vaddr_
 
 // ---- access: the one user, root, may read and write all, and execute what has an x bit ----
 
-long sys_faccessat2(int dirfd, vaddr_t path_va, unsigned mode, unsigned flags)
+static long sys_access(struct vnode *v, unsigned mode)
 {
-    struct vnode *v;
     struct vattr a;
+    int error = mode & ~7u ? EINVAL : vnode_getattr(v, &a);
 
-    if ((mode & ~7u) || (flags & ~(unsigned)(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)))
-        return -EINVAL;
-    int err = at_vnode(dirfd, path_va, flags & ~(unsigned)AT_EACCESS, &v);
-    if (err)
-        return -err;
-    err = vnode_getattr(v, &a);
-    if (!err && (mode & 1) && v->type != VDIR && !(a.mode & 0111))
-        err = EACCES;
-    vnode_unref(v);
-    return -err;
-}
-
-long sys_faccessat(int dirfd, vaddr_t path_va, unsigned mode)
-{
-    return sys_faccessat2(dirfd, path_va, mode, 0);
-}
-
-long sys_access(vaddr_t path_va, unsigned mode)
-{
-    return sys_faccessat2(AT_FDCWD, path_va, mode, 0);
+    if (!error && (mode & 1) && v->type != VDIR && !(a.mode & 0111))
+        error = EACCES;
+    return -error;
 }
 
 // ---- changing ----
 
-static int set_attributes(struct vnode *v, const struct vattr *a, unsigned which)
+static long set_attributes(struct vnode *v, const struct vattr *a, unsigned which)
 {
     if (!which)
         return 0;
     if (!v->ops->setattr)
-        return EPERM;
-    rw_lock_write(&v->lock);
-    int err = v->ops->setattr(v, a, which);
-    rw_unlock_write(&v->lock);
-    return err;
+        return -EPERM;
+    SCOPED_WRITE(&v->lock);
+    return -v->ops->setattr(v, a, which);
+}
+
+static long sys_chmod(struct vnode *v, uint32_t mode)
+{
+    return set_attributes(v, &(struct vattr){.mode = mode & 07777}, VA_MODE);
 }
 
 // A change of owner, also to the same one, takes the set-user-id bit from a file, and the
 // set-group-id bit if the group may execute it.
-static int set_owner(struct vnode *v, uint32_t uid, uint32_t gid)
+static long sys_chown(struct vnode *v, uint32_t uid, uint32_t gid)
 {
     unsigned which = (uid != ~0u ? VA_UID : 0) | (gid != ~0u ? VA_GID : 0);
     struct vattr a;
 
     if (!v->ops->setattr)
-        return which ? EPERM : 0;
-    rw_lock_write(&v->lock);
-    int err = v->ops->getattr(v, &a);
-    if (!err && v->type != VDIR && a.mode & (S_ISUID | S_ISGID)) {
+        return which ? -EPERM : 0;
+    SCOPED_WRITE(&v->lock);
+    int error = v->ops->getattr(v, &a);
+    if (!error && v->type != VDIR && a.mode & (S_ISUID | S_ISGID)) {
         a.mode &= a.mode & S_IXGRP ? ~(S_ISUID | S_ISGID) : ~S_ISUID;
         which |= VA_MODE;
     }
     a.uid = uid;
     a.gid = gid;
-    if (!err && which)
-        err = v->ops->setattr(v, &a, which);
-    rw_unlock_write(&v->lock);
-    return err;
-}
-
-static long set_at(int dirfd, vaddr_t path_va, unsigned flags, const struct vattr *a,
-                   unsigned which)
-{
-    struct vnode *v;
-    int err = at_vnode(dirfd, path_va, flags, &v);
-
-    if (err)
-        return -err;
-    err = set_attributes(v, a, which);
-    vnode_unref(v);
-    return -err;
-}
-
-static long set_fd(int fd, const struct vattr *a, unsigned which)
-{
-    struct file *f = fd_file(fd);
-
-    if (!f)
-        return -EBADF;
-    int err = set_attributes(f->vnode, a, which);
-    file_unref(f);
-    return -err;
-}
-
-long sys_fchmodat(int dirfd, vaddr_t path_va, uint32_t mode)
-{
-    const struct vattr a = {.mode = mode & 07777};
-
-    return set_at(dirfd, path_va, 0, &a, VA_MODE);
-}
-
-long sys_chmod(vaddr_t path_va, uint32_t mode)
-{
-    return sys_fchmodat(AT_FDCWD, path_va, mode);
-}
-
-long sys_fchmod(int fd, uint32_t mode)
-{
-    const struct vattr a = {.mode = mode & 07777};
-
-    return set_fd(fd, &a, VA_MODE);
-}
-
-long sys_fchownat(int dirfd, vaddr_t path_va, uint32_t uid, uint32_t gid, unsigned flags)
-{
-    struct vnode *v;
-
-    if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-        return -EINVAL;
-    int err = at_vnode(dirfd, path_va, flags, &v);
-    if (err)
-        return -err;
-    err = set_owner(v, uid, gid);
-    vnode_unref(v);
-    return -err;
-}
-
-long sys_chown(vaddr_t path_va, uint32_t uid, uint32_t gid)
-{
-    return sys_fchownat(AT_FDCWD, path_va, uid, gid, 0);
-}
-
-long sys_lchown(vaddr_t path_va, uint32_t uid, uint32_t gid)
-{
-    return sys_fchownat(AT_FDCWD, path_va, uid, gid, AT_SYMLINK_NOFOLLOW);
-}
-
-long sys_fchown(int fd, uint32_t uid, uint32_t gid)
-{
-    struct file *f = fd_file(fd);
-
-    if (!f)
-        return -EBADF;
-    int err = set_owner(f->vnode, uid, gid);
-    file_unref(f);
-    return -err;
+    return -(error || !which ? error : v->ops->setattr(v, &a, which));
 }
 
 // times_va NULL: now.
@@ -322,69 +189,86 @@ static int times_in(vaddr_t times_va, struct vattr *a, unsigned *which)
     return 0;
 }
 
-long sys_utimensat(int dirfd, vaddr_t path_va, vaddr_t times_va, unsigned flags)
+static long sys_utimensat(int dirfd, vaddr_t path_va, vaddr_t times_va, unsigned flags)
 {
+    struct file *f SCOPED_FILE = NULL;
+    struct vnode *v SCOPED_VNODE = NULL;
     struct vattr a = {0};
     unsigned which = 0;
 
     if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    int err = times_in(times_va, &a, &which);
-    if (err)
-        return -err;
-    if (!path_va)
-        return dirfd == AT_FDCWD ? -EFAULT : set_fd(dirfd, &a, which);
-    return set_at(dirfd, path_va, flags, &a, which);
+    int error = times_in(times_va, &a, &which);
+    if (!error && path_va)
+        error = at_vnode(dirfd, path_va, flags, &v);
+    else if (!error && dirfd == AT_FDCWD)
+        error = EFAULT;
+    else if (!error && !(f = fd_file(dirfd)))
+        error = EBADF;
+    return error ? -error : set_attributes(f ? f->vnode : v, &a, which);
 }
 
-long sys_truncate(vaddr_t path_va, off_t size)
+static long sys_truncate(struct vnode *v, off_t size)
 {
-    struct vnode *v;
-
-    if (size < 0)
-        return -EINVAL;
-    int err = at_vnode(AT_FDCWD, path_va, 0, &v);
-    if (err)
-        return -err;
-    err = vfs_truncate(v, (uint64_t)size);
-    vnode_unref(v);
-    return -err;
+    return size < 0 ? -EINVAL : -vfs_truncate(v, (uint64_t)size);
 }
 
 // ---- links ----
 
-long sys_readlinkat(int dirfd, vaddr_t path_va, vaddr_t buf_va, int size)
+static long sys_readlinkat(int dirfd, vaddr_t path_va, vaddr_t buf_va, int size)
 {
-    struct vnode *v;
+    char *target SCOPED_PATH = NULL;
+    struct vnode *v SCOPED_VNODE = NULL;
     size_t len = 0;
     char first;
 
     if (size <= 0)
         return -EINVAL;
-    int err = at_vnode(dirfd, path_va, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &v);
-    if (err)
-        return -err;
-    char *target = path_get();
-    if (!target)
-        err = ENOMEM;
-    else if (v->type != VLNK || !v->ops->readlink)
-        err = copyin(&first, path_va, 1) || first ? EINVAL : ENOENT;
-    if (!err)
-        err = v->ops->readlink(v, target, PATH_MAX, &len);
+    int error = at_vnode(dirfd, path_va, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &v);
+    if (error)
+        return -error;
+    if (v->type != VLNK || !v->ops->readlink)
+        return copyin(&first, path_va, 1) || first ? -EINVAL : -ENOENT;
+    target = path_get();
+    error = target ? v->ops->readlink(v, target, PATH_MAX, &len) : ENOMEM;
     len = min(len, (size_t)size);
-    if (!err)
-        err = copyout(buf_va, target, len);
-    path_put(target);
-    vnode_unref(v);
-    return err ? -err : (long)len;
+    if (!error)
+        error = copyout(buf_va, target, len);
+    return error ? -error : (long)len;
 }
 
-long sys_readlink(vaddr_t path_va, vaddr_t buf_va, int size)
+static long sys_readlink(vaddr_t path_va, vaddr_t buf_va, int size)
 {
     return sys_readlinkat(AT_FDCWD, path_va, buf_va, size);
 }
 
-long sys_umask(uint32_t mask)
+static long sys_umask(uint32_t mask)
 {
     return __atomic_exchange_n(&process_current()->dirs->umask, mask & 0777, __ATOMIC_RELAXED);
 }
+
+#define AT_LOOKUP (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
+
+const struct call stat_calls[] = {
+    CALL_ON(4, stat, VNODE, sys_stat),
+    CALL_ON(5, fstat, ANY_FD_VNODE, sys_stat),
+    CALL_ON(6, lstat, VNODE_NOFOLLOW, sys_stat),
+    CALL_ON(21, access, VNODE, sys_access),
+    CALL_ON(76, truncate, VNODE, sys_truncate),
+    CALL(89, readlink),
+    CALL_ON(90, chmod, VNODE, sys_chmod),
+    CALL_ON(91, fchmod, FD_VNODE, sys_chmod),
+    CALL_ON(92, chown, VNODE, sys_chown),
+    CALL_ON(93, fchown, FD_VNODE, sys_chown),
+    CALL_ON(94, lchown, VNODE_NOFOLLOW, sys_chown),
+    CALL(95, umask),
+    CALL_FLAGS(260, fchownat, VNODE_AT, sys_chown, 4, AT_LOOKUP),
+    CALL_FLAGS(262, newfstatat, VNODE_AT, sys_stat, 3, AT_LOOKUP | AT_NO_AUTOMOUNT),
+    CALL(267, readlinkat),
+    CALL_ON(268, fchmodat, VNODE_AT, sys_chmod),
+    CALL_ON(269, faccessat, VNODE_AT, sys_access),
+    CALL(280, utimensat),
+    CALL_FLAGS(332, statx, VNODE_AT, sys_statx, 2, AT_LOOKUP | AT_NO_AUTOMOUNT | AT_STATX_SYNC),
+    CALL_FLAGS(439, faccessat2, VNODE_AT, sys_access, 3, AT_LOOKUP | AT_EACCESS),
+    {0},
+};

@@ -9,18 +9,17 @@
 #include "mem/memlayout.h"
 #include "proc/process.h"
 #include "proc/thread.h"
-#include "sys/calls.h"
 #include "sys/syscall.h"
 
 // ---- threads ----
 
-long sys_set_tid_address(vaddr_t va)
+static long sys_set_tid_address(vaddr_t va)
 {
     thread_current()->clear_tid_va = va;
     return thread_current()->tid;
 }
 
-long sys_set_robust_list(vaddr_t list_va, size_t len)
+static long sys_set_robust_list(vaddr_t list_va, size_t len)
 {
     if (len != 3 * sizeof(uint64_t))
         return -EINVAL;
@@ -30,7 +29,7 @@ long sys_set_robust_list(vaddr_t list_va, size_t len)
 
 enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };
 
-long sys_arch_prctl(int code, vaddr_t addr)
+static long sys_arch_prctl(int code, vaddr_t addr)
 {
     struct cpu_context *c = &thread_current()->context;
 
@@ -78,7 +77,7 @@ static long set_name(vaddr_t name_va)
     return 0;
 }
 
-long sys_prctl(int option, uint64_t arg)
+static long sys_prctl(int option, uint64_t arg)
 {
     switch (option) {
     case PR_SET_NAME:
@@ -100,7 +99,7 @@ long sys_prctl(int option, uint64_t arg)
 
 // ---- scheduling: one policy, all CPUs ----
 
-long sys_sched_yield(void)
+static long sys_sched_yield(void)
 {
     sched_yield();
     return 0;
@@ -117,7 +116,7 @@ static long check_pid(int pid)
     return 0;
 }
 
-long sys_sched_getaffinity(int pid, unsigned len, vaddr_t mask_va)
+static long sys_sched_getaffinity(int pid, unsigned len, vaddr_t mask_va)
 {
     const uint64_t mask = (1ul << ncpus) - 1;
     long result = check_pid(pid);
@@ -129,7 +128,7 @@ long sys_sched_getaffinity(int pid, unsigned len, vaddr_t mask_va)
     return copyout(mask_va, &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
 }
 
-long sys_sched_setaffinity(int pid, unsigned len, vaddr_t mask_va)
+static long sys_sched_setaffinity(int pid, unsigned len, vaddr_t mask_va)
 {
     uint64_t mask = 0;
     long result = check_pid(pid);
@@ -200,7 +199,7 @@ static int nice_some(int which, int who, struct nice_arg *a)
     return a->found ? 0 : ESRCH;
 }
 
-long sys_getpriority(int which, int who)
+static long sys_getpriority(int which, int who)
 {
     struct nice_arg a = {.nice = NICE_MAX};
     int err = nice_some(which, who, &a);
@@ -208,7 +207,7 @@ long sys_getpriority(int which, int who)
     return err ? -err : 20 - a.nice;
 }
 
-long sys_setpriority(int which, int who, int nice)
+static long sys_setpriority(int which, int who, int nice)
 {
     struct nice_arg a = {.set = true, .nice = max(min(nice, NICE_MAX), NICE_MIN)};
 
@@ -217,7 +216,7 @@ long sys_setpriority(int which, int who, int nice)
 
 // ---- limits ----
 
-long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t old_va)
+static long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t old_va)
 {
     struct process *p = process_of_task(pid ? pid : process_current()->pid);
     struct rlimit new, old;
@@ -235,12 +234,28 @@ long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t old_va)
     return -err;
 }
 
-long sys_getrlimit(unsigned resource, vaddr_t va)
+static long sys_getrlimit(unsigned resource, vaddr_t va)
 {
     return sys_prlimit64(0, resource, 0, va);
 }
 
-long sys_setrlimit(unsigned resource, vaddr_t va)
+static long sys_setrlimit(unsigned resource, vaddr_t va)
 {
     return va ? sys_prlimit64(0, resource, va, 0) : -EFAULT;
 }
+
+const struct call thread_calls[] = {
+    CALL(24, sched_yield),
+    CALL(97, getrlimit),
+    CALL(140, getpriority),
+    CALL(141, setpriority),
+    CALL(157, prctl),
+    CALL(158, arch_prctl),
+    CALL(160, setrlimit),
+    CALL(203, sched_setaffinity),
+    CALL(204, sched_getaffinity),
+    CALL(218, set_tid_address),
+    CALL(273, set_robust_list),
+    CALL(302, prlimit64),
+    {0},
+};

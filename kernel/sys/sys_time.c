@@ -8,7 +8,6 @@
 #include "proc/process.h"
 #include "proc/thread.h"
 #include "sync/waitq.h"
-#include "sys/calls.h"
 #include "sys/syscall.h"
 
 enum {
@@ -53,7 +52,7 @@ static int read_clock(int id, uint64_t *ns)
     }
 }
 
-long sys_clock_gettime(int id, vaddr_t ts_va)
+static long sys_clock_gettime(int id, vaddr_t ts_va)
 {
     uint64_t ns;
     int err = read_clock(id, &ns);
@@ -61,7 +60,7 @@ long sys_clock_gettime(int id, vaddr_t ts_va)
     return err ? -err : -timespec_out(ts_va, ns);
 }
 
-long sys_clock_getres(int id, vaddr_t ts_va)
+static long sys_clock_getres(int id, vaddr_t ts_va)
 {
     uint64_t ns;
     int err = read_clock(id, &ns);
@@ -72,7 +71,7 @@ long sys_clock_getres(int id, vaddr_t ts_va)
     return ts_va ? -timespec_out(ts_va, coarse ? TICK_NS : 1) : 0;
 }
 
-long sys_clock_settime(int id, vaddr_t ts_va)
+static long sys_clock_settime(int id, vaddr_t ts_va)
 {
     uint64_t ns;
 
@@ -82,7 +81,7 @@ long sys_clock_settime(int id, vaddr_t ts_va)
     return err ? -err : -EPERM;
 }
 
-long sys_gettimeofday(vaddr_t tv_va, vaddr_t tz_va)
+static long sys_gettimeofday(vaddr_t tv_va, vaddr_t tz_va)
 {
     const uint64_t zone = 0;
 
@@ -91,7 +90,7 @@ long sys_gettimeofday(vaddr_t tv_va, vaddr_t tz_va)
     return tz_va ? -copyout(tz_va, &zone, sizeof(zone)) : 0;
 }
 
-long sys_time(vaddr_t va)
+static long sys_time(vaddr_t va)
 {
     const uint64_t sec = clock_realtime_ns() / NS_PER_SEC;
 
@@ -124,7 +123,7 @@ static long sleep_relative(uint64_t ns, vaddr_t rest_va)
     return signal_restart_at(deadline);
 }
 
-long sys_nanosleep(vaddr_t ts_va, vaddr_t rest_va)
+static long sys_nanosleep(vaddr_t ts_va, vaddr_t rest_va)
 {
     uint64_t ns;
     int err = timespec_in(ts_va, &ns);
@@ -141,7 +140,7 @@ static uint64_t to_monotonic(int id, uint64_t ns)
     return ns > offset ? ns - offset : 1;
 }
 
-long sys_clock_nanosleep(int id, int flags, vaddr_t ts_va, vaddr_t rest_va)
+static long sys_clock_nanosleep(int id, int flags, vaddr_t ts_va, vaddr_t rest_va)
 {
     uint64_t ns;
 
@@ -177,7 +176,7 @@ static void set_alarm(uint64_t ns, uint64_t interval_ns, uint64_t *old_ns,
     mutex_unlock(&p->lock);
 }
 
-long sys_alarm(unsigned seconds)
+static long sys_alarm(unsigned seconds)
 {
     uint64_t old, old_interval;
 
@@ -185,7 +184,7 @@ long sys_alarm(unsigned seconds)
     return (long)((old + NS_PER_SEC - 1) / NS_PER_SEC);
 }
 
-long sys_setitimer(int which, vaddr_t new_va, vaddr_t old_va)
+static long sys_setitimer(int which, vaddr_t new_va, vaddr_t old_va)
 {
     uint64_t interval = 0, value = 0, old, old_interval;
 
@@ -204,7 +203,7 @@ long sys_setitimer(int which, vaddr_t new_va, vaddr_t old_va)
     return timeval_out(old_va, old_interval) || timeval_out(old_va + 16, old) ? -EFAULT : 0;
 }
 
-long sys_getitimer(int which, vaddr_t va)
+static long sys_getitimer(int which, vaddr_t va)
 {
     struct process *p = process_current();
 
@@ -252,7 +251,8 @@ static long wait_op(vaddr_t va, int op, uint32_t value, vaddr_t timeout_va, uint
     return absolute ? -ERESTART_NOHAND : signal_restart_at(deadline);
 }
 
-long sys_futex(vaddr_t va, int op, uint32_t value, uint64_t timeout, vaddr_t va2, uint32_t value3)
+static long sys_futex(vaddr_t va, int op, uint32_t value, uint64_t timeout, vaddr_t va2,
+                      uint32_t value3)
 {
     bool shared = !(op & FUTEX_PRIVATE_FLAG);
 
@@ -275,3 +275,10 @@ long sys_futex(vaddr_t va, int op, uint32_t value, uint64_t timeout, vaddr_t va2
         return -ENOSYS;
     }
 }
+
+const struct call time_calls[] = {
+    CALL(35, nanosleep),     CALL(36, getitimer),        CALL(37, alarm),
+    CALL(38, setitimer),     CALL(96, gettimeofday),     CALL(201, time),
+    CALL(202, futex),        CALL(227, clock_settime),   CALL(228, clock_gettime),
+    CALL(229, clock_getres), CALL(230, clock_nanosleep), {0},
+};

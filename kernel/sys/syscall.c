@@ -1,67 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The system-call table: Linux's numbers for amd64. The way through here is the same for every
-// call and therefore short: count, call, store the result.
+// The way from the trap to a call: its row is found by Linux's number for amd64, what the row says
+// of its first arguments is found, too, and the result is stored.
 #include "sys/syscall.h"
 
 #include "amd64/trap.h"
 #include "lib/errno.h"
+#include "lib/panic.h"
 #include "lib/printf.h"
 #include "proc/thread.h"
-#include "sys/calls.h"
 
-// Any call, seen as the register convention sees it: arguments that a call does not have are
-// ignored by it.
-typedef long (*call_fn)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+#define NCALLS 512u // numbers from here on are unknown
 
-struct call {
-    void (*fn)(void);
-    const char *name;
+static const struct call *const tables[] = {
+    copy_calls, dir_calls,  file_calls,   lock_calls, misc_calls,   mm_calls,
+    poll_calls, proc_calls, signal_calls, stat_calls, thread_calls, time_calls,
 };
-
-#define CALL(nr, name)     [nr] = {(void (*)(void))sys_##name, #name}
-#define ALIAS(nr, name, f) [nr] = {(void (*)(void))sys_##f, #name}
-
-static const struct call calls[] = {
-    CALL(0, read), CALL(1, write), CALL(2, open), CALL(3, close), CALL(4, stat), CALL(5, fstat),
-    CALL(6, lstat), CALL(7, poll), CALL(8, lseek), CALL(9, mmap), CALL(10, mprotect),
-    CALL(11, munmap), CALL(12, brk), CALL(13, rt_sigaction), CALL(14, rt_sigprocmask),
-    CALL(15, rt_sigreturn), CALL(16, ioctl), CALL(17, pread64), CALL(18, pwrite64), CALL(19, readv),
-    CALL(20, writev), CALL(21, access), CALL(22, pipe), CALL(23, select), CALL(24, sched_yield),
-    CALL(25, mremap), CALL(26, msync), CALL(27, mincore), CALL(28, madvise), CALL(32, dup),
-    CALL(33, dup2), CALL(34, pause), CALL(35, nanosleep), CALL(36, getitimer), CALL(37, alarm),
-    CALL(38, setitimer), CALL(39, getpid), CALL(40, sendfile), CALL(56, clone), CALL(57, fork),
-    CALL(58, vfork), CALL(59, execve), CALL(60, exit), CALL(61, wait4), CALL(62, kill),
-    CALL(63, uname), CALL(72, fcntl), CALL(73, flock), CALL(74, fsync), CALL(75, fdatasync),
-    CALL(76, truncate), CALL(77, ftruncate), CALL(79, getcwd), CALL(80, chdir), CALL(81, fchdir),
-    CALL(82, rename), CALL(83, mkdir), CALL(84, rmdir), CALL(85, creat), CALL(86, link),
-    CALL(87, unlink), CALL(88, symlink), CALL(89, readlink), CALL(90, chmod), CALL(91, fchmod),
-    CALL(92, chown), CALL(93, fchown), CALL(94, lchown), CALL(95, umask), CALL(96, gettimeofday),
-    CALL(97, getrlimit), CALL(98, getrusage), CALL(99, sysinfo), CALL(100, times),
-    CALL(102, getuid), ALIAS(104, getgid, getuid), CALL(105, setuid), ALIAS(106, setgid, setuid),
-    ALIAS(107, geteuid, getuid), ALIAS(108, getegid, getuid), CALL(109, setpgid),
-    CALL(110, getppid), CALL(111, getpgrp), CALL(112, setsid), CALL(113, setreuid),
-    ALIAS(114, setregid, setreuid), CALL(115, getgroups), CALL(116, setgroups),
-    CALL(117, setresuid), CALL(118, getresuid), ALIAS(119, setresgid, setresuid),
-    ALIAS(120, getresgid, getresuid), CALL(121, getpgid), CALL(124, getsid),
-    CALL(127, rt_sigpending), CALL(128, rt_sigtimedwait), CALL(129, rt_sigqueueinfo),
-    CALL(130, rt_sigsuspend), CALL(131, sigaltstack), CALL(133, mknod), CALL(137, statfs),
-    CALL(138, fstatfs), CALL(140, getpriority), CALL(141, setpriority), CALL(149, mlock),
-    CALL(150, munlock), CALL(157, prctl), CALL(158, arch_prctl), CALL(160, setrlimit),
-    CALL(162, sync), CALL(169, reboot),
-    CALL(186, gettid), CALL(200, tkill), CALL(201, time), CALL(202, futex),
-    CALL(203, sched_setaffinity), CALL(204, sched_getaffinity), CALL(217, getdents64),
-    CALL(218, set_tid_address), CALL(221, fadvise64), CALL(227, clock_settime),
-    CALL(228, clock_gettime), CALL(229, clock_getres), CALL(230, clock_nanosleep),
-    CALL(231, exit_group), CALL(234, tgkill), CALL(247, waitid), CALL(257, openat),
-    CALL(258, mkdirat), CALL(259, mknodat), CALL(260, fchownat), CALL(262, newfstatat),
-    CALL(263, unlinkat), CALL(264, renameat), CALL(265, linkat), CALL(266, symlinkat),
-    CALL(267, readlinkat), CALL(268, fchmodat), CALL(269, faccessat), CALL(270, pselect6),
-    CALL(271, ppoll), CALL(273, set_robust_list), CALL(280, utimensat), CALL(285, fallocate),
-    CALL(292, dup3), CALL(293, pipe2), CALL(295, preadv), CALL(296, pwritev), CALL(302, prlimit64),
-    CALL(316, renameat2), CALL(318, getrandom), CALL(322, execveat), CALL(332, statx),
-    CALL(439, faccessat2),
-};
+static struct call calls[NCALLS]; // the rows by number; constant after start-up
+// Counted without a lock: several CPUs may lose a count, which matters to nobody.
+static uint64_t counts[NCALLS];
 
 // ---- calls that are refused ----
 
@@ -70,144 +27,101 @@ static const struct call calls[] = {
 // neither table are counted, too, and answered by ENOSYS. Calls that are there refuse by their
 // arguments what belongs here: mknod of a FIFO (EPERM), clone of namespaces, fcntl's leases,
 // setitimer's other clocks (EINVAL), another user's id (EPERM).
-enum reason { SOCKETS, EVENTS, IPC, XATTRS, USERS, TRACING, SPACES, MACHINE, OLD, LATER };
-
-static const char *const reasons[] = {
-    [SOCKETS] = "no sockets",
-    [EVENTS] = "no epoll nor its kin: poll and select wait for descriptors",
-    [IPC] = "no System V IPC, no message queues",
-    [XATTRS] = "no extended attributes: a file has none",
-    [USERS] = "one user, who is root and may do what is there to do",
-    [TRACING] = "no tracing: the debugger is outside",
-    [SPACES] = "one of each namespace, and what is mounted stays",
-    [MACHINE] = "the machine is as it was started",
-    [OLD] = "another call does the same",
-    [LATER] = "not now",
+struct refused {
+    uint16_t nr;
+    const char *name; // NULL behind the last one
 };
 
 struct refusal {
-    uint16_t nr;
-    uint8_t err, why;       // errno, or 0: nothing to do, nothing found; enum reason
-    const char *name;
+    uint8_t error; // 0: nothing to do, nothing found
+    const char *why;
+    const struct refused *calls;
 };
 
-#define REFUSE(nr, name, err, why) {nr, err, why, #name}
+#define CALLS(...) ((const struct refused[]){__VA_ARGS__, {0, NULL}})
 
 static const struct refusal refusals[] = {
-    REFUSE(41, socket, EAFNOSUPPORT, SOCKETS), REFUSE(53, socketpair, EAFNOSUPPORT, SOCKETS),
-    REFUSE(42, connect, ENOTSOCK, SOCKETS), REFUSE(43, accept, ENOTSOCK, SOCKETS),
-    REFUSE(44, sendto, ENOTSOCK, SOCKETS), REFUSE(45, recvfrom, ENOTSOCK, SOCKETS),
-    REFUSE(46, sendmsg, ENOTSOCK, SOCKETS), REFUSE(47, recvmsg, ENOTSOCK, SOCKETS),
-    REFUSE(48, shutdown, ENOTSOCK, SOCKETS), REFUSE(49, bind, ENOTSOCK, SOCKETS),
-    REFUSE(50, listen, ENOTSOCK, SOCKETS), REFUSE(51, getsockname, ENOTSOCK, SOCKETS),
-    REFUSE(52, getpeername, ENOTSOCK, SOCKETS), REFUSE(54, setsockopt, ENOTSOCK, SOCKETS),
-    REFUSE(55, getsockopt, ENOTSOCK, SOCKETS), REFUSE(288, accept4, ENOTSOCK, SOCKETS),
-    REFUSE(299, recvmmsg, ENOTSOCK, SOCKETS), REFUSE(307, sendmmsg, ENOTSOCK, SOCKETS),
-    REFUSE(213, epoll_create, ENOSYS, EVENTS), REFUSE(232, epoll_wait, ENOSYS, EVENTS),
-    REFUSE(233, epoll_ctl, ENOSYS, EVENTS), REFUSE(281, epoll_pwait, ENOSYS, EVENTS),
-    REFUSE(291, epoll_create1, ENOSYS, EVENTS), REFUSE(441, epoll_pwait2, ENOSYS, EVENTS),
-    REFUSE(253, inotify_init, ENOSYS, EVENTS), REFUSE(254, inotify_add_watch, ENOSYS, EVENTS),
-    REFUSE(255, inotify_rm_watch, ENOSYS, EVENTS), REFUSE(294, inotify_init1, ENOSYS, EVENTS),
-    REFUSE(282, signalfd, ENOSYS, EVENTS), REFUSE(289, signalfd4, ENOSYS, EVENTS),
-    REFUSE(283, timerfd_create, ENOSYS, EVENTS), REFUSE(286, timerfd_settime, ENOSYS, EVENTS),
-    REFUSE(287, timerfd_gettime, ENOSYS, EVENTS), REFUSE(284, eventfd, ENOSYS, EVENTS),
-    REFUSE(290, eventfd2, ENOSYS, EVENTS), REFUSE(300, fanotify_init, ENOSYS, EVENTS),
-    REFUSE(301, fanotify_mark, ENOSYS, EVENTS),
-    REFUSE(29, shmget, ENOSYS, IPC), REFUSE(30, shmat, ENOSYS, IPC),
-    REFUSE(31, shmctl, ENOSYS, IPC), REFUSE(67, shmdt, ENOSYS, IPC),
-    REFUSE(64, semget, ENOSYS, IPC), REFUSE(65, semop, ENOSYS, IPC),
-    REFUSE(66, semctl, ENOSYS, IPC), REFUSE(220, semtimedop, ENOSYS, IPC),
-    REFUSE(68, msgget, ENOSYS, IPC), REFUSE(69, msgsnd, ENOSYS, IPC),
-    REFUSE(70, msgrcv, ENOSYS, IPC), REFUSE(71, msgctl, ENOSYS, IPC),
-    REFUSE(240, mq_open, ENOSYS, IPC), REFUSE(241, mq_unlink, ENOSYS, IPC),
-    REFUSE(242, mq_timedsend, ENOSYS, IPC), REFUSE(243, mq_timedreceive, ENOSYS, IPC),
-    REFUSE(244, mq_notify, ENOSYS, IPC), REFUSE(245, mq_getsetattr, ENOSYS, IPC),
-    REFUSE(188, setxattr, EOPNOTSUPP, XATTRS), REFUSE(189, lsetxattr, EOPNOTSUPP, XATTRS),
-    REFUSE(190, fsetxattr, EOPNOTSUPP, XATTRS), REFUSE(191, getxattr, EOPNOTSUPP, XATTRS),
-    REFUSE(192, lgetxattr, EOPNOTSUPP, XATTRS), REFUSE(193, fgetxattr, EOPNOTSUPP, XATTRS),
-    REFUSE(197, removexattr, EOPNOTSUPP, XATTRS), REFUSE(198, lremovexattr, EOPNOTSUPP, XATTRS),
-    REFUSE(199, fremovexattr, EOPNOTSUPP, XATTRS),
-    REFUSE(194, listxattr, 0, XATTRS), REFUSE(195, llistxattr, 0, XATTRS),
-    REFUSE(196, flistxattr, 0, XATTRS),
-    REFUSE(122, setfsuid, 0, USERS), REFUSE(123, setfsgid, 0, USERS),
-    REFUSE(125, capget, ENOSYS, USERS), REFUSE(126, capset, ENOSYS, USERS),
-    REFUSE(179, quotactl, ENOSYS, USERS), REFUSE(443, quotactl_fd, ENOSYS, USERS),
-    REFUSE(248, add_key, ENOSYS, USERS), REFUSE(249, request_key, ENOSYS, USERS),
-    REFUSE(250, keyctl, ENOSYS, USERS), REFUSE(317, seccomp, ENOSYS, USERS),
-    REFUSE(444, landlock_create_ruleset, ENOSYS, USERS),
-    REFUSE(445, landlock_add_rule, ENOSYS, USERS),
-    REFUSE(446, landlock_restrict_self, ENOSYS, USERS),
-    REFUSE(101, ptrace, EPERM, TRACING),
-    REFUSE(298, perf_event_open, ENOSYS, TRACING), REFUSE(310, process_vm_readv, ENOSYS, TRACING),
-    REFUSE(311, process_vm_writev, ENOSYS, TRACING), REFUSE(312, kcmp, ENOSYS, TRACING),
-    REFUSE(321, bpf, ENOSYS, TRACING), REFUSE(323, userfaultfd, ENOSYS, TRACING),
-    REFUSE(438, pidfd_getfd, ENOSYS, TRACING),
-    REFUSE(272, unshare, EINVAL, SPACES), REFUSE(308, setns, EINVAL, SPACES),
-    REFUSE(155, pivot_root, EPERM, SPACES), REFUSE(161, chroot, EPERM, SPACES),
-    REFUSE(165, mount, EPERM, SPACES), REFUSE(166, umount2, EPERM, SPACES),
-    REFUSE(428, open_tree, EPERM, SPACES), REFUSE(429, move_mount, EPERM, SPACES),
-    REFUSE(430, fsopen, EPERM, SPACES), REFUSE(431, fsconfig, EPERM, SPACES),
-    REFUSE(432, fsmount, EPERM, SPACES), REFUSE(433, fspick, EPERM, SPACES),
-    REFUSE(442, mount_setattr, EPERM, SPACES), REFUSE(170, sethostname, EPERM, SPACES),
-    REFUSE(171, setdomainname, EPERM, SPACES),
-    REFUSE(153, vhangup, EPERM, MACHINE), REFUSE(164, settimeofday, EPERM, MACHINE),
-    REFUSE(167, swapon, EPERM, MACHINE), REFUSE(168, swapoff, EPERM, MACHINE),
-    REFUSE(172, iopl, EPERM, MACHINE), REFUSE(173, ioperm, EPERM, MACHINE),
-    REFUSE(175, init_module, EPERM, MACHINE), REFUSE(176, delete_module, EPERM, MACHINE),
-    REFUSE(313, finit_module, EPERM, MACHINE),
-    REFUSE(154, modify_ldt, ENOSYS, MACHINE), REFUSE(163, acct, ENOSYS, MACHINE),
-    REFUSE(205, set_thread_area, ENOSYS, MACHINE), REFUSE(211, get_thread_area, ENOSYS, MACHINE),
-    REFUSE(246, kexec_load, ENOSYS, MACHINE), REFUSE(320, kexec_file_load, ENOSYS, MACHINE),
-    REFUSE(237, mbind, ENOSYS, MACHINE), REFUSE(238, set_mempolicy, ENOSYS, MACHINE),
-    REFUSE(239, get_mempolicy, ENOSYS, MACHINE), REFUSE(256, migrate_pages, ENOSYS, MACHINE),
-    REFUSE(279, move_pages, ENOSYS, MACHINE), REFUSE(450, set_mempolicy_home_node, ENOSYS, MACHINE),
-    REFUSE(329, pkey_mprotect, ENOSYS, MACHINE), REFUSE(330, pkey_alloc, ENOSYS, MACHINE),
-    REFUSE(331, pkey_free, ENOSYS, MACHINE), REFUSE(447, memfd_secret, ENOSYS, MACHINE),
-    REFUSE(78, getdents, ENOSYS, OLD), REFUSE(132, utime, ENOSYS, OLD),
-    REFUSE(134, uselib, ENOSYS, OLD), REFUSE(136, ustat, ENOSYS, OLD),
-    REFUSE(139, sysfs, ENOSYS, OLD), REFUSE(156, _sysctl, ENOSYS, OLD),
-    REFUSE(174, create_module, ENOSYS, OLD), REFUSE(177, get_kernel_syms, ENOSYS, OLD),
-    REFUSE(178, query_module, ENOSYS, OLD), REFUSE(180, nfsservctl, ENOSYS, OLD),
-    REFUSE(212, lookup_dcookie, ENOSYS, OLD), REFUSE(214, epoll_ctl_old, ENOSYS, OLD),
-    REFUSE(215, epoll_wait_old, ENOSYS, OLD), REFUSE(216, remap_file_pages, ENOSYS, OLD),
-    REFUSE(235, utimes, ENOSYS, OLD), REFUSE(236, vserver, ENOSYS, OLD),
-    REFUSE(261, futimesat, ENOSYS, OLD),
-    REFUSE(103, syslog, ENOSYS, LATER), REFUSE(135, personality, ENOSYS, LATER),
-    REFUSE(142, sched_setparam, ENOSYS, LATER), REFUSE(143, sched_getparam, ENOSYS, LATER),
-    REFUSE(144, sched_setscheduler, ENOSYS, LATER), REFUSE(145, sched_getscheduler, ENOSYS, LATER),
-    REFUSE(146, sched_get_priority_max, ENOSYS, LATER),
-    REFUSE(147, sched_get_priority_min, ENOSYS, LATER),
-    REFUSE(148, sched_rr_get_interval, ENOSYS, LATER), REFUSE(314, sched_setattr, ENOSYS, LATER),
-    REFUSE(315, sched_getattr, ENOSYS, LATER), REFUSE(151, mlockall, ENOSYS, LATER),
-    REFUSE(152, munlockall, ENOSYS, LATER), REFUSE(325, mlock2, ENOSYS, LATER),
-    REFUSE(159, adjtimex, ENOSYS, LATER), REFUSE(305, clock_adjtime, ENOSYS, LATER),
-    REFUSE(187, readahead, ENOSYS, LATER), REFUSE(206, io_setup, ENOSYS, LATER),
-    REFUSE(207, io_destroy, ENOSYS, LATER), REFUSE(208, io_getevents, ENOSYS, LATER),
-    REFUSE(209, io_submit, ENOSYS, LATER), REFUSE(210, io_cancel, ENOSYS, LATER),
-    REFUSE(333, io_pgetevents, ENOSYS, LATER), REFUSE(425, io_uring_setup, ENOSYS, LATER),
-    REFUSE(426, io_uring_enter, ENOSYS, LATER), REFUSE(427, io_uring_register, ENOSYS, LATER),
-    REFUSE(222, timer_create, ENOSYS, LATER), REFUSE(223, timer_settime, ENOSYS, LATER),
-    REFUSE(224, timer_gettime, ENOSYS, LATER), REFUSE(225, timer_getoverrun, ENOSYS, LATER),
-    REFUSE(226, timer_delete, ENOSYS, LATER), REFUSE(251, ioprio_set, ENOSYS, LATER),
-    REFUSE(252, ioprio_get, ENOSYS, LATER), REFUSE(274, get_robust_list, ENOSYS, LATER),
-    REFUSE(275, splice, ENOSYS, LATER), REFUSE(276, tee, ENOSYS, LATER),
-    REFUSE(277, sync_file_range, ENOSYS, LATER), REFUSE(278, vmsplice, ENOSYS, LATER),
-    REFUSE(297, rt_tgsigqueueinfo, ENOSYS, LATER), REFUSE(303, name_to_handle_at, ENOSYS, LATER),
-    REFUSE(304, open_by_handle_at, ENOSYS, LATER), REFUSE(306, syncfs, ENOSYS, LATER),
-    REFUSE(309, getcpu, ENOSYS, LATER), REFUSE(319, memfd_create, ENOSYS, LATER),
-    REFUSE(324, membarrier, ENOSYS, LATER), REFUSE(326, copy_file_range, ENOSYS, LATER),
-    REFUSE(327, preadv2, ENOSYS, LATER), REFUSE(328, pwritev2, ENOSYS, LATER),
-    REFUSE(334, rseq, ENOSYS, LATER), REFUSE(424, pidfd_send_signal, ENOSYS, LATER),
-    REFUSE(434, pidfd_open, ENOSYS, LATER), REFUSE(435, clone3, ENOSYS, LATER),
-    REFUSE(436, close_range, ENOSYS, LATER), REFUSE(437, openat2, ENOSYS, LATER),
-    REFUSE(440, process_madvise, ENOSYS, LATER), REFUSE(448, process_mrelease, ENOSYS, LATER),
-    REFUSE(449, futex_waitv, ENOSYS, LATER),
+    {EAFNOSUPPORT, "no sockets", CALLS({41, "socket"}, {53, "socketpair"})},
+    {ENOTSOCK, "no sockets",
+     CALLS({42, "connect"}, {43, "accept"}, {44, "sendto"}, {45, "recvfrom"}, {46, "sendmsg"},
+           {47, "recvmsg"}, {48, "shutdown"}, {49, "bind"}, {50, "listen"}, {51, "getsockname"},
+           {52, "getpeername"}, {54, "setsockopt"}, {55, "getsockopt"}, {288, "accept4"},
+           {299, "recvmmsg"}, {307, "sendmmsg"})},
+    {ENOSYS, "no epoll nor its kin: poll and select wait for descriptors",
+     CALLS({213, "epoll_create"}, {232, "epoll_wait"}, {233, "epoll_ctl"}, {281, "epoll_pwait"},
+           {291, "epoll_create1"}, {441, "epoll_pwait2"}, {253, "inotify_init"},
+           {254, "inotify_add_watch"}, {255, "inotify_rm_watch"}, {294, "inotify_init1"},
+           {282, "signalfd"}, {289, "signalfd4"}, {283, "timerfd_create"}, {286, "timerfd_settime"},
+           {287, "timerfd_gettime"}, {284, "eventfd"}, {290, "eventfd2"}, {300, "fanotify_init"},
+           {301, "fanotify_mark"})},
+    {ENOSYS, "no System V IPC, no message queues",
+     CALLS({29, "shmget"}, {30, "shmat"}, {31, "shmctl"}, {67, "shmdt"}, {64, "semget"},
+           {65, "semop"}, {66, "semctl"}, {220, "semtimedop"}, {68, "msgget"}, {69, "msgsnd"},
+           {70, "msgrcv"}, {71, "msgctl"}, {240, "mq_open"}, {241, "mq_unlink"},
+           {242, "mq_timedsend"}, {243, "mq_timedreceive"}, {244, "mq_notify"},
+           {245, "mq_getsetattr"})},
+    {EOPNOTSUPP, "no extended attributes: a file has none",
+     CALLS({188, "setxattr"}, {189, "lsetxattr"}, {190, "fsetxattr"}, {191, "getxattr"},
+           {192, "lgetxattr"}, {193, "fgetxattr"}, {197, "removexattr"}, {198, "lremovexattr"},
+           {199, "fremovexattr"})},
+    {0, "no extended attributes: a file has none",
+     CALLS({194, "listxattr"}, {195, "llistxattr"}, {196, "flistxattr"})},
+    {0, "one user, who is root and may do what is there to do",
+     CALLS({122, "setfsuid"}, {123, "setfsgid"})},
+    {ENOSYS, "one user, who is root and may do what is there to do",
+     CALLS({125, "capget"}, {126, "capset"}, {179, "quotactl"}, {443, "quotactl_fd"},
+           {248, "add_key"}, {249, "request_key"}, {250, "keyctl"}, {317, "seccomp"},
+           {444, "landlock_create_ruleset"}, {445, "landlock_add_rule"},
+           {446, "landlock_restrict_self"})},
+    {EPERM, "no tracing: the debugger is outside", CALLS({101, "ptrace"})},
+    {ENOSYS, "no tracing: the debugger is outside",
+     CALLS({298, "perf_event_open"}, {310, "process_vm_readv"}, {311, "process_vm_writev"},
+           {312, "kcmp"}, {321, "bpf"}, {323, "userfaultfd"}, {438, "pidfd_getfd"})},
+    {EINVAL, "one of each namespace, and what is mounted stays",
+     CALLS({272, "unshare"}, {308, "setns"})},
+    {EPERM, "one of each namespace, and what is mounted stays",
+     CALLS({155, "pivot_root"}, {161, "chroot"}, {165, "mount"}, {166, "umount2"},
+           {428, "open_tree"}, {429, "move_mount"}, {430, "fsopen"}, {431, "fsconfig"},
+           {432, "fsmount"}, {433, "fspick"}, {442, "mount_setattr"}, {170, "sethostname"},
+           {171, "setdomainname"})},
+    {EPERM, "the machine is as it was started",
+     CALLS({153, "vhangup"}, {164, "settimeofday"}, {167, "swapon"}, {168, "swapoff"},
+           {172, "iopl"}, {173, "ioperm"}, {175, "init_module"}, {176, "delete_module"},
+           {313, "finit_module"})},
+    {ENOSYS, "the machine is as it was started",
+     CALLS({154, "modify_ldt"}, {163, "acct"}, {205, "set_thread_area"}, {211, "get_thread_area"},
+           {246, "kexec_load"}, {320, "kexec_file_load"}, {237, "mbind"}, {238, "set_mempolicy"},
+           {239, "get_mempolicy"}, {256, "migrate_pages"}, {279, "move_pages"},
+           {450, "set_mempolicy_home_node"}, {329, "pkey_mprotect"}, {330, "pkey_alloc"},
+           {331, "pkey_free"}, {447, "memfd_secret"})},
+    {ENOSYS, "another call does the same",
+     CALLS({78, "getdents"}, {132, "utime"}, {134, "uselib"}, {136, "ustat"}, {139, "sysfs"},
+           {156, "_sysctl"}, {174, "create_module"}, {177, "get_kernel_syms"},
+           {178, "query_module"}, {180, "nfsservctl"}, {212, "lookup_dcookie"},
+           {214, "epoll_ctl_old"}, {215, "epoll_wait_old"}, {216, "remap_file_pages"},
+           {235, "utimes"}, {236, "vserver"}, {261, "futimesat"})},
+    {ENOSYS, "not now",
+     CALLS({103, "syslog"}, {135, "personality"}, {142, "sched_setparam"}, {143, "sched_getparam"},
+           {144, "sched_setscheduler"}, {145, "sched_getscheduler"},
+           {146, "sched_get_priority_max"}, {147, "sched_get_priority_min"},
+           {148, "sched_rr_get_interval"}, {314, "sched_setattr"}, {315, "sched_getattr"},
+           {151, "mlockall"}, {152, "munlockall"}, {325, "mlock2"}, {159, "adjtimex"},
+           {305, "clock_adjtime"}, {187, "readahead"}, {206, "io_setup"}, {207, "io_destroy"},
+           {208, "io_getevents"}, {209, "io_submit"}, {210, "io_cancel"}, {333, "io_pgetevents"},
+           {425, "io_uring_setup"}, {426, "io_uring_enter"}, {427, "io_uring_register"},
+           {222, "timer_create"}, {223, "timer_settime"}, {224, "timer_gettime"},
+           {225, "timer_getoverrun"}, {226, "timer_delete"}, {251, "ioprio_set"},
+           {252, "ioprio_get"}, {274, "get_robust_list"}, {275, "splice"}, {276, "tee"},
+           {277, "sync_file_range"}, {278, "vmsplice"}, {297, "rt_tgsigqueueinfo"},
+           {303, "name_to_handle_at"}, {304, "open_by_handle_at"}, {306, "syncfs"}, {309, "getcpu"},
+           {319, "memfd_create"}, {324, "membarrier"}, {326, "copy_file_range"}, {327, "preadv2"},
+           {328, "pwritev2"}, {334, "rseq"}, {424, "pidfd_send_signal"}, {434, "pidfd_open"},
+           {435, "clone3"}, {436, "close_range"}, {437, "openat2"}, {440, "process_madvise"},
+           {448, "process_mrelease"}, {449, "futex_waitv"})},
 };
 
 #define MAX_UNKNOWN 64
 
-// Counted without a lock: several CPUs may lose a count, which matters to nobody.
-static uint64_t counts[array_len(calls)];
 static struct {
     uint64_t nr, count;
 } unknown[MAX_UNKNOWN];
@@ -227,32 +141,117 @@ static long no_call(uint64_t nr)
             nunknown = i + 1;
     }
     for (i = 0; i < array_len(refusals); i++)
-        if (refusals[i].nr == nr)
-            return -(long)refusals[i].err;
+        for (const struct refused *r = refusals[i].calls; r->name; r++)
+            if (r->nr == nr)
+                return -(long)refusals[i].error;
     return -ENOSYS;
 }
 
+// ---- what calls work on ----
+
+// Calls, seen as the register convention sees them: arguments that one does not have are ignored by
+// it.
+typedef long (*args_fn)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+typedef long (*found_fn)(void *, uint64_t, uint64_t, uint64_t, uint64_t);
+typedef long (*names_fn)(struct at_path *, struct at_path *, uint64_t);
+
+static long on_file(const struct call *c, const uint64_t *arg)
+{
+    int fd = (int)arg[0];
+    struct file *f SCOPED_FILE = c->on == ON_ANY_FD_VNODE ? fd_path(fd) : fd_file(fd);
+
+    if (!f)
+        return -EBADF;
+    void *found = c->on == ON_FILE ? (void *)f : f->vnode;
+    return ((found_fn)c->fn)(found, arg[1], arg[2], arg[3], arg[4]);
+}
+
+// arg starts at the path, which is relative to dirfd.
+static long on_vnode(const struct call *c, int dirfd, const uint64_t *arg)
+{
+    unsigned flags = c->on == ON_VNODE_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
+    struct vnode *v SCOPED_VNODE = NULL;
+
+    if (c->may_flags)
+        flags = (unsigned)arg[c->flags_at - 1];
+    if (c->may_flags && flags & ~(unsigned)c->may_flags)
+        return -EINVAL;
+    int error = at_vnode(dirfd, arg[0], flags, &v);
+    return error ? -error : ((found_fn)c->fn)(v, arg[1], arg[2], arg[3], arg[4]);
+}
+
+static long on_name(const struct call *c, int dirfd, const uint64_t *arg)
+{
+    struct at_path p SCOPED_AT_PATH;
+    int error = at_path_get(&p, dirfd, arg[0]);
+
+    return error ? -error : ((found_fn)c->fn)(&p, arg[1], arg[2], arg[3], arg[4]);
+}
+
+static long on_names(const struct call *c, int from_fd, vaddr_t from_va, int to_fd, vaddr_t to_va,
+                     uint64_t flags)
+{
+    struct at_path from SCOPED_AT_PATH;
+    int error = at_path_get(&from, from_fd, from_va);
+
+    if (error)
+        return -error;
+    struct at_path to SCOPED_AT_PATH;
+    error = at_path_get(&to, to_fd, to_va);
+    return error ? -error : ((names_fn)c->fn)(&from, &to, flags);
+}
+
+static __attribute__((noinline)) long call_on(const struct call *c, const struct trapframe *tf)
+{
+    const uint64_t arg[] = {tf->rdi, tf->rsi, tf->rdx, tf->r10, tf->r8};
+
+    switch ((enum call_on)c->on) {
+    case ON_FILE:
+    case ON_FD_VNODE:
+    case ON_ANY_FD_VNODE:
+        return on_file(c, arg);
+    case ON_VNODE:
+    case ON_VNODE_NOFOLLOW:
+        return on_vnode(c, AT_FDCWD, arg);
+    case ON_VNODE_AT:
+        return on_vnode(c, (int)arg[0], arg + 1);
+    case ON_NAME:
+        return on_name(c, AT_FDCWD, arg);
+    case ON_NAME_AT:
+        return on_name(c, (int)arg[0], arg + 1);
+    case ON_NAMES:
+        return on_names(c, AT_FDCWD, arg[0], AT_FDCWD, arg[1], 0);
+    case ON_NAMES_AT:
+        return on_names(c, (int)arg[0], arg[1], (int)arg[2], arg[3], arg[4]);
+    default:
+        return no_call(tf->error);
+    }
+}
+
+// ---- the way of every call ----
+
 static void handle(struct trapframe *tf)
 {
+    static const struct call none = {.on = ON_NOTHING};
     struct thread *t = thread_current();
     uint64_t nr = tf->error;
+    const struct call *c = nr < NCALLS ? &calls[nr] : &none;
 
     t->in_syscall = true;
-    if (nr < array_len(calls) && calls[nr].fn) {
+    if (nr < NCALLS)
         counts[nr]++;
-        call_fn fn = (call_fn)calls[nr].fn;
-        tf->rax = (uint64_t)fn(tf->rdi, tf->rsi, tf->rdx, tf->r10, tf->r8, tf->r9);
-    } else {
-        tf->rax = (uint64_t)no_call(nr);
-    }
+    if (c->on == ON_ARGS)
+        tf->rax = (uint64_t)((args_fn)c->fn)(tf->rdi, tf->rsi, tf->rdx, tf->r10, tf->r8, tf->r9);
+    else
+        tf->rax = (uint64_t)call_on(c, tf);
     t->in_syscall = false;
 }
 
 int syscall_show(int pid, struct strbuf *out)
 {
     (void)pid;
-    for (unsigned i = 0; i < array_len(calls); i++) {
-        if (counts[i])
+    for (unsigned i = 0; i < NCALLS; i++) {
+        if (counts[i] && calls[i].on)
             strbuf_printf(out, "%u %s %lu\n", i, calls[i].name, counts[i]);
     }
     for (unsigned i = 0; i < nunknown; i++)
@@ -264,11 +263,18 @@ int syscall_show_refused(int pid, struct strbuf *out)
 {
     (void)pid;
     for (const struct refusal *r = refusals; r < refusals + array_len(refusals); r++)
-        strbuf_printf(out, "%u %s %u %s\n", r->nr, r->name, r->err, reasons[r->why]);
+        for (const struct refused *c = r->calls; c->name; c++)
+            strbuf_printf(out, "%u %s %u %s\n", c->nr, c->name, r->error, r->why);
     return 0;
 }
 
 void syscall_init(void)
 {
+    for (unsigned i = 0; i < array_len(tables); i++) {
+        for (const struct call *c = tables[i]; c->on; c++) {
+            KASSERT(c->nr < NCALLS && !calls[c->nr].on, "call %u %s", c->nr, c->name);
+            calls[c->nr] = *c;
+        }
+    }
     trap_ops.syscall = handle;
 }

@@ -24,6 +24,13 @@ MUST_CHECK void *slab_alloc(size_t size, unsigned flags);
 void slab_free(void *p);                        // NULL is nothing
 size_t slab_usable_size(const void *p);
 
+// Memory, or NULL, that is freed at the end of the block in which it is declared.
+#define SCOPED_SLAB __attribute__((cleanup(slab_drop)))
+static inline void slab_drop(void *pointer)
+{
+    slab_free(*(void **)pointer);
+}
+
 struct slab_stats {
     uint64_t zones, zone_bytes, objects, object_bytes, large_bytes, lookups;
 };

@@ -95,7 +95,7 @@ static void random_write(struct model *m)
     struct uio_vec vec[2] = {{va, rng_below(&rng, (uint32_t)good + 1)}};
     vec[1] = (struct uio_vec){va + vec[0].len, n - vec[0].len};
     m->f->flags = (m->f->flags & ~(unsigned)O_APPEND) | (append ? O_APPEND : 0);
-    int err = file_write(m->f, vec, 2, append ? NULL : &(off_t){(off_t)at}, &moved);
+    int err = file_transfer(m->f, vec, 2, append ? NULL : &(off_t){(off_t)at}, true, &moved);
     CHECK(moved <= good, "%zu bytes of %zu good ones", moved, good);
     CHECK(err == 0 || moved == 0, "error %d with %zu bytes", err, moved);
     refused += moved < n;
@@ -201,7 +201,7 @@ static void step(void)
         close_file(m);
         break;
     case 2:
-        (void)vnode_fsync(m->f->vnode, false);
+        (void)vnode_fsync(m->f->vnode);
         break;
     case 3:
         (void)pageout_pass(rng_below(&rng, 64));
@@ -342,7 +342,7 @@ static void test_bad_memory(void)
     size_t moved;
 
     CHECK(vopen("/e", O_RDWR | O_CREAT, &f) == 0, "open");
-    CHECK(file_write(f, &vec, 1, &(off_t){50000}, &moved) == EFAULT, "bad memory");
+    CHECK(file_transfer(f, &vec, 1, &(off_t){50000}, true, &moved) == EFAULT, "bad memory");
     CHECK(f->vnode->size == 0 && f->vnode->object.npages == 0, "%lu bytes, %lu pages",
           f->vnode->size, f->vnode->object.npages);
     file_unref(f);
@@ -381,8 +381,8 @@ static void test_disk_errors(void)
     CHECK(vwrite(f, memset(buf, 'b', PAGE_SIZE), PAGE_SIZE, PAGE_SIZE) == 0, "write");
     disk.fail_from = disk.ios + 1;
     disk.fail_to = disk.fail_from + 1;
-    CHECK(vnode_fsync(f->vnode, false) == EIO, "the device had failed");
-    CHECK(vnode_fsync(f->vnode, false) == 0, "the page was not written again");
+    CHECK(vnode_fsync(f->vnode) == EIO, "the device had failed");
+    CHECK(vnode_fsync(f->vnode) == 0, "the page was not written again");
     struct vm_object *o = &f->vnode->object;
     evict(f->vnode);
     disk.fail_from = disk.ios + 1;

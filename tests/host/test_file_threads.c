@@ -83,7 +83,7 @@ static void change(const char *path, struct file *f, struct rng *rng)
         (void)pageout_pass(32);
         break;
     case 2:
-        CHECK(vnode_fsync(f->vnode, false) == 0, "fsync");
+        CHECK(vnode_fsync(f->vnode) == 0, "fsync");
         break;
     case 3:
         CHECK(vfs_sync() == 0, "sync");

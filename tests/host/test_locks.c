@@ -163,10 +163,10 @@ static void release_object(void *arg)
 // How many locks are held while the result is computed.
 static unsigned long scoped(bool early)
 {
-    MUTEX_SCOPED(&amap);
+    SCOPED_MUTEX(&amap);
     if (early)
         return kctx_current()->nheld;
-    SPIN_SCOPED(&pmap);
+    SCOPED_SPIN(&pmap);
     CHECK(mutex_held(&amap) && spin_held(&pmap), "not held");
     return kctx_current()->nheld;
 }

@@ -32,13 +32,13 @@ static struct file *rd, *wr;
 static int put(struct file *f, size_t offset, size_t n, size_t *moved)
 {
     struct uio_vec vec = {USER_BASE + offset, n};
-    return file_write(f, &vec, 1, NULL, moved);
+    return file_transfer(f, &vec, 1, NULL, true, moved);
 }
 
 static int take(struct file *f, size_t offset, size_t n, size_t *moved)
 {
     struct uio_vec vec = {USER_BASE + offset, n};
-    return file_read(f, &vec, 1, NULL, moved);
+    return file_transfer(f, &vec, 1, NULL, false, moved);
 }
 
 static void begin(unsigned flags)
@@ -153,7 +153,8 @@ static void write_records(void *arg)
         memset(half, (int)(id << 6 | (i & 63)), sizeof(half));
         user_evict();
         user_fill(0, half, sizeof(half));
-        CHECK(file_write(wr, vec, 2, NULL, &moved) == 0 && moved == RECORD, "%zu bytes", moved);
+        CHECK(file_transfer(wr, vec, 2, NULL, true, &moved) == 0 && moved == RECORD, "%zu bytes",
+              moved);
     }
     user_end();
 }

@@ -252,12 +252,11 @@ static const struct vnode_backing backing = {
     .touch = backing_touch,
 };
 
-static int sfs_vop_fsync(struct vnode *v, bool data_only)
+static int sfs_vop_fsync(struct vnode *v)
 {
     int err = v->type == VREG ? sfs_vnode_clean(v) : 0;
     int e = sfs_fsync(sfs_inode_of(v));
 
-    (void)data_only;
     return err ? err : e;
 }
 

@@ -200,14 +200,14 @@ int vwrite(struct file *f, const void *data, size_t n, off_t at)
     size_t moved;
 
     user_fill(0, data, n);
-    int err = file_write(f, &vec, 1, &at, &moved);
+    int err = file_transfer(f, &vec, 1, &at, true, &moved);
     return err ? err : moved == n ? 0 : EIO;
 }
 
 int vread(struct file *f, void *data, size_t n, off_t at, size_t *got)
 {
     struct uio_vec vec = {USER_BASE, n};
-    int err = file_read(f, &vec, 1, &at, got);
+    int err = file_transfer(f, &vec, 1, &at, false, got);
 
     if (!err)
         user_fetch(0, data, *got);
