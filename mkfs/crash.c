@@ -118,24 +118,23 @@ static const struct bdev_ops disk_ops = {disk_read, disk_write, disk_flush};
 // ---- What the guest had synced ----
 
 // Reads a small file of /crash, at most size - 1 bytes, and ends it with 0; false: not there.
-static bool read_file(struct sfs *fs, struct sfs_inode *dir, const char *name, char *buf,
-                      size_t size)
+static bool read_file(struct vnode *dir, const char *name, char *buf, size_t size)
 {
     static uint8_t page[SFS_BLOCK];
     void *pages[] = {page};
-    struct sfs_inode *ip;
-    struct sfs_map map;
-    uint32_t ino;
+    struct vnode *ip;
+    struct vnode_map map;
+    struct vattr va;
 
-    if (sfs_lookup(dir, name, strlen(name), &ino) != 0 || sfs_iget(fs, ino, &ip) != 0)
+    if (sfs_lookup(dir, name, strlen(name), &ip) != 0 || sfs_getattr(ip, &va) != 0)
         return false;
-    size_t len = ip->d.size < size - 1 ? ip->d.size : size - 1;
+    size_t len = min(va.size, size - 1);
     for (uint64_t at = 0; at < len; at += SFS_BLOCK) {
         memset(page, 0, SFS_BLOCK);
         if (sfs_bmap(ip, at / SFS_BLOCK, 1, false, &map) != 0)
             break;
         if (map.block && !map.fresh)
-            bdev_read(sfs_bdev(fs), map.block, pages, 1);
+            sfs_transfer(ip, map.block, pages, 1, false);
         memcpy(buf + at, page, len - at < SFS_BLOCK ? len - at : SFS_BLOCK);
     }
     buf[len] = 0;
@@ -156,12 +155,12 @@ static bool is_whole(const char *text, unsigned long n)
     return *text == 0;
 }
 
-static void check_progress(struct sfs *fs, struct sfs_inode *dir)
+static void check_progress(struct vnode *dir)
 {
     static char text[1 << 16];
     char name[32];
 
-    if (!read_file(fs, dir, "progress", text, sizeof(text)))
+    if (!read_file(dir, "progress", text, sizeof(text)))
         return;
     unsigned long progress = strtoul(text, NULL, 10);
     with_progress++;
@@ -169,7 +168,7 @@ static void check_progress(struct sfs *fs, struct sfs_inode *dir)
         top_progress = progress;
     for (unsigned long n = progress < WINDOW ? 0 : progress - WINDOW + 1; n <= progress; n++) {
         sprintf(name, "f%lu", n);
-        if (!read_file(fs, dir, name, text, sizeof(text))) {
+        if (!read_file(dir, name, text, sizeof(text))) {
             printf("image %u: progress is %lu, but %s is not there\n", images, progress, name);
             failures++;
         } else if (!is_whole(text, n)) {
@@ -181,13 +180,12 @@ static void check_progress(struct sfs *fs, struct sfs_inode *dir)
 
 static void check_synced(struct sfs *fs)
 {
-    struct sfs_inode *root, *dir;
-    uint32_t ino;
+    struct vnode *root, *dir;
 
     if (sfs_iget(fs, SFS_ROOT_INO, &root) != 0)
         die("the root cannot be read");
-    if (sfs_lookup(root, "crash", 5, &ino) == 0 && sfs_iget(fs, ino, &dir) == 0) {
-        check_progress(fs, dir);
+    if (sfs_lookup(root, "crash", 5, &dir) == 0) {
+        check_progress(dir);
         sfs_iput(dir);
     }
     sfs_iput(root);

@@ -79,7 +79,7 @@ static int write_root(struct writer *w)
     struct sfs_dinode *d = (struct sfs_dinode *)w->page + SFS_ROOT_INO;
     int64_t now = w->env->now();
 
-    d->mode = SFS_IFDIR | 0755;
+    d->mode = VDIR << VTYPE_SHIFT | 0755;
     d->nlink = 2;
     d->size = SFS_BLOCK;
     d->nblocks = 1;
@@ -90,11 +90,11 @@ static int write_root(struct writer *w)
         return error;
 
     struct sfs_dirent *e = (struct sfs_dirent *)w->page;
-    *e = (struct sfs_dirent){SFS_ROOT_INO, SFS_DIRENT_SIZE(1), 1, SFS_IFDIR >> 12};
+    *e = (struct sfs_dirent){SFS_ROOT_INO, SFS_DIRENT_SIZE(1), 1, VDIR};
     e->name[0] = '.';
     uint16_t used = e->reclen;
     e = (struct sfs_dirent *)(w->page + used);
-    *e = (struct sfs_dirent){SFS_ROOT_INO, SFS_BLOCK - used, 2, SFS_IFDIR >> 12};
+    *e = (struct sfs_dirent){SFS_ROOT_INO, SFS_BLOCK - used, 2, VDIR};
     e->name[0] = e->name[1] = '.';
     return write_page(w, w->l.data);
 }

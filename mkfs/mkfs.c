@@ -39,16 +39,15 @@ static bool is_zero(const uint8_t *page)
 }
 
 // Writes n pages from `pages' to file block fblk on; all are data.
-static void write_run(struct sfs_inode *ip, uint64_t fblk, uint32_t first, uint32_t n,
-                      const char *path)
+static void write_run(struct vnode *ip, uint64_t fblk, uint32_t first, uint32_t n, const char *path)
 {
     while (n > 0) {
         void *list[COPY_PAGES];
-        struct sfs_map map;
+        struct vnode_map map;
         check(sfs_bmap(ip, fblk, n, true, &map), path);
         for (uint32_t i = 0; i < map.count; i++)
             list[i] = pages + (first + i) * SFS_BLOCK;
-        check(bdev_write(sfs_bdev(fs), map.block, list, map.count), path);
+        check(sfs_transfer(ip, map.block, list, map.count, true), path);
         check(sfs_written(ip, fblk, map.count), path);
         fblk += map.count;
         first += map.count;
@@ -56,7 +55,7 @@ static void write_run(struct sfs_inode *ip, uint64_t fblk, uint32_t first, uint3
     }
 }
 
-static void copy_file(struct sfs_inode *ip, const char *path)
+static void copy_file(struct vnode *ip, const char *path)
 {
     FILE *f = fopen(path, "rb");
     uint64_t size = 0;
@@ -82,9 +81,9 @@ static void copy_file(struct sfs_inode *ip, const char *path)
     sfs_grow(ip, size);
 }
 
-static struct sfs_inode *find_twin(const struct stat *st)
+static struct vnode *find_twin(const struct stat *st)
 {
-    struct sfs_inode *ip;
+    struct vnode *ip;
 
     for (struct twin *t = twins; t; t = t->next) {
         if (t->dev == st->st_dev && t->host_ino == st->st_ino) {
@@ -105,52 +104,49 @@ static void remember_twin(const struct stat *st, uint32_t ino)
     twins = t;
 }
 
-static void copy_folder(struct sfs_inode *dir, const char *path);
+static void copy_folder(struct vnode *dir, const char *path);
 
 // The directory of this name, made if it is not there yet.
-static struct sfs_inode *make_folder(struct sfs_inode *dir, const char *name,
-                                     const struct sfs_new *init, const char *path)
+static struct vnode *make_folder(const struct vname *n, uint32_t mode, const char *path)
 {
-    struct sfs_inode *ip;
-    uint32_t ino;
+    struct vnode *ip;
 
-    if (sfs_lookup(dir, name, strlen(name), &ino) == 0)
-        check(sfs_iget(fs, ino, &ip), path);
-    else
-        check(sfs_create(dir, name, strlen(name), init, &ip), path);
+    if (sfs_lookup(n->dir, n->str, n->len, &ip) != 0)
+        check(sfs_create(n, VDIR << VTYPE_SHIFT | mode, NULL, &ip), path);
     return ip;
 }
 
-static void copy_link(struct sfs_inode *dir, const char *name, const struct sfs_new *init,
-                      const char *path, struct sfs_inode **ip)
+static struct vnode *copy_link(const struct vname *n, const char *path)
 {
     char target[SFS_SYMLINK_MAX + 1];
-    ssize_t len = readlink(path, target, sizeof(target));
+    struct vnode *ip;
+    ssize_t len = readlink(path, target, sizeof(target) - 1);
 
     if (len < 0)
         die("%s: cannot be read", path);
-    check(sfs_symlink(dir, name, strlen(name), init, target, len, ip), path);
+    target[len] = '\0';
+    check(sfs_create(n, VLNK << VTYPE_SHIFT | 0777, target, &ip), path);
+    return ip;
 }
 
-static void copy(struct sfs_inode *dir, const char *name, const char *path)
+static void copy(struct vnode *dir, const char *name, const char *path)
 {
-    struct sfs_inode *ip;
-    struct sfs_new init;
+    const struct vname n = {.dir = dir, .str = name, .len = strlen(name)};
+    struct vnode *ip;
     struct stat st;
 
     if (lstat(path, &st) != 0)
         die("%s: cannot be read", path);
-    init = (struct sfs_new){.mode = (st.st_mode & 07777) | SFS_IFREG};
+    uint32_t mode = st.st_mode & 07777;
     if (S_ISDIR(st.st_mode)) {
-        init.mode = (st.st_mode & 07777) | SFS_IFDIR;
-        ip = make_folder(dir, name, &init, path);
+        ip = make_folder(&n, mode, path);
         copy_folder(ip, path);
     } else if (st.st_nlink > 1 && (ip = find_twin(&st))) {
-        check(sfs_link(dir, name, strlen(name), ip), path);
+        check(sfs_link(&n, ip), path);
     } else if (S_ISLNK(st.st_mode)) {
-        copy_link(dir, name, &init, path, &ip);
+        ip = copy_link(&n, path);
     } else if (S_ISREG(st.st_mode)) {
-        check(sfs_create(dir, name, strlen(name), &init, &ip), path);
+        check(sfs_create(&n, VREG << VTYPE_SHIFT | mode, NULL, &ip), path);
         copy_file(ip, path);
         if (st.st_nlink > 1)
             remember_twin(&st, ip->ino);
@@ -170,7 +166,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static void copy_folder(struct sfs_inode *dir, const char *path)
+static void copy_folder(struct vnode *dir, const char *path)
 {
     struct dirent **list;
     int n = scandir(path, &list, not_dots, by_name);
@@ -206,7 +202,7 @@ static uint64_t parse(const char *text)
 int main(int argc, char **argv)
 {
     struct format sizes = {0};
-    struct sfs_inode *root;
+    struct vnode *root;
     struct image img;
 
     program_name = "mkfs";

@@ -5,8 +5,8 @@
 MKFS_CFLAGS := -std=gnu17 -g -fno-strict-aliasing -iquote kernel -iquote mkfs \
 	$(or $(WARNINGS),-Wall -Wextra)
 SFS_SRCS := $(addprefix kernel/fs/sfs/,bdev.c buf.c journal.c journal_recover.c sfs_alloc.c \
-	sfs_attr.c sfs_bmap.c sfs_create.c sfs_dir.c sfs_inode.c sfs_mount.c sfs_orphan.c sfs_remove.c \
-	sfs_truncate.c)
+	sfs_attr.c sfs_bmap.c sfs_create.c sfs_dir.c sfs_inode.c sfs_mount.c sfs_op.c sfs_orphan.c \
+	sfs_put.c sfs_remove.c sfs_shrink.c) mkfs/vnodes.c
 MKFS_SRCS := mkfs/mkfs.c mkfs/format.c mkfs/image.c mkfs/host.c kernel/lib/bitmap.c $(SFS_SRCS)
 CHECK_SRCS := mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
 FSCK_SRCS := mkfs/fsck.c $(CHECK_SRCS)

@@ -15,10 +15,6 @@
 #include "vm/kmem.h"
 #include "vm/slab.h"
 
-#define S_IFCHR  0020000u
-#define S_IFDIR  0040000u
-#define DT_CHR   2
-#define DT_DIR   4
 #define ROOT_INO 1
 
 #define CONTROLLING_DEV 0x500 // /dev/tty: the session's terminal
@@ -126,7 +122,8 @@ bool vnode_is_zero(const struct vnode *v)
 static int device_getattr(struct vnode *v, struct vattr *va)
 {
     const struct device *d = container_of(v, struct device, v);
-    *va = (struct vattr){.ino = v->ino, .mode = S_IFCHR | 0666, .nlink = 1, .rdev = d->rdev};
+    va->mode |= 0666;
+    va->rdev = d->rdev;
     return 0;
 }
 
@@ -155,14 +152,15 @@ static int dir_readdir(struct vnode *dir, off_t *cookie, readdir_fn fn, void *ar
         off_t i = *cookie;
         const char *name = i == 0 ? "." : i == 1 ? ".." : devices[i - 2].name;
         uint64_t ino = i < 2 ? dir->ino : devices[i - 2].v.ino;
-        err = fn(arg, name, strlen(name), ino, i < 2 ? DT_DIR : DT_CHR, i + 1);
+        err = fn(arg, name, strlen(name), ino, i < 2 ? VDIR : VCHR, i + 1);
     }
     return err;
 }
 
 static int dir_getattr(struct vnode *v, struct vattr *va)
 {
-    *va = (struct vattr){.ino = v->ino, .mode = S_IFDIR | 0755, .nlink = 2};
+    (void)v;
+    va->mode |= 0755;
     return 0;
 }
 
@@ -190,9 +188,9 @@ void devfs_mount(struct mount *m)
             d->ops.open = tty_open_controlling;
         d->ops.getattr = device_getattr;
         d->ops.parent = device_parent;
-        vnode_init(&d->v, VCHR, &d->ops, m, d, ROOT_INO + 1 + i);
+        vnode_init(&d->v, VCHR, &d->ops, m, ROOT_INO + 1 + i);
     }
-    vnode_init(&root, VDIR, &dir_ops, m, NULL, ROOT_INO);
+    vnode_init(&root, VDIR, &dir_ops, m, ROOT_INO);
     m->type = "devfs";
     m->root = &root;
 }

@@ -134,30 +134,30 @@ static int find(struct vnode *at, const char *path, unsigned flags, struct vnode
 static int make(struct vnode *at, const char *path, unsigned flags, uint32_t mode,
                 struct vnode **dir, struct vnode **out, bool *created)
 {
-    struct namei_last last;
-    int err = namei(at, path, NAMEI_PARENT, dir, &last);
+    struct vname n;
+    int error = namei(at, path, NAMEI_PARENT, dir, &n);
 
-    if (err)
-        return err;
-    if (last.must_be_dir || last.len == 0) {
-        vnode_unref(*dir);
-        return last.len == 0 && (flags & O_EXCL) ? EEXIST : EISDIR;
+    if (error)
+        return error;
+    if (n.must_be_dir || n.len == 0) {
+        vnode_unref(n.dir);
+        return n.len == 0 && (flags & O_EXCL) ? EEXIST : EISDIR;
     }
-    const struct vnode_ops *ops = (*dir)->ops;
-    rw_lock_write(&(*dir)->lock);
-    err = ops->lookup(*dir, last.name, last.len, out);
-    *created = err == ENOENT;
+    const struct vnode_ops *ops = n.dir->ops;
+    rw_lock_write(&n.dir->lock);
+    error = ops->lookup(n.dir, n.str, n.len, out);
+    *created = error == ENOENT;
     if (*created)
-        err = ops->create ? ops->create(*dir, last.name, last.len, mode, out) : EACCES;
-    rw_unlock_write(&(*dir)->lock);
-    if (!err && (*out)->type == VLNK && !(flags & (O_NOFOLLOW | O_EXCL)))
+        error = ops->create ? ops->create(&n, VREG << VTYPE_SHIFT | mode, NULL, out) : EACCES;
+    rw_unlock_write(&n.dir->lock);
+    if (!error && (*out)->type == VLNK && !(flags & (O_NOFOLLOW | O_EXCL)))
         return EAGAIN;
-    vnode_unref(*dir);
-    if (!err && !*created && (flags & O_EXCL)) {
+    vnode_unref(n.dir);
+    if (!error && !*created && (flags & O_EXCL)) {
         vnode_unref(*out);
-        err = EEXIST;
+        error = EEXIST;
     }
-    return err;
+    return error;
 }
 
 // The text of a link, in *buf, which is allocated the first time.

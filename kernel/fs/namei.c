@@ -40,16 +40,6 @@ struct walk {
     unsigned nlinks;
 };
 
-static bool is_dot(const char *name, size_t len)
-{
-    return len == 1 && name[0] == '.';
-}
-
-static bool is_dotdot(const char *name, size_t len)
-{
-    return len == 2 && name[0] == '.' && name[1] == '.';
-}
-
 // Cuts the next component off; its length is 0 at the end of the path.
 static size_t next_component(struct walk *w, const char **name)
 {
@@ -84,12 +74,12 @@ static int step(struct vnode *dir, const char *name, size_t len, struct vnode **
         return ENOTDIR;
     if (len > NAME_MAX)
         return ENAMETOOLONG;
-    if (is_dot(name, len)) {
+    if (name_is_dot(name, len)) {
         vnode_ref(dir);
         *out = dir;
         return 0;
     }
-    if (is_dotdot(name, len))
+    if (name_is_dotdot(name, len))
         return step_up(dir, out);
     rw_lock_read(&dir->lock);
     int err = dir->ops->lookup(dir, name, len, out);
@@ -176,7 +166,7 @@ static bool only_slashes(const char *s)
     return *s == '\0';
 }
 
-static int walk_path(struct walk *w, unsigned flags, struct namei_last *last, const char *path)
+static int walk_path(struct walk *w, unsigned flags, struct vname *last, const char *path)
 {
     for (;;) {
         const char *name;
@@ -188,7 +178,7 @@ static int walk_path(struct walk *w, unsigned flags, struct namei_last *last, co
             // A link met on the way moved the path into a buffer, but the last component is the
             // caller's.
             size_t tail = strlen(name);
-            *last = (struct namei_last){path + strlen(path) - tail, len, slash};
+            *last = (struct vname){w->at, path + strlen(path) - tail, len, slash};
             return len > NAME_MAX ? ENAMETOOLONG : 0;
         }
         if (len == 0)
@@ -202,7 +192,7 @@ static int walk_path(struct walk *w, unsigned flags, struct namei_last *last, co
 }
 
 int namei(struct vnode *cwd, const char *path, unsigned flags, struct vnode **out,
-          struct namei_last *last)
+          struct vname *last)
 {
     struct walk w = {.at = path[0] == '/' ? root_vnode : cwd, .rest = path};
 
@@ -234,7 +224,7 @@ static int match_ino(void *arg, const char *name, size_t namelen, uint64_t ino, 
 
     (void)d_type;
     (void)next;
-    if (ino != s->ino || is_dot(name, namelen) || is_dotdot(name, namelen))
+    if (ino != s->ino || name_is_dot(name, namelen) || name_is_dotdot(name, namelen))
         return 0;
     memcpy(s->name, name, namelen);
     s->name[namelen] = '\0';

@@ -62,7 +62,7 @@ void pipe_init(void)
 
 static struct pipe *pipe_of(struct vnode *v)
 {
-    return v->data;
+    return container_of(v, struct pipe, vnode);
 }
 
 static void free_ring(char *ring, size_t size)
@@ -94,7 +94,7 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr)
     mutex_init(&p->lock, "pipe", LOCK_PIPE, 0);
     waitq_init(&p->can_read, "pipe read");
     waitq_init(&p->can_write, "pipe write");
-    vnode_init(&p->vnode, VFIFO, &pipe_ops, NULL, p,
+    vnode_init(&p->vnode, VFIFO, &pipe_ops, NULL,
                __atomic_add_fetch(&next_ino, 1, __ATOMIC_RELAXED));
     *rd = file_alloc(&p->vnode, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)));
     if (!*rd) {
@@ -113,7 +113,7 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr)
 
 size_t pipe_bytes(const struct vnode *v)
 {
-    const struct pipe *p = v->data;
+    const struct pipe *p = container_of(v, struct pipe, vnode);
 
     if (v->ops != &pipe_ops)
         return 0;
@@ -379,7 +379,8 @@ static int pipe_ioctl(struct vnode *v, unsigned long cmd, vaddr_t arg)
 
 static int pipe_getattr(struct vnode *v, struct vattr *va)
 {
-    *va = (struct vattr){.ino = v->ino, .mode = 0010600, .nlink = 1};
+    (void)v;
+    va->mode |= 0600;
     return 0;
 }
 

@@ -22,8 +22,6 @@
 #define TEXT_MAX  (1ul << 20)
 #define STORE_MAX 512u // the most that one write may bring
 
-enum { S_IFREG = 0100000, S_IFDIR = 0040000, S_IFLNK = 0120000 };
-
 struct entry procfs_files[PROCFS_MAX_FILES], procfs_pid_files[PROCFS_MAX_FILES];
 unsigned procfs_nfiles, procfs_npid_files;
 const struct procfs_pids *procfs_pids;
@@ -64,21 +62,18 @@ int procfs_make_node(enum node_kind kind, int pid, const struct entry *entry, un
                      struct vnode **out)
 {
     struct node *n = pool_get(&node_pool, PR_WAITOK | PR_ZERO);
-    bool dir = kind == ROOT || kind == SUBDIR || kind == PID_DIR || kind == FD_DIR;
+    enum vnode_type type = procfs_type(kind);
 
     if (!n)
         return ENOMEM;
     n->kind = kind;
     n->pid = pid;
     n->entry = entry;
-    vnode_init(&n->v,
-               dir            ? VDIR
-               : kind == FILE ? VREG
-                              : VLNK,
-               dir            ? &procfs_dir_ops
-               : kind == FILE ? &file_ops
+    vnode_init(&n->v, type,
+               type == VDIR   ? &procfs_dir_ops
+               : type == VREG ? &file_ops
                               : &link_ops,
-               proc_mount, n, procfs_ino(kind, pid, index));
+               proc_mount, procfs_ino(kind, pid, index));
     *out = &n->v;
     return 0;
 }
@@ -96,12 +91,9 @@ void procfs_inactive(struct vnode *v)
 
 int procfs_getattr(struct vnode *v, struct vattr *va)
 {
-    const struct node *n = node_of(v);
-    uint32_t mode = v->type == VDIR   ? S_IFDIR | 0555
-                    : v->type == VLNK ? S_IFLNK | 0777
-                                      : S_IFREG | (n->entry->store ? 0644u : 0444u);
+    const struct entry *e = node_of(v)->entry;
 
-    *va = (struct vattr){.ino = v->ino, .mode = mode, .nlink = v->type == VDIR ? 2 : 1};
+    va->mode |= v->type == VDIR ? 0555 : v->type == VLNK ? 0777 : e->store ? 0644 : 0444;
     return 0;
 }
 

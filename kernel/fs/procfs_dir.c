@@ -9,8 +9,6 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 
-enum { DT_DIR = 4, DT_REG = 8, DT_LNK = 10 };
-
 static const char *const pid_links[] = {"exe", "cwd", "root"};
 
 static bool same(const char *name, size_t len, const char *what)
@@ -175,11 +173,6 @@ static int dir_lookup(struct vnode *v, const char *name, size_t len, struct vnod
 #define DYNAMIC 1000 // cookies from here on: a process or descriptor number + DYNAMIC
 _Static_assert(PROCFS_MAX_FILES + 8 < DYNAMIC, "cookies of fixed names");
 
-static uint8_t type_of(enum node_kind kind)
-{
-    return kind == FILE ? DT_REG : kind == LINK || kind == SELF ? DT_LNK : DT_DIR;
-}
-
 // The next process or descriptor with a number >= from, or -1.
 static int next_dynamic(const struct node *dir, int from)
 {
@@ -199,7 +192,7 @@ static int list_dynamic(const struct node *dir, off_t *cookie, readdir_fn fn, vo
         size_t len = (size_t)ksnprintf(name, sizeof(name), "%d", n);
         uint64_t ino =
             dir->kind == ROOT ? procfs_ino(PID_DIR, n, 0) : procfs_ino(LINK, dir->pid, fd_index(n));
-        err = fn(arg, name, len, ino, dir->kind == ROOT ? DT_DIR : DT_LNK, n + 1 + DYNAMIC);
+        err = fn(arg, name, len, ino, dir->kind == ROOT ? VDIR : VLNK, n + 1 + DYNAMIC);
         if (!err)
             *cookie = n + 1 + DYNAMIC;
     }
@@ -214,7 +207,7 @@ static int list_dots(struct vnode *v, off_t *cookie, readdir_fn fn, void *arg)
 
     for (; !err && *cookie < 2; *cookie += !err) {
         size_t len = (size_t)*cookie + 1;
-        err = fn(arg, "..", len, len == 1 ? v->ino : up, DT_DIR, *cookie + 1);
+        err = fn(arg, "..", len, len == 1 ? v->ino : up, VDIR, *cookie + 1);
     }
     return err;
 }
@@ -232,7 +225,7 @@ static int dir_readdir(struct vnode *v, off_t *cookie, readdir_fn fn, void *arg)
         }
         if (it.name)
             err = fn(arg, it.name, it.len, procfs_ino(it.kind, dir->pid, it.index),
-                     type_of(it.kind), *cookie + 1);
+                     procfs_type(it.kind), *cookie + 1);
     }
     return err ? err : list_dynamic(dir, cookie, fn, arg);
 }

@@ -32,11 +32,16 @@ struct node {
     size_t text_size, text_len; // (v.lock) allocated, used
 };
 
+static inline enum vnode_type procfs_type(enum node_kind kind)
+{
+    return kind == FILE ? VREG : kind == LINK || kind == SELF ? VLNK : VDIR;
+}
+
 extern const struct vnode_ops procfs_dir_ops;
 
 static inline struct node *node_of(struct vnode *v)
 {
-    return v->data;
+    return container_of(v, struct node, v);
 }
 
 // A new vnode, referenced; ENOMEM. index tells files of one directory apart.

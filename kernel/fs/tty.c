@@ -221,12 +221,6 @@ static unsigned tty_poll(struct vnode *v, struct pollset *ps)
     return ready;
 }
 
-static int tty_getattr(struct vnode *v, struct vattr *va)
-{
-    *va = (struct vattr){.ino = v->ino, .mode = 0020620, .nlink = 1, .rdev = TTY_DEV};
-    return 0;
-}
-
 int tty_open_controlling(struct vnode *v, unsigned flags)
 {
     (void)v;
@@ -236,7 +230,6 @@ int tty_open_controlling(struct vnode *v, unsigned flags)
 }
 
 const struct vnode_ops tty_vnode_ops = {
-    .getattr = tty_getattr,
     .open = tty_open,
     .read = tty_read,
     .write = tty_write,

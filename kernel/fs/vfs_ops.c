@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Changes of names: mkdir, rmdir, unlink, symlink, link, rename. The directory's lock is taken
-// here; the file system locks the child below it. What locks two directories (rename, rmdir) is
-// single file (rename_lock): the tree stands still while a rename checks for loops, and on a
-// damaged disk, where each of two directories may hold the other, nobody waits in a circle.
+// Changes of names: mkdir, rmdir, unlink, symlink, link, rename. The locks of directories and of
+// what bears the names are taken here, and names are checked here. What locks two directories
+// (rename, rmdir) is single file (rename_lock): the tree stands still while a rename checks for
+// loops, and on a damaged disk, where each of two directories may hold the other, nobody waits in a
+// circle.
 
 #include "fs/vnode.h"
 
 #include "fs/vnode_impl.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "sync/scoped.h"
 
 static struct mutex rename_lock;
 
@@ -19,184 +21,150 @@ void vfs_init(void)
     namei_init();
 }
 
-static bool is_dots(const struct namei_last *last)
+static bool is_dots(const struct vname *n)
 {
-    return (last->len == 1 && last->name[0] == '.') ||
-           (last->len == 2 && last->name[0] == '.' && last->name[1] == '.');
+    return name_is_dot(n->str, n->len) || name_is_dotdot(n->str, n->len);
 }
 
-// The directory that is to get a new name; EEXIST for "/", "." and "..".
-static int new_name(struct vnode *at, const char *path, struct vnode **dir, struct namei_last *last)
+// The name that a path ends in; its directory is dropped at the end of the block.
+#define SCOPED_NAME __attribute__((cleanup(name_drop)))
+static void name_drop(struct vname *n)
 {
-    int err = namei(at, path, NAMEI_PARENT, dir, last);
-
-    if (!err && (last->len == 0 || is_dots(last))) {
-        vnode_unref(*dir);
-        err = EEXIST;
-    }
-    return err;
+    vnode_drop(&n->dir);
 }
 
-static bool name_exists(struct vnode *dir, const struct namei_last *last)
+static int look_up(const struct vname *n, struct vnode **v)
 {
-    struct vnode *v;
+    *v = NULL;
+    return n->dir->ops->lookup(n->dir, n->str, n->len, v);
+}
 
-    if (!dir->ops->lookup || dir->ops->lookup(dir, last->name, last->len, &v) != 0)
-        return false;
-    vnode_unref(v);
-    return true;
+// The name that is to be made; EEXIST for "/", "." and "..".
+static int new_name(struct vnode *at, const char *path, struct vname *n)
+{
+    int error = namei(at, path, NAMEI_PARENT, &n->dir, n);
+
+    return !error && (n->len == 0 || is_dots(n)) ? EEXIST : error;
+}
+
+// Why a name cannot be made: it exists, or else as said.
+static int refuse(const struct vname *n, int error)
+{
+    struct vnode *v SCOPED_VNODE;
+
+    return look_up(n, &v) == 0 ? EEXIST : error;
+}
+
+static int make(struct vnode *at, const char *path, uint32_t mode, const char *target)
+{
+    struct vname n SCOPED_NAME = {0};
+    struct vnode *v SCOPED_VNODE = NULL;
+    int error = new_name(at, path, &n);
+
+    if (error)
+        return error;
+    SCOPED_WRITE(&n.dir->lock);
+    if (target && n.must_be_dir)
+        return refuse(&n, ENOENT);
+    return n.dir->ops->create ? n.dir->ops->create(&n, mode, target, &v) : refuse(&n, EPERM);
 }
 
 int vfs_mkdir(struct vnode *at, const char *path, uint32_t mode)
 {
-    struct namei_last last;
-    struct vnode *dir;
-    int err = new_name(at, path, &dir, &last);
-
-    if (err)
-        return err;
-    rw_lock_write(&dir->lock);
-    if (name_exists(dir, &last))
-        err = EEXIST;
-    else
-        err = dir->ops->mkdir ? dir->ops->mkdir(dir, last.name, last.len, mode) : EPERM;
-    rw_unlock_write(&dir->lock);
-    vnode_unref(dir);
-    return err;
+    return make(at, path, VDIR << VTYPE_SHIFT | (mode & 07777), NULL);
 }
 
 int vfs_symlink(const char *target, struct vnode *at, const char *path)
 {
-    struct namei_last last;
-    struct vnode *dir;
-    int err = target[0] ? new_name(at, path, &dir, &last) : ENOENT;
-
-    if (err)
-        return err;
-    rw_lock_write(&dir->lock);
-    if (name_exists(dir, &last))
-        err = EEXIST;
-    else if (last.must_be_dir)
-        err = ENOENT;
-    else
-        err = dir->ops->symlink ? dir->ops->symlink(dir, last.name, last.len, target) : EPERM;
-    rw_unlock_write(&dir->lock);
-    vnode_unref(dir);
-    return err;
+    return target[0] ? make(at, path, VLNK << VTYPE_SHIFT | 0777, target) : ENOENT;
 }
 
 int vfs_link(struct vnode *from_at, const char *from, bool follow, struct vnode *to_at,
              const char *to)
 {
-    struct namei_last last;
-    struct vnode *v, *dir;
-    int err = namei(from_at, from, follow ? NAMEI_FOLLOW : 0, &v, NULL);
+    struct vname n SCOPED_NAME = {0};
+    struct vnode *v SCOPED_VNODE = NULL;
+    int error = namei(from_at, from, follow ? NAMEI_FOLLOW : 0, &v, NULL);
 
-    if (err)
-        return err;
-    err = new_name(to_at, to, &dir, &last);
-    if (err) {
-        vnode_unref(v);
-        return err;
-    }
-    rw_lock_write(&dir->lock);
-    if (name_exists(dir, &last))
-        err = EEXIST;
-    else if (last.must_be_dir)
-        err = ENOENT;
-    else if (v->mount != dir->mount)
-        err = EXDEV;
-    else if (v->type == VDIR)
-        err = EPERM;
-    else
-        err = dir->ops->link ? dir->ops->link(dir, last.name, last.len, v) : EPERM;
-    rw_unlock_write(&dir->lock);
-    vnode_unref(dir);
-    vnode_unref(v);
-    return err;
+    if (!error)
+        error = new_name(to_at, to, &n);
+    if (error)
+        return error;
+    SCOPED_WRITE(&n.dir->lock);
+    if (n.must_be_dir)
+        return refuse(&n, ENOENT);
+    if (v->mount != n.dir->mount)
+        return refuse(&n, EXDEV);
+    if (v->type == VDIR || !n.dir->ops->link)
+        return refuse(&n, EPERM);
+    SCOPED_WRITE(&v->lock);
+    return n.dir->ops->link(&n, v);
+}
+
+// Removes what the name means; the directory is locked here. What it was is dropped by the caller,
+// with the directory unlocked: that frees the file, perhaps.
+static int remove_locked(const struct vname *n, bool rmdir, struct vnode **v)
+{
+    SCOPED_WRITE(&n->dir->lock);
+    int error = look_up(n, v);
+
+    if (error)
+        return error;
+    if (rmdir != ((*v)->type == VDIR))
+        return rmdir ? ENOTDIR : EISDIR;
+    if (!rmdir && n->must_be_dir)
+        return ENOTDIR;
+    if ((*v)->covered_by)
+        return EBUSY;
+    if (!n->dir->ops->remove)
+        return EPERM;
+    SCOPED_WRITE(&(*v)->lock);
+    return n->dir->ops->remove(n, *v);
 }
 
 int vfs_unlink(struct vnode *at, const char *path)
 {
-    struct namei_last last;
-    struct vnode *dir, *v = NULL;
-    int err = namei(at, path, NAMEI_PARENT, &dir, &last);
+    struct vname n SCOPED_NAME = {0};
+    struct vnode *v SCOPED_VNODE = NULL;
+    int error = namei(at, path, NAMEI_PARENT, &n.dir, &n);
 
-    if (err)
-        return err;
-    if (last.len == 0 || is_dots(&last)) {
-        vnode_unref(dir);
-        return EISDIR;
-    }
-    rw_lock_write(&dir->lock);
-    err = dir->ops->lookup(dir, last.name, last.len, &v);
-    if (!err) {
-        if (v->type == VDIR)
-            err = EISDIR;
-        else if (last.must_be_dir)
-            err = ENOTDIR;
-        else
-            err = dir->ops->unlink ? dir->ops->unlink(dir, last.name, last.len, v) : EPERM;
-    }
-    rw_unlock_write(&dir->lock);
-    if (v)
-        vnode_unref(v); // frees the file, perhaps: with the directory unlocked
-    vnode_unref(dir);
-    return err;
+    if (error)
+        return error;
+    return n.len == 0 || is_dots(&n) ? EISDIR : remove_locked(&n, false, &v);
 }
 
 int vfs_rmdir(struct vnode *at, const char *path)
 {
-    struct namei_last last;
-    struct vnode *dir, *v = NULL;
-    int err = namei(at, path, NAMEI_PARENT, &dir, &last);
+    struct vname n SCOPED_NAME = {0};
+    struct vnode *v SCOPED_VNODE = NULL;
+    int error = namei(at, path, NAMEI_PARENT, &n.dir, &n);
 
-    if (err)
-        return err;
-    if (last.len == 0)
-        err = EBUSY;
-    else if (is_dots(&last))
-        err = last.len == 1 ? EINVAL : ENOTEMPTY;
-    if (err) {
-        vnode_unref(dir);
-        return err;
-    }
-    mutex_lock(&rename_lock);
-    rw_lock_write(&dir->lock);
-    err = dir->ops->lookup(dir, last.name, last.len, &v);
-    if (!err) {
-        if (v->type != VDIR)
-            err = ENOTDIR;
-        else if (v->covered_by)
-            err = EBUSY;
-        else
-            err = dir->ops->rmdir ? dir->ops->rmdir(dir, last.name, last.len, v) : EPERM;
-    }
-    rw_unlock_write(&dir->lock);
-    mutex_unlock(&rename_lock);
-    if (v)
-        vnode_unref(v);
-    vnode_unref(dir);
-    return err;
+    if (error)
+        return error;
+    if (n.len == 0)
+        return EBUSY;
+    if (is_dots(&n))
+        return n.len == 1 ? EINVAL : ENOTEMPTY;
+    SCOPED_MUTEX(&rename_lock);
+    return remove_locked(&n, true, &v);
 }
 
 int vfs_truncate(struct vnode *v, uint64_t size)
 {
     if (v->type != VREG)
         return v->type == VDIR ? EISDIR : EINVAL;
-    int err = vnode_begin_write(v);
-    if (err)
-        return err;
-    err = vnode_truncate(v, size);
+    int error = vnode_begin_write(v);
+    if (error)
+        return error;
+    error = vnode_truncate(v, size);
     vnode_end_write(v);
-    return err;
+    return error;
 }
 
 // ---- rename ----
 
 struct rename {
-    struct vnode *from_dir, *to_dir;
-    struct namei_last from, to;
+    struct vname from, to;
     unsigned flags; // RENAME_*
     // Referenced, or NULL:
     struct vnode *between;  // the child of one directory that holds the other
@@ -210,7 +178,7 @@ static int child_towards(struct vnode *above, struct vnode *dir, struct vnode **
 {
     uint64_t met = dir->ino, steps = 0;
     struct vnode *parent;
-    int err = 0;
+    int error = 0;
 
     *child = NULL;
     if (above == dir)
@@ -218,9 +186,9 @@ static int child_towards(struct vnode *above, struct vnode *dir, struct vnode **
     vnode_ref(dir);
     while (dir != dir->mount->root) {
         rw_lock_read(&dir->lock);
-        err = dir->ops->lookup(dir, "..", 2, &parent);
+        error = dir->ops->lookup(dir, "..", 2, &parent);
         rw_unlock_read(&dir->lock);
-        if (err)
+        if (error)
             break;
         if (parent == above)
             *child = dir;
@@ -232,7 +200,7 @@ static int child_towards(struct vnode *above, struct vnode *dir, struct vnode **
         }
         dir = parent;
         if (dir->ino == met) {
-            err = EIO;
+            error = EIO;
             break;
         }
         steps++;
@@ -240,47 +208,46 @@ static int child_towards(struct vnode *above, struct vnode *dir, struct vnode **
             met = dir->ino;
     }
     vnode_unref(dir);
-    return err == ENOENT ? 0 : err; // a removed directory is nowhere
+    return error == ENOENT ? 0 : error; // a removed directory is nowhere
 }
 
 // Locks both directories: the outer one first, else by address.
 static int lock_two(struct rename *r)
 {
-    struct vnode *first = r->from_dir, *second = r->to_dir;
-    int err = child_towards(first, second, &r->between);
+    struct vnode *first = r->from.dir, *second = r->to.dir;
+    int error = child_towards(first, second, &r->between);
 
-    if (!err && !r->between) {
-        err = child_towards(second, first, &r->between);
+    if (!error && !r->between) {
+        error = child_towards(second, first, &r->between);
         if (r->between || second < first) {
-            first = r->to_dir;
-            second = r->from_dir;
+            first = r->to.dir;
+            second = r->from.dir;
         }
     }
-    if (err)
-        return err;
+    if (error)
+        return error;
     rw_lock_write(&first->lock);
     if (second != first)
         rw_lock_write(&second->lock);
     return 0;
 }
 
-static void unlock_two(struct rename *r)
+static void unlock_two(struct vnode *a, struct vnode *b)
 {
-    rw_unlock_write(&r->from_dir->lock);
-    if (r->to_dir != r->from_dir)
-        rw_unlock_write(&r->to_dir->lock);
+    rw_unlock_write(&a->lock);
+    if (b != a)
+        rw_unlock_write(&b->lock);
 }
 
 static bool is_either(const struct rename *r, const struct vnode *v)
 {
-    return v == r->from_dir || v == r->to_dir;
+    return v == r->from.dir || v == r->to.dir;
 }
 
 // What must hold of source and target before the file system is asked; both directories are locked.
 static int check_rename(const struct rename *r)
 {
     const struct vnode *v = r->v, *over = r->over;
-
     bool exchange = r->flags & RENAME_EXCHANGE;
 
     if (over && r->flags & RENAME_NOREPLACE)
@@ -301,73 +268,60 @@ static int check_rename(const struct rename *r)
         return v->type == VDIR ? ENOTDIR : EISDIR;
     if (v->covered_by || (over && over->covered_by))
         return EBUSY;
-    return r->from_dir->ops->rename ? 0 : EPERM;
+    return r->from.dir->ops->rename ? 0 : EPERM;
 }
 
-static int look_up(struct vnode *dir, const struct namei_last *last, struct vnode **v)
-{
-    int err = dir->ops->lookup(dir, last->name, last->len, v);
-
-    if (err)
-        *v = NULL;
-    return err;
-}
-
+// Both directories are locked; what bears the names is locked here, by address.
 static int rename_locked(struct rename *r)
 {
-    int err = look_up(r->from_dir, &r->from, &r->v);
+    int error = look_up(&r->from, &r->v);
 
-    if (err)
-        return err;
-    err = look_up(r->to_dir, &r->to, &r->over);
-    if (!err || err == ENOENT)
-        err = check_rename(r);
-    if (err)
-        return err;
-    return r->from_dir->ops->rename(r->from_dir, r->from.name, r->from.len, r->v, r->to_dir,
-                                    r->to.name, r->to.len, r->over, r->flags & RENAME_EXCHANGE);
-}
-
-static void unref_all(struct rename *r)
-{
-    struct vnode *all[] = {r->between, r->v, r->over, r->to_dir, r->from_dir};
-
-    for (unsigned i = 0; i < array_len(all); i++)
-        if (all[i])
-            vnode_unref(all[i]);
+    if (error)
+        return error;
+    error = look_up(&r->to, &r->over);
+    if (!error || error == ENOENT)
+        error = check_rename(r);
+    if (error || r->v == r->over)
+        return error;
+    struct vnode *first = r->over && r->over < r->v ? r->over : r->v;
+    struct vnode *second = first == r->v ? r->over : r->v;
+    rw_lock_write(&first->lock);
+    if (second)
+        rw_lock_write(&second->lock);
+    error = r->from.dir->ops->rename(&r->from, r->v, &r->to, r->over, r->flags & RENAME_EXCHANGE);
+    unlock_two(first, second ? second : first);
+    return error;
 }
 
 static int rename_in(struct rename *r)
 {
-    if (r->from_dir->mount != r->to_dir->mount)
+    if (r->from.dir->mount != r->to.dir->mount)
         return EXDEV;
     if (r->from.len == 0 || is_dots(&r->from))
         return EBUSY;
     if (r->to.len == 0 || is_dots(&r->to))
         return r->flags & RENAME_NOREPLACE ? EEXIST : EBUSY;
-    mutex_lock(&rename_lock);
-    int err = lock_two(r);
-    if (!err) {
-        err = rename_locked(r);
-        unlock_two(r);
+    SCOPED_MUTEX(&rename_lock);
+    int error = lock_two(r);
+    if (!error) {
+        error = rename_locked(r);
+        unlock_two(r->from.dir, r->to.dir);
     }
-    mutex_unlock(&rename_lock);
-    return err;
+    return error;
 }
 
 int vfs_rename(struct vnode *from_at, const char *from, struct vnode *to_at, const char *to,
                unsigned flags)
 {
     struct rename r = {.flags = flags};
-    int err = namei(from_at, from, NAMEI_PARENT, &r.from_dir, &r.from);
+    int error = namei(from_at, from, NAMEI_PARENT, &r.from.dir, &r.from);
 
-    if (err)
-        return err;
-    err = namei(to_at, to, NAMEI_PARENT, &r.to_dir, &r.to);
-    if (err)
-        r.to_dir = NULL;
-    else
-        err = rename_in(&r);
-    unref_all(&r);
-    return err;
+    if (!error)
+        error = namei(to_at, to, NAMEI_PARENT, &r.to.dir, &r.to);
+    if (!error)
+        error = rename_in(&r);
+    struct vnode *all[] = {r.between, r.v, r.over, r.to.dir, r.from.dir};
+    for (unsigned i = 0; i < array_len(all); i++)
+        vnode_drop(&all[i]);
+    return error;
 }

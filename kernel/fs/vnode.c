@@ -9,12 +9,13 @@
 #include "fs/vnode_pager.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "sync/scoped.h"
 
 struct mount *mounts;
 struct vnode *root_vnode;
 
 void vnode_init(struct vnode *v, enum vnode_type type, const struct vnode_ops *ops,
-                struct mount *mount, void *data, uint64_t ino)
+                struct mount *mount, uint64_t ino)
 {
     vm_object_init(&v->object, &vnode_pager_ops, "vnode object");
     v->object.nrefs = 0; // the vnode counts
@@ -22,7 +23,6 @@ void vnode_init(struct vnode *v, enum vnode_type type, const struct vnode_ops *o
     v->ops = ops;
     v->type = type;
     v->mount = mount;
-    v->data = data;
     v->ino = ino;
     v->size = 0;
     v->nrefs = 1;
@@ -39,17 +39,14 @@ void vnode_fini(struct vnode *v)
     KASSERT(v->nrefs == 0 && v->writers == 0, "vnode %lu has %u references, %ld writers", v->ino,
             v->nrefs, v->writers);
     KASSERT(list_empty(&v->locks), "vnode %lu ends with file locks", v->ino);
-    if (v->type == VREG) {
-        mutex_lock(&v->object.lock);
-        v->object.ops->put(&v->object, 0, ~0ul, PUT_FREE | PUT_DISCARD);
-        mutex_unlock(&v->object.lock);
-    }
+    (void)vnode_put_pages(v, PUT_FREE | PUT_DISCARD);
     vm_object_destroy(&v->object);
 }
 
-void vnode_ref(struct vnode *v)
+int vnode_put_pages(struct vnode *v, unsigned flags)
 {
-    __atomic_fetch_add(&v->nrefs, 1, __ATOMIC_RELAXED);
+    SCOPED_MUTEX(&v->object.lock);
+    return v->object.npages ? v->object.ops->put(&v->object, 0, ~0ul, flags) : 0;
 }
 
 void vnode_unref(struct vnode *v)
@@ -62,11 +59,6 @@ void vnode_unref(struct vnode *v)
                                         __ATOMIC_RELAXED))
             return;
     v->ops->inactive(v);
-}
-
-bool vnode_drop_last(struct vnode *v)
-{
-    return __atomic_sub_fetch(&v->nrefs, 1, __ATOMIC_ACQ_REL) == 0;
 }
 
 // More writers (> 0) or one more running program (-1).
@@ -125,12 +117,14 @@ void vnode_end_run(struct vnode *v)
 
 int vnode_getattr(struct vnode *v, struct vattr *va)
 {
-    rw_lock_read(&v->lock);
-    int err = v->ops->getattr(v, va);
-    rw_unlock_read(&v->lock);
-    if (!err && v->mount)
-        va->dev = v->mount->dev;
-    return err;
+    *va = (struct vattr){
+        .ino = v->ino,
+        .dev = v->mount ? v->mount->dev : 0,
+        .mode = (uint32_t)v->type << VTYPE_SHIFT,
+        .nlink = v->type == VDIR ? 2 : 1,
+    };
+    SCOPED_READ(&v->lock);
+    return v->ops->getattr(v, va);
 }
 
 int vnode_fsync(struct vnode *v)

@@ -18,7 +18,9 @@ struct pollset;
 struct vnode;
 struct vnode_backing;
 
-enum vnode_type { VREG, VDIR, VLNK, VCHR, VBLK, VFIFO };
+// Linux's d_type, which is st_mode's bits from VTYPE_SHIFT on.
+enum vnode_type { VFIFO = 1, VCHR = 2, VDIR = 4, VBLK = 6, VREG = 8, VLNK = 10, VSOCK = 12 };
+#define VTYPE_SHIFT 12
 
 // Attributes, Linux's meaning and units.
 struct vattr {
@@ -29,7 +31,15 @@ struct vattr {
     uint64_t size, blocks;      // bytes; 512-byte blocks
     uint64_t atime_ns, mtime_ns, ctime_ns;
 };
-enum vattr_set { VA_MODE = 1, VA_SIZE = 2, VA_ATIME = 4, VA_MTIME = 8, VA_UID = 16, VA_GID = 32 };
+enum vattr_set { VA_MODE = 1, VA_UID = 2, VA_GID = 4, VA_ATIME = 8, VA_MTIME = 16 };
+
+// A name in a directory, as namei gives it: of 0 to NAME_MAX bytes, none of them '/' or 0.
+struct vname {
+    struct vnode *dir;          // referenced
+    const char *str;            // not terminated
+    size_t len;                 // 0: the path is the root's
+    bool must_be_dir;           // a slash followed it
+};
 
 // What a read or write moves: user or kernel memory, consumed from the front.
 struct uio {
@@ -54,49 +64,36 @@ typedef int (*readdir_fn)(void *arg, const char *name, size_t namelen, uint64_t 
 struct vnode_ops {
     // R [ENOTDIR]; out referenced, unlocked
     int (*lookup)(struct vnode *dir, const char *name, size_t len, struct vnode **out);
-    // W [EPERM]
-    int (*create)(struct vnode *dir, const char *name, size_t len, uint32_t mode,
-                  struct vnode **out);
-    // W [EPERM]
-    int (*mkdir)(struct vnode *dir, const char *name, size_t len, uint32_t mode);
-    // W [EPERM]
-    int (*symlink)(struct vnode *dir, const char *name, size_t len, const char *target);
-    // W dir [EPERM]
-    int (*link)(struct vnode *dir, const char *name, size_t len, struct vnode *v);
-    // W dir [EPERM]; v bears the name
-    int (*unlink)(struct vnode *dir, const char *name, size_t len, struct vnode *v);
-    // W dir [EPERM]
-    int (*rmdir)(struct vnode *dir, const char *name, size_t len, struct vnode *v);
-    int (*rename)(struct vnode *from, const char *fname, size_t flen, struct vnode *v,
-                  struct vnode *to, const char *tname, size_t tlen, struct vnode *over,
-                  // W both [EPERM]; over: replaced, or NULL; or the two change places
-                  bool exchange);
+    // W dir [EPERM]; a new file, directory, or symlink, by mode's type; EEXIST. out referenced
+    int (*create)(const struct vname *n, uint32_t mode, const char *target, struct vnode **out);
+    int (*link)(const struct vname *n, struct vnode *v);        // W dir and v [EPERM]; EEXIST
+    // W dir and v [EPERM]; v bears the name; ENOTEMPTY
+    int (*remove)(const struct vname *n, struct vnode *v);
+    // W both dirs, v and over [EPERM]; over: replaced, or NULL; or the two change places
+    int (*rename)(const struct vname *from, struct vnode *v, const struct vname *to,
+                  struct vnode *over, bool exchange);
     // R [ENOTDIR]
     int (*readdir)(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg);
-    // - [EINVAL]
-    int (*readlink)(struct vnode *v, char *buf, size_t size, size_t *len);
+    int (*readlink)(struct vnode *v, char *buf, size_t size, size_t *len);      // - [EINVAL]
     // - [read the link] /proc's links to vnodes
     int (*follow)(struct vnode *v, struct vnode **target);
     // - [ENOENT] where a file was last found
     int (*parent)(struct vnode *v, struct vnode **dir);
-    int (*getattr)(struct vnode *v, struct vattr *va);                                      // R
-    // W [EPERM]
-    int (*setattr)(struct vnode *v, const struct vattr *va, unsigned which);
-    // - [ok]
-    int (*open)(struct vnode *v, unsigned flags);
-    void (*close)(struct vnode *v, unsigned flags);                                         // -
-    int (*read)(struct vnode *v, struct uio *uio, unsigned flags);      // - for devices and
-                                                                        // streams: lock what they
-                                                                        // need
+    // R; what vnode_getattr has not filled in: type, ino, dev, and one link or a directory's two
+    int (*getattr)(struct vnode *v, struct vattr *va);
+    int (*setattr)(struct vnode *v, const struct vattr *va, unsigned which);    // W [EPERM]
+    int (*open)(struct vnode *v, unsigned flags);               // - [ok]
+    void (*close)(struct vnode *v, unsigned flags);             // -
+    // - [EINVAL]; devices and streams lock what they need
+    int (*read)(struct vnode *v, struct uio *uio, unsigned flags);
     int (*write)(struct vnode *v, struct uio *uio, unsigned flags);
     int (*ioctl)(struct vnode *v, unsigned long cmd, vaddr_t arg);      // - [ENOTTY]
-    unsigned (*poll)(struct vnode *v, struct pollset *ps);              // - [always ready]; POLL*
-                                                                        // bits ready now
-    int (*fsync)(struct vnode *v);                                      // - [ok]
-    void (*inactive)(struct vnode *v);  // - drops the last reference, unless another one appeared
-                                        // meanwhile, and may free v
-    const struct vnode_backing *backing;                                // of regular files:
-                                                                        // vnode_pager.h
+    // - [always ready]; POLL* bits ready now
+    unsigned (*poll)(struct vnode *v, struct pollset *ps);
+    int (*fsync)(struct vnode *v);                              // - [ok]
+    // - drops the last reference, unless another one appeared meanwhile, and may free v
+    void (*inactive)(struct vnode *v);
+    const struct vnode_backing *backing;        // of regular files: vnode_pager.h
 };
 
 struct vnode {
@@ -105,7 +102,6 @@ struct vnode {
     const struct vnode_ops *ops;    // constant
     enum vnode_type type;       // constant
     struct mount *mount;        // constant
-    void *data;                 // the file system's; constant
     uint64_t ino;               // constant
     uint64_t size;              // (v), and the object's lock for growth seen by faults: bytes of a
                                 // VREG
@@ -124,7 +120,10 @@ struct vnode {
     struct list locks;
 };
 
-void vnode_ref(struct vnode *v);
+static inline void vnode_ref(struct vnode *v)
+{
+    __atomic_fetch_add(&v->nrefs, 1, __ATOMIC_RELAXED);
+}
 // may sleep, and free the whole file: best with no vnode locked
 void vnode_unref(struct vnode *v);
 
@@ -171,7 +170,7 @@ int vnode_read_kernel(struct vnode *v, void *buf, size_t len, off_t offset, size
 enum namei_flags { NAMEI_FOLLOW = 1, NAMEI_PARENT = 2, NAMEI_DIRECTORY = 4 };
 // Walks path (kernel memory, < PATH_MAX) from `cwd' or the root; at most 40 symlinks. 0 with *out
 // referenced, unlocked; ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EACCES. With NAMEI_PARENT: the
-// directory that holds the last component, and that component in *last.
+// directory that holds the last component, as *out and last->dir, and that component in *last.
 #define PATH_MAX 4096
 // PATH_MAX bytes for a path, from a pool; NULL: no memory. May sleep.
 MUST_CHECK char *path_get(void);
@@ -182,13 +181,18 @@ static inline void path_drop(char **path)
 }
 #define SCOPED_PATH __attribute__((cleanup(path_drop)))  // put at the end of the block
 #define NAME_MAX 255
-struct namei_last {
-    const char *name;           // inside path
-    size_t len;
-    bool must_be_dir;           // a slash followed it
-};
 int namei(struct vnode *cwd, const char *path, unsigned flags, struct vnode **out,
-          struct namei_last *last);
+          struct vname *last);
+
+static inline bool name_is_dot(const char *name, size_t len)
+{
+    return len == 1 && name[0] == '.';
+}
+static inline bool name_is_dotdot(const char *name, size_t len)
+{
+    return len == 2 && name[0] == '.' && name[1] == '.';
+}
+
 // The absolute path, for getcwd and /proc; ENOENT if it was removed, ERANGE. For files that have
 // several names, one of them.
 int vnode_path(struct vnode *v, char *buf, size_t size);

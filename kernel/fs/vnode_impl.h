@@ -22,10 +22,15 @@ extern struct mount *mounts;
 
 // Sets up all fields; one reference.
 void vnode_init(struct vnode *v, enum vnode_type type, const struct vnode_ops *ops,
-                struct mount *mount, void *data, uint64_t ino);
+                struct mount *mount, uint64_t ino);
 // For the inactive operation, under the lock that lookups take: drops the reference; true if it was
 // the last one, so that nobody can find the vnode but by that lookup.
-bool vnode_drop_last(struct vnode *v);
+static inline bool vnode_drop_last(struct vnode *v)
+{
+    return __atomic_sub_fetch(&v->nrefs, 1, __ATOMIC_ACQ_REL) == 0;
+}
+// The pager's put, PUT_*, for all pages that a file has in memory. No lock held.
+int vnode_put_pages(struct vnode *v, unsigned flags);
 // Ends a vnode whose last reference is gone: its pages are discarded.
 void vnode_fini(struct vnode *v);
 

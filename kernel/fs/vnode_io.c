@@ -215,7 +215,7 @@ int vnode_write(struct vnode *v, struct uio *uio, unsigned flags)
     if (v->size > old_size)
         v->ops->backing->grow(v, v->size);
     else if (uio->resid < start)
-        v->ops->backing->touch(v, true);
+        v->ops->backing->touch(v, VA_MTIME);
     if (err) { // a page may have been made beyond the end and not been written
         mutex_lock(&v->object.lock);
         discard_beyond(v);

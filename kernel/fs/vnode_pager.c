@@ -95,54 +95,51 @@ static int fill(struct vnode *v, struct vm_page *pg, vm_prot_t access, bool over
     const struct vnode_backing *b = v->ops->backing;
     struct vm_object *o = &v->object;
     struct run r = {.n = 0};
-    uint32_t count, want = blocks_wanted(v, pg->pgno), shrinks = v->shrinks;
-    uint64_t size, block;
-    bool fresh;
+    uint32_t want = blocks_wanted(v, pg->pgno), shrinks = v->shrinks;
+    struct vnode_map map;
 
     run_add(&r, pg);
     mutex_unlock(&o->lock);
-    int err = b->map(v, pg->pgno, CLUSTER, false, &block, &count, &fresh);
-    if (!err && block == 0 && (access & PROT_WRITE))
-        err = b->map(v, pg->pgno, want, true, &block, &count, &fresh);
+    int error = b->map(v, pg->pgno, CLUSTER, false, &map);
+    if (!error && map.block == 0 && (access & PROT_WRITE))
+        error = b->map(v, pg->pgno, want, true, &map);
     mutex_lock(&o->lock);
-    v->ahead |= !err && fresh && want > 1;
-    if (err || block == 0 || fresh || overwrite) {
-        if (!err && !overwrite)
+    v->ahead |= !error && map.fresh && want > 1;
+    if (error || map.block == 0 || map.fresh || overwrite) {
+        if (!error && !overwrite)
             memset(page_to_dmap(pg), 0, PAGE_SIZE);
-        if (!err && block == 0) {
+        if (!error && map.block == 0) {
             pg->flags &= ~(unsigned)(PG_BACKED | PG_FAKE);
             return 0;
         }
-        finish_read(o, &r, err);
-        return err;
+        finish_read(o, &r, error);
+        return error;
     }
-    size = v->size;
+    uint64_t size = v->size;
     if (v->shrinks == shrinks) // pg has been busy, the others' blocks may be gone
-        add_read_ahead(o, &r, min(count, CLUSTER), size);
+        add_read_ahead(o, &r, min(map.count, CLUSTER), size);
     mutex_unlock(&o->lock);
-    err = b->read(v, block, r.data, r.n);
-    for (unsigned i = 0; !err && i < r.n; i++)
+    error = b->transfer(v, map.block, r.data, r.n, false);
+    for (unsigned i = 0; !error && i < r.n; i++)
         zero_tail(r.pages[i], r.pages[i]->pgno, size);
     mutex_lock(&o->lock);
-    finish_read(o, &r, err);
-    return err;
+    finish_read(o, &r, error);
+    return error;
 }
 
 // Gives a resident page its block before it is modified; pg is busy.
 static int back(struct vnode *v, struct vm_page *pg)
 {
-    uint64_t block;
-    uint32_t count;
-    bool fresh;
+    struct vnode_map map;
 
     mutex_unlock(&v->object.lock);
-    int err = v->ops->backing->map(v, pg->pgno, 1, true, &block, &count, &fresh);
+    int error = v->ops->backing->map(v, pg->pgno, 1, true, &map);
     mutex_lock(&v->object.lock);
-    if (err)
+    if (error)
         vm_page_unbusy(pg);
     else
         pg->flags |= PG_BACKED;
-    return err;
+    return error;
 }
 
 int vnode_page_get(struct vnode *v, pgno_t pgno, vm_prot_t access, bool overwrite, bool extend,
@@ -206,26 +203,20 @@ static void gather(struct vm_object *o, struct vm_page *pg, pgno_t end, struct r
 static int write_run(struct vnode *v, struct run *r)
 {
     const struct vnode_backing *b = v->ops->backing;
-    unsigned done = 0;
+    struct vnode_map map;
+    int error = 0;
 
-    while (done < r->n) {
+    for (unsigned done = 0; !error && done < r->n; done += map.count) {
         pgno_t pgno = r->pages[done]->pgno;
-        uint64_t block;
-        uint32_t count;
-        bool fresh;
-        int err = b->map(v, pgno, r->n - done, false, &block, &count, &fresh);
-        if (err)
-            return err;
-        KASSERT(block != 0, "file %lu page %lu lost its block", v->ino, pgno);
-        count = min(count, r->n - done);
-        err = b->write(v, block, r->data + done, count);
-        if (!err && fresh)
-            err = b->written(v, pgno, count);
-        if (err)
-            return err;
-        done += count;
+        error = b->map(v, pgno, r->n - done, false, &map);
+        if (error)
+            break;
+        KASSERT(map.block != 0, "file %lu page %lu lost its block", v->ino, pgno);
+        error = b->transfer(v, map.block, r->data + done, map.count, true);
+        if (!error && map.fresh)
+            error = b->written(v, pgno, map.count);
     }
-    return 0;
+    return error;
 }
 
 // Cleans the run that begins at pg; the object is released during the I/O.

@@ -20,20 +20,22 @@ extern const struct vm_pager_ops vnode_pager_ops;
 int vnode_page_get(struct vnode *v, pgno_t pgno, vm_prot_t access, bool overwrite, bool extend,
                    struct vm_page **out);
 
+// A run of a file's pages that are together on the device.
+struct vnode_map {
+    uint32_t block;             // device block of the first; 0 = hole
+    uint32_t count;             // pages it covers, from the one asked for on; at least 1
+    bool fresh;                 // never written: reads as zeroes; `written' after the first write
+};
+
 // How the pager reaches the device; the file system of regular files provides one in its vnode_ops'
 // place. Called with no object locked; may sleep.
 struct vnode_backing {
-    // Where up to `want' pages from pgno on lie: *block is the first one's device block (0: a
-    // hole), *count of them are together; *fresh: never written, they read as zeroes. allocate:
-    // holes get blocks (ENOSPC).
-    int (*map)(struct vnode *v, pgno_t pgno, uint32_t want, bool allocate, uint64_t *block,
-               uint32_t *count, bool *fresh);
-    int (*read)(struct vnode *v, uint64_t block, void *const pages[], unsigned n);
-    int (*write)(struct vnode *v, uint64_t block, void *const pages[], unsigned n);
-    int (*written)(struct vnode *v, pgno_t pgno, uint32_t count);   // fresh blocks have their data
-                                                                    // now
+    // Where up to `want' pages from pgno on lie. allocate: holes get blocks (ENOSPC).
+    int (*map)(struct vnode *v, pgno_t pgno, uint32_t want, bool allocate, struct vnode_map *map);
+    int (*transfer)(struct vnode *v, uint64_t block, void *const pages[], unsigned n, bool write);
+    int (*written)(struct vnode *v, pgno_t pgno, uint32_t count);   // fresh ones have their data
     void (*grow)(struct vnode *v, uint64_t size);       // the file was written up to here; lazily
     int (*truncate)(struct vnode *v, uint64_t size);    // sets the size, frees blocks beyond
     int (*trim)(struct vnode *v);                       // frees blocks beyond the size
-    void (*touch)(struct vnode *v, bool written);       // access or modification time, lazily
+    void (*touch)(struct vnode *v, unsigned which);     // VA_ATIME, VA_MTIME: now; lazily
 };

@@ -15,7 +15,6 @@ enum lock_rank {
     LOCK_RENAME,        // one per file system: makes directory moves single file (mutex)
     LOCK_VNODE,         // a vnode's data and names (rwlock); nested: parent before child, else by
                         // address
-    LOCK_FS_LIST,       // mounted file systems and the vnode table (mutex)
     LOCK_PROC,          // a process: its threads, limits, credentials (mutex)
     LOCK_PROC_TREE,     // parents, children, groups, sessions (mutex)
     LOCK_FDTABLE,       // a process's descriptor table (mutex)
@@ -29,7 +28,7 @@ enum lock_rank {
     LOCK_OBJECT,        // a vm_object (mutex)
     LOCK_INODE,         // a file's block map and size on disk; taken by pagers with no object
                         // locked (mutex)
-    LOCK_FS_INODES,     // a file system's table of in-core inodes (mutex)
+    LOCK_FS_INODES,     // a file system's table of inodes in memory (mutex)
     LOCK_FS_ALLOC,      // block and inode bitmaps (mutex)
     LOCK_JOURNAL,       // the running transaction (mutex)
     LOCK_BUF,           // the cache of metadata buffers (mutex)

@@ -42,7 +42,7 @@ enum call_on {
 
 struct call {
     uint16_t nr;
-    uint8_t on;                 // enum call_on; ON_NOTHING behind the last row of a file
+    uint8_t on;                 // enum call_on; ON_NOTHING ends a file's rows
     uint8_t flags_at;           // ON_VNODE_AT: the argument (from 0) that has AT_* flags, if
     uint16_t may_flags;         //   any of these are allowed
     const char *name;
@@ -55,8 +55,9 @@ struct call {
 #define ALIAS(nr, name, as)       CALL_ON(nr, name, ARGS, sys_##as)
 #define CALL(nr, name)            ALIAS(nr, name, name)
 
-extern const struct call copy_calls[], dir_calls[], file_calls[], lock_calls[], misc_calls[], mm_calls[],
-    poll_calls[], proc_calls[], signal_calls[], stat_calls[], thread_calls[], time_calls[];
+extern const struct call copy_calls[], dir_calls[], file_calls[], lock_calls[], misc_calls[],
+    mm_calls[], poll_calls[], proc_calls[], signal_calls[], stat_calls[], thread_calls[],
+    time_calls[];
 
 // ---- helpers (helpers.c) ----
 

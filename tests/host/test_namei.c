@@ -4,8 +4,8 @@
 // and walked by paths with dots, double slashes, links that loop and links to nothing.
 //
 // link: tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
-// link: kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c kernel/fs/sfs/sfs_[abcdimort]*.c
-// link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs*.c
+// link: kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c kernel/fs/sfs/sfs_*.c
+// link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs.c
 // link: kernel/fs/namei.c kernel/fs/vfs_ops.c
 // link: kernel/fs/file_lock.c kernel/fs/file.c kernel/fs/uio.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
@@ -258,7 +258,7 @@ static void test_random(void)
 static void expect(const char *path, unsigned flags, int want)
 {
     struct slab_stats before, after;
-    struct namei_last last;
+    struct vname last;
     struct vnode *v;
 
     // Once before, so that the vnodes are in memory.

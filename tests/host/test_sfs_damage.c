@@ -6,10 +6,10 @@
 //
 // link: tests/host/lib/shim.c tests/host/lib/kstring.c kernel/lib/printf.c kernel/lib/panic.c
 // link: kernel/sync/[!i]*.c kernel/lib/bitmap.c
-// link: tests/host/lib/sfs_model.c tests/host/lib/sfs_model_names.c
+// link: mkfs/vnodes.c tests/host/lib/sfs_model.c tests/host/lib/sfs_model_names.c
 // link: tests/host/lib/sfs_model_check.c tests/host/lib/memdev.c
 // link: kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c
-// link: kernel/fs/sfs/sfs_[abcdimort]*.c
+// link: kernel/fs/sfs/sfs_*.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,24 +52,26 @@ struct use {
     unsigned n;
 };
 
-static bool note(void *arg, uint32_t ino, unsigned type, const char *name, size_t len, uint64_t pos)
+static int note(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type, off_t pos)
 {
     struct use *u = arg;
 
     (void)type, (void)pos;
     if (u->n == TOUCHED)
-        return false;
+        return EEXIST;
+    if (name_is_dot(name, len) || name_is_dotdot(name, len))
+        return 0; // the calls on names do not get them
     u->ino[u->n] = ino;
     memcpy(u->name[u->n], name, len);
     u->len[u->n++] = len;
-    return true;
+    return 0;
 }
 
-static void use_file(struct sfs_inode *ip)
+static void use_file(struct vnode *ip)
 {
     static uint8_t page[SFS_BLOCK];
     void *pages[] = {page};
-    struct sfs_map map;
+    struct vnode_map map;
     char target[300];
     size_t len;
     uint64_t fblk = rng_below(&rng, 3) ? rng_below(&rng, 30) : rng_below(&rng, 1100000);
@@ -83,41 +85,39 @@ static void use_file(struct sfs_inode *ip)
         break;
     default:
         if (sfs_bmap(ip, fblk, 8, rng_below(&rng, 2), &map) == 0 && map.block) {
-            bdev_read(sfs_bdev(ip->fs), map.block, pages, 1);
+            bdev_read(sfs_inode_of(ip)->fs->dev, map.block, pages, 1);
             sfs_written(ip, fblk, map.count);
         }
     }
 }
 
-static void use_name(struct use *u, struct sfs_inode *dir, unsigned i, struct sfs_inode *ip)
+static void use_name(struct use *u, struct vnode *dir, unsigned i, struct vnode *ip)
 {
-    struct sfs_name from = {dir, u->name[i], u->len[i]}, to = {dir, "moved", 5};
-    struct sfs_new init = {.mode = (rng_below(&rng, 2) ? SFS_IFREG : SFS_IFDIR) | 0644};
-    struct sfs_inode *new;
+    struct vname from = {dir, u->name[i], u->len[i], false}, to = {dir, "moved", 5, false};
+    uint32_t mode = (rng_below(&rng, 2) ? SFS_IFREG : SFS_IFDIR) | 0644;
+    struct vnode *new;
 
     switch (rng_below(&rng, 6)) {
     case 0:
-        sfs_unlink(dir, u->name[i], u->len[i], ip);
-        break;
     case 1:
-        sfs_rmdir(dir, u->name[i], u->len[i], ip);
+        model_remove(dir, u->name[i], u->len[i], ip);
         break;
     case 2:
-        sfs_rename(&from, ip, &to, NULL);
+        sfs_rename(&from, ip, &to, NULL, false);
         break;
     case 3:
-        sfs_link(dir, "linked", 6, ip);
+        model_link(dir, "linked", 6, ip);
         break;
     default:
-        if (sfs_create(dir, "new", 3, &init, &new) == 0)
+        if (model_create(dir, "new", 3, mode, &new) == 0)
             sfs_iput(new);
     }
 }
 
 static void use_dir(struct use *u, uint32_t ino, unsigned depth)
 {
-    struct sfs_inode *dir, *ip;
-    uint64_t pos = 0;
+    struct vnode *dir, *ip;
+    off_t pos = 0;
     unsigned first = u->n;
 
     if (depth > 6 || sfs_iget(u->fs, ino, &dir) != 0)
@@ -128,7 +128,7 @@ static void use_dir(struct use *u, uint32_t ino, unsigned depth)
             continue;
         use_file(ip);
         use_name(u, dir, i, ip);
-        bool sub = (ip->d.mode & SFS_IFMT) == SFS_IFDIR && ip != dir;
+        bool sub = (sfs_inode_of(ip)->d.mode & SFS_IFMT) == SFS_IFDIR && ip != dir;
         sfs_iput(ip);
         if (sub)
             use_dir(u, u->ino[i], depth + 1);
@@ -198,9 +198,8 @@ static uint8_t *block(uint32_t b)
 // Makes a plain image: /d/f with two blocks, /g a link to it.
 static void make_plain(void)
 {
-    struct sfs_new file = {.mode = SFS_IFREG | 0644}, folder = {.mode = SFS_IFDIR | 0755};
-    struct sfs_inode *root, *d, *f;
-    struct sfs_map map;
+    struct vnode *root, *d, *f;
+    struct vnode_map map;
 
     memdev_init(&saved, BLOCKS);
     memdev_init(&dev, BLOCKS);
@@ -208,13 +207,13 @@ static void make_plain(void)
     model_start(&m, &saved, shim_seed);
     layout = ((struct sfs_super *)saved.data)->layout;
     CHECK(sfs_iget(m.fs, SFS_ROOT_INO, &root) == 0, "root");
-    CHECK(sfs_create(root, "d", 1, &folder, &d) == 0, "d");
-    CHECK(sfs_create(d, "f", 1, &file, &f) == 0, "f");
-    CHECK(sfs_link(root, "g", 1, f) == 0, "g");
+    CHECK(model_create(root, "d", 1, SFS_IFDIR | 0755, &d) == 0, "d");
+    CHECK(model_create(d, "f", 1, SFS_IFREG | 0644, &f) == 0, "f");
+    CHECK(model_link(root, "g", 1, f) == 0, "g");
     CHECK(sfs_bmap(f, 0, 2, true, &map) == 0 && map.count == 2, "bmap");
     CHECK(sfs_written(f, 0, 2) == 0, "written");
     sfs_grow(f, 5000);
-    CHECK(d->ino == 2 && f->ino == 3, "inodes %u %u", d->ino, f->ino);
+    CHECK(d->ino == 2 && f->ino == 3, "inodes %lu %lu", d->ino, f->ino);
     sfs_iput(f);
     sfs_iput(d);
     sfs_iput(root);
@@ -309,15 +308,15 @@ static void mount_and(int want, void (*use)(struct sfs *fs))
 
 static void no_way_up(struct sfs *fs)
 {
-    struct sfs_inode *root, *d, *f;
-    struct sfs_name from, to;
+    struct vnode *root, *d, *f;
+    struct vname from, to;
     uint32_t ino;
 
     CHECK(sfs_iget(fs, SFS_ROOT_INO, &root) == 0 && sfs_iget(fs, 2, &d) == 0, "inodes");
-    CHECK(sfs_create(root, "e", 1, &(struct sfs_new){.mode = SFS_IFDIR | 0755}, &f) == 0, "e");
-    from = (struct sfs_name){root, "e", 1};
-    to = (struct sfs_name){d, "e", 1};
-    CHECK(sfs_lookup(d, "..", 2, &ino) == EIO, "the parent of 2 is %u", ino);
+    CHECK(model_create(root, "e", 1, SFS_IFDIR | 0755, &f) == 0, "e");
+    from = (struct vname){root, "e", 1};
+    to = (struct vname){d, "e", 1};
+    CHECK(sfs_dir_lookup(sfs_inode_of(d), "..", 2, &ino) == EIO, "the parent of 2 is %u", ino);
     CHECK(sfs_rename(&from, f, &to, NULL) == EIO, "moved below a circle");
     sfs_iput(f);
     sfs_iput(d);
@@ -326,7 +325,7 @@ static void no_way_up(struct sfs *fs)
 
 static void no_such_directory(struct sfs *fs)
 {
-    struct sfs_inode *d;
+    struct vnode *d;
 
     CHECK(sfs_iget(fs, 2, &d) == EIO, "a directory with more blocks than it has");
 }

@@ -7,9 +7,9 @@
 // link: kernel/sync/[!i]*.c kernel/lib/bitmap.c
 // link: tests/host/lib/sfs_model_check.c tests/host/lib/memdev.c
 // link: kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c
-// link: kernel/fs/sfs/sfs_[abcdimort]*.c
+// link: kernel/fs/sfs/sfs_*.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
-// link: tests/host/lib/sfs_model.c tests/host/lib/sfs_model_names.c
+// link: mkfs/vnodes.c tests/host/lib/sfs_model.c tests/host/lib/sfs_model_names.c
 #include <stdio.h>
 #include <string.h>
 #include "lib/sfs_model.h"
@@ -24,22 +24,22 @@
 
 static struct memdev dev;
 static struct sfs *fs;
-static struct sfs_inode *root;
+static struct vnode *root;
 static bool stop; // atomic
 
 struct worker {
-    struct sfs_inode *dir;
+    struct vnode *dir;
     struct rng rng;
     bool present[FILES];
     uint64_t tag[FILES]; // in block 0, 0 = none
 };
 
-static void put_tag(struct worker *w, unsigned i, struct sfs_inode *ip)
+static void put_tag(struct worker *w, unsigned i, struct vnode *ip)
 {
     uint64_t page[SFS_BLOCK / 8] = {w->tag[i] = rng_next(&w->rng)};
     uint32_t fblk = rng_below(&w->rng, 2) * 20;
     void *pages[] = {page};
-    struct sfs_map map;
+    struct vnode_map map;
 
     CHECK(sfs_bmap(ip, fblk, 4, true, &map) == 0, "bmap");
     CHECK(bdev_write(&dev.dev, map.block, pages, 1) == 0, "write");
@@ -49,11 +49,11 @@ static void put_tag(struct worker *w, unsigned i, struct sfs_inode *ip)
     sfs_grow(ip, (fblk + 1ul) * SFS_BLOCK);
 }
 
-static void check_tag(struct worker *w, unsigned i, struct sfs_inode *ip)
+static void check_tag(struct worker *w, unsigned i, struct vnode *ip)
 {
     uint64_t page[SFS_BLOCK / 8];
     void *pages[] = {page};
-    struct sfs_map map;
+    struct vnode_map map;
 
     if (w->tag[i] == 0)
         return;
@@ -66,22 +66,21 @@ static void step(struct worker *w)
 {
     unsigned i = rng_below(&w->rng, FILES), j = rng_below(&w->rng, FILES);
     char name[] = {'a' + i, 0}, other[] = {'a' + j, 0};
-    const struct sfs_new init = {.mode = SFS_IFREG | 0600};
-    struct sfs_name from = {w->dir, name, 1}, to = {w->dir, other, 1};
-    struct sfs_inode *ip;
+    struct vname from = {w->dir, name, 1, false}, to = {w->dir, other, 1, false};
+    struct vnode *ip;
     uint32_t ino;
 
     if (!w->present[i]) {
-        CHECK(sfs_create(w->dir, name, 1, &init, &ip) == 0, "create");
+        CHECK(model_create(w->dir, name, 1, SFS_IFREG | 0600, &ip) == 0, "create");
         w->present[i] = true;
         w->tag[i] = 0;
     } else {
-        CHECK(sfs_lookup(w->dir, name, 1, &ino) == 0, "lookup");
+        CHECK(sfs_dir_lookup(sfs_inode_of(w->dir), name, 1, &ino) == 0, "lookup");
         CHECK(sfs_iget(fs, ino, &ip) == 0, "iget");
         check_tag(w, i, ip);
         switch (rng_below(&w->rng, 6)) {
         case 0:
-            CHECK(sfs_unlink(w->dir, name, 1, ip) == 0, "unlink");
+            CHECK(model_remove(w->dir, name, 1, ip) == 0, "unlink");
             w->present[i] = false;
             break;
         case 1:
@@ -90,7 +89,7 @@ static void step(struct worker *w)
             break;
         case 2:
             if (!w->present[j]) {
-                CHECK(sfs_rename(&from, ip, &to, NULL) == 0, "rename");
+                CHECK(sfs_rename(&from, ip, &to, NULL, false) == 0, "rename");
                 w->present[j] = true;
                 w->present[i] = false;
                 w->tag[j] = w->tag[i];
@@ -125,7 +124,6 @@ static void test_threads(void)
 {
     static struct worker w[WORKERS];
     struct shim_thread *t[WORKERS], *syncer;
-    const struct sfs_new init = {.mode = SFS_IFDIR | 0755};
     struct format sizes = {0};
 
     memdev_init(&dev, 2048);
@@ -136,7 +134,7 @@ static void test_threads(void)
     for (unsigned i = 0; i < WORKERS; i++) {
         char name[] = {'0' + i, 0};
         w[i].rng = (struct rng){shim_seed * WORKERS + i};
-        CHECK(sfs_create(root, name, 1, &init, &w[i].dir) == 0, "mkdir");
+        CHECK(model_create(root, name, 1, SFS_IFDIR | 0755, &w[i].dir) == 0, "mkdir");
     }
     syncer = shim_spawn("syncer", sync_often, NULL);
     for (unsigned i = 0; i < WORKERS; i++)

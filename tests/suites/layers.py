@@ -32,9 +32,6 @@ CIRCLES = [
     "amd64/cpu amd64/intr amd64/trap amd64/trap.S",
     "fs/procfs fs/procfs_dir",
     "fs/sfs/journal fs/sfs/journal_recover",
-    "fs/sfs/sfs_alloc fs/sfs/sfs_attr fs/sfs/sfs_inode fs/sfs/sfs_mount fs/sfs/sfs_orphan "
-    "fs/sfs/sfs_truncate",
-    "fs/sfs/vnode_sfs fs/sfs/vnode_sfs_ops",
     "fs/syncer fs/vnode fs/vnode_io fs/vnode_pager",
     "fs/tty fs/tty_ioctl",
     "sync/jitter sync/mutex sync/spinlock sync/waitq",

@@ -108,28 +108,6 @@ void sfs_alloc_checkpointed(void *arg)
     mutex_unlock(&fs->alloc_lock);
 }
 
-bool sfs_reserve(struct sfs *fs, uint32_t nblocks)
-{
-    if (nblocks == 0)
-        return true;
-    mutex_lock(&fs->alloc_lock);
-    bool ok = fs->nfree - fs->nreserved >= nblocks;
-    if (ok)
-        fs->nreserved += nblocks;
-    mutex_unlock(&fs->alloc_lock);
-    return ok;
-}
-
-void sfs_unreserve(struct sfs *fs, uint32_t nblocks)
-{
-    if (nblocks == 0)
-        return;
-    mutex_lock(&fs->alloc_lock);
-    KASSERT(fs->nreserved >= nblocks, "%u < %u", fs->nreserved, nblocks);
-    fs->nreserved -= nblocks;
-    mutex_unlock(&fs->alloc_lock);
-}
-
 // The bitmap buffer of a block; *bit is its bit there.
 static int map_buf(struct sfs *fs, uint32_t block, struct buf **b, uint32_t *bit)
 {

@@ -111,7 +111,7 @@ static int walk(struct sfs_op *op, struct sfs_inode *ip, const struct path *p, s
             }
             error = sfs_data_block(fs, ptr)
                         ? buf_get(&fs->cache, ptr, &b)
-                        : sfs_damaged(fs, "inode %u: indirect block %u", ip->ino, ptr);
+                        : sfs_damaged(fs, "inode %lu: indirect block %u", ip->v.ino, ptr);
         }
         if (!error) {
             *leaf = (struct leaf){.ptr = (uint32_t *)b->data, .b = b};
@@ -123,18 +123,18 @@ static int walk(struct sfs_op *op, struct sfs_inode *ip, const struct path *p, s
 
 // Describes the run that starts at a leaf's pointer, at most want blocks.
 static int describe(struct sfs_inode *ip, const struct leaf *leaf, uint32_t want,
-                    struct sfs_map *out)
+                    struct vnode_map *out)
 {
     uint32_t first = leaf->ptr ? *leaf->ptr : 0, step = first != 0;
     uint32_t block = first & SFS_PTR_BLOCK;
 
-    *out = (struct sfs_map){.block = block, .count = 1, .fresh = first & SFS_PTR_FRESH};
+    *out = (struct vnode_map){.block = block, .count = 1, .fresh = first & SFS_PTR_FRESH};
     if (!leaf->ptr) {
         out->count = leaf->left;
         return 0;
     }
     if (first && !sfs_data_block(ip->fs, block))
-        return sfs_damaged(ip->fs, "inode %u: data block %u", ip->ino, block);
+        return sfs_damaged(ip->fs, "inode %lu: data block %u", ip->v.ino, block);
     want = min(want, leaf->left);
     if (step)
         want = min(want, ip->fs->layout.nblocks - block);
@@ -143,7 +143,7 @@ static int describe(struct sfs_inode *ip, const struct leaf *leaf, uint32_t want
     return 0;
 }
 
-int sfs_map_find(struct sfs_inode *ip, uint64_t fblk, uint32_t want, struct sfs_map *out)
+int sfs_map_find(struct sfs_inode *ip, uint64_t fblk, uint32_t want, struct vnode_map *out)
 {
     uint64_t off = fblk - ip->run.first;
     struct path p;
@@ -174,7 +174,7 @@ int sfs_map_find(struct sfs_inode *ip, uint64_t fblk, uint32_t want, struct sfs_
 }
 
 int sfs_map_alloc(struct sfs_op *op, struct sfs_inode *ip, uint64_t fblk, uint32_t want, bool fresh,
-                  struct sfs_map *out)
+                  struct vnode_map *out)
 {
     uint32_t mark = fresh ? SFS_PTR_FRESH : 0, goal = 0, start, n, room = 1;
     struct path p;
@@ -209,7 +209,7 @@ int sfs_map_alloc(struct sfs_op *op, struct sfs_inode *ip, uint64_t fblk, uint32
     return error;
 }
 
-static int allocate(struct sfs_inode *ip, uint64_t fblk, uint32_t want, struct sfs_map *out)
+static int allocate(struct sfs_inode *ip, uint64_t fblk, uint32_t want, struct vnode_map *out)
 {
     struct sfs_op op;
     int error = sfs_op_begin(ip->fs, &op, SFS_RES_GROW, SFS_GROW_BLOCKS + want - 1);
@@ -226,15 +226,22 @@ static int allocate(struct sfs_inode *ip, uint64_t fblk, uint32_t want, struct s
     return sfs_op_end(&op, error);
 }
 
-int sfs_bmap(struct sfs_inode *ip, pgno_t fblk, uint32_t want, bool alloc, struct sfs_map *out)
+int sfs_bmap(struct vnode *v, pgno_t fblk, uint32_t want, bool alloc, struct vnode_map *out)
 {
-    KASSERT(want > 0, "inode %u: no block is wanted", ip->ino);
+    struct sfs_inode *ip = sfs_inode_of(v);
+
+    KASSERT(want > 0, "inode %lu: no block is wanted", v->ino);
     mutex_lock(&ip->lock);
     int error = sfs_map_find(ip, fblk, want, out);
     mutex_unlock(&ip->lock);
     if (!error && out->block == 0 && alloc)
         error = allocate(ip, fblk, min(want, RUN_AHEAD), out);
     return error;
+}
+
+int sfs_transfer(struct vnode *v, uint64_t block, void *const pages[], unsigned n, bool write)
+{
+    return (write ? bdev_write : bdev_read)(sfs_inode_of(v)->fs->dev, block, pages, n);
 }
 
 // Clears the fresh marks of up to count blocks in one leaf; *n: how many blocks were looked at.
@@ -267,8 +274,9 @@ static int clear_fresh(struct sfs_op *op, struct sfs_inode *ip, uint64_t fblk, u
     return error;
 }
 
-int sfs_written(struct sfs_inode *ip, pgno_t fblk, uint32_t count)
+int sfs_written(struct vnode *v, pgno_t fblk, uint32_t count)
 {
+    struct sfs_inode *ip = sfs_inode_of(v);
     int error = 0;
 
     while (count > 0 && !error) {

@@ -4,206 +4,158 @@
 // since a buffer may not stay pinned while an operation begins.
 #include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
+#include "lib/panic.h"
 #include "lib/string.h"
+#include "sync/scoped.h"
 
-// Of a name that means dir itself: true unless it is "." or the root's "..", so no sound directory
-// has it. Who follows it on the way up never arrives; who locks what it names locks dir twice.
-static bool means_itself(const struct sfs_inode *dir, const char *name, size_t len)
+int sfs_lookup(struct vnode *dir, const char *name, size_t len, struct vnode **out)
 {
-    return len > (dir->ino == SFS_ROOT_INO ? 2u : 1u) || memcmp(name, "..", len) != 0;
-}
-
-int sfs_lookup(struct sfs_inode *dir, const char *name, size_t len, uint32_t *ino)
-{
-    struct sfs_slot slot;
-    int error = sfs_dir_check(dir, len);
+    struct sfs_inode *dp = sfs_inode_of(dir);
+    uint32_t ino;
+    int error = sfs_dir_lookup(dp, name, len, &ino);
 
     if (!error)
-        error = sfs_dir_find(dir, name, len, &slot);
-    if (error)
-        return error;
-    *ino = slot.ino;
-    buf_put(slot.b);
-    if (slot.ino == dir->ino && means_itself(dir, name, len))
-        return sfs_damaged(dir->fs, "directory %u: a name in it means itself", dir->ino);
-    return 0;
+        error = sfs_iget(dp->fs, ino, out);
+    if (!error)
+        sfs_found_in(sfs_inode_of(*out), dp);
+    return error;
 }
 
 int sfs_update_links(struct sfs_op *op, struct sfs_inode *ip, int delta, bool contents)
 {
-    mutex_lock(&ip->lock);
+    SCOPED_MUTEX(&ip->lock);
     ip->d.nlink += delta;
     ip->d.ctime = ip->fs->env->now();
     if (contents)
         ip->d.mtime = ip->d.ctime;
-    int error = sfs_update(op, ip);
-    mutex_unlock(&ip->lock);
-    return error;
+    return sfs_update(op, ip);
 }
 
 // What must hold before a name can be added.
-static int may_add(struct sfs_inode *dir, const char *name, size_t len, bool subdir)
+static int may_add(const struct vname *n, bool subdir)
 {
+    struct sfs_inode *dir = sfs_inode_of(n->dir);
     struct sfs_slot slot;
 
+    KASSERT(n->len > 0 && n->len <= SFS_NAME_MAX, "a name of %zu bytes", n->len);
     if (dir->d.nlink == 0)
         return ENOENT;
     if (subdir && dir->d.nlink >= SFS_LINK_MAX)
         return EMLINK;
-    int error = sfs_dir_find(dir, name, len, &slot);
+    int error = sfs_dir_find(dir, n->str, n->len, &slot);
     if (!error)
         buf_put(slot.b);
     return error == ENOENT ? 0 : error ? error : EEXIST;
 }
 
 // Gives ip an inode number and writes its first state.
-static int make_inode(struct sfs_op *op, struct sfs_inode *ip, const struct sfs_new *init)
+static int make_inode(struct sfs_op *op, struct sfs_inode *ip, uint32_t mode)
 {
     struct sfs_dinode *d;
     struct buf *b;
-    int error = sfs_alloc_inode(op, &ip->ino);
+    uint32_t ino;
+    int error = sfs_alloc_inode(op, &ino);
 
     if (!error)
-        error = sfs_inode_buf(op->fs, ip->ino, &b, &d);
+        error = sfs_inode_buf(op->fs, ino, &b, &d);
     if (error)
         return error;
+    ip->v.ino = ino;
     ip->d.generation = d->generation + 1;
     buf_put(b);
-    ip->d.mode = init->mode;
-    ip->d.uid = init->uid;
-    ip->d.gid = init->gid;
-    ip->d.rdev = init->rdev;
-    ip->d.nlink = (init->mode & SFS_IFMT) == SFS_IFDIR ? 2 : 1;
+    ip->d.mode = mode;
+    ip->d.nlink = mode >> VTYPE_SHIFT == VDIR ? 2 : 1;
     ip->d.atime = ip->d.mtime = ip->d.ctime = op->fs->env->now();
-    mutex_lock(&ip->lock);
-    error = sfs_update(op, ip);
-    mutex_unlock(&ip->lock);
-    return error;
+    SCOPED_MUTEX(&ip->lock);
+    return sfs_update(op, ip);
 }
 
 // Stores a symlink's target: in the inode if it is short, else in a block that is journaled.
-static int store_target(struct sfs_op *op, struct sfs_inode *ip, const char *target, size_t len)
+static int store_target(struct sfs_op *op, struct sfs_inode *ip, const char *target)
 {
-    struct sfs_map map;
+    size_t len = strlen(target);
+    struct vnode_map map;
     struct buf *b;
-    int error = 0;
 
-    mutex_lock(&ip->lock);
+    SCOPED_MUTEX(&ip->lock);
     ip->d.size = len;
     if (len < SFS_FAST_LINK) {
         memcpy(ip->d.link, target, len);
-    } else {
-        error = sfs_map_alloc(op, ip, 0, 1, false, &map);
-        if (!error)
-            error = buf_get_new(&op->fs->cache, map.block, &b);
-        if (!error) {
-            journal_dirty(&op->h, b);
-            memcpy(b->data, target, len);
-            buf_put(b);
-        }
+        return sfs_update(op, ip);
     }
+    int error = sfs_map_alloc(op, ip, 0, 1, false, &map);
     if (!error)
-        error = sfs_update(op, ip);
-    mutex_unlock(&ip->lock);
-    return error;
+        error = buf_get_new(&op->fs->cache, map.block, &b);
+    if (error)
+        return error;
+    journal_dirty(&op->h, b);
+    memcpy(b->data, target, len);
+    buf_put(b);
+    return sfs_update(op, ip);
 }
-
-struct creation {
-    const char *name;
-    size_t len;
-    const struct sfs_new *init;
-    const char *target; // of a symlink, or NULL
-    size_t target_len;
-};
 
 // All steps within the operation.
-static int create_inside(struct sfs_op *op, struct sfs_inode *dir, const struct creation *c,
-                         struct sfs_inode *ip)
+static int create_inside(struct sfs_op *op, const struct vname *n, uint32_t mode,
+                         const char *target, struct sfs_inode *ip)
 {
-    bool subdir = (c->init->mode & SFS_IFMT) == SFS_IFDIR;
-    int error = may_add(dir, c->name, c->len, subdir);
+    struct sfs_inode *dir = sfs_inode_of(n->dir);
+    unsigned type = mode >> VTYPE_SHIFT;
+    int error = may_add(n, type == VDIR);
 
     if (!error)
-        error = make_inode(op, ip, c->init);
-    if (!error && subdir)
-        error = sfs_dir_init(op, ip, dir->ino);
-    if (!error && c->target)
-        error = store_target(op, ip, c->target, c->target_len);
+        error = make_inode(op, ip, mode);
+    if (!error && type == VDIR)
+        error = sfs_dir_init(op, ip, dir->v.ino);
+    if (!error && target)
+        error = store_target(op, ip, target);
     if (!error)
-        error = sfs_dir_add(op, dir, c->name, c->len, ip->ino, c->init->mode >> 12);
+        error = sfs_dir_add(op, dir, n->str, n->len, ip->v.ino, type);
     if (!error)
-        error = sfs_update_links(op, dir, subdir, true);
+        error = sfs_update_links(op, dir, type == VDIR, true);
     return error;
 }
 
-static int create(struct sfs_inode *dir, const struct creation *c, struct sfs_inode **out)
+int sfs_create(const struct vname *n, uint32_t mode, const char *target, struct vnode **out)
 {
-    struct sfs_inode *ip;
+    struct sfs_inode *dir = sfs_inode_of(n->dir), *ip;
     struct sfs_op op;
-    int error = sfs_dir_check_new(dir, c->name, c->len);
 
-    if (!error)
-        error = sfs_inode_new(dir->fs, &ip);
+    KASSERT((mode >> VTYPE_SHIFT == VLNK) == (target != NULL), "mode 0%o", mode);
+    if (target && strlen(target) > SFS_SYMLINK_MAX)
+        return ENAMETOOLONG;
+    int error = sfs_inode_new(dir->fs, &ip);
     if (error)
         return error;
     error =
         sfs_op_begin(dir->fs, &op, SFS_RES_ADD + SFS_RES_GROW + SFS_RES_NEW, SFS_GROW_BLOCKS + 1);
-    if (!error) {
-        error = create_inside(&op, dir, c, ip);
-        error = sfs_op_end(&op, error);
-    }
+    if (!error)
+        error = sfs_op_end(&op, create_inside(&op, n, mode, target, ip));
     if (error) {
-        sfs_inode_forget(ip);
+        dir->fs->env->free(ip, sizeof(*ip));
         return error;
     }
     sfs_inode_enter(ip);
-    *out = ip;
+    sfs_found_in(ip, dir);
+    *out = &ip->v;
     return 0;
 }
 
-int sfs_create(struct sfs_inode *dir, const char *name, size_t len, const struct sfs_new *init,
-               struct sfs_inode **out)
+int sfs_readlink(struct vnode *v, char *buf, size_t size, size_t *len)
 {
-    struct creation c = {.name = name, .len = len, .init = init};
-
-    if (init->mode & ~(uint32_t)0177777 || (init->mode & SFS_IFMT) == SFS_IFLNK)
-        return EINVAL;
-    return create(dir, &c, out);
-}
-
-int sfs_symlink(struct sfs_inode *dir, const char *name, size_t len, const struct sfs_new *init,
-                const char *target, size_t target_len, struct sfs_inode **out)
-{
-    struct sfs_new link = *init;
-    struct creation c = {
-        .name = name, .len = len, .init = &link, .target = target, .target_len = target_len};
-
-    if (target_len == 0)
-        return ENOENT;
-    if (target_len > SFS_SYMLINK_MAX)
-        return ENAMETOOLONG;
-    link.mode = SFS_IFLNK | 0777;
-    return create(dir, &c, out);
-}
-
-int sfs_readlink(struct sfs_inode *ip, char *buf, size_t size, size_t *len)
-{
-    struct sfs_map map;
+    struct sfs_inode *ip = sfs_inode_of(v);
+    struct vnode_map map;
     struct buf *b;
-    int error;
 
-    if ((ip->d.mode & SFS_IFMT) != SFS_IFLNK)
-        return EINVAL;
     *len = min(size, (size_t)ip->d.size);
     if (ip->d.size < SFS_FAST_LINK) {
         memcpy(buf, ip->d.link, *len);
         return 0;
     }
     mutex_lock(&ip->lock);
-    error = sfs_map_find(ip, 0, 1, &map);
+    int error = sfs_map_find(ip, 0, 1, &map);
     mutex_unlock(&ip->lock);
     if (!error && (map.block == 0 || map.fresh))
-        error = sfs_damaged(ip->fs, "symlink %u has no block", ip->ino);
+        error = sfs_damaged(ip->fs, "symlink %lu has no block", v->ino);
     if (!error)
         error = buf_get(&ip->fs->cache, map.block, &b);
     if (error)
@@ -213,15 +165,15 @@ int sfs_readlink(struct sfs_inode *ip, char *buf, size_t size, size_t *len)
     return 0;
 }
 
-static int link_inside(struct sfs_op *op, struct sfs_inode *dir, const char *name, size_t len,
-                       struct sfs_inode *ip)
+static int link_inside(struct sfs_op *op, const struct vname *n, struct sfs_inode *ip)
 {
-    int error = may_add(dir, name, len, false);
+    struct sfs_inode *dir = sfs_inode_of(n->dir);
+    int error = may_add(n, false);
 
     if (!error)
         error = ip->d.nlink == 0 ? ENOENT : ip->d.nlink >= SFS_LINK_MAX ? EMLINK : 0;
     if (!error)
-        error = sfs_dir_add(op, dir, name, len, ip->ino, ip->d.mode >> 12);
+        error = sfs_dir_add(op, dir, n->str, n->len, ip->v.ino, ip->v.type);
     if (!error)
         error = sfs_update_links(op, ip, 1, false);
     if (!error)
@@ -229,14 +181,12 @@ static int link_inside(struct sfs_op *op, struct sfs_inode *dir, const char *nam
     return error;
 }
 
-int sfs_link(struct sfs_inode *dir, const char *name, size_t len, struct sfs_inode *ip)
+int sfs_link(const struct vname *n, struct vnode *v)
 {
+    struct sfs_inode *ip = sfs_inode_of(v);
     struct sfs_op op;
-    int error = sfs_dir_check_new(dir, name, len);
+    int error = sfs_op_begin(ip->fs, &op, SFS_RES_ADD + SFS_RES_INODE, SFS_GROW_BLOCKS);
 
-    if (!error && (ip->d.mode & SFS_IFMT) == SFS_IFDIR)
-        error = EPERM;
-    if (!error)
-        error = sfs_op_begin(dir->fs, &op, SFS_RES_ADD + SFS_RES_INODE, SFS_GROW_BLOCKS);
-    return error ? error : sfs_op_end(&op, link_inside(&op, dir, name, len, ip));
+    KASSERT(v->type != VDIR, "directory %lu", v->ino);
+    return error ? error : sfs_op_end(&op, link_inside(&op, n, ip));
 }

@@ -7,22 +7,6 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 
-int sfs_dir_check(struct sfs_inode *dir, size_t len)
-{
-    if ((dir->d.mode & SFS_IFMT) != SFS_IFDIR)
-        return ENOTDIR;
-    if (len > SFS_NAME_MAX)
-        return ENAMETOOLONG;
-    return len > 0 ? 0 : EINVAL;
-}
-
-int sfs_dir_check_new(struct sfs_inode *dir, const char *name, size_t len)
-{
-    int error = sfs_dir_check(dir, len);
-
-    return !error && (memchr(name, '/', len) || memchr(name, 0, len)) ? EINVAL : error;
-}
-
 static uint32_t dir_blocks(const struct sfs_inode *dir)
 {
     return dir->d.size / SFS_BLOCK;
@@ -31,7 +15,7 @@ static uint32_t dir_blocks(const struct sfs_inode *dir)
 // Pins block number `index' of a directory.
 static int get_block(struct sfs_inode *dir, uint32_t index, struct buf **b)
 {
-    struct sfs_map map;
+    struct vnode_map map;
 
     mutex_lock(&dir->lock);
     int error = sfs_map_find(dir, index, 1, &map);
@@ -39,13 +23,14 @@ static int get_block(struct sfs_inode *dir, uint32_t index, struct buf **b)
     if (error)
         return error;
     if (map.block == 0 || map.fresh)
-        return sfs_damaged(dir->fs, "directory %u: no block %u", dir->ino, index);
+        return sfs_damaged(dir->fs, "directory %lu: no block %u", dir->v.ino, index);
     return buf_get(&dir->fs->cache, map.block, b);
 }
 
 static int bad_record(struct sfs_inode *dir, const struct buf *b, unsigned off)
 {
-    return sfs_damaged(dir->fs, "directory %u: record at %u of block %lu", dir->ino, off, b->block);
+    return sfs_damaged(dir->fs, "directory %lu: record at %u of block %lu", dir->v.ino, off,
+                       b->block);
 }
 
 // The record at an offset of a block, or NULL if there is no valid one.
@@ -146,7 +131,7 @@ static int add_to_block(struct sfs_op *op, struct sfs_inode *dir, struct buf *b,
 // Gives the directory a further block, empty and pinned.
 static int grow(struct sfs_op *op, struct sfs_inode *dir, struct buf **b)
 {
-    struct sfs_map map;
+    struct vnode_map map;
 
     mutex_lock(&dir->lock);
     int error = sfs_map_alloc(op, dir, dir_blocks(dir), 1, false, &map);
@@ -211,76 +196,89 @@ void sfs_dir_replace(struct sfs_op *op, const struct sfs_slot *slot, uint32_t in
 
 int sfs_dir_init(struct sfs_op *op, struct sfs_inode *dir, uint32_t parent)
 {
-    const unsigned type = SFS_IFDIR >> 12;
-    int error = sfs_dir_add(op, dir, ".", 1, dir->ino, type);
+    int error = sfs_dir_add(op, dir, ".", 1, dir->v.ino, VDIR);
 
-    return error ? error : sfs_dir_add(op, dir, "..", 2, parent, type);
+    return error ? error : sfs_dir_add(op, dir, "..", 2, parent, VDIR);
 }
 
-static bool is_dots(const char *name, size_t len)
+// Of a name that means dir itself: true unless it is "." or the root's "..", so no sound directory
+// has it. Who follows it on the way up never arrives; who locks what it names locks dir twice.
+static bool means_itself(const struct sfs_inode *dir, const char *name, size_t len)
 {
-    return len <= 2 && memcmp(name, "..", len) == 0;
+    return !name_is_dot(name, len) && !(dir->v.ino == SFS_ROOT_INO && name_is_dotdot(name, len));
 }
 
-static bool emit_if_dots(void *arg, uint32_t ino, unsigned type, const char *name, size_t len,
-                         uint64_t next_pos)
+int sfs_dir_lookup(struct sfs_inode *dir, const char *name, size_t len, uint32_t *ino)
 {
-    bool *empty = arg;
-
-    (void)ino, (void)type, (void)next_pos;
-    *empty = is_dots(name, len);
-    return *empty;
-}
-
-int sfs_dir_is_empty(struct sfs_inode *dir)
-{
-    bool empty = true;
-    uint64_t pos = 0;
-    int error = sfs_readdir(dir, &pos, emit_if_dots, &empty);
+    struct sfs_slot slot;
+    int error = sfs_dir_find(dir, name, len, &slot);
 
     if (error)
         return error;
-    return empty ? 0 : ENOTEMPTY;
+    *ino = slot.ino;
+    buf_put(slot.b);
+    if (slot.ino == dir->v.ino && means_itself(dir, name, len))
+        return sfs_damaged(dir->fs, "directory %lu: a name in it means itself", dir->v.ino);
+    return 0;
 }
 
-// Emits the records of one block from offset `from' on; *more: emit wants to go on.
-static int emit_block(struct sfs_inode *dir, const struct buf *b, uint64_t *pos, sfs_emit_fn emit,
-                      void *arg, bool *more)
+// ---- listing ----
+
+// Tells of the records of one block from *pos on; what fn returns other than 0 ends it.
+static int list_block(struct sfs_inode *dir, const struct buf *b, off_t *pos, readdir_fn fn,
+                      void *arg)
 {
-    uint64_t base = *pos - *pos % SFS_BLOCK;
+    off_t base = *pos - *pos % SFS_BLOCK;
 
     // From the block's start, since records may have been joined or split since the last call.
     for (unsigned off = 0; off < SFS_BLOCK;) {
         struct sfs_dirent *e = record(dir, b, off);
         if (!e)
             return EIO;
-        uint64_t next = base + off + e->reclen;
-        if (e->ino && base + off >= *pos) {
-            *more = emit(arg, e->ino, e->type, e->name, e->namelen, next);
-            if (!*more)
-                return 0;
-        }
+        off_t next = base + off + e->reclen;
+        int end =
+            e->ino && base + off >= *pos ? fn(arg, e->name, e->namelen, e->ino, e->type, next) : 0;
+        if (end)
+            return end;
         off += e->reclen;
         *pos = max(*pos, next);
     }
     return 0;
 }
 
-int sfs_readdir(struct sfs_inode *dir, uint64_t *pos, sfs_emit_fn emit, void *arg)
+static int list(struct sfs_inode *dir, off_t *pos, readdir_fn fn, void *arg)
 {
-    bool more = true;
+    int error = 0;
 
-    if ((dir->d.mode & SFS_IFMT) != SFS_IFDIR)
-        return ENOTDIR;
-    while (more && *pos / SFS_BLOCK < dir_blocks(dir)) {
+    while (!error && *pos / SFS_BLOCK < dir_blocks(dir)) {
         struct buf *b;
-        int error = get_block(dir, *pos / SFS_BLOCK, &b);
+        error = get_block(dir, *pos / SFS_BLOCK, &b);
         if (error)
-            return error;
-        error = emit_block(dir, b, pos, emit, arg, &more);
+            break;
+        error = list_block(dir, b, pos, fn, arg);
         buf_put(b);
-        if (error)
-            return error;
     }
-    return 0;
+    return error;
+}
+
+int sfs_readdir(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg)
+{
+    int error = list(sfs_inode_of(dir), cookie, fn, arg);
+
+    sfs_touch(dir, VA_ATIME);
+    return error;
+}
+
+static int end_unless_dots(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
+                           off_t next)
+{
+    (void)arg, (void)ino, (void)type, (void)next;
+    return name_is_dot(name, len) || name_is_dotdot(name, len) ? 0 : ENOTEMPTY;
+}
+
+int sfs_dir_is_empty(struct sfs_inode *dir)
+{
+    off_t pos = 0;
+
+    return list(dir, &pos, end_unless_dots, NULL);
 }

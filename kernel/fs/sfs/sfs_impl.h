@@ -12,7 +12,36 @@
 
 #define SFS_INODE_CHAINS 64u
 
+// An inode in memory is a vnode.
+struct sfs_inode {
+    struct vnode v;             // its references and link: changed to or from none, (inode table)
+    struct sfs *fs;             // constant
+    struct mutex lock;          // LOCK_INODE
+    struct sfs_dinode d;        // (lock) newest state; next_orphan is not used here
+    struct {
+        uint64_t first;         // file block
+        struct vnode_map map;   // count 0 = nothing remembered
+    } run;                      // (lock) the last run found
+    uint32_t dir_free;          // (vnode lock) no directory block before this one has much room
+    bool lazy;                  // (lock and inode table lock) d is newer than its buffer
+    struct sfs_inode *parent;   // (inode table lock) where it was last found, referenced, or NULL
+    struct list hash;           // (inode table lock)
+    struct list lazy_link;      // (inode table lock) on fs's lazy list
+    struct list orphan_link;    // (allocation lock) on fs's orphan list, in the disk's order
+};
+
+static inline struct sfs_inode *sfs_inode_of(struct vnode *v)
+{
+    return container_of(v, struct sfs_inode, v);
+}
+
+static inline bool sfs_is_dir(const struct sfs_inode *ip)
+{
+    return ip->v.type == VDIR;
+}
+
 struct sfs {
+    struct mount mount;         // what vnodes point to
     struct bdev *dev;           // constant
     const struct sfs_env *env;  // constant
     struct sfs_layout layout;   // constant
@@ -32,8 +61,11 @@ struct sfs {
     struct list orphans;        // inodes on the disk's orphan list, in its order
 
     struct mutex inodes_lock;   // LOCK_FS_INODES; guards:
-    struct list inodes[SFS_INODE_CHAINS];       // in-core inodes by number
+    struct list inodes[SFS_INODE_CHAINS];       // inodes in memory by number
     struct list lazy;           // inodes whose attributes are newer than their buffers
+    struct list unused;         // vnode.link of those without references; latest first
+    unsigned nunused;
+    unsigned max_unused;        // constant after start-up
 };
 
 struct sfs_op {
@@ -56,7 +88,7 @@ enum {
     SFS_RES_MAX = 48,           // no operation changes more
 };
 
-// sfs_mount.c
+// sfs_op.c
 // Opens an operation that changes at most nmeta blocks and allocates at most nblocks; ENOSPC,
 // EROFS. sfs_op_end takes the operation's result and returns it.
 int sfs_op_begin(struct sfs *fs, struct sfs_op *op, unsigned nmeta, uint32_t nblocks);
@@ -64,6 +96,12 @@ int sfs_op_end(struct sfs_op *op, int error);
 
 // Reports damage, with numbers; returns EIO.
 int sfs_damaged(struct sfs *fs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+// The journal failed; every change gives EROFS.
+static inline bool sfs_readonly(const struct sfs *fs)
+{
+    return fs->journal.failed;
+}
 
 // True if files may own this block.
 static inline bool sfs_data_block(const struct sfs *fs, uint32_t block)
@@ -75,8 +113,6 @@ static inline bool sfs_data_block(const struct sfs *fs, uint32_t block)
 int sfs_alloc_init(struct sfs *fs);             // reads the bitmaps
 void sfs_alloc_destroy(struct sfs *fs);
 void sfs_alloc_checkpointed(void *fs);          // freed blocks may be used again
-bool sfs_reserve(struct sfs *fs, uint32_t nblocks);
-void sfs_unreserve(struct sfs *fs, uint32_t nblocks);
 // Takes 1 to `want' free blocks that follow each other, near goal if that is not 0. op's
 // reservation holds them.
 int sfs_alloc_run(struct sfs_op *op, uint32_t goal, uint32_t want, uint32_t *start,
@@ -90,28 +126,33 @@ void sfs_inodes_init(struct sfs *fs);
 void sfs_inodes_destroy(struct sfs *fs);
 // As sfs_iget; with orphan, also an inode without links.
 int sfs_iget_any(struct sfs *fs, uint32_t ino, bool orphan, struct sfs_inode **out);
-// A new in-core inode, in no table yet; ENOMEM. It is entered with one reference, or forgotten.
+// A new inode, in no table yet; ENOMEM. It is entered, as a vnode with one reference, or its memory
+// is freed.
 int sfs_inode_new(struct sfs *fs, struct sfs_inode **out);
 void sfs_inode_enter(struct sfs_inode *ip);
-void sfs_inode_forget(struct sfs_inode *ip);
+// Another reference to an inode that is in the table; inodes_lock is held.
+void sfs_inode_take(struct sfs_inode *ip);
 // The buffer that holds an inode's block, and the inode in it.
 int sfs_inode_buf(struct sfs *fs, uint32_t ino, struct buf **b, struct sfs_dinode **d);
 // Writes ip's state to its buffer; ip's lock is held.
 int sfs_update(struct sfs_op *op, struct sfs_inode *ip);
 
 // sfs_attr.c
-int sfs_write_lazy(struct sfs *fs);             // writes lazily kept attributes to their buffers
-int sfs_write_lazy_one(struct sfs_inode *ip);   // only this inode's
+int sfs_write_lazy(struct sfs_inode *ip);       // writes lazily kept attributes to their buffer
 
 // sfs_orphan.c
 // Put an inode on the orphan list, and take it off; ip's lock is held.
 int sfs_orphan_add(struct sfs_op *op, struct sfs_inode *ip);
 int sfs_orphan_remove(struct sfs_op *op, struct sfs_inode *ip);
-int sfs_orphan_recover(struct sfs *fs);         // at mount: truncates or frees what is on the list
-// Goes on freeing an orphan's blocks beyond its end; it is off the list then, if it has links.
-int sfs_orphan_truncate(struct sfs_inode *ip);
-// Frees an unlinked inode, whose last reference the caller has, with all its blocks.
-int sfs_orphan_free(struct sfs_inode *ip);
+// The first on the disk's list, 0: it is empty.
+int sfs_orphan_first(struct sfs *fs, uint32_t *ino);
+// Goes on freeing an orphan's blocks beyond its end, after which it is off the list; or, if it has
+// no links, all its blocks and the inode itself, of which the caller has the last reference.
+int sfs_orphan_finish(struct sfs_inode *ip, bool last);
+
+// sfs_put.c
+void sfs_found_in(struct sfs_inode *ip, struct sfs_inode *dir);     // notes where ip's name is
+int sfs_parent(struct vnode *v, struct vnode **dir);    // where it was last found; ENOENT
 
 // sfs_create.c
 // Changes ip's link count and its ctime, with contents its mtime too.
@@ -119,11 +160,11 @@ int sfs_update_links(struct sfs_op *op, struct sfs_inode *ip, int delta, bool co
 
 // sfs_bmap.c
 // As sfs_bmap, ip's lock held. With an operation, allocates; the blocks are fresh or not as said.
-int sfs_map_find(struct sfs_inode *ip, uint64_t fblk, uint32_t want, struct sfs_map *out);
+int sfs_map_find(struct sfs_inode *ip, uint64_t fblk, uint32_t want, struct vnode_map *out);
 int sfs_map_alloc(struct sfs_op *op, struct sfs_inode *ip, uint64_t fblk, uint32_t want, bool fresh,
-                  struct sfs_map *out);
+                  struct vnode_map *out);
 
-// sfs_truncate.c
+// sfs_shrink.c
 // Frees blocks from file block `first' on, from the end, while op's reservation lasts; ip's lock is
 // held, and the caller updates the inode. *done: none is left.
 int sfs_shrink(struct sfs_op *op, struct sfs_inode *ip, uint64_t first, bool *done);
@@ -145,5 +186,5 @@ void sfs_dir_remove(struct sfs_op *op, struct sfs_inode *dir, const struct sfs_s
 void sfs_dir_replace(struct sfs_op *op, const struct sfs_slot *slot, uint32_t ino, unsigned type);
 int sfs_dir_init(struct sfs_op *op, struct sfs_inode *dir, uint32_t parent);    // "." and ".."
 int sfs_dir_is_empty(struct sfs_inode *dir);    // 0, ENOTEMPTY, EIO
-int sfs_dir_check(struct sfs_inode *dir, size_t len);   // ENOTDIR, a bad length of a name
-int sfs_dir_check_new(struct sfs_inode *dir, const char *name, size_t len); // and bad characters
+// The inode number of a name; EIO for one that a sound directory does not have.
+int sfs_dir_lookup(struct sfs_inode *dir, const char *name, size_t len, uint32_t *ino);

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// In-core inodes: the table of those in use, reading them with all checks, and writing them back.
-// The table's lock is held while one is read, so that nobody sees it half made.
+// Inodes in memory: their table, reading them with all checks, and writing them back. The table's
+// lock is held while one is read, so that nobody sees it half made. How they end: sfs_put.c.
 #include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
-#include "lib/string.h"
+#include "sync/scoped.h"
 
 void sfs_inodes_init(struct sfs *fs)
 {
     mutex_init(&fs->inodes_lock, "sfs inodes", LOCK_FS_INODES, 0);
     list_init(&fs->lazy);
+    list_init(&fs->unused);
     for (unsigned i = 0; i < SFS_INODE_CHAINS; i++)
         list_init(&fs->inodes[i]);
 }
@@ -20,7 +21,7 @@ void sfs_inodes_destroy(struct sfs *fs)
 {
     for (unsigned i = 0; i < SFS_INODE_CHAINS; i++) {
         list_for_each_safe (ip, &fs->inodes[i], struct sfs_inode, hash) {
-            KASSERT(ip->refs == 0, "inode %u has %u references", ip->ino, ip->refs);
+            KASSERT(ip->v.nrefs == 0, "inode %lu has %u references", ip->v.ino, ip->v.nrefs);
             fs->env->free(ip, sizeof(*ip));
         }
     }
@@ -50,23 +51,30 @@ int sfs_inode_new(struct sfs *fs, struct sfs_inode **out)
     return 0;
 }
 
-void sfs_inode_forget(struct sfs_inode *ip)
-{
-    ip->fs->env->free(ip, sizeof(*ip));
-}
-
-// Puts a new inode into the table, with one reference; inodes_lock is held.
+// Makes a new inode a vnode, with one reference, and puts it into the table; inodes_lock is held.
 static void enter(struct sfs_inode *ip)
 {
-    ip->refs = 1;
-    list_push_front(&ip->fs->inodes[ip->ino % SFS_INODE_CHAINS], &ip->hash);
+    struct sfs *fs = ip->fs;
+    enum vnode_type type = ip->d.mode >> VTYPE_SHIFT;
+
+    vnode_init(&ip->v, type, fs->env->vops ? fs->env->vops(type) : NULL, &fs->mount, ip->v.ino);
+    ip->v.size = ip->d.size;
+    list_push_front(&fs->inodes[ip->v.ino % SFS_INODE_CHAINS], &ip->hash);
 }
 
 void sfs_inode_enter(struct sfs_inode *ip)
 {
-    mutex_lock(&ip->fs->inodes_lock);
+    SCOPED_MUTEX(&ip->fs->inodes_lock);
     enter(ip);
-    mutex_unlock(&ip->fs->inodes_lock);
+}
+
+void sfs_inode_take(struct sfs_inode *ip)
+{
+    vnode_ref(&ip->v);
+    if (!list_empty(&ip->v.link)) {
+        list_remove(&ip->v.link);
+        ip->fs->nunused--;
+    }
 }
 
 // True if an inode from the disk makes sense by itself. All blocks of a directory are walked, so it
@@ -77,17 +85,17 @@ static bool plausible(const struct sfs *fs, const struct sfs_dinode *d, bool orp
 
     if (!orphan && d->nlink == 0)
         return false;
-    switch (d->mode & SFS_IFMT) {
-    case SFS_IFREG:
+    switch (d->mode >> VTYPE_SHIFT) {
+    case VREG:
         return d->size <= SFS_FILE_MAX;
-    case SFS_IFDIR:
+    case VDIR:
         return d->size % SFS_BLOCK == 0 && (orphan || (d->size > 0 && d->size / SFS_BLOCK <= most));
-    case SFS_IFLNK:
+    case VLNK:
         return d->size <= SFS_SYMLINK_MAX;
-    case SFS_IFIFO:
-    case SFS_IFCHR:
-    case SFS_IFBLK:
-    case SFS_IFSOCK:
+    case VFIFO:
+    case VCHR:
+    case VBLK:
+    case VSOCK:
         return d->size == 0;
     }
     return false;
@@ -97,14 +105,14 @@ static int load(struct sfs_inode *ip, bool orphan)
 {
     struct sfs_dinode *d;
     struct buf *b;
-    int error = sfs_inode_buf(ip->fs, ip->ino, &b, &d);
+    int error = sfs_inode_buf(ip->fs, ip->v.ino, &b, &d);
 
     if (error)
         return error;
     ip->d = *d;
     buf_put(b);
     if (!plausible(ip->fs, &ip->d, orphan))
-        return sfs_damaged(ip->fs, "inode %u: mode 0%o, %u links, size %lu", ip->ino, ip->d.mode,
+        return sfs_damaged(ip->fs, "inode %lu: mode 0%o, %u links, size %lu", ip->v.ino, ip->d.mode,
                            ip->d.nlink, ip->d.size);
     return 0;
 }
@@ -113,8 +121,8 @@ static int load(struct sfs_inode *ip, bool orphan)
 static struct sfs_inode *find(struct sfs *fs, uint32_t ino)
 {
     list_for_each (ip, &fs->inodes[ino % SFS_INODE_CHAINS], struct sfs_inode, hash) {
-        if (ip->ino == ino) {
-            ip->refs++;
+        if (ip->v.ino == ino) {
+            sfs_inode_take(ip);
             return ip;
         }
     }
@@ -136,7 +144,7 @@ int sfs_iget_any(struct sfs *fs, uint32_t ino, bool orphan, struct sfs_inode **o
     error = sfs_inode_new(fs, &new); // not under the lock: may wait for memory
     if (error)
         return error;
-    new->ino = ino;
+    new->v.ino = ino;
     mutex_lock(&fs->inodes_lock);
     *out = find(fs, ino);
     if (!*out) {
@@ -148,54 +156,18 @@ int sfs_iget_any(struct sfs *fs, uint32_t ino, bool orphan, struct sfs_inode **o
     }
     mutex_unlock(&fs->inodes_lock);
     if (*out != new)
-        sfs_inode_forget(new);
+        fs->env->free(new, sizeof(*new));
     return error;
 }
 
-int sfs_iget(struct sfs *fs, uint32_t ino, struct sfs_inode **out)
+int sfs_iget(struct sfs *fs, uint32_t ino, struct vnode **out)
 {
-    return sfs_iget_any(fs, ino, false, out);
-}
+    struct sfs_inode *ip;
+    int error = sfs_iget_any(fs, ino, false, &ip);
 
-void sfs_iref(struct sfs_inode *ip)
-{
-    mutex_lock(&ip->fs->inodes_lock);
-    KASSERT(ip->refs > 0, "inode %u is not in use", ip->ino);
-    ip->refs++;
-    mutex_unlock(&ip->fs->inodes_lock);
-}
-
-// The last reference goes. Unlinked inodes are freed, lazy attributes written; both without the
-// table's lock, and with the inode still in the table.
-void sfs_iput(struct sfs_inode *ip)
-{
-    struct sfs *fs = ip->fs;
-
-    mutex_lock(&fs->inodes_lock);
-    KASSERT(ip->refs > 0, "inode %u is not in use", ip->ino);
-    for (int error = 0; ip->refs == 1 && ip->lazy && ip->d.nlink > 0 && !error;) {
-        mutex_unlock(&fs->inodes_lock);
-        error = sfs_write_lazy_one(ip);
-        mutex_lock(&fs->inodes_lock);
-    }
-    if (ip->refs == 1 && ip->d.nlink == 0 && ip->d.mode != 0) {
-        mutex_unlock(&fs->inodes_lock);
-        sfs_orphan_free(ip);
-        mutex_lock(&fs->inodes_lock);
-    }
-    if (--ip->refs > 0) {
-        mutex_unlock(&fs->inodes_lock);
-        return;
-    }
-    ip->lazy = false;
-    list_remove(&ip->lazy_link);
-    // One that is still an orphan could not be freed; its place in that list is needed.
-    bool forget = list_empty(&ip->orphan_link);
-    if (forget)
-        list_remove(&ip->hash);
-    mutex_unlock(&fs->inodes_lock);
-    if (forget)
-        sfs_inode_forget(ip);
+    if (!error)
+        *out = &ip->v;
+    return error;
 }
 
 int sfs_update(struct sfs_op *op, struct sfs_inode *ip)
@@ -203,11 +175,11 @@ int sfs_update(struct sfs_op *op, struct sfs_inode *ip)
     struct sfs *fs = ip->fs;
     struct sfs_dinode *d;
     struct buf *b;
-    int error = sfs_inode_buf(fs, ip->ino, &b, &d);
+    int error = sfs_inode_buf(fs, ip->v.ino, &b, &d);
 
     if (error)
         return error;
-    KASSERT(ip->lock.lock.owner, "inode %u is not locked", ip->ino);
+    KASSERT(ip->lock.lock.owner, "inode %lu is not locked", ip->v.ino);
     journal_dirty(&op->h, b);
     ip->d.next_orphan = d->next_orphan; // the orphan list's, not ours
     *d = ip->d;

@@ -1,64 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The file system as a whole: mount, unmount, sync, and the frame of every operation. Mounting
-// trusts nothing: the superblock must have its checksum and describe exactly the layout that its
-// three sizes give.
-#include <stdarg.h>
+// The file system as a whole: mount, unmount, sync. Mounting trusts nothing: the superblock must
+// have its checksum and describe exactly the layout that its three sizes give.
 #include "fs/sfs/sfs_impl.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
-#include "lib/printf.h"
 #include "lib/string.h"
-
-// A program that meets the same damage again and again must not flood the console.
-#define DAMAGE_REPORTS 20u
-
-int sfs_damaged(struct sfs *fs, const char *fmt, ...)
-{
-    char text[96];
-    va_list ap;
-
-    unsigned n = __atomic_add_fetch(&fs->reports, 1, __ATOMIC_RELAXED);
-    if (n > DAMAGE_REPORTS)
-        return EIO;
-    va_start(ap, fmt);
-    kvsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    bdev_report(fs->dev, "damaged: %s%s", text,
-                n == DAMAGE_REPORTS ? "; no more reports until the next mount" : "");
-    return EIO;
-}
-
-int sfs_op_begin(struct sfs *fs, struct sfs_op *op, unsigned nmeta, uint32_t nblocks)
-{
-    int error;
-
-    KASSERT(nmeta <= SFS_RES_MAX, "%u blocks", nmeta);
-    *op = (struct sfs_op){.fs = fs, .blocks = nblocks};
-    if (!sfs_reserve(fs, nblocks)) {
-        // Blocks freed of late can be had by getting them out of the journal.
-        if (fs->npending == 0)
-            return ENOSPC;
-        error = journal_commit(&fs->journal, true);
-        if (error)
-            return error;
-        if (!sfs_reserve(fs, nblocks))
-            return ENOSPC;
-    }
-    error = journal_begin(&fs->journal, &op->h, nmeta);
-    if (error)
-        sfs_unreserve(fs, nblocks);
-    return error;
-}
-
-int sfs_op_end(struct sfs_op *op, int error)
-{
-    if (error && op->h.changed)
-        journal_fail(&op->fs->journal, "an operation failed half-way");
-    sfs_unreserve(op->fs, op->blocks);
-    journal_end(&op->h);
-    return error;
-}
+#include "sync/scoped.h"
 
 // Says what is wrong with a superblock; NULL if nothing.
 static const char *complaint(const struct bdev *dev, struct sfs_super *super)
@@ -102,6 +50,31 @@ static int read_super(struct sfs *fs)
     return error;
 }
 
+// Truncates or frees what is on the disk's list of orphans. The one in memory holds just the inode
+// in work, which is the disk's first.
+static int recover_orphans(struct sfs *fs)
+{
+    struct sfs_inode *ip;
+    uint32_t ino;
+
+    for (uint32_t n = 0; n < fs->layout.ninodes; n++) {
+        int error = sfs_orphan_first(fs, &ino);
+        if (error || ino == 0)
+            return error;
+        error = sfs_iget_any(fs, ino, true, &ip);
+        if (error)
+            return error;
+        mutex_lock(&fs->alloc_lock);
+        list_push_front(&fs->orphans, &ip->orphan_link);
+        mutex_unlock(&fs->alloc_lock);
+        error = sfs_orphan_finish(ip, ip->d.nlink == 0);
+        sfs_iput(&ip->v);
+        if (error)
+            return error;
+    }
+    return sfs_damaged(fs, "the list of orphans has no end");
+}
+
 // Mounts in steps, each of which cleans up after itself when it or a later one fails.
 static int mount_inside(struct sfs *fs)
 {
@@ -111,7 +84,7 @@ static int mount_inside(struct sfs *fs)
         return error;
     fs->journal.checkpointed = sfs_alloc_checkpointed;
     fs->journal.arg = fs;
-    error = sfs_orphan_recover(fs);
+    error = recover_orphans(fs);
     if (error) {
         sfs_inodes_destroy(fs);
         sfs_alloc_destroy(fs);
@@ -159,9 +132,55 @@ int sfs_mount(struct bdev *dev, const struct sfs_env *env, unsigned nbufs, struc
     return 0;
 }
 
+// Those that become lazy meanwhile come to the list's end and are written too.
+static int write_lazy(struct sfs *fs)
+{
+    int error = 0;
+
+    while (!error) {
+        mutex_lock(&fs->inodes_lock);
+        struct sfs_inode *ip = list_first(&fs->lazy, struct sfs_inode, lazy_link);
+        if (ip)
+            sfs_inode_take(ip);
+        mutex_unlock(&fs->inodes_lock);
+        if (!ip)
+            break;
+        error = sfs_write_lazy(ip);
+        sfs_iput(&ip->v);
+    }
+    return error;
+}
+
+// Writes the dirty pages of all files that have a name.
+static int clean_pages(struct sfs *fs)
+{
+    struct vnode *held = NULL;
+    int first_error = 0;
+
+    mutex_lock(&fs->inodes_lock);
+    for (unsigned i = 0; i < SFS_INODE_CHAINS; i++) {
+        list_for_each (ip, &fs->inodes[i], struct sfs_inode, hash) {
+            if (ip->v.object.npages == 0 || ip->d.nlink == 0)
+                continue;
+            sfs_inode_take(ip); // keeps it in the table while the lock is released
+            mutex_unlock(&fs->inodes_lock);
+            if (held)
+                sfs_iput(held);
+            held = &ip->v;
+            int error = vnode_put_pages(held, PUT_CLEAN | PUT_SYNC);
+            first_error = first_error ? first_error : error;
+            mutex_lock(&fs->inodes_lock);
+        }
+    }
+    mutex_unlock(&fs->inodes_lock);
+    if (held)
+        sfs_iput(held);
+    return first_error;
+}
+
 int sfs_unmount(struct sfs *fs)
 {
-    int error = sfs_write_lazy(fs);
+    int error = write_lazy(fs);
 
     if (!error)
         error = journal_commit(&fs->journal, true);
@@ -175,36 +194,32 @@ int sfs_unmount(struct sfs *fs)
 
 int sfs_sync(struct sfs *fs)
 {
-    int error = sfs_write_lazy(fs);
+    int pages_error = clean_pages(fs), error = write_lazy(fs);
 
-    return error ? error : journal_commit(&fs->journal, false);
+    if (!error)
+        error = journal_commit(&fs->journal, false);
+    return pages_error ? pages_error : error;
 }
 
-int sfs_fsync(struct sfs_inode *ip)
+int sfs_fsync(struct vnode *v)
 {
-    int error = sfs_write_lazy_one(ip);
+    struct sfs_inode *ip = sfs_inode_of(v);
+    int pages_error = vnode_put_pages(v, PUT_CLEAN | PUT_SYNC), error = sfs_write_lazy(ip);
 
-    return error ? error : journal_commit(&ip->fs->journal, false);
+    if (!error)
+        error = journal_commit(&ip->fs->journal, false);
+    return pages_error ? pages_error : error;
 }
 
-void sfs_statfs(struct sfs *fs, struct sfs_statfs *st)
+void sfs_statfs(struct sfs *fs, struct fs_usage *usage)
 {
-    mutex_lock(&fs->alloc_lock);
-    *st = (struct sfs_statfs){
+    SCOPED_MUTEX(&fs->alloc_lock);
+    *usage = (struct fs_usage){
+        .magic = 0x73667331, // "sfs1"
+        .block_size = SFS_BLOCK,
         .blocks = fs->layout.nblocks - fs->layout.data,
-        .bfree = fs->nfree + fs->npending,
+        .free = fs->nfree + fs->npending,
         .files = fs->layout.ninodes,
-        .ffree = fs->nfree_inodes,
+        .free_files = fs->nfree_inodes,
     };
-    mutex_unlock(&fs->alloc_lock);
-}
-
-bool sfs_readonly(const struct sfs *fs)
-{
-    return fs->journal.failed;
-}
-
-struct bdev *sfs_bdev(struct sfs *fs)
-{
-    return fs->dev;
 }

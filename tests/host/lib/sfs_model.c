@@ -71,13 +71,13 @@ int model_pick(struct model *m, bool dir)
 }
 
 // The real inode of a node, with a reference; -1 as *error: the device failed.
-struct sfs_inode *model_get(struct model *m, int node, int *error)
+struct vnode *model_get(struct model *m, int node, int *error)
 {
-    struct sfs_inode *ip = m->held[node];
+    struct vnode *ip = m->held[node];
 
     *error = 0;
     if (ip)
-        sfs_iref(ip);
+        vnode_ref(ip);
     else
         *error = sfs_iget(m->fs, m->t.node[node].ino, &ip);
     return *error ? NULL : ip;
@@ -95,11 +95,11 @@ static struct model_block *block_of(struct model_node *n, uint32_t fblk)
 }
 
 // Writes one block as a page cache would.
-static int write_block(struct model *m, struct sfs_inode *ip, uint32_t fblk, uint64_t tag)
+static int write_block(struct model *m, struct vnode *ip, uint32_t fblk, uint64_t tag)
 {
     static _Thread_local uint64_t page[BDEV_BLOCK / 8];
     void *pages[] = {page};
-    struct sfs_map map;
+    struct vnode_map map;
     int error = sfs_bmap(ip, fblk, 1 + rng_below(&m->rng, 4), true, &map);
 
     if (error)
@@ -107,7 +107,7 @@ static int write_block(struct model *m, struct sfs_inode *ip, uint32_t fblk, uin
     for (unsigned i = 0; i < array_len(page); i++)
         page[i] = tag;
     sfs_grow(ip, (uint64_t)(fblk + 1) * SFS_BLOCK);
-    error = bdev_write(sfs_bdev(m->fs), map.block, pages, 1);
+    error = bdev_write(m->fs->dev, map.block, pages, 1);
     return error || !map.fresh ? error : sfs_written(ip, fblk, 1);
 }
 
@@ -132,7 +132,7 @@ static int op_write(struct model *m, int *want)
     int node = model_pick(m, false), error;
     struct model_node *n = &m->t.node[max(node, 0)];
     struct model_block *b;
-    struct sfs_inode *ip;
+    struct vnode *ip;
     uint32_t fblk = pick_fblk(m);
 
     if (node < 0 || (n->mode & SFS_IFMT) != SFS_IFREG || !(b = block_of(n, fblk)))
@@ -154,7 +154,7 @@ static int op_truncate(struct model *m, int *want)
 {
     int node = model_pick(m, false), error;
     struct model_node *n = &m->t.node[max(node, 0)];
-    struct sfs_inode *ip;
+    struct vnode *ip;
     uint64_t size = rng_below(&m->rng, 3) ? (uint64_t)pick_fblk(m) * SFS_BLOCK : 0;
 
     if (node < 0 || (n->mode & SFS_IFMT) != SFS_IFREG)
@@ -196,7 +196,7 @@ static int op_hold(struct model *m, int *want)
 static int op_fsync(struct model *m, int *want)
 {
     int node = model_pick(m, rng_below(&m->rng, 4) == 0), error;
-    struct sfs_inode *ip;
+    struct vnode *ip;
 
     *want = 0;
     if (node < 0 || (m->t.node[node].nlink == 0 && !m->held[node]))

@@ -8,7 +8,7 @@
 // so that a sector read back says whose it is.
 #pragma once
 
-#include "fs/sfs/sfs.h"
+#include "fs/sfs/sfs_impl.h"
 #include "lib/memdev.h"
 #include "lib/rng.h"
 
@@ -16,6 +16,30 @@
 #define MODEL_NAMES  192
 #define MODEL_BLOCKS 48         // blocks per file that may hold data
 #define MODEL_STATES 512        // states of the names since the last sync
+
+// Modes of the types of files.
+enum {
+    SFS_IFMT = 0170000,
+    SFS_IFIFO = VFIFO << VTYPE_SHIFT,
+    SFS_IFDIR = VDIR << VTYPE_SHIFT,
+    SFS_IFREG = VREG << VTYPE_SHIFT,
+    SFS_IFLNK = VLNK << VTYPE_SHIFT,
+};
+
+// The operations on names, with a name in pieces.
+static inline int model_create(struct vnode *dir, const char *name, size_t len, uint32_t mode,
+                               struct vnode **out)
+{
+    return sfs_create(&(struct vname){dir, name, len, false}, mode, NULL, out);
+}
+static inline int model_link(struct vnode *dir, const char *name, size_t len, struct vnode *v)
+{
+    return sfs_link(&(struct vname){dir, name, len, false}, v);
+}
+static inline int model_remove(struct vnode *dir, const char *name, size_t len, struct vnode *v)
+{
+    return sfs_remove(&(struct vname){dir, name, len, false}, v);
+}
 
 struct model_block {
     uint32_t fblk;
@@ -53,7 +77,7 @@ struct model {
     struct memdev *dev;
     struct sfs *fs;
     struct rng rng;
-    struct sfs_inode *held[MODEL_NODES];    // open, by node
+    struct vnode *held[MODEL_NODES];    // open, by node
     uint64_t state[MODEL_STATES];           // hashes of the names since the last sync
     unsigned nstates;
     uint32_t journal_start;     // block of the journal's header

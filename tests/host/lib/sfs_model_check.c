@@ -111,7 +111,7 @@ static void check_data(struct walk *w, const struct model_node *n, uint64_t fblk
     const struct model_block *b = find_block(n, fblk);
     void *pages[] = {page};
 
-    CHECK(bdev_read(sfs_bdev(w->fs), disk, pages, 1) == 0, "read");
+    CHECK(bdev_read(w->fs->dev, disk, pages, 1) == 0, "read");
     CHECK(b, "inode %u: block %lu holds %#lx, should be a hole", n->ino, fblk, page[0]);
     for (unsigned i = 0; i < array_len(page); i++) {
         uint64_t want = w->crashed && !b->touched ? b->synced : b->tag;
@@ -125,10 +125,11 @@ static void check_data(struct walk *w, const struct model_node *n, uint64_t fblk
     }
 }
 
-static void check_file(struct walk *w, struct sfs_inode *ip, const struct model_node *n)
+static void check_file(struct walk *w, struct vnode *v, const struct model_node *n)
 {
+    struct sfs_inode *ip = sfs_inode_of(v);
     uint64_t blocks = (ip->d.size + SFS_BLOCK - 1) / SFS_BLOCK;
-    struct sfs_map map;
+    struct vnode_map map;
 
     if (!w->crashed)
         CHECK(ip->d.size == n->size, "inode %u: size %lu, want %lu", n->ino, ip->d.size, n->size);
@@ -139,7 +140,7 @@ static void check_file(struct walk *w, struct sfs_inode *ip, const struct model_
         CHECK(ip->d.size >= n->synced_size, "inode %u: size %lu < %lu", n->ino, ip->d.size,
               n->synced_size);
     for (uint64_t fblk = 0; fblk < blocks; fblk += map.count) {
-        int error = sfs_bmap(ip, fblk, 1u << 30, false, &map);
+        int error = sfs_bmap(v, fblk, 1u << 30, false, &map);
         CHECK(error == 0, "bmap %d", error);
         for (uint32_t i = 0; map.block && !map.fresh && i < map.count && fblk + i < blocks; i++)
             check_data(w, n, fblk + i, map.block + i);
@@ -149,12 +150,12 @@ static void check_file(struct walk *w, struct sfs_inode *ip, const struct model_
         uint64_t want = w->crashed ? b->synced : b->tag;
         if (want == 0 || (w->crashed && b->touched) || b->fblk >= blocks)
             continue;
-        CHECK(sfs_bmap(ip, b->fblk, 1, false, &map) == 0, "bmap");
+        CHECK(sfs_bmap(v, b->fblk, 1, false, &map) == 0, "bmap");
         CHECK(map.block && !map.fresh, "inode %u: block %u is lost", n->ino, b->fblk);
     }
 }
 
-static void check_link(struct sfs_inode *ip, const struct model_node *n)
+static void check_link(struct vnode *ip, const struct model_node *n)
 {
     char target[200];
     size_t len;
@@ -165,6 +166,8 @@ static void check_link(struct sfs_inode *ip, const struct model_node *n)
 }
 
 // ---- The walk over all directories ----
+
+#define STOPPED 1000 // what ends a listing
 
 struct listing {
     struct walk *w;
@@ -177,60 +180,62 @@ struct listing {
     } entry[MODEL_NAMES];
 };
 
-static bool list_entry_of(void *arg, uint32_t ino, unsigned type, const char *name, size_t len,
-                          uint64_t next_pos)
+static int list_entry_of(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
+                         off_t next_pos)
 {
     struct listing *l = arg;
 
     (void)type, (void)next_pos;
     if (len <= 2 && memcmp(name, "..", len) == 0)
-        return true;
+        return 0;
     // Stop now and then; the same entry must come again.
     l->stopped = l->n % 5 == 4 && !l->stopped;
     if (l->stopped)
-        return false;
+        return STOPPED;
     CHECK(l->n < MODEL_NAMES, "too many entries");
     memcpy(l->entry[l->n].name, name, len);
     l->entry[l->n].len = len;
     l->entry[l->n++].ino = ino;
-    return true;
+    return 0;
 }
 
-static void walk_dir(struct walk *w, struct sfs_inode *dir)
+static void walk_dir(struct walk *w, struct vnode *dir)
 {
     struct listing *l = calloc(1, sizeof(*l));
-    uint64_t pos = 0, dir_key = key(dir->ino, dir->d.generation);
+    off_t pos = 0;
+    uint64_t dir_key = key(dir->ino, sfs_inode_of(dir)->d.generation);
 
     do {
         int error = sfs_readdir(dir, &pos, list_entry_of, l);
-        CHECK(error == 0, "readdir %d", error);
+        CHECK(error == (l->stopped ? STOPPED : 0), "readdir %d", error);
     } while (l->stopped);
     for (unsigned i = 0; i < l->n; i++) {
-        struct sfs_inode *ip;
-        int error = sfs_iget(w->fs, l->entry[i].ino, &ip);
+        struct vnode *v;
+        int error = sfs_iget(w->fs, l->entry[i].ino, &v);
         CHECK(error == 0, "iget %u: %d", l->entry[i].ino, error);
-        uint64_t k = key(ip->ino, ip->d.generation);
+        const struct sfs_inode *ip = sfs_inode_of(v);
+        uint64_t k = key(l->entry[i].ino, ip->d.generation);
         const struct model_node *n = find_node(w->m, k);
-        CHECK(n, "inode %u generation %u is not known", ip->ino, ip->d.generation);
-        CHECK(n->mode >> 12 == ip->d.mode >> 12, "inode %u: mode 0%o", ip->ino, ip->d.mode);
+        CHECK(n, "inode %u generation %u is not known", l->entry[i].ino, ip->d.generation);
+        CHECK(n->mode >> 12 == ip->d.mode >> 12, "inode %u: mode 0%o", l->entry[i].ino, ip->d.mode);
         w->hash += name_hash(dir_key, l->entry[i].name, l->entry[i].len, k, ip->d.mode);
         if (!w->crashed)
-            CHECK(ip->d.nlink == n->nlink, "inode %u: %u links, want %u", ip->ino, ip->d.nlink,
-                  n->nlink);
+            CHECK(ip->d.nlink == n->nlink, "inode %u: %u links, want %u", l->entry[i].ino,
+                  ip->d.nlink, n->nlink);
         if ((ip->d.mode & SFS_IFMT) == SFS_IFDIR)
-            walk_dir(w, ip);
+            walk_dir(w, v);
         else if ((ip->d.mode & SFS_IFMT) == SFS_IFREG)
-            check_file(w, ip, n);
+            check_file(w, v, n);
         else if ((ip->d.mode & SFS_IFMT) == SFS_IFLNK)
-            check_link(ip, n);
-        sfs_iput(ip);
+            check_link(v, n);
+        sfs_iput(v);
     }
     free(l);
 }
 
 static void walk_all(struct walk *w)
 {
-    struct sfs_inode *root;
+    struct vnode *root;
 
     CHECK(sfs_iget(w->fs, SFS_ROOT_INO, &root) == 0, "root");
     walk_dir(w, root);

@@ -14,7 +14,7 @@ static inline bool model_is_dir(const struct model_node *n)
 int model_pick(struct model *m, bool dir);
 
 // The real inode of a node, with a reference; NULL with *error set.
-struct sfs_inode *model_get(struct model *m, int node, int *error);
+struct vnode *model_get(struct model *m, int node, int *error);
 
 // Operations return what the real one returned, and the model's result in *want; -1: not done.
 int model_op_create(struct model *m, int *want);

@@ -86,8 +86,7 @@ int model_op_create(struct model *m, int *want)
     static const uint32_t modes[] = {SFS_IFREG, SFS_IFREG, SFS_IFDIR, SFS_IFLNK, SFS_IFIFO};
     uint32_t mode = modes[rng_below(&m->rng, array_len(modes))] | 0644;
     int dir = model_pick(m, true), node = 0, error;
-    struct sfs_new init = {.mode = mode, .uid = 7};
-    struct sfs_inode *dp, *ip;
+    struct vnode *dp, *ip;
     char name[256];
 
     pick_name(m, name);
@@ -106,20 +105,21 @@ int model_op_create(struct model *m, int *want)
         unsigned len = 1 + rng_below(&m->rng, 120);
         memset(target, 't', len);
         target[len] = 0;
-        error = sfs_symlink(dp, name, strlen(name), &init, target, len, &ip);
+        mode = SFS_IFLNK | 0777;
+        error = sfs_create(&(struct vname){dp, name, strlen(name), false}, mode, target, &ip);
         if (!error && !*want) {
             strcpy(m->t.node[node].target, target);
             m->t.node[node].size = len;
         }
     } else {
-        error = sfs_create(dp, name, strlen(name), &init, &ip);
+        error = model_create(dp, name, strlen(name), mode, &ip);
     }
     sfs_iput(dp);
     if (error)
         return error;
     if (!*want) {
         m->t.node[node].ino = ip->ino;
-        m->t.node[node].generation = ip->d.generation;
+        m->t.node[node].generation = sfs_inode_of(ip)->d.generation;
         // A commit within the operation cannot have had it, so its state is noted only now.
         model_note_state(m, false);
     }
@@ -132,7 +132,7 @@ int model_op_remove(struct model *m, int *want)
     int dir = model_pick(m, true), error;
     bool rm_dir = rng_below(&m->rng, 3) == 0;
     struct model_name *found;
-    struct sfs_inode *dp, *ip;
+    struct vnode *dp, *ip;
     char name[256];
 
     pick_name(m, name);
@@ -140,10 +140,9 @@ int model_op_remove(struct model *m, int *want)
     if (!found)
         return -1;
     int node = found->node;
-    if (rm_dir)
-        *want = !model_is_dir(&m->t.node[node]) ? ENOTDIR : empty(m, node) ? 0 : ENOTEMPTY;
-    else
-        *want = model_is_dir(&m->t.node[node]) ? EISDIR : 0;
+    if (rm_dir != model_is_dir(&m->t.node[node]))
+        return -1; // those above know what they remove
+    *want = rm_dir && !empty(m, node) ? ENOTEMPTY : 0;
     dp = model_get(m, dir, &error);
     if (error)
         return error;
@@ -154,7 +153,7 @@ int model_op_remove(struct model *m, int *want)
             drop_node(m, node);
             model_note_state(m, false);
         }
-        error = (rm_dir ? sfs_rmdir : sfs_unlink)(dp, name, strlen(name), ip);
+        error = model_remove(dp, name, strlen(name), ip);
         sfs_iput(ip);
     }
     sfs_iput(dp);
@@ -164,16 +163,13 @@ int model_op_remove(struct model *m, int *want)
 int model_op_link(struct model *m, int *want)
 {
     int dir = model_pick(m, true), node = model_pick(m, rng_below(&m->rng, 8) == 0), error;
-    struct sfs_inode *dp, *ip;
+    struct vnode *dp, *ip;
     char name[256];
 
     pick_name(m, name);
-    if (node < 0)
+    if (node < 0 || model_is_dir(&m->t.node[node]))
         return -1;
-    *want = model_is_dir(&m->t.node[node]) ? EPERM
-            : find(m, dir, name)           ? EEXIST
-            : m->t.node[node].nlink == 0   ? ENOENT
-                                           : 0;
+    *want = find(m, dir, name) ? EEXIST : m->t.node[node].nlink == 0 ? ENOENT : 0;
     dp = model_get(m, dir, &error);
     if (error)
         return error;
@@ -188,7 +184,7 @@ int model_op_link(struct model *m, int *want)
             m->t.node[node].nlink++;
             model_note_state(m, false);
         }
-        error = sfs_link(dp, name, strlen(name), ip);
+        error = model_link(dp, name, strlen(name), ip);
         sfs_iput(ip);
     }
     sfs_iput(dp);
@@ -209,8 +205,6 @@ static int rename_result(struct model *m, int node, int to_dir, int over)
 
     if (node == over)
         return 0;
-    if (o && model_is_dir(n) != model_is_dir(o))
-        return model_is_dir(o) ? EISDIR : ENOTDIR;
     if (model_is_dir(n) && is_below(m, to_dir, node))
         return EINVAL;
     return o && model_is_dir(o) && !empty(m, over) ? ENOTEMPTY : 0;
@@ -219,7 +213,7 @@ static int rename_result(struct model *m, int node, int to_dir, int over)
 int model_op_rename(struct model *m, int *want)
 {
     int from = model_pick(m, true), to = model_pick(m, true), error;
-    struct sfs_inode *ip = NULL, *over = NULL, *fp, *tp;
+    struct vnode *ip = NULL, *over = NULL, *fp, *tp;
     struct model_name *f, *t;
     char fname[256], tname[256];
 
@@ -230,6 +224,8 @@ int model_op_rename(struct model *m, int *want)
     if (!f)
         return -1;
     int node = f->node, over_node = t ? t->node : -1;
+    if (t && model_is_dir(&m->t.node[node]) != model_is_dir(&m->t.node[over_node]))
+        return -1;
     *want = rename_result(m, node, to, over_node);
     fp = model_get(m, from, &error);
     if (error)
@@ -240,7 +236,7 @@ int model_op_rename(struct model *m, int *want)
     if (!error && over_node >= 0)
         over = model_get(m, over_node, &error);
     if (!error) {
-        struct sfs_name a = {fp, fname, strlen(fname)}, b = {tp, tname, strlen(tname)};
+        struct vname a = {fp, fname, strlen(fname), false}, b = {tp, tname, strlen(tname), false};
         if (!*want && node != over_node) {
             f->dir = -1;
             if (t)
@@ -255,7 +251,7 @@ int model_op_rename(struct model *m, int *want)
             }
             model_note_state(m, false);
         }
-        error = sfs_rename(&a, ip, &b, over);
+        error = sfs_rename(&a, ip, &b, over, false);
     }
     if (over)
         sfs_iput(over);

@@ -20,7 +20,6 @@
 #include "vm/vm_space.h"
 
 struct memdev disk;
-static struct mount root_mount = {.path = "/", .dev = 1};
 static __thread struct vm_space *space;
 
 // There is no syncer: tests sync when they want it.
@@ -139,37 +138,35 @@ void user_fetch(size_t offset, void *data, size_t n)
 
 // ---- the disk ----
 
-static void *env_alloc(size_t size)
-{
-    return slab_alloc(size, KM_WAITOK | KM_ZERO);
-}
-
-static void env_free(void *p, size_t size)
-{
-    (void)size;
-    slab_free(p);
-}
-
-static uint64_t env_now(void)
+uint64_t clock_realtime_ns(void)
 {
     static uint64_t now;
     return __atomic_add_fetch(&now, 1000, __ATOMIC_RELAXED);
 }
 
-static const struct sfs_env env = {.alloc = env_alloc, .free = env_free, .now = env_now};
+static void *plain_alloc(size_t size)
+{
+    return slab_alloc(size, KM_WAITOK | KM_ZERO);
+}
+
+static void plain_free(void *p, size_t size)
+{
+    (void)size;
+    slab_free(p);
+}
 
 void vfs_start(unsigned npages, uint64_t nblocks, unsigned max_unused)
 {
+    const struct sfs_env env = {.alloc = plain_alloc, .free = plain_free, .now = clock_realtime_ns};
     struct format sizes = {.ninodes = 256};
-    struct sfs *fs;
+    struct mount *m;
 
     machine_start(npages);
     memdev_init(&disk, nblocks);
     CHECK(format(&disk.dev, &env, &sizes) == 0, "format");
-    CHECK(sfs_mount(&disk.dev, &env, SFS_MIN_BUFS, &fs) == 0, "mount");
-    CHECK(sfs_vnode_mount(fs, &root_mount, max_unused) == 0, "root");
-    root_vnode = root_mount.root;
-    mount_add(&root_mount);
+    CHECK(sfs_vnode_mount(&disk.dev, SFS_MIN_BUFS, max_unused, &m) == 0, "mount");
+    root_vnode = m->root;
+    mount_add(m);
     vfs_init();
     file_init();
 }

@@ -28,7 +28,7 @@ static int free_run(struct shrink *s, uint32_t start, uint32_t count)
     struct sfs *fs = s->ip->fs;
 
     if (!sfs_data_block(fs, start) || !sfs_data_block(fs, start + count - 1))
-        return sfs_damaged(fs, "inode %u: blocks %u+%u", s->ip->ino, start, count);
+        return sfs_damaged(fs, "inode %lu: blocks %u+%u", s->ip->v.ino, start, count);
     s->ip->d.nblocks -= count;
     return sfs_free_run(s->op, start, count);
 }
@@ -98,7 +98,7 @@ static int free_tree(struct shrink *s, uint32_t *slot, unsigned level, uint64_t 
     if (step_is_full(s))
         return EAGAIN;
     if (!sfs_data_block(fs, *slot))
-        return sfs_damaged(fs, "inode %u: indirect block %u", s->ip->ino, *slot);
+        return sfs_damaged(fs, "inode %lu: indirect block %u", s->ip->v.ino, *slot);
     int error = buf_get(&fs->cache, *slot, &b);
     if (error)
         return error;
@@ -115,12 +115,11 @@ static int free_tree(struct shrink *s, uint32_t *slot, unsigned level, uint64_t 
 int sfs_shrink(struct sfs_op *op, struct sfs_inode *ip, uint64_t first, bool *done)
 {
     struct shrink s = {.op = op, .ip = ip, .first = first};
-    uint32_t type = ip->d.mode & SFS_IFMT;
     uint64_t base[SFS_NLEVELS + 1] = {0, SFS_NDIRECT}, span = SFS_PER_IND;
     int error = 0;
 
     *done = true;
-    if (type == SFS_IFLNK ? ip->d.nblocks == 0 : type != SFS_IFREG && type != SFS_IFDIR)
+    if (ip->v.type == VLNK ? ip->d.nblocks == 0 : ip->v.type != VREG && ip->v.type != VDIR)
         return 0;
     ip->run.map.count = 0;
     for (unsigned level = 1; level < SFS_NLEVELS; level++, span *= SFS_PER_IND)
@@ -131,40 +130,4 @@ int sfs_shrink(struct sfs_op *op, struct sfs_inode *ip, uint64_t first, bool *do
         error = free_leaves(&s, ip->d.ptr, min(first, (uint64_t)SFS_NDIRECT), SFS_NDIRECT, NULL);
     *done = error != EAGAIN;
     return *done ? error : 0;
-}
-
-// Frees the blocks beyond the size, which becomes *size unless that is NULL.
-static int cut(struct sfs_inode *ip, const uint64_t *size)
-{
-    struct sfs_op op;
-    bool done = false;
-
-    int error = sfs_op_begin(ip->fs, &op, SFS_RES_SHRINK, 0);
-    if (error)
-        return error;
-    mutex_lock(&ip->lock);
-    if (size) {
-        ip->d.size = *size;
-        ip->d.mtime = ip->d.ctime = ip->fs->env->now();
-    }
-    error = sfs_shrink(&op, ip, (ip->d.size + SFS_BLOCK - 1) / SFS_BLOCK, &done);
-    if (!error && !done)
-        error = sfs_orphan_add(&op, ip);
-    else if (!error && ip->d.nlink > 0)
-        error = sfs_orphan_remove(&op, ip); // an earlier truncation had failed half-way
-    if (!error)
-        error = sfs_update(&op, ip);
-    mutex_unlock(&ip->lock);
-    error = sfs_op_end(&op, error);
-    return error || done ? error : sfs_orphan_truncate(ip);
-}
-
-int sfs_truncate(struct sfs_inode *ip, uint64_t size)
-{
-    return size > SFS_FILE_MAX ? EFBIG : cut(ip, &size);
-}
-
-int sfs_trim(struct sfs_inode *ip)
-{
-    return cut(ip, NULL);
 }
