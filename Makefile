@@ -43,7 +43,7 @@ clean:
 # Sources are formatted by the checked-in .clang-format (version 14), starters and solutions alike;
 # headers and the table of system calls are set in columns by hand.
 format-check:
-	$(Q)git ls-files '*.c' | grep -v kernel/sys/syscall.c | xargs clang-format --dry-run -Werror
+	$(Q)git ls-files '*.c' | xargs clang-format --dry-run -Werror
 
 # Lines of code, floor by floor; grade/lines.py says what counts.
 lines:

@@ -163,24 +163,16 @@ static long sys_getcwd(vaddr_t buf_va, size_t size)
     return error ? -error : (long)len;
 }
 
+// clang-format off
 const struct call dir_calls[] = {
-    CALL(79, getcwd),
-    CALL_ON(80, chdir, VNODE, sys_chdir),
-    CALL_ON(81, fchdir, ANY_FD_VNODE, sys_chdir),
-    CALL_ON(82, rename, NAMES, sys_rename),
-    CALL_ON(83, mkdir, NAME, sys_mkdir),
-    CALL_ON(84, rmdir, NAME, sys_rmdir),
-    CALL_ON(86, link, NAMES, sys_link),
-    CALL_ON(87, unlink, NAME, sys_unlink),
-    CALL(88, symlink),
-    CALL_ON(133, mknod, NAME, sys_mknod),
-    CALL_ON(217, getdents64, FILE, sys_getdents64),
-    CALL_ON(258, mkdirat, NAME_AT, sys_mkdir),
-    CALL_ON(259, mknodat, NAME_AT, sys_mknod),
-    CALL_ON(263, unlinkat, NAME_AT, sys_unlinkat),
-    CALL_ON(264, renameat, NAMES_AT, sys_rename),
-    CALL_ON(265, linkat, NAMES_AT, sys_link),
-    CALL(266, symlinkat),
-    CALL_ON(316, renameat2, NAMES_AT, sys_renameat2),
-    {0},
+    CALL(79, getcwd), CALL_ON(80, chdir, VNODE, sys_chdir),
+    CALL_ON(81, fchdir, ANY_FD_VNODE, sys_chdir), CALL_ON(82, rename, NAMES, sys_rename),
+    CALL_ON(83, mkdir, NAME, sys_mkdir), CALL_ON(84, rmdir, NAME, sys_rmdir),
+    CALL_ON(86, link, NAMES, sys_link), CALL_ON(87, unlink, NAME, sys_unlink), CALL(88, symlink),
+    CALL_ON(133, mknod, NAME, sys_mknod), CALL_ON(217, getdents64, FILE, sys_getdents64),
+    CALL_ON(258, mkdirat, NAME_AT, sys_mkdir), CALL_ON(259, mknodat, NAME_AT, sys_mknod),
+    CALL_ON(263, unlinkat, NAME_AT, sys_unlinkat), CALL_ON(264, renameat, NAMES_AT, sys_rename),
+    CALL_ON(265, linkat, NAMES_AT, sys_link), CALL(266, symlinkat),
+    CALL_ON(316, renameat2, NAMES_AT, sys_renameat2), {0},
 };
+// clang-format on

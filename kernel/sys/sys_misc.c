@@ -145,12 +145,9 @@ static long sys_statfs(struct vnode *v, vaddr_t va)
     return -copyout(va, &st, sizeof(st));
 }
 
+// clang-format off
 const struct call misc_calls[] = {
-    CALL(63, uname),
-    CALL(99, sysinfo),
-    CALL_ON(137, statfs, VNODE, sys_statfs),
-    CALL_ON(138, fstatfs, ANY_FD_VNODE, sys_statfs),
-    CALL(169, reboot),
-    CALL(318, getrandom),
-    {0},
+    CALL(63, uname), CALL(99, sysinfo), CALL_ON(137, statfs, VNODE, sys_statfs),
+    CALL_ON(138, fstatfs, ANY_FD_VNODE, sys_statfs), CALL(169, reboot), CALL(318, getrandom), {0},
 };
+// clang-format on

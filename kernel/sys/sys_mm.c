@@ -130,16 +130,10 @@ static long sys_brk(vaddr_t new_end)
     return (long)vm_brk(space(), new_end);
 }
 
+// clang-format off
 const struct call mm_calls[] = {
-    CALL(9, mmap),
-    CALL(10, mprotect),
-    CALL(11, munmap),
-    CALL(12, brk),
-    CALL(25, mremap),
-    CALL(26, msync),
-    CALL(27, mincore),
-    CALL(28, madvise),
-    CALL(149, mlock),
-    CALL(150, munlock),
+    CALL(9, mmap), CALL(10, mprotect), CALL(11, munmap), CALL(12, brk), CALL(25, mremap),
+    CALL(26, msync), CALL(27, mincore), CALL(28, madvise), CALL(149, mlock), CALL(150, munlock),
     {0},
 };
+// clang-format on

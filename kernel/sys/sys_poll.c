@@ -325,6 +325,8 @@ static long sys_pselect6(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, 
     return result;
 }
 
+// clang-format off
 const struct call poll_calls[] = {
     CALL(7, poll), CALL(23, select), CALL(270, pselect6), CALL(271, ppoll), {0},
 };
+// clang-format on

@@ -231,18 +231,11 @@ static long sys_rt_sigqueueinfo(int pid, int sig, vaddr_t info_va)
     return kill_task(pid, &k);
 }
 
+// clang-format off
 const struct call signal_calls[] = {
-    CALL(13, rt_sigaction),
-    CALL(14, rt_sigprocmask),
-    CALL(15, rt_sigreturn),
-    CALL(34, pause),
-    CALL(62, kill),
-    CALL(127, rt_sigpending),
-    CALL(128, rt_sigtimedwait),
-    CALL(129, rt_sigqueueinfo),
-    CALL(130, rt_sigsuspend),
-    CALL(131, sigaltstack),
-    CALL(200, tkill),
-    CALL(234, tgkill),
-    {0},
+    CALL(13, rt_sigaction), CALL(14, rt_sigprocmask), CALL(15, rt_sigreturn), CALL(34, pause),
+    CALL(62, kill), CALL(127, rt_sigpending), CALL(128, rt_sigtimedwait),
+    CALL(129, rt_sigqueueinfo), CALL(130, rt_sigsuspend), CALL(131, sigaltstack), CALL(200, tkill),
+    CALL(234, tgkill), {0},
 };
+// clang-format on

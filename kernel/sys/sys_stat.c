@@ -249,26 +249,19 @@ static long sys_umask(uint32_t mask)
 
 #define AT_LOOKUP (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
 
+// clang-format off
 const struct call stat_calls[] = {
-    CALL_ON(4, stat, VNODE, sys_stat),
-    CALL_ON(5, fstat, ANY_FD_VNODE, sys_stat),
-    CALL_ON(6, lstat, VNODE_NOFOLLOW, sys_stat),
-    CALL_ON(21, access, VNODE, sys_access),
-    CALL_ON(76, truncate, VNODE, sys_truncate),
-    CALL(89, readlink),
-    CALL_ON(90, chmod, VNODE, sys_chmod),
-    CALL_ON(91, fchmod, FD_VNODE, sys_chmod),
-    CALL_ON(92, chown, VNODE, sys_chown),
-    CALL_ON(93, fchown, FD_VNODE, sys_chown),
-    CALL_ON(94, lchown, VNODE_NOFOLLOW, sys_chown),
-    CALL(95, umask),
+    CALL_ON(4, stat, VNODE, sys_stat), CALL_ON(5, fstat, ANY_FD_VNODE, sys_stat),
+    CALL_ON(6, lstat, VNODE_NOFOLLOW, sys_stat), CALL_ON(21, access, VNODE, sys_access),
+    CALL_ON(76, truncate, VNODE, sys_truncate), CALL(89, readlink),
+    CALL_ON(90, chmod, VNODE, sys_chmod), CALL_ON(91, fchmod, FD_VNODE, sys_chmod),
+    CALL_ON(92, chown, VNODE, sys_chown), CALL_ON(93, fchown, FD_VNODE, sys_chown),
+    CALL_ON(94, lchown, VNODE_NOFOLLOW, sys_chown), CALL(95, umask),
     CALL_FLAGS(260, fchownat, VNODE_AT, sys_chown, 4, AT_LOOKUP),
     CALL_FLAGS(262, newfstatat, VNODE_AT, sys_stat, 3, AT_LOOKUP | AT_NO_AUTOMOUNT),
-    CALL(267, readlinkat),
-    CALL_ON(268, fchmodat, VNODE_AT, sys_chmod),
-    CALL_ON(269, faccessat, VNODE_AT, sys_access),
-    CALL(280, utimensat),
+    CALL(267, readlinkat), CALL_ON(268, fchmodat, VNODE_AT, sys_chmod),
+    CALL_ON(269, faccessat, VNODE_AT, sys_access), CALL(280, utimensat),
     CALL_FLAGS(332, statx, VNODE_AT, sys_statx, 2, AT_LOOKUP | AT_NO_AUTOMOUNT | AT_STATX_SYNC),
-    CALL_FLAGS(439, faccessat2, VNODE_AT, sys_access, 3, AT_LOOKUP | AT_EACCESS),
-    {0},
+    CALL_FLAGS(439, faccessat2, VNODE_AT, sys_access, 3, AT_LOOKUP | AT_EACCESS), {0},
 };
+// clang-format on

@@ -244,18 +244,11 @@ static long sys_setrlimit(unsigned resource, vaddr_t va)
     return va ? sys_prlimit64(0, resource, va, 0) : -EFAULT;
 }
 
+// clang-format off
 const struct call thread_calls[] = {
-    CALL(24, sched_yield),
-    CALL(97, getrlimit),
-    CALL(140, getpriority),
-    CALL(141, setpriority),
-    CALL(157, prctl),
-    CALL(158, arch_prctl),
-    CALL(160, setrlimit),
-    CALL(203, sched_setaffinity),
-    CALL(204, sched_getaffinity),
-    CALL(218, set_tid_address),
-    CALL(273, set_robust_list),
-    CALL(302, prlimit64),
-    {0},
+    CALL(24, sched_yield), CALL(97, getrlimit), CALL(140, getpriority), CALL(141, setpriority),
+    CALL(157, prctl), CALL(158, arch_prctl), CALL(160, setrlimit), CALL(203, sched_setaffinity),
+    CALL(204, sched_getaffinity), CALL(218, set_tid_address), CALL(273, set_robust_list),
+    CALL(302, prlimit64), {0},
 };
+// clang-format on

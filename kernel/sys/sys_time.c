@@ -276,9 +276,10 @@ static long sys_futex(vaddr_t va, int op, uint32_t value, uint64_t timeout, vadd
     }
 }
 
+// clang-format off
 const struct call time_calls[] = {
-    CALL(35, nanosleep),     CALL(36, getitimer),        CALL(37, alarm),
-    CALL(38, setitimer),     CALL(96, gettimeofday),     CALL(201, time),
-    CALL(202, futex),        CALL(227, clock_settime),   CALL(228, clock_gettime),
-    CALL(229, clock_getres), CALL(230, clock_nanosleep), {0},
+    CALL(35, nanosleep), CALL(36, getitimer), CALL(37, alarm), CALL(38, setitimer),
+    CALL(96, gettimeofday), CALL(201, time), CALL(202, futex), CALL(227, clock_settime),
+    CALL(228, clock_gettime), CALL(229, clock_getres), CALL(230, clock_nanosleep), {0},
 };
+// clang-format on
