@@ -21,78 +21,65 @@
 
 static const char zeroes[PAGE_SIZE];
 
-static int null_read(struct vnode *v, struct uio *uio, unsigned flags)
+static int null_read(struct vnode *v, struct uio *uio)
 {
-    (void)v;
-    (void)uio;
-    (void)flags;
+    (void)v, (void)uio;
     return 0;
 }
 
-static void skip_all(struct uio *uio)
+static int null_write(struct vnode *v, struct uio *uio)
 {
+    (void)v;
     uio->offset += (off_t)uio->resid;
     uio->resid = 0;
-}
-
-static int null_write(struct vnode *v, struct uio *uio, unsigned flags)
-{
-    (void)v;
-    (void)flags;
-    skip_all(uio);
     return 0;
 }
 
-static int zero_read(struct vnode *v, struct uio *uio, unsigned flags)
+static int zero_read(struct vnode *v, struct uio *uio)
 {
-    int err = 0;
+    int error = 0;
 
     (void)v;
-    (void)flags;
-    while (!err && uio->resid > 0)
-        err = uio_move(uio, (void *)zeroes, min(uio->resid, sizeof(zeroes)));
-    return err;
+    while (!error && uio->resid > 0)
+        error = uio_move(uio, (void *)zeroes, min(uio->resid, sizeof(zeroes)));
+    return error;
 }
 
-static int full_write(struct vnode *v, struct uio *uio, unsigned flags)
+static int full_write(struct vnode *v, struct uio *uio)
 {
     (void)v;
-    (void)flags;
     return uio->resid ? ENOSPC : 0;
 }
 
-static int random_read(struct vnode *v, struct uio *uio, unsigned flags)
+static int random_read(struct vnode *v, struct uio *uio)
 {
     char buf[256];
-    int err = 0;
+    int error = 0;
 
     (void)v;
-    (void)flags;
-    while (!err && uio->resid > 0) {
+    while (!error && uio->resid > 0) {
         size_t n = min(uio->resid, sizeof(buf));
         random_bytes(buf, n);
-        err = uio_move(uio, buf, n);
+        error = uio_move(uio, buf, n);
     }
-    return err;
+    return error;
 }
 
 // One write is one frame of the record channel.
-static int record_dev_write(struct vnode *v, struct uio *uio, unsigned flags)
+static int record_dev_write(struct vnode *v, struct uio *uio)
 {
     size_t n = uio->resid;
 
     (void)v;
-    (void)flags;
     if (n > RECORD_MAX)
         return EINVAL;
-    char *buf = slab_alloc(RECORD_MAX, KM_WAITOK);
+    char *buf SCOPED_SLAB = slab_alloc(RECORD_MAX, KM_WAITOK);
     if (!buf)
         return ENOMEM;
-    int err = uio_move(uio, buf, n);
-    if (!err)
+    int error = uio_move(uio, buf, n);
+    if (!error)
         record_write(buf, n);
-    slab_free(buf);
-    return err;
+    return error;
 }
 
 struct device {
@@ -146,15 +133,15 @@ static int dir_lookup(struct vnode *dir, const char *name, size_t len, struct vn
 
 static int dir_readdir(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg)
 {
-    int err = 0;
+    int error = 0;
 
-    for (; !err && *cookie < (off_t)array_len(devices) + 2; *cookie += !err) {
+    for (; !error && *cookie < (off_t)array_len(devices) + 2; *cookie += !error) {
         off_t i = *cookie;
         const char *name = i == 0 ? "." : i == 1 ? ".." : devices[i - 2].name;
         uint64_t ino = i < 2 ? dir->ino : devices[i - 2].v.ino;
-        err = fn(arg, name, strlen(name), ino, i < 2 ? VDIR : VCHR, i + 1);
+        error = fn(arg, name, strlen(name), ino, i < 2 ? VDIR : VCHR, i + 1);
     }
-    return err;
+    return error;
 }
 
 static int dir_getattr(struct vnode *v, struct vattr *va)

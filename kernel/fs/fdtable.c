@@ -12,6 +12,7 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mem/pool.h"
+#include "sync/scoped.h"
 #include "vm/kmem.h"
 #include "vm/slab.h"
 
@@ -55,14 +56,20 @@ int fdtable_create(struct fdtable **out)
     return table_alloc(FIRST_SLOTS, out);
 }
 
+// The first descriptor in use from fd on; nslots: none. The lock is held, or the table is dying.
+static size_t next_used(const struct fdtable *t, size_t fd)
+{
+    return bitmap_find_set(t->used, t->nslots, fd);
+}
+
 int fdtable_copy(struct fdtable *t, struct fdtable **out)
 {
     struct fdtable *copy;
     unsigned nslots = __atomic_load_n(&t->nslots, __ATOMIC_RELAXED);
-    int err = table_alloc(nslots, &copy);
+    int error = table_alloc(nslots, &copy);
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     mutex_lock(&t->lock);
     if (t->nslots != nslots) { // it grew meanwhile
         mutex_unlock(&t->lock);
@@ -71,8 +78,7 @@ int fdtable_copy(struct fdtable *t, struct fdtable **out)
     }
     memcpy(copy->used, t->used, sizeof(t->used));
     memcpy(copy->cloexec, t->cloexec, sizeof(t->cloexec));
-    for (size_t fd = bitmap_find_set(t->used, nslots, 0); fd < nslots;
-         fd = bitmap_find_set(t->used, nslots, fd + 1)) {
+    for (size_t fd = next_used(t, 0); fd < nslots; fd = next_used(t, fd + 1)) {
         copy->files[fd] = t->files[fd];
         file_ref(copy->files[fd]);
     }
@@ -98,20 +104,24 @@ void fdtable_unref(struct fdtable *t)
 {
     if (__atomic_sub_fetch(&t->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    for (size_t fd = bitmap_find_set(t->used, t->nslots, 0); fd < t->nslots;
-         fd = bitmap_find_set(t->used, t->nslots, fd + 1))
+    for (size_t fd = next_used(t, 0); fd < t->nslots; fd = next_used(t, fd + 1))
         close_file(t, t->files[fd]);
     slab_free(t->files);
     pool_put(&fdtable_pool, t);
 }
 
+// What a slot holds, or NULL. The lock is held.
+static struct file *slot(const struct fdtable *t, int fd)
+{
+    return (unsigned)fd < t->nslots ? t->files[fd] : NULL;
+}
+
 struct file *fdtable_get(struct fdtable *t, int fd)
 {
-    mutex_lock(&t->lock);
-    struct file *f = (unsigned)fd < t->nslots ? t->files[fd] : NULL;
+    SCOPED_MUTEX(&t->lock);
+    struct file *f = slot(t, fd);
     if (f)
         file_ref(f);
-    mutex_unlock(&t->lock);
     return f;
 }
 
@@ -150,117 +160,103 @@ static void set_slot(struct fdtable *t, unsigned fd, struct file *f, bool cloexe
 int fdtable_install(struct fdtable *t, struct file *f, int min_fd, uint64_t limit, bool cloexec,
                     int *fd)
 {
-    size_t slot;
-    int err = 0;
-
     limit = min(limit, (uint64_t)OPEN_MAX);
     if (min_fd < 0 || min_fd >= OPEN_MAX)
         return EINVAL;
-    mutex_lock(&t->lock);
-    do {
-        slot = bitmap_find_clear(t->used, limit, (size_t)min_fd);
-        if (slot >= limit)
-            err = EMFILE;
-        else if (slot < t->nslots)
-            break;
-        else
-            err = grow(t, (unsigned)slot);
-    } while (!err);
-    if (!err) {
-        set_slot(t, (unsigned)slot, f, cloexec);
-        *fd = (int)slot;
+    SCOPED_MUTEX(&t->lock);
+    for (;;) {
+        size_t free = bitmap_find_clear(t->used, limit, (size_t)min_fd);
+        if (free >= limit)
+            return EMFILE;
+        if (free < t->nslots) {
+            set_slot(t, (unsigned)free, f, cloexec);
+            *fd = (int)free;
+            return 0;
+        }
+        int error = grow(t, (unsigned)free);
+        if (error)
+            return error;
     }
-    mutex_unlock(&t->lock);
-    return err;
 }
 
 int fdtable_install_at(struct fdtable *t, struct file *f, int fd, bool cloexec)
 {
+    struct file *old = NULL;
+
     if (fd < 0 || fd >= OPEN_MAX)
         return EBADF;
     mutex_lock(&t->lock);
-    int err = grow(t, (unsigned)fd);
-    struct file *old = NULL;
-    if (!err) {
+    int error = grow(t, (unsigned)fd);
+    if (!error) {
         old = t->files[fd];
         set_slot(t, (unsigned)fd, f, cloexec);
     }
     mutex_unlock(&t->lock);
     if (old)
         close_file(t, old);
-    return err;
+    return error;
 }
 
-// Takes the file out of its slot, with its reference. The lock is held.
-static struct file *clear_slot(struct fdtable *t, unsigned fd)
+// Takes the file out of a slot, with its reference, and closes it; false: there is none. The lock
+// is held, and released.
+static bool close_slot(struct fdtable *t, size_t fd)
 {
-    struct file *f = t->files[fd];
-    t->files[fd] = NULL;
-    bitmap_clear(t->used, fd);
-    bitmap_clear(t->cloexec, fd);
+    struct file *f = fd < t->nslots ? t->files[fd] : NULL;
+
+    if (f) {
+        t->files[fd] = NULL;
+        bitmap_clear(t->used, fd);
+        bitmap_clear(t->cloexec, fd);
+    }
+    mutex_unlock(&t->lock);
+    if (f)
+        close_file(t, f);
     return f;
 }
 
 int fdtable_close(struct fdtable *t, int fd)
 {
     mutex_lock(&t->lock);
-    struct file *f = (unsigned)fd < t->nslots ? clear_slot(t, (unsigned)fd) : NULL;
-    mutex_unlock(&t->lock);
-    if (!f)
-        return EBADF;
-    close_file(t, f);
-    return 0;
+    return close_slot(t, (unsigned)fd) ? 0 : EBADF;
 }
 
 void fdtable_close_on_exec(struct fdtable *t)
 {
-    for (;;) {
+    do {
         mutex_lock(&t->lock);
-        size_t fd = bitmap_find_set(t->cloexec, t->nslots, 0);
-        struct file *f = fd < t->nslots ? clear_slot(t, (unsigned)fd) : NULL;
-        mutex_unlock(&t->lock);
-        if (!f)
-            return;
-        close_file(t, f);
-    }
+    } while (close_slot(t, bitmap_find_set(t->cloexec, t->nslots, 0)));
 }
 
 int fdtable_get_cloexec(struct fdtable *t, int fd, bool *cloexec)
 {
-    mutex_lock(&t->lock);
-    bool open = (unsigned)fd < t->nslots && t->files[fd];
-    if (open)
-        *cloexec = bitmap_test(t->cloexec, (size_t)fd);
-    mutex_unlock(&t->lock);
-    return open ? 0 : EBADF;
+    SCOPED_MUTEX(&t->lock);
+    if (!slot(t, fd))
+        return EBADF;
+    *cloexec = bitmap_test(t->cloexec, (size_t)fd);
+    return 0;
 }
 
 int fdtable_set_cloexec(struct fdtable *t, int fd, bool cloexec)
 {
-    mutex_lock(&t->lock);
-    bool open = (unsigned)fd < t->nslots && t->files[fd];
-    if (open)
-        (cloexec ? bitmap_set : bitmap_clear)(t->cloexec, (size_t)fd);
-    mutex_unlock(&t->lock);
-    return open ? 0 : EBADF;
+    SCOPED_MUTEX(&t->lock);
+    if (!slot(t, fd))
+        return EBADF;
+    (cloexec ? bitmap_set : bitmap_clear)(t->cloexec, (size_t)fd);
+    return 0;
 }
 
 int fdtable_next(struct fdtable *t, int fd)
 {
-    mutex_lock(&t->lock);
-    size_t next = bitmap_find_set(t->used, t->nslots, (size_t)max(fd, 0));
-    int result = next < t->nslots ? (int)next : -1;
-    mutex_unlock(&t->lock);
-    return result;
+    SCOPED_MUTEX(&t->lock);
+    size_t next = next_used(t, (size_t)max(fd, 0));
+    return next < t->nslots ? (int)next : -1;
 }
 
 size_t fdtable_bytes(struct fdtable *t, size_t (*of)(const struct vnode *v))
 {
-    mutex_lock(&t->lock);
+    SCOPED_MUTEX(&t->lock);
     size_t nbytes = sizeof(*t) + t->nslots * sizeof(t->files[0]);
-    for (size_t fd = bitmap_find_set(t->used, t->nslots, 0); fd < t->nslots;
-         fd = bitmap_find_set(t->used, t->nslots, fd + 1))
+    for (size_t fd = next_used(t, 0); fd < t->nslots; fd = next_used(t, fd + 1))
         nbytes += sizeof(struct file) + of(t->files[fd]->vnode);
-    mutex_unlock(&t->lock);
     return nbytes;
 }

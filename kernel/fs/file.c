@@ -11,6 +11,7 @@
 #include "mem/memlayout.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
+#include "sync/scoped.h"
 #include "sync/waitq.h"
 #include "vm/kmem.h"
 
@@ -258,8 +259,8 @@ int file_transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const off_
                   size_t *moved)
 {
     struct vnode *v = f->vnode;
-    struct uio uio = {.vec = vec, .nvec = nvec, .write = write, .user = true};
-    int (*op)(struct vnode *, struct uio *, unsigned) = write ? v->ops->write : v->ops->read;
+    struct uio uio = {.vec = vec, .nvec = nvec, .flags = f->flags, .write = write, .user = true};
+    int (*op)(struct vnode *, struct uio *) = write ? v->ops->write : v->ops->read;
     bool shared_pos = has_position(v) && !pos;
 
     *moved = 0;
@@ -280,7 +281,7 @@ int file_transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const off_
     if (shared_pos)
         mutex_lock(&f->pos_lock);
     uio.offset = pos ? *pos : f->offset;
-    error = op(v, &uio, f->flags);
+    error = op(v, &uio);
     *moved = total - uio.resid;
     if (shared_pos) {
         if (*moved > 0)
@@ -294,39 +295,30 @@ enum { SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE };
 
 int file_seek(struct file *f, off_t offset, int whence, off_t *result)
 {
-    struct vattr va;
-    int err = 0;
+    struct vattr va = {0};
 
+    *result = 0;
     if (is_stream(f->vnode))
         return ESPIPE;
-    if (!has_position(f->vnode)) {
-        *result = 0;
+    if (!has_position(f->vnode))
         return 0;
-    }
-    mutex_lock(&f->pos_lock);
-    off_t base = 0;
-    if (whence == SEEK_CUR) {
-        base = f->offset;
-    } else if (whence >= SEEK_END && whence <= SEEK_HOLE) {
-        err = vnode_getattr(f->vnode, &va);
-        base = (off_t)va.size;
-    } else if (whence != SEEK_SET) {
-        err = EINVAL;
-    }
-    if (!err && (whence == SEEK_DATA || whence == SEEK_HOLE)) { // no file has holes that we report
+    if (whence < SEEK_SET || whence > SEEK_HOLE)
+        return EINVAL;
+    SCOPED_MUTEX(&f->pos_lock);
+    int error = whence >= SEEK_END ? vnode_getattr(f->vnode, &va) : 0;
+    off_t base = whence == SEEK_CUR ? f->offset : whence >= SEEK_END ? (off_t)va.size : 0;
+    if (error)
+        return error;
+    if (whence >= SEEK_DATA) { // no file has holes that we report
         if (offset < 0 || offset >= base)
-            err = ENXIO;
-        else if (whence == SEEK_DATA)
-            base = 0;
-        else
-            offset = 0;
+            return ENXIO;
+        base = whence == SEEK_DATA ? offset : base;
+        offset = 0;
     }
-    if (!err && (__builtin_add_overflow(base, offset, &base) || base < 0))
-        err = EINVAL;
-    if (!err)
-        *result = f->offset = base;
-    mutex_unlock(&f->pos_lock);
-    return err;
+    if (__builtin_add_overflow(base, offset, &base) || base < 0)
+        return EINVAL;
+    *result = f->offset = base;
+    return 0;
 }
 
 void pollset_add(struct pollset *ps, struct waitq *q)

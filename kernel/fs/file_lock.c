@@ -11,7 +11,7 @@
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "mem/pool.h"
-#include "sync/mutex.h"
+#include "sync/scoped.h"
 
 #define DEADLOCK_STEPS 10 // owners that a search for a deadlock follows, as on Linux
 
@@ -287,13 +287,12 @@ int file_lock_set(const struct file_lock *want, bool wait)
 
 void file_lock_get(struct file_lock *want)
 {
-    mutex_lock(&mutex);
+    SCOPED_MUTEX(&mutex);
     const struct file_lock *l = find_obstacle(want);
     if (l)
         *want = *l;
     else
         want->type = F_UNLCK;
-    mutex_unlock(&mutex);
 }
 
 void file_lock_release(struct vnode *v, const void *owner)
@@ -332,7 +331,7 @@ int file_lock_show(int pid, struct strbuf *out)
     unsigned n = 0;
 
     (void)pid;
-    mutex_lock(&mutex);
+    SCOPED_MUTEX(&mutex);
     list_for_each (l, &all, struct file_lock, all_link) {
         show_lock(l, ++n, "", out);
         list_for_each (r, &waiters, struct request, link) {
@@ -340,7 +339,6 @@ int file_lock_show(int pid, struct strbuf *out)
                 show_lock(&r->want, n, "-> ", out);
         }
     }
-    mutex_unlock(&mutex);
     return 0;
 }
 

@@ -67,6 +67,14 @@ static int step_up(struct vnode *dir, struct vnode **out)
     return err;
 }
 
+// *v becomes another vnode, referenced, in place of what it was.
+static void replace(struct vnode **v, struct vnode *by)
+{
+    vnode_ref(by);
+    vnode_unref(*v);
+    *v = by;
+}
+
 // Looks one name up in dir; crosses into a file system mounted on what it finds.
 static int step(struct vnode *dir, const char *name, size_t len, struct vnode **out)
 {
@@ -82,15 +90,11 @@ static int step(struct vnode *dir, const char *name, size_t len, struct vnode **
     if (name_is_dotdot(name, len))
         return step_up(dir, out);
     rw_lock_read(&dir->lock);
-    int err = dir->ops->lookup(dir, name, len, out);
+    int error = dir->ops->lookup(dir, name, len, out);
     rw_unlock_read(&dir->lock);
-    if (!err && (*out)->covered_by) {
-        struct vnode *root = (*out)->covered_by;
-        vnode_ref(root);
-        vnode_unref(*out);
-        *out = root;
-    }
-    return err;
+    if (!error && (*out)->covered_by)
+        replace(out, (*out)->covered_by);
+    return error;
 }
 
 // Puts the target of the link before the rest of the path; the walk goes on in the link's
@@ -98,64 +102,47 @@ static int step(struct vnode *dir, const char *name, size_t len, struct vnode **
 static int follow(struct walk *w, struct vnode *link)
 {
     size_t len, rest_len = strlen(w->rest);
-    char *buf;
-    int err;
 
     if (++w->nlinks > SYMLINKS_MAX)
         return ELOOP;
-    buf = path_get();
+    char *buf = path_get();
     if (!buf)
         return ENOMEM;
-    err = link->ops->readlink ? link->ops->readlink(link, buf, PATH_MAX, &len) : EINVAL;
-    if (!err && len == 0)
-        err = ENOENT;
-    if (!err && len + rest_len + 1 > PATH_MAX)
-        err = ENAMETOOLONG;
-    if (err) {
+    int error = link->ops->readlink ? link->ops->readlink(link, buf, PATH_MAX, &len) : EINVAL;
+    if (!error && len == 0)
+        error = ENOENT;
+    if (!error && len + rest_len + 1 > PATH_MAX)
+        error = ENAMETOOLONG;
+    if (error) {
         path_put(buf);
-        return err;
+        return error;
     }
     memcpy(buf + len, w->rest, rest_len + 1);
     path_put(w->buf);
     w->buf = buf;
     w->rest = buf;
-    if (buf[0] == '/') {
-        vnode_ref(root_vnode);
-        vnode_unref(w->at);
-        w->at = root_vnode;
-    }
+    if (buf[0] == '/')
+        replace(&w->at, root_vnode);
     return 0;
 }
 
-// /proc's links lead to open vnodes, not to names.
-static int magic_link(struct vnode *link, struct vnode **target)
-{
-    return link->ops->follow ? link->ops->follow(link, target) : ENOENT;
-}
-
-// Takes one step along the path. *done when the last component has been reached.
+// Takes one step along the path. /proc's links lead to open vnodes, not to names.
 static int advance(struct walk *w, unsigned flags, const char *name, size_t len, bool last)
 {
-    struct vnode *next, *target;
-    int err = step(w->at, name, len, &next);
+    struct vnode *next SCOPED_VNODE = NULL, *target SCOPED_VNODE = NULL;
+    int error = step(w->at, name, len, &next);
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     if (next->type == VLNK && (!last || (flags & NAMEI_FOLLOW) || *w->rest == '/')) {
-        if (magic_link(next, &target) != 0) {
-            err = follow(w, next);
-            vnode_unref(next);
-            return err;
-        }
-        vnode_unref(next);
-        if (++w->nlinks > SYMLINKS_MAX) {
-            vnode_unref(target);
+        if (!next->ops->follow || next->ops->follow(next, &target) != 0)
+            return follow(w, next);
+        if (++w->nlinks > SYMLINKS_MAX)
             return ELOOP;
-        }
-        next = target;
     }
-    vnode_unref(w->at);
-    w->at = next;
+    struct vnode **found = target ? &target : &next, *before = w->at;
+    w->at = *found;
+    *found = before; // to be dropped
     return 0;
 }
 
@@ -222,8 +209,7 @@ static int match_ino(void *arg, const char *name, size_t namelen, uint64_t ino, 
 {
     struct name_search *s = arg;
 
-    (void)d_type;
-    (void)next;
+    (void)d_type, (void)next;
     if (ino != s->ino || name_is_dot(name, namelen) || name_is_dotdot(name, namelen))
         return 0;
     memcpy(s->name, name, namelen);
@@ -234,28 +220,24 @@ static int match_ino(void *arg, const char *name, size_t namelen, uint64_t ino, 
 // Puts "/name" of v, which is in dir, before what ends at *pos in buf.
 static int prepend_name(struct vnode *dir, struct vnode *v, char *buf, size_t *pos)
 {
-    struct name_search *s = slab_alloc(sizeof(*s), KM_WAITOK);
+    struct name_search *s SCOPED_SLAB = slab_alloc(sizeof(*s), KM_WAITOK);
     off_t cookie = 0;
 
     if (!s)
         return ENOMEM;
     s->ino = v->ino;
     rw_lock_read(&dir->lock);
-    int err = dir->ops->readdir(dir, &cookie, match_ino, s);
+    int error = dir->ops->readdir(dir, &cookie, match_ino, s);
     rw_unlock_read(&dir->lock);
-    if (err == EEXIST) {
-        size_t len = strlen(s->name);
-        err = len + 1 > *pos ? ERANGE : 0;
-        if (!err) {
-            *pos -= len + 1;
-            buf[*pos] = '/';
-            memcpy(buf + *pos + 1, s->name, len);
-        }
-    } else if (!err) {
-        err = ENOENT;
-    }
-    slab_free(s);
-    return err;
+    if (error != EEXIST)
+        return error ? error : ENOENT;
+    size_t len = strlen(s->name);
+    if (len + 1 > *pos)
+        return ERANGE;
+    *pos -= len + 1;
+    buf[*pos] = '/';
+    memcpy(buf + *pos + 1, s->name, len);
+    return 0;
 }
 
 // The directory in which v was last found; referenced.
@@ -268,31 +250,24 @@ static int parent_of(struct vnode *v, struct vnode **dir)
 
 int vnode_path(struct vnode *v, char *buf, size_t size)
 {
+    struct vnode *at SCOPED_VNODE = v;
     size_t pos = size;
-    int err = 0;
 
+    vnode_ref(at);
     if (size < 2)
         return ERANGE;
     buf[--pos] = '\0';
-    vnode_ref(v);
-    while (!err && v != root_vnode) {
-        struct vnode *dir;
-        while (v->mount && v == v->mount->root && v->mount->covered) {
-            struct vnode *covered = v->mount->covered;
-            vnode_ref(covered);
-            vnode_unref(v);
-            v = covered;
-        }
-        err = parent_of(v, &dir);
-        if (err)
-            break;
-        err = prepend_name(dir, v, buf, &pos);
-        vnode_unref(v);
-        v = dir;
+    while (at != root_vnode) {
+        struct vnode *dir SCOPED_VNODE = NULL;
+        while (at->mount && at == at->mount->root && at->mount->covered)
+            replace(&at, at->mount->covered);
+        int error = parent_of(at, &dir);
+        if (!error)
+            error = prepend_name(dir, at, buf, &pos);
+        if (error)
+            return error;
+        replace(&at, dir);
     }
-    vnode_unref(v);
-    if (err)
-        return err;
     if (buf[pos] == '\0')
         buf[--pos] = '/';
     memmove(buf, buf + pos, size - pos);

@@ -22,6 +22,7 @@
 #include "lib/string.h"
 #include "mem/pool.h"
 #include "sync/kctx.h"
+#include "sync/scoped.h"
 #include "vm/kmem.h"
 #include "vm/slab.h"
 
@@ -75,6 +76,17 @@ static void free_ring(char *ring, size_t size)
     nosleep_exit();
 }
 
+// A file for an end of the pipe, which takes a reference of its own.
+static int make_end(struct pipe *p, unsigned flags, struct file **f)
+{
+    vnode_ref(&p->vnode);
+    *f = file_alloc(&p->vnode, flags);
+    if (*f)
+        return 0;
+    vnode_unref(&p->vnode);
+    return file_alloc_error();
+}
+
 int pipe_create(unsigned flags, struct file **rd, struct file **wr)
 {
     static uint64_t next_ino;
@@ -82,6 +94,7 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr)
 
     if (!p)
         return ENOMEM;
+    flags &= O_NONBLOCK | O_DIRECT;
     p->by_packet = p->full_grown = flags & O_DIRECT;
     list_init(&p->packets);
     p->size = p->by_packet ? RING_MAX : RING_MIN;
@@ -96,19 +109,14 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr)
     waitq_init(&p->can_write, "pipe write");
     vnode_init(&p->vnode, VFIFO, &pipe_ops, NULL,
                __atomic_add_fetch(&next_ino, 1, __ATOMIC_RELAXED));
-    *rd = file_alloc(&p->vnode, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)));
-    if (!*rd) {
-        vnode_unref(&p->vnode);
-        return file_alloc_error();
+    int error = make_end(p, O_RDONLY | flags, rd);
+    if (!error) {
+        error = make_end(p, O_WRONLY | flags, wr);
+        if (error)
+            file_unref(*rd);
     }
-    vnode_ref(&p->vnode);
-    *wr = file_alloc(&p->vnode, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)));
-    if (!*wr) {
-        vnode_unref(&p->vnode);
-        file_unref(*rd);
-        return file_alloc_error();
-    }
-    return 0;
+    vnode_unref(&p->vnode);
+    return error;
 }
 
 size_t pipe_bytes(const struct vnode *v)
@@ -125,12 +133,11 @@ size_t pipe_bytes(const struct vnode *v)
 // Counts an open end in or out: how is 1 or -1.
 static void count_ends(struct pipe *p, unsigned flags, unsigned how)
 {
-    mutex_lock(&p->lock);
+    SCOPED_MUTEX(&p->lock);
     if ((flags & O_ACCMODE) != O_RDONLY)
         p->nwriters += how;
     if ((flags & O_ACCMODE) != O_WRONLY)
         p->nreaders += how;
-    mutex_unlock(&p->lock);
 }
 
 // Only by way of /proc/<pid>/fd: pipe_create counts its own.
@@ -163,6 +170,15 @@ static void pipe_inactive(struct vnode *v)
     pool_put(&pipe_pool, p);
 }
 
+// Waits for the other end, unless the file may not; the lock is held.
+static int wait_for(struct pipe *p, struct waitq *q, const struct uio *uio)
+{
+    if (uio->flags & O_NONBLOCK)
+        return EAGAIN;
+    int error = waitq_wait_mutex(q, &p->lock, WAIT_INTR, WAIT_FOREVER);
+    return error == EINTR ? ERESTART : error;
+}
+
 // Moves bytes between uio and the ring, `limit' of them. The lock is held; if user memory must be
 // faulted in, it is released meanwhile, and what is left is for the next round.
 static int move_ring(struct pipe *p, struct uio *uio, size_t limit)
@@ -172,14 +188,14 @@ static int move_ring(struct pipe *p, struct uio *uio, size_t limit)
     while (limit > 0) {
         size_t at = *pos & (p->size - 1), moved;
         size_t n = min(limit, p->size - at);
-        int err = uio_move_nofault(uio, p->ring + at, n, &moved);
+        int error = uio_move_nofault(uio, p->ring + at, n, &moved);
         *pos += moved;
         limit -= moved;
-        if (err) {
+        if (error) {
             mutex_unlock(&p->lock);
-            err = uio_fault_in(uio, min(uio->resid, PAGE_SIZE));
+            error = uio_fault_in(uio, min(uio->resid, PAGE_SIZE));
             mutex_lock(&p->lock);
-            return err;
+            return error;
         }
     }
     return 0;
@@ -187,97 +203,89 @@ static int move_ring(struct pipe *p, struct uio *uio, size_t limit)
 
 // ---- packets ----
 
-static int read_packet(struct pipe *p, struct uio *uio, unsigned flags)
+static int read_packet(struct pipe *p, struct uio *uio)
 {
-    struct packet *pk;
-    int err = 0;
+    struct packet *pk SCOPED_SLAB = NULL;
+    int error = 0;
 
     mutex_lock(&p->lock);
-    while (!err && !(pk = list_pop(&p->packets, struct packet, link)) && p->nwriters > 0)
-        err = flags & O_NONBLOCK
-                  ? EAGAIN
-                  : waitq_wait_mutex(&p->can_read, &p->lock, WAIT_INTR, WAIT_FOREVER);
+    while (!error && !(pk = list_pop(&p->packets, struct packet, link)) && p->nwriters > 0)
+        error = wait_for(p, &p->can_read, uio);
     if (pk)
         p->head += pk->len;
     mutex_unlock(&p->lock);
     if (!pk)
-        return err == EINTR ? ERESTART : err;
+        return error;
     waitq_wake_all(&p->can_write);
-    err = uio_move(uio, pk->data, min(pk->len, uio->resid));
-    slab_free(pk);
-    return err;
+    return uio_move(uio, pk->data, min(pk->len, uio->resid));
 }
 
 // Takes pk over unless it fails.
-static int send_packet(struct pipe *p, struct packet *pk, unsigned flags)
+static int send_packet(struct pipe *p, struct packet *pk, const struct uio *uio)
 {
-    int err = 0;
+    int error = 0;
 
     mutex_lock(&p->lock);
-    while (!err && p->nreaders > 0 && p->tail - p->head + pk->len > p->size)
-        err = flags & O_NONBLOCK
-                  ? EAGAIN
-                  : waitq_wait_mutex(&p->can_write, &p->lock, WAIT_INTR, WAIT_FOREVER);
-    if (!err && p->nreaders == 0)
-        err = EPIPE;
-    if (!err) {
+    while (!error && p->nreaders > 0 && p->tail - p->head + pk->len > p->size)
+        error = wait_for(p, &p->can_write, uio);
+    if (!error && p->nreaders == 0)
+        error = EPIPE;
+    if (!error) {
         list_push_back(&p->packets, &pk->link);
         p->tail += pk->len;
     }
     mutex_unlock(&p->lock);
     waitq_wake_all(&p->can_read);
-    return err;
+    return error;
 }
 
-static int write_packets(struct pipe *p, struct uio *uio, unsigned flags)
+static int write_packets(struct pipe *p, struct uio *uio)
 {
-    int err = 0;
+    int error = 0;
 
-    while (!err && uio->resid > 0) {
+    while (!error && uio->resid > 0) {
         size_t left = uio->resid, len = min(left, PIPE_BUF);
         struct packet *pk = slab_alloc(sizeof(*pk) + len, KM_WAITOK);
         if (!pk)
             return ENOMEM;
         pk->len = len;
-        err = uio_move(uio, pk->data, len);
-        if (!err)
-            err = send_packet(p, pk, flags);
-        if (err) {
+        error = uio_move(uio, pk->data, len);
+        if (!error)
+            error = send_packet(p, pk, uio);
+        if (error) {
             slab_free(pk);
             uio->resid = left; // none of it was written
         }
     }
-    return err == EINTR ? ERESTART : err;
+    return error;
 }
 
 // ---- reading and writing ----
 
-static int pipe_read(struct vnode *v, struct uio *uio, unsigned flags)
+static int pipe_read(struct vnode *v, struct uio *uio)
 {
     struct pipe *p = pipe_of(v);
     size_t start = uio->resid;
-    int err = 0;
+    int error = 0;
 
     if (start == 0)
         return 0;
     if (p->by_packet)
-        return read_packet(p, uio, flags);
+        return read_packet(p, uio);
     mutex_lock(&p->lock);
-    while (!err && uio->resid > 0) {
+    while (!error && uio->resid > 0) {
         size_t ready = p->tail - p->head;
         if (ready > 0) {
-            err = move_ring(p, uio, min(ready, uio->resid));
+            error = move_ring(p, uio, min(ready, uio->resid));
             waitq_wake_all(&p->can_write);
         } else if (uio->resid < start || p->nwriters == 0) {
             break;
-        } else if (flags & O_NONBLOCK) {
-            err = EAGAIN;
         } else {
-            err = waitq_wait_mutex(&p->can_read, &p->lock, WAIT_INTR, WAIT_FOREVER);
+            error = wait_for(p, &p->can_read, uio);
         }
     }
     mutex_unlock(&p->lock);
-    return err == EINTR ? ERESTART : err;
+    return error;
 }
 
 // Enlarges the ring; the lock is held, and released while memory is allocated, so the caller must
@@ -309,32 +317,29 @@ static bool grow(struct pipe *p)
     return true;
 }
 
-static int pipe_write(struct vnode *v, struct uio *uio, unsigned flags)
+static int pipe_write(struct vnode *v, struct uio *uio)
 {
     struct pipe *p = pipe_of(v);
     size_t start = uio->resid;
-    bool may_grow = true;
+    bool atomic = start <= RING_MIN, may_grow = true;
     bool mine = false; // p->parted is this writer's
-    int err = 0;
+    int error = 0;
 
     if (p->by_packet)
-        return write_packets(p, uio, flags);
+        return write_packets(p, uio);
     mutex_lock(&p->lock);
-    while (!err && uio->resid > 0) {
+    while (!error && uio->resid > 0) {
         size_t space = p->size - (p->tail - p->head);
-        bool atomic = start <= RING_MIN;
         if (p->nreaders == 0) {
-            err = EPIPE;
+            error = EPIPE;
         } else if (mine || (!p->parted && space > 0 && (!atomic || space >= start))) {
             p->parted = mine = atomic;
-            err = move_ring(p, uio, min(space, uio->resid));
+            error = move_ring(p, uio, min(space, uio->resid));
             waitq_wake_all(&p->can_read);
         } else if (may_grow && !p->parted) {
             may_grow = grow(p); // which lets go of the pipe: look again
-        } else if (flags & O_NONBLOCK) {
-            err = EAGAIN;
         } else {
-            err = waitq_wait_mutex(&p->can_write, &p->lock, WAIT_INTR, WAIT_FOREVER);
+            error = wait_for(p, &p->can_write, uio);
         }
     }
     if (mine)
@@ -342,7 +347,7 @@ static int pipe_write(struct vnode *v, struct uio *uio, unsigned flags)
     mutex_unlock(&p->lock);
     if (mine)
         waitq_wake_all(&p->can_write);
-    return err == EINTR ? ERESTART : err;
+    return error;
 }
 
 static unsigned pipe_poll(struct vnode *v, struct pollset *ps)
@@ -352,7 +357,7 @@ static unsigned pipe_poll(struct vnode *v, struct pollset *ps)
 
     pollset_add(ps, &p->can_read);
     pollset_add(ps, &p->can_write);
-    mutex_lock(&p->lock);
+    SCOPED_MUTEX(&p->lock);
     if (p->tail != p->head)
         ready |= POLLIN;
     if (p->size - (p->tail - p->head) >= RING_MIN || !p->full_grown)
@@ -361,7 +366,6 @@ static unsigned pipe_poll(struct vnode *v, struct pollset *ps)
         ready |= POLLHUP;
     if (p->nreaders == 0)
         ready |= POLLERR;
-    mutex_unlock(&p->lock);
     return ready;
 }
 

@@ -16,7 +16,8 @@ typedef int (*procfs_show_fn)(int pid, struct strbuf *out);
 // Consumes a write (NUL-terminated copy of what was written). 0 or an errno.
 typedef int (*procfs_store_fn)(int pid, const char *text);
 
-// name: "meminfo" or "vm/pv". store NULL: read only. Start-up only; static lifetime.
+// name: "meminfo" or "vm/pv"; there is no other directory. store NULL: read only. Start-up only;
+// static lifetime.
 void procfs_register(const char *name, procfs_show_fn show, procfs_store_fn store);
 // The same in every /proc/<pid>/ (and task-less /proc/self).
 void procfs_register_pid(const char *name, procfs_show_fn show, procfs_store_fn store);

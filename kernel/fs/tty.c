@@ -10,6 +10,7 @@
 #include "fs/file.h"
 #include "fs/uio.h"
 #include "lib/errno.h"
+#include "sync/scoped.h"
 
 struct tty tty;
 const struct tty_ops *tty_hooks;
@@ -39,12 +40,10 @@ static void receive(char c)
 // Waits for the next received character.
 static uint8_t next_received(void)
 {
-    spin_lock(&tty.ring_lock);
+    SCOPED_SPIN(&tty.ring_lock);
     while (tty.ring_head == tty.ring_tail)
         waitq_await_spin(&tty.ring_filled, &tty.ring_lock);
-    uint8_t c = tty.ring[tty.ring_head++ % TTY_RING];
-    spin_unlock(&tty.ring_lock);
-    return c;
+    return tty.ring[tty.ring_head++ % TTY_RING];
 }
 
 _Noreturn void tty_daemon(void *arg)
@@ -128,10 +127,9 @@ int tty_controlling_dev(int sid)
 static int tty_open(struct vnode *v, unsigned flags)
 {
     (void)v;
-    mutex_lock(&tty.lock);
+    SCOPED_MUTEX(&tty.lock);
     if (!(flags & O_NOCTTY))
         (void)tty_take_control(); // who may not simply does not get it
-    mutex_unlock(&tty.lock);
     return 0;
 }
 
@@ -169,64 +167,56 @@ static int wait_for_input(unsigned flags, size_t n)
     return err == ETIMEDOUT ? 0 : err == EINTR ? ERESTART : err;
 }
 
-static int tty_read(struct vnode *v, struct uio *uio, unsigned flags)
+static int tty_read(struct vnode *v, struct uio *uio)
 {
+    size_t n = min(uio->resid, 256ul);
     char buf[256];
-    int err;
 
     (void)v;
-    if (uio->resid == 0)
-        return 0;
-    do {
-        err = tty_check_background(SIGTTIN);
-        if (err)
-            return err;
+    while (n > 0) {
+        int error = tty_check_background(SIGTTIN);
+        if (error)
+            return error;
         mutex_lock(&tty.lock);
-        err = wait_for_input(flags, min(uio->resid, sizeof(buf)));
-        bool stolen = !err && in_background(); // the foreground changed while this one slept
-        size_t n = err || stolen ? 0 : tty_line_take(&tty.line, buf, min(uio->resid, sizeof(buf)));
+        error = wait_for_input(uio->flags, n);
+        bool stolen = !error && in_background(); // the foreground changed while this one slept
+        size_t taken = error || stolen ? 0 : tty_line_take(&tty.line, buf, n);
         mutex_unlock(&tty.lock);
         if (!stolen)
-            return err ? err : uio_move(uio, buf, n);
-    } while (true);
+            return error ? error : uio_move(uio, buf, taken);
+    }
+    return 0;
 }
 
-static int tty_write(struct vnode *v, struct uio *uio, unsigned flags)
+static int tty_write(struct vnode *v, struct uio *uio)
 {
     char buf[256];
-    int err = 0;
 
     (void)v;
-    (void)flags;
-    if (tty.line.t.lflag & TOSTOP)
-        err = tty_check_background(SIGTTOU);
-    while (!err && uio->resid > 0) {
+    int error = tty.line.t.lflag & TOSTOP ? tty_check_background(SIGTTOU) : 0;
+    while (!error && uio->resid > 0) {
         size_t n = min(uio->resid, sizeof(buf));
-        err = uio_move(uio, buf, n);
-        if (!err)
+        error = uio_move(uio, buf, n);
+        if (!error)
             output(buf, n);
     }
-    return err;
+    return error;
 }
 
 static unsigned tty_poll(struct vnode *v, struct pollset *ps)
 {
     (void)v;
     pollset_add(ps, &tty.readers);
-    mutex_lock(&tty.lock);
+    SCOPED_MUTEX(&tty.lock);
     const struct termios *t = &tty.line.t;
     unsigned min = t->cc[VTIME] ? 1 : max(t->cc[VMIN], 1u);
-    unsigned ready = POLLOUT | (tty_line_ready(&tty.line, min) ? POLLIN : 0);
-    mutex_unlock(&tty.lock);
-    return ready;
+    return POLLOUT | (tty_line_ready(&tty.line, min) ? POLLIN : 0);
 }
 
 int tty_open_controlling(struct vnode *v, unsigned flags)
 {
-    (void)v;
-    (void)flags;
-    int sid = tty_hooks->session();
-    return sid != 0 && __atomic_load_n(&tty.session, __ATOMIC_RELAXED) == sid ? 0 : ENXIO;
+    (void)v, (void)flags;
+    return tty_controlling_dev(tty_hooks->session()) ? 0 : ENXIO;
 }
 
 const struct vnode_ops tty_vnode_ops = {

@@ -8,35 +8,26 @@
 #include "amd64/usercopy.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "sync/scoped.h"
 
+// clang-format off
 enum {
-    TCGETS = 0x5401,
-    TCSETS,
-    TCSETSW,
-    TCSETSF,
-    TCSBRK = 0x5409,
-    TCXONC,
-    TCFLSH,
-    TIOCSCTTY = 0x540e,
-    TIOCGPGRP,
-    TIOCSPGRP,
-    TIOCGWINSZ = 0x5413,
-    TIOCSWINSZ,
-    FIONREAD = 0x541b,
-    TIOCNOTTY = 0x5422,
+    TCGETS = 0x5401, TCSETS, TCSETSW, TCSETSF, TCSBRK = 0x5409, TCXONC, TCFLSH, TIOCSCTTY = 0x540e,
+    TIOCGPGRP, TIOCSPGRP, TIOCGWINSZ = 0x5413, TIOCSWINSZ, FIONREAD = 0x541b, TIOCNOTTY = 0x5422,
     TIOCGSID = 0x5429,
 };
+// clang-format on
 enum { TCIFLUSH, TCOFLUSH, TCIOFLUSH };
 
 static int set_termios(vaddr_t arg, bool flush)
 {
     struct termios t;
-    int err = copyin(&t, arg, sizeof(t));
+    int error = copyin(&t, arg, sizeof(t));
 
-    if (!err)
-        err = tty_check_background(SIGTTOU);
-    if (err)
-        return err;
+    if (!error)
+        error = tty_check_background(SIGTTOU);
+    if (error)
+        return error;
     mutex_lock(&tty.lock);
     tty_line_set(&tty.line, &t);
     if (flush)
@@ -49,10 +40,10 @@ static int set_termios(vaddr_t arg, bool flush)
 static int set_winsize(vaddr_t arg)
 {
     struct winsize new;
-    int err = copyin(&new, arg, sizeof(new));
+    int error = copyin(&new, arg, sizeof(new));
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     mutex_lock(&tty.lock);
     int group = memcmp(&new, &tty.winsize, sizeof(new)) ? tty.group : 0;
     tty.winsize = new;
@@ -62,28 +53,29 @@ static int set_winsize(vaddr_t arg)
     return 0;
 }
 
+static bool controls_caller(void)
+{
+    return tty.session != 0 && tty.session == tty_hooks->session();
+}
+
 static int set_group(vaddr_t arg)
 {
     int32_t group;
-    int err = copyin(&group, arg, sizeof(group));
+    int error = copyin(&group, arg, sizeof(group));
 
-    if (!err)
-        err = tty_check_background(SIGTTOU);
-    if (err)
-        return err;
+    if (!error)
+        error = tty_check_background(SIGTTOU);
+    if (error)
+        return error;
     // Asked before the lock is taken, which comes after those of processes.
     bool ours = tty_hooks->group_in_session(group, tty_hooks->session());
-    mutex_lock(&tty.lock);
-    if (tty.session == 0 || tty.session != tty_hooks->session())
-        err = ENOTTY;
-    else if (group < 0)
-        err = EINVAL;
-    else if (!ours)
-        err = EPERM;
-    else
-        tty.group = group;
-    mutex_unlock(&tty.lock);
-    return err;
+    SCOPED_MUTEX(&tty.lock);
+    if (!controls_caller())
+        return ENOTTY;
+    if (group < 0 || !ours)
+        return group < 0 ? EINVAL : EPERM;
+    tty.group = group;
+    return 0;
 }
 
 // Copies one field of the terminal out; ENOTTY if it must control the caller's session and does
@@ -93,7 +85,7 @@ static int get_field(vaddr_t arg, const void *field, size_t size, bool controlli
     char copy[sizeof(struct termios)];
 
     mutex_lock(&tty.lock);
-    bool refused = controlling && (tty.session == 0 || tty.session != tty_hooks->session());
+    bool refused = controlling && !controls_caller();
     memcpy(copy, field, size);
     mutex_unlock(&tty.lock);
     return refused ? ENOTTY : copyout(arg, copy, size);
@@ -102,32 +94,36 @@ static int get_field(vaddr_t arg, const void *field, size_t size, bool controlli
 static int input_waiting(vaddr_t arg)
 {
     mutex_lock(&tty.lock);
-    bool ready = tty_line_ready(&tty.line, 1);
-    int n = ready ? (int)(tty.line.tail - tty.line.head) : 0;
+    int n = tty_line_ready(&tty.line, 1) ? (int)(tty.line.tail - tty.line.head) : 0;
     mutex_unlock(&tty.lock);
     return copyout(arg, &n, sizeof(n));
 }
 
-// What is sent is never queued, so TCFLSH of the output has nothing to do.
-static int control(unsigned long cmd, vaddr_t arg)
+// What is sent is never queued: there is no output to flush.
+static int flush(vaddr_t which)
 {
-    int err = 0;
-
-    if (cmd == TCFLSH && arg > TCIOFLUSH)
+    if (which > TCIOFLUSH)
         return EINVAL;
-    mutex_lock(&tty.lock);
-    if (cmd == TIOCSCTTY)
-        err = tty_take_control();
-    else if (cmd == TCFLSH && arg != TCOFLUSH)
+    SCOPED_MUTEX(&tty.lock);
+    if (which != TCOFLUSH)
         tty_line_flush(&tty.line);
-    else if (cmd == TCFLSH)
-        err = 0;
-    else if (tty.session != tty_hooks->session())
-        err = ENOTTY;
-    else if (tty_hooks->is_leader())
+    return 0;
+}
+
+static int take_control(void)
+{
+    SCOPED_MUTEX(&tty.lock);
+    return tty_take_control();
+}
+
+static int give_up_control(void)
+{
+    SCOPED_MUTEX(&tty.lock);
+    if (tty.session != tty_hooks->session())
+        return ENOTTY;
+    if (tty_hooks->is_leader())
         tty.session = tty.group = 0;
-    mutex_unlock(&tty.lock);
-    return err;
+    return 0;
 }
 
 int tty_ioctl(struct vnode *v, unsigned long cmd, vaddr_t arg)
@@ -153,9 +149,11 @@ int tty_ioctl(struct vnode *v, unsigned long cmd, vaddr_t arg)
     case FIONREAD:
         return input_waiting(arg);
     case TIOCSCTTY:
+        return take_control();
     case TIOCNOTTY:
+        return give_up_control();
     case TCFLSH:
-        return control(cmd, arg);
+        return flush(arg);
     case TCSBRK:
     case TCXONC:
         return 0;

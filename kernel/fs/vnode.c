@@ -99,8 +99,8 @@ void vnode_map_claim(struct vnode *v, int64_t npages)
         end_writes(v, -npages);
         return;
     }
-    int err = claim(v, npages);
-    KASSERT(!err, "vnode %lu: mapped for writing while it runs", v->ino);
+    int error = claim(v, npages);
+    KASSERT(!error, "vnode %lu: mapped for writing while it runs", v->ino);
 }
 
 int vnode_begin_run(struct vnode *v)
@@ -150,13 +150,13 @@ bool vnode_can_map(const struct vnode *v)
 
 int vfs_sync(void)
 {
-    int err = 0;
+    int error = 0;
 
     for (struct mount *m = mounts; m; m = m->next) {
         int e = m->sync ? m->sync(m) : 0;
-        err = err ? err : e;
+        error = error ? error : e;
     }
-    return err;
+    return error;
 }
 
 int vfs_statfs(struct vnode *v, struct fs_usage *usage)

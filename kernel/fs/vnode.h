@@ -50,6 +50,7 @@ struct uio {
     unsigned nvec;
     size_t resid;               // bytes still to move
     off_t offset;               // in the file; advanced
+    unsigned flags;             // the open file's, O_*
     bool write;                 // from memory to the file
     bool user;                  // the vectors are user addresses
 };
@@ -85,8 +86,8 @@ struct vnode_ops {
     int (*open)(struct vnode *v, unsigned flags);               // - [ok]
     void (*close)(struct vnode *v, unsigned flags);             // -
     // - [EINVAL]; devices and streams lock what they need
-    int (*read)(struct vnode *v, struct uio *uio, unsigned flags);
-    int (*write)(struct vnode *v, struct uio *uio, unsigned flags);
+    int (*read)(struct vnode *v, struct uio *uio);
+    int (*write)(struct vnode *v, struct uio *uio);
     int (*ioctl)(struct vnode *v, unsigned long cmd, vaddr_t arg);      // - [ENOTTY]
     // - [always ready]; POLL* bits ready now
     unsigned (*poll)(struct vnode *v, struct pollset *ps);
@@ -137,9 +138,9 @@ static inline void vnode_drop(struct vnode **v)
 
 // Regular files through the page cache: what a file system's read and write of VREG come to. Take
 // the vnode's lock.
-int vnode_read(struct vnode *v, struct uio *uio, unsigned flags);
+int vnode_read(struct vnode *v, struct uio *uio);
 // O_APPEND honoured; ENOSPC, EFBIG
-int vnode_write(struct vnode *v, struct uio *uio, unsigned flags);
+int vnode_write(struct vnode *v, struct uio *uio);
 int vnode_truncate(struct vnode *v, uint64_t size);
 // The length that the running thread may give a file (RLIMIT_FSIZE), whom byte `pos' beyond it
 // costs a signal. NULL: nobody has had a limit yet.

@@ -13,6 +13,7 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mem/vm_page.h"
+#include "sync/scoped.h"
 #include "sync/waitq.h"
 #include "pmap/pmap.h"
 
@@ -44,16 +45,17 @@ static int next_page(const struct uio *uio)
 static int get_page(struct vnode *v, pgno_t pgno, vm_prot_t access, bool overwrite,
                     struct vm_page **pg)
 {
-    int err;
+    int error;
 
-    while ((err = vnode_page_get(v, pgno, access, overwrite, access & PROT_WRITE, pg)) == ENOMEM) {
+    while ((error = vnode_page_get(v, pgno, access, overwrite, access & PROT_WRITE, pg)) ==
+           ENOMEM) {
         mutex_unlock(&v->object.lock);
-        err = vm_page_wait();
+        error = vm_page_wait();
         mutex_lock(&v->object.lock);
-        if (err)
+        if (error)
             break;
     }
-    return err;
+    return error;
 }
 
 // Copies n bytes of one page out.
@@ -62,52 +64,47 @@ static int read_page(struct vnode *v, struct uio *uio, size_t n)
     struct vm_object *o = &v->object;
     pgno_t pgno = (uint64_t)uio->offset >> PAGE_SHIFT;
     size_t at = (size_t)uio->offset & PAGE_MASK, moved = 0;
-    int err = 0;
 
-    mutex_lock(&o->lock);
+    SCOPED_MUTEX(&o->lock);
     struct vm_page *pg = vm_object_lookup(o, pgno);
     if (!pg || (pg->flags & PG_BUSY)) {
-        err = get_page(v, pgno, PROT_READ, false, &pg);
-        if (!err)
-            vm_page_unbusy(pg);
+        int error = get_page(v, pgno, PROT_READ, false, &pg);
+        if (error)
+            return error;
+        vm_page_unbusy(pg);
     }
-    if (!err) {
-        char *data = (char *)page_to_dmap(pg) + at;
-        __atomic_fetch_or(&pg->attrs, PGA_REFERENCED, __ATOMIC_RELAXED);
-        if (uio_move_nofault(uio, data, n, &moved) != 0) {
-            vm_page_wire(pg);
-            mutex_unlock(&o->lock);
-            err = uio_move(uio, data + moved, n - moved);
-            mutex_lock(&o->lock);
-            vm_page_unwire(pg);
-        }
-    }
+    char *data = (char *)page_to_dmap(pg) + at;
+    __atomic_fetch_or(&pg->attrs, PGA_REFERENCED, __ATOMIC_RELAXED);
+    if (uio_move_nofault(uio, data, n, &moved) == 0)
+        return 0;
+    vm_page_wire(pg);
     mutex_unlock(&o->lock);
-    return err;
+    int error = uio_move(uio, data + moved, n - moved);
+    mutex_lock(&o->lock);
+    vm_page_unwire(pg);
+    return error;
 }
 
-int vnode_read(struct vnode *v, struct uio *uio, unsigned flags)
+int vnode_read(struct vnode *v, struct uio *uio)
 {
-    int err = 0;
+    int error = 0;
 
-    (void)flags;
-    rw_lock_read(&v->lock);
-    while (!err && uio->resid > 0 && (uint64_t)uio->offset < v->size) {
-        err = read_page(v, uio, min(chunk(uio), v->size - (uint64_t)uio->offset));
-        err = err ? err : next_page(uio);
+    SCOPED_READ(&v->lock);
+    while (!error && uio->resid > 0 && (uint64_t)uio->offset < v->size) {
+        error = read_page(v, uio, min(chunk(uio), v->size - (uint64_t)uio->offset));
+        error = error ? error : next_page(uio);
     }
-    rw_unlock_read(&v->lock);
-    return err;
+    return error;
 }
 
 int vnode_read_kernel(struct vnode *v, void *buf, size_t len, off_t offset, size_t *nread)
 {
     struct uio_vec vec = {.base = (vaddr_t)buf, .len = len};
     struct uio uio = {.vec = &vec, .nvec = 1, .resid = len, .offset = offset};
-    int err = vnode_read(v, &uio, 0);
+    int error = vnode_read(v, &uio);
 
     *nread = len - uio.resid;
-    return err;
+    return error;
 }
 
 // Copies up to n bytes into one page and extends the file over them.
@@ -120,17 +117,17 @@ static int write_page(struct vnode *v, struct uio *uio, size_t n)
     bool whole = beyond && at == 0 && n == PAGE_SIZE; // need not be read, nor cleared
     struct vm_page *pg;
 
-    int err = beyond ? uio_fault_in(uio, n) : 0;
-    if (err)
-        return err;
+    int error = beyond ? uio_fault_in(uio, n) : 0;
+    if (error)
+        return error;
     mutex_lock(&o->lock);
-    err = get_page(v, pgno, PROT_WRITE, whole, &pg);
+    error = get_page(v, pgno, PROT_WRITE, whole, &pg);
     mutex_unlock(&o->lock);
-    if (err)
-        return err;
+    if (error)
+        return error;
     char *data = page_to_dmap(pg);
-    err = uio_move_nofault(uio, data + at, n, &moved);
-    if (err && whole)
+    error = uio_move_nofault(uio, data + at, n, &moved);
+    if (error && whole)
         memset(data + moved, 0, PAGE_SIZE - moved);
     mutex_lock(&o->lock);
     if (moved > 0)
@@ -139,7 +136,7 @@ static int write_page(struct vnode *v, struct uio *uio, size_t n)
     __atomic_fetch_or(&pg->attrs, PGA_REFERENCED, __ATOMIC_RELAXED);
     vm_page_unbusy(pg);
     mutex_unlock(&o->lock);
-    return err ? uio_fault_in(uio, n - moved) : 0;
+    return error ? uio_fault_in(uio, n - moved) : 0;
 }
 
 // Clears the rest of the last page before the file grows over it: a program may have written
@@ -152,17 +149,16 @@ static int clear_last_page(struct vnode *v)
 
     if (used == 0)
         return 0;
-    mutex_lock(&o->lock);
-    int err = get_page(v, v->size >> PAGE_SHIFT, PROT_READ, false, &pg);
-    if (!err) {
-        if (pg->flags & PG_BACKED) {
-            memset((char *)page_to_dmap(pg) + used, 0, PAGE_SIZE - used);
-            vm_object_dirty(o, pg);
-        }
-        vm_page_unbusy(pg);
+    SCOPED_MUTEX(&o->lock);
+    int error = get_page(v, v->size >> PAGE_SHIFT, PROT_READ, false, &pg);
+    if (error)
+        return error;
+    if (pg->flags & PG_BACKED) {
+        memset((char *)page_to_dmap(pg) + used, 0, PAGE_SIZE - used);
+        vm_object_dirty(o, pg);
     }
-    mutex_unlock(&o->lock);
-    return err;
+    vm_page_unbusy(pg);
+    return 0;
 }
 
 // Clears the rest of the page in which the file now ends, if it is in memory: mappings show it. One
@@ -188,42 +184,40 @@ static void discard_beyond(struct vnode *v)
     o->ops->put(o, page_round(v->size) >> PAGE_SHIFT, ~0ul, PUT_FREE | PUT_DISCARD);
 }
 
-int vnode_write(struct vnode *v, struct uio *uio, unsigned flags)
+int vnode_write(struct vnode *v, struct uio *uio)
 {
     size_t start = uio->resid, beyond = 0;
-    int err = 0;
+    int error = 0;
 
     if (start == 0)
         return 0;
-    rw_lock_write(&v->lock);
+    SCOPED_WRITE(&v->lock);
     uint64_t old_size = v->size;
-    if (flags & O_APPEND)
+    if (uio->flags & O_APPEND)
         uio->offset = (off_t)v->size;
     uint64_t at = (uint64_t)uio->offset, most = most_bytes(at);
     if (at >= most)
-        err = EFBIG;
+        error = EFBIG;
     else if (start > most - at)
         beyond = start - (most - at);
-    if (!err && at > v->size)
-        err = clear_last_page(v);
+    if (!error && at > v->size)
+        error = clear_last_page(v);
     uio->resid -= beyond; // a part of what is wanted is written
-    while (!err && uio->resid > 0) {
-        err = write_page(v, uio, chunk(uio));
-        err = err ? err : next_page(uio);
+    while (!error && uio->resid > 0) {
+        error = write_page(v, uio, chunk(uio));
+        error = error ? error : next_page(uio);
     }
     uio->resid += beyond;
     if (v->size > old_size)
         v->ops->backing->grow(v, v->size);
     else if (uio->resid < start)
         v->ops->backing->touch(v, VA_MTIME);
-    if (err) { // a page may have been made beyond the end and not been written
-        mutex_lock(&v->object.lock);
+    if (error) { // a page may have been made beyond the end and not been written
+        SCOPED_MUTEX(&v->object.lock);
         discard_beyond(v);
         v->ahead = true;
-        mutex_unlock(&v->object.lock);
     }
-    rw_unlock_write(&v->lock);
-    return err;
+    return error;
 }
 
 // Makes the file shorter. Faults beyond the new end fail from the moment that the size is set, so
@@ -243,16 +237,15 @@ static int shrink(struct vnode *v, uint64_t size)
 
 static int lengthen(struct vnode *v, uint64_t size)
 {
-    int err = clear_last_page(v);
+    int error = clear_last_page(v);
 
-    if (!err)
-        err = v->ops->backing->truncate(v, size);
-    if (!err) {
-        mutex_lock(&v->object.lock);
-        v->size = size;
-        mutex_unlock(&v->object.lock);
-    }
-    return err;
+    if (!error)
+        error = v->ops->backing->truncate(v, size);
+    if (error)
+        return error;
+    SCOPED_MUTEX(&v->object.lock);
+    v->size = size;
+    return 0;
 }
 
 int vnode_truncate(struct vnode *v, uint64_t size)
@@ -263,30 +256,24 @@ int vnode_truncate(struct vnode *v, uint64_t size)
         return 0; // a generated file: it has no length to set
     if (size > FILE_SIZE_MAX)
         return EFBIG;
-    rw_lock_write(&v->lock);
-    int err = EFBIG;
+    SCOPED_WRITE(&v->lock);
     if (size <= v->size)
-        err = shrink(v, size);
-    else if (size <= most_bytes(size - 1))
-        err = lengthen(v, size);
-    rw_unlock_write(&v->lock);
-    return err;
+        return shrink(v, size);
+    return size <= most_bytes(size - 1) ? lengthen(v, size) : EFBIG;
 }
 
 void vnode_trim(struct vnode *v)
 {
     if (!__atomic_load_n(&v->ahead, __ATOMIC_RELAXED))
         return;
-    rw_lock_write(&v->lock);
+    SCOPED_WRITE(&v->lock);
     mutex_lock(&v->object.lock);
     v->ahead = false;
     v->shrinks++;
     discard_beyond(v);
     mutex_unlock(&v->object.lock);
-    if (v->ops->backing->trim(v) != 0) {
-        mutex_lock(&v->object.lock);
-        v->ahead = true; // the next to close it tries again
-        mutex_unlock(&v->object.lock);
-    }
-    rw_unlock_write(&v->lock);
+    if (v->ops->backing->trim(v) == 0)
+        return;
+    SCOPED_MUTEX(&v->object.lock);
+    v->ahead = true; // the next to close it tries again
 }

@@ -27,6 +27,13 @@ static struct vnode *vnode_of(struct vm_object *o)
     return container_of(o, struct vnode, object);
 }
 
+// Waits for a busy page; the object is locked, and was released: look again.
+static void wait_for(struct vm_object *o, struct vm_page *pg)
+{
+    vm_page_busy_wait(pg, &o->lock);
+    mutex_lock(&o->lock);
+}
+
 static void run_add(struct run *r, struct vm_page *pg)
 {
     r->pages[r->n] = pg;
@@ -154,8 +161,7 @@ int vnode_page_get(struct vnode *v, pgno_t pgno, vm_prot_t access, bool overwrit
         pg = vm_object_lookup(o, pgno);
         if (!pg || !(pg->flags & PG_BUSY))
             break;
-        vm_page_busy_wait(pg, &o->lock);
-        mutex_lock(&o->lock);
+        wait_for(o, pg);
     }
     *out = pg;
     if (!pg) {
@@ -257,8 +263,7 @@ static void free_range(struct vm_object *o, pgno_t start, pgno_t end, unsigned f
     while ((pg = vm_object_next(o, start)) && pg->pgno < end) {
         start = pg->pgno;
         if ((pg->flags & PG_BUSY) && !(flags & PUT_DAEMON)) {
-            vm_page_busy_wait(pg, &o->lock);
-            mutex_lock(&o->lock);
+            wait_for(o, pg);
             continue;
         }
         if (!(pg->flags & PG_BUSY) && (discard || may_free(pg)))
@@ -276,8 +281,7 @@ static int pager_put(struct vm_object *o, pgno_t start, pgno_t end, unsigned fla
     while ((flags & PUT_CLEAN) && (pg = vm_object_next(o, at)) && pg->pgno < end) {
         at = pg->pgno;
         if ((pg->flags & PG_BUSY) && !(flags & PUT_DAEMON)) {
-            vm_page_busy_wait(pg, &o->lock);
-            mutex_lock(&o->lock);
+            wait_for(o, pg);
             continue;
         }
         at++;

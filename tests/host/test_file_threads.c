@@ -145,10 +145,10 @@ static void cut_and_grow(void *v)
     CHECK(vnode_truncate(v, 4 * PAGE_SIZE) == 0, "lengthen");
 }
 
-static int racing_map(struct vnode *v, pgno_t pgno, uint32_t want, bool allocate, uint64_t *block,
-                      uint32_t *count, bool *fresh)
+static int racing_map(struct vnode *v, pgno_t pgno, uint32_t want, bool allocate,
+                      struct vnode_map *map)
 {
-    int err = true_ops->backing->map(v, pgno, want, allocate, block, count, fresh);
+    int err = true_ops->backing->map(v, pgno, want, allocate, map);
 
     v->ops = true_ops;
     shim_join(shim_spawn("truncate", cut_and_grow, v));
