@@ -13,7 +13,6 @@
 #include "mem/vm_page.h"
 #include "sync/scoped.h"
 #include "sync/waitq.h"
-#include "vm/kmem.h"
 
 #define TRANSFER_MAX 0x7ffff000ul // the most bytes one call moves, as on Linux
 
@@ -113,95 +112,37 @@ static int open_vnode(struct vnode *v, unsigned flags, bool created, struct file
 
 // ---- O_CREAT ----
 
-#define LINKS_MAX 40
-
-// The vnode that path names already. A path that ends in a slash is left to `make'.
-static int find(struct vnode *at, const char *path, unsigned flags, struct vnode **out)
-{
-    size_t len = strlen(path);
-
-    if (len > 0 && path[len - 1] == '/')
-        return ENOENT;
-    int err = namei(at, path, flags & (O_NOFOLLOW | O_EXCL) ? 0 : NAMEI_FOLLOW, out, NULL);
-    if (!err && ((flags & O_EXCL) || (*out)->type == VDIR)) {
-        vnode_unref(*out);
-        err = flags & O_EXCL ? EEXIST : EISDIR;
-    }
-    return err;
-}
-
-// Makes the file, or takes what another one made meanwhile. EAGAIN: the name is that of a link that
-// leads nowhere; *out is the link and *dir its directory, both referenced.
-static int make(struct vnode *at, const char *path, unsigned flags, uint32_t mode,
-                struct vnode **dir, struct vnode **out, bool *created)
-{
-    struct vname n;
-    int error = namei(at, path, NAMEI_PARENT, dir, &n);
-
-    if (error)
-        return error;
-    if (n.must_be_dir || n.len == 0) {
-        vnode_unref(n.dir);
-        return n.len == 0 && (flags & O_EXCL) ? EEXIST : EISDIR;
-    }
-    const struct vnode_ops *ops = n.dir->ops;
-    rw_lock_write(&n.dir->lock);
-    error = ops->lookup(n.dir, n.str, n.len, out);
-    *created = error == ENOENT;
-    if (*created)
-        error = ops->create ? ops->create(&n, VREG << VTYPE_SHIFT | mode, NULL, out) : EACCES;
-    rw_unlock_write(&n.dir->lock);
-    if (!error && (*out)->type == VLNK && !(flags & (O_NOFOLLOW | O_EXCL)))
-        return EAGAIN;
-    vnode_unref(n.dir);
-    if (!error && !*created && (flags & O_EXCL)) {
-        vnode_unref(*out);
-        error = EEXIST;
-    }
-    return error;
-}
-
-// The text of a link, in *buf, which is allocated the first time.
-static int link_text(struct vnode *link, char **buf)
-{
-    size_t len;
-
-    if (!*buf)
-        *buf = path_get();
-    if (!*buf)
-        return ENOMEM;
-    int err = link->ops->readlink(link, *buf, PATH_MAX - 1, &len);
-    if (!err)
-        (*buf)[len] = '\0';
-    return err;
-}
-
 // The vnode that O_CREAT names, made if it is not there, if need be where a link says; *out
-// referenced.
+// referenced. A path that ends in a slash names none.
 static int create_vnode(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode,
                         struct vnode **out, bool *created)
 {
-    struct vnode *at = cwd, *dir;
-    char *buf = NULL;
-    int err = EAGAIN;
+    unsigned follow = flags & (O_NOFOLLOW | O_EXCL) ? 0 : NAMEI_FOLLOW;
+    struct vname n SCOPED_NAME = {0};
+    size_t len = strlen(path);
+    int error = ENOENT;
 
-    vnode_ref(at);
-    for (unsigned n = 0; err == EAGAIN; n++) {
-        err = find(at, path, flags, out);
-        if (err == ENOENT)
-            err = make(at, path, flags, mode, &dir, out, created);
-        if (err != EAGAIN)
-            break;
-        err = n < LINKS_MAX ? link_text(*out, &buf) : ELOOP;
-        vnode_unref(*out);
-        vnode_unref(at);
-        at = dir;
-        path = buf;
-        err = err ? err : EAGAIN;
+    if (len > 0 && path[len - 1] != '/')
+        error = namei(cwd, path, follow, out, NULL);
+    if (error == ENOENT) {
+        error = namei(cwd, path, NAMEI_PARENT | follow, &n.dir, &n);
+        if (error)
+            return error;
+        if (n.must_be_dir || n.len == 0)
+            return n.len == 0 && (flags & O_EXCL) ? EEXIST : EISDIR;
+        SCOPED_WRITE(&n.dir->lock);
+        error = n.dir->ops->lookup(n.dir, n.str, n.len, out); // if another one was quicker
+        *created = error == ENOENT;
+        if (*created)
+            return n.dir->ops->create
+                       ? n.dir->ops->create(&n, VREG << VTYPE_SHIFT | mode, NULL, out)
+                       : EACCES;
     }
-    vnode_unref(at);
-    path_put(buf);
-    return err;
+    if (!error && ((flags & O_EXCL) || (*out)->type == VDIR)) {
+        vnode_unref(*out);
+        error = flags & O_EXCL ? EEXIST : EISDIR;
+    }
+    return error;
 }
 
 int file_open(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode, struct file **out)

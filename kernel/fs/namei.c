@@ -153,26 +153,40 @@ static bool only_slashes(const char *s)
     return *s == '\0';
 }
 
-static int walk_path(struct walk *w, unsigned flags, struct vname *last, const char *path)
+// Follows the last component if it is a link: *followed. It need not be there.
+static int follow_last(struct walk *w, const char *name, size_t len, bool *followed)
+{
+    struct vnode *v SCOPED_VNODE = NULL;
+    int error = len ? step(w->at, name, len, &v) : 0;
+
+    *followed = v && v->type == VLNK;
+    if (*followed)
+        return follow(w, v);
+    return error == ENOENT ? 0 : error;
+}
+
+static int walk_path(struct walk *w, unsigned flags, struct vname *last)
 {
     for (;;) {
         const char *name;
         size_t len = next_component(w, &name);
-        bool is_last = only_slashes(w->rest), slash = *w->rest == '/';
+        bool is_last = only_slashes(w->rest), slash = *w->rest == '/', followed = false;
+        int error = 0;
         if (is_last && (flags & NAMEI_PARENT)) {
             if (w->at->type != VDIR)
                 return ENOTDIR;
-            // A link met on the way moved the path into a buffer, but the last component is the
-            // caller's.
-            size_t tail = strlen(name);
-            *last = (struct vname){w->at, path + strlen(path) - tail, len, slash};
-            return len > NAME_MAX ? ENAMETOOLONG : 0;
+            if (flags & NAMEI_FOLLOW)
+                error = follow_last(w, name, len, &followed);
+            if (followed && !error)
+                continue;
+            *last = (struct vname){w->at, name, len, slash, NULL};
+            return error ? error : len > NAME_MAX ? ENAMETOOLONG : 0;
         }
         if (len == 0)
             return 0;
-        int err = advance(w, flags, name, len, is_last);
-        if (err)
-            return err;
+        error = advance(w, flags, name, len, is_last);
+        if (error)
+            return error;
         if (slash && only_slashes(w->rest) && w->at->type != VDIR)
             return ENOTDIR;
     }
@@ -186,15 +200,29 @@ int namei(struct vnode *cwd, const char *path, unsigned flags, struct vnode **ou
     if (path[0] == '\0')
         return ENOENT;
     vnode_ref(w.at);
-    int err = walk_path(&w, flags, last, path);
-    if (!err && (flags & NAMEI_DIRECTORY) && w.at->type != VDIR)
-        err = ENOTDIR;
-    path_put(w.buf);
-    if (err)
+    int error = walk_path(&w, flags, last);
+    if (!error && (flags & NAMEI_DIRECTORY) && w.at->type != VDIR)
+        error = ENOTDIR;
+    if (error)
         vnode_unref(w.at);
     else
         *out = w.at;
-    return err;
+    if (flags & NAMEI_PARENT) {
+        if (error)
+            *last = (struct vname){0};
+        else
+            last->buf = w.buf;
+    }
+    if (error || !(flags & NAMEI_PARENT))
+        path_put(w.buf);
+    return error;
+}
+
+void vname_drop(struct vname *n)
+{
+    vnode_drop(&n->dir);
+    path_put(n->buf);
+    *n = (struct vname){0};
 }
 
 // ---- back from vnodes to paths ----

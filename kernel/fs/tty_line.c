@@ -13,24 +13,20 @@ enum { SIGINT = 2, SIGQUIT = 3, SIGTSTP = 20 };
 
 void tty_line_init(struct tty_line *l, void (*echo)(const char *text, size_t len))
 {
+    static const uint8_t cc[NCCS] = {
+        [VINTR] = CTRL('C'),    [VQUIT] = CTRL('\\'),   [VERASE] = DEL,
+        [VKILL] = CTRL('U'),    [VEOF] = CTRL('D'),     [VMIN] = 1,
+        [VSTART] = CTRL('Q'),   [VSTOP] = CTRL('S'),    [VSUSP] = CTRL('Z'),
+        [VREPRINT] = CTRL('R'), [VDISCARD] = CTRL('O'), [VWERASE] = CTRL('W'),
+        [VLNEXT] = CTRL('V'),
+    };
+
     memset(l, 0, sizeof(*l));
     l->t.iflag = ICRNL | IXON;
     l->t.oflag = OPOST | ONLCR;
     l->t.cflag = 0000277 | 0000015; // CREAD, 8 bits, HUPCL, 9600
     l->t.lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN;
-    l->t.cc[VINTR] = CTRL('C');
-    l->t.cc[VQUIT] = CTRL('\\');
-    l->t.cc[VERASE] = DEL;
-    l->t.cc[VKILL] = CTRL('U');
-    l->t.cc[VEOF] = CTRL('D');
-    l->t.cc[VMIN] = 1;
-    l->t.cc[VSTART] = CTRL('Q');
-    l->t.cc[VSTOP] = CTRL('S');
-    l->t.cc[VSUSP] = CTRL('Z');
-    l->t.cc[VREPRINT] = CTRL('R');
-    l->t.cc[VDISCARD] = CTRL('O');
-    l->t.cc[VWERASE] = CTRL('W');
-    l->t.cc[VLNEXT] = CTRL('V');
+    memcpy(l->t.cc, cc, sizeof(cc));
     l->echo = echo;
 }
 

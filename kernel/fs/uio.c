@@ -16,52 +16,41 @@ static void uio_advance(struct uio *uio, size_t n)
     uio->vec->len -= n;
     uio->resid -= n;
     uio->offset += (off_t)n;
-    if (uio->vec->len == 0 && uio->nvec > 1) {
-        uio->vec++;
-        uio->nvec--;
-    }
 }
 
 // Moves up to n bytes of the first vector; *done says how many were.
 static int move_front(struct uio *uio, char *kbuf, size_t n, bool nofault, size_t *done)
 {
     vaddr_t base = uio->vec->base;
-    int err = 0;
+    int error = 0;
 
     *done = n;
     if (!uio->user) {
-        if (uio->write)
-            memcpy(kbuf, (void *)base, n);
-        else
-            memcpy((void *)base, kbuf, n);
+        memcpy(uio->write ? kbuf : (void *)base, uio->write ? (void *)base : kbuf, n);
     } else if (nofault) {
-        err =
+        error =
             uio->write ? copyin_nofault(kbuf, base, n, done) : copyout_nofault(base, kbuf, n, done);
     } else {
-        err = uio->write ? copyin(kbuf, base, n) : copyout(base, kbuf, n);
-        if (err)
-            *done = 0;
+        error = uio->write ? copyin(kbuf, base, n) : copyout(base, kbuf, n);
+        *done = error ? 0 : n;
     }
     uio_advance(uio, *done);
-    return err;
+    return error;
 }
 
 static int move(struct uio *uio, char *kbuf, size_t n, bool nofault, size_t *moved)
 {
-    int err = 0;
+    int error = 0;
 
     KASSERT(n <= uio->resid, "n %zu resid %zu", n, uio->resid);
-    *moved = 0;
-    while (!err && *moved < n) {
-        while (uio->vec->len == 0 && uio->nvec > 1) {
+    for (*moved = 0; !error && *moved < n;) {
+        for (; uio->vec->len == 0 && uio->nvec > 1; uio->nvec--)
             uio->vec++;
-            uio->nvec--;
-        }
         size_t done, len = min(n - *moved, uio->vec->len);
-        err = move_front(uio, kbuf + *moved, len, nofault, &done);
+        error = move_front(uio, kbuf + *moved, len, nofault, &done);
         *moved += done;
     }
-    return err;
+    return error;
 }
 
 int uio_move(struct uio *uio, void *kbuf, size_t n)
@@ -84,8 +73,8 @@ static int touch(vaddr_t va, bool for_writing)
     if (!for_writing)
         return copyin(&byte, va, 1);
     va &= ~3ul;
-    int err = fetch_user_u32(va, &value);
-    return err ? err : cmpxchg_user_u32(va, value, value, &value);
+    int error = fetch_user_u32(va, &value);
+    return error ? error : cmpxchg_user_u32(va, value, value, &value);
 }
 
 int uio_fault_in(struct uio *uio, size_t n)

@@ -26,13 +26,6 @@ static bool is_dots(const struct vname *n)
     return name_is_dot(n->str, n->len) || name_is_dotdot(n->str, n->len);
 }
 
-// The name that a path ends in; its directory is dropped at the end of the block.
-#define SCOPED_NAME __attribute__((cleanup(name_drop)))
-static void name_drop(struct vname *n)
-{
-    vnode_drop(&n->dir);
-}
-
 static int look_up(const struct vname *n, struct vnode **v)
 {
     *v = NULL;
@@ -320,8 +313,10 @@ int vfs_rename(struct vnode *from_at, const char *from, struct vnode *to_at, con
         error = namei(to_at, to, NAMEI_PARENT, &r.to.dir, &r.to);
     if (!error)
         error = rename_in(&r);
-    struct vnode *all[] = {r.between, r.v, r.over, r.to.dir, r.from.dir};
-    for (unsigned i = 0; i < array_len(all); i++)
-        vnode_drop(&all[i]);
+    vnode_drop(&r.between);
+    vnode_drop(&r.v);
+    vnode_drop(&r.over);
+    vname_drop(&r.to);
+    vname_drop(&r.from);
     return error;
 }

@@ -39,6 +39,7 @@ struct vname {
     const char *str;            // not terminated
     size_t len;                 // 0: the path is the root's
     bool must_be_dir;           // a slash followed it
+    char *buf;                  // memory that has the name, or NULL: it is in the caller's path
 };
 
 // What a read or write moves: user or kernel memory, consumed from the front.
@@ -171,7 +172,8 @@ int vnode_read_kernel(struct vnode *v, void *buf, size_t len, off_t offset, size
 enum namei_flags { NAMEI_FOLLOW = 1, NAMEI_PARENT = 2, NAMEI_DIRECTORY = 4 };
 // Walks path (kernel memory, < PATH_MAX) from `cwd' or the root; at most 40 symlinks. 0 with *out
 // referenced, unlocked; ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EACCES. With NAMEI_PARENT: the
-// directory that holds the last component, as *out and last->dir, and that component in *last.
+// directory that holds the last component, as *out and last->dir, and that component in *last; also
+// with NAMEI_FOLLOW: if it is a link, what that says.
 #define PATH_MAX 4096
 // PATH_MAX bytes for a path, from a pool; NULL: no memory. May sleep.
 MUST_CHECK char *path_get(void);
@@ -184,6 +186,10 @@ static inline void path_drop(char **path)
 #define NAME_MAX 255
 int namei(struct vnode *cwd, const char *path, unsigned flags, struct vnode **out,
           struct vname *last);
+
+// A name is dropped at the end of the block in which it is declared, and set to {0}.
+#define SCOPED_NAME __attribute__((cleanup(vname_drop)))
+void vname_drop(struct vname *n);
 
 static inline bool name_is_dot(const char *name, size_t len)
 {

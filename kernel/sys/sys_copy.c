@@ -19,8 +19,8 @@ static int move(struct file *f, char *buf, size_t *len, off_t *pos, bool write)
 {
     struct vnode *v = f->vnode;
     struct uio_vec vec = {(vaddr_t)buf, *len};
-    struct uio uio = {.vec = &vec, .nvec = 1, .resid = *len, .offset = *pos, .flags = f->flags,
-                      .write = write};
+    struct uio uio = {
+        .vec = &vec, .nvec = 1, .resid = *len, .offset = *pos, .flags = f->flags, .write = write};
     int (*op)(struct vnode *, struct uio *) = write ? v->ops->write : v->ops->read;
     int error = op ? op(v, &uio) : EINVAL;
 

@@ -289,12 +289,6 @@ static long sys_ftruncate(struct file *f, off_t size)
     return -vnode_truncate(f->vnode, (uint64_t)size);
 }
 
-static long sys_fallocate(struct file *f, int mode, off_t offset, off_t len)
-{
-    (void)f, (void)mode;
-    return offset < 0 || len <= 0 ? -EINVAL : -EOPNOTSUPP;
-}
-
 static long sys_fadvise64(struct vnode *v, off_t offset, off_t len, int advice)
 {
     (void)offset;
@@ -314,7 +308,7 @@ const struct call file_calls[] = {
     CALL_ON(75, fdatasync, FD_VNODE, sys_fsync), CALL_ON(77, ftruncate, FILE, sys_ftruncate),
     CALL_ON(85, creat, NAME, sys_creat), CALL(162, sync),
     CALL_ON(221, fadvise64, FD_VNODE, sys_fadvise64), CALL_ON(257, openat, NAME_AT, sys_open),
-    CALL_ON(285, fallocate, FILE, sys_fallocate), CALL(292, dup3), CALL(293, pipe2),
+     CALL(292, dup3), CALL(293, pipe2),
     CALL_ON(295, preadv, FILE, sys_preadv), CALL_ON(296, pwritev, FILE, sys_pwritev), {0},
 };
 // clang-format on

@@ -19,26 +19,6 @@ struct stat64 { // Linux's struct stat for amd64
 };
 _Static_assert(sizeof(struct stat64) == 144, "Linux's size");
 
-struct statx_time {
-    int64_t sec;
-    uint32_t nsec, pad;
-};
-
-struct statx {
-    uint32_t mask, blksize;
-    uint64_t attributes;
-    uint32_t nlink, uid, gid;
-    uint16_t mode, pad;
-    uint64_t ino, size, blocks, attributes_mask;
-    struct statx_time atime, btime, ctime, mtime;
-    uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
-    uint64_t spare[14];
-};
-_Static_assert(sizeof(struct statx) == 256, "Linux's size");
-
-#define STATX_BASIC 0x7ffu
-
-enum { AT_STATX_SYNC = 0x6000 };
 enum { S_ISUID = 04000, S_ISGID = 02000, S_IXGRP = 010 };
 enum { UTIME_NOW = 0x3fffffff, UTIME_OMIT = 0x3ffffffe };
 
@@ -71,50 +51,6 @@ static long sys_stat(struct vnode *v, vaddr_t stat_va)
     split_ns(a.mtime_ns, st.mtime);
     split_ns(a.ctime_ns, st.ctime);
     return -copyout(stat_va, &st, sizeof(st));
-}
-
-static struct statx_time to_statx_time(uint64_t ns)
-{
-    return (struct statx_time){.sec = (int64_t)(ns / NS_PER_SEC), .nsec = ns % NS_PER_SEC};
-}
-
-static uint32_t dev_major(uint64_t dev)
-{
-    return dev >> 8 & 0xfff;
-}
-
-static uint32_t dev_minor(uint64_t dev)
-{
-    return (dev & 0xff) | (dev >> 12 & 0xfff00);
-}
-
-static long sys_statx(struct vnode *v, unsigned flags, unsigned mask, vaddr_t statx_va)
-{
-    struct vattr a;
-    int error = vnode_getattr(v, &a);
-
-    (void)flags; // they say how v was found
-    if (mask & 1u << 31)
-        return -EINVAL;
-    if (error)
-        return -error;
-    struct statx sx = {.mask = STATX_BASIC,
-                       .blksize = PAGE_SIZE,
-                       .nlink = a.nlink,
-                       .uid = a.uid,
-                       .gid = a.gid,
-                       .mode = (uint16_t)a.mode,
-                       .ino = a.ino,
-                       .size = a.size,
-                       .blocks = a.blocks,
-                       .atime = to_statx_time(a.atime_ns),
-                       .mtime = to_statx_time(a.mtime_ns),
-                       .ctime = to_statx_time(a.ctime_ns),
-                       .rdev_major = dev_major(a.rdev),
-                       .rdev_minor = dev_minor(a.rdev),
-                       .dev_major = dev_major(a.dev),
-                       .dev_minor = dev_minor(a.dev)};
-    return -copyout(statx_va, &sx, sizeof(sx));
 }
 
 // ---- access: the one user, root, may read and write all, and execute what has an x bit ----
@@ -261,7 +197,6 @@ const struct call stat_calls[] = {
     CALL_FLAGS(262, newfstatat, VNODE_AT, sys_stat, 3, AT_LOOKUP | AT_NO_AUTOMOUNT),
     CALL(267, readlinkat), CALL_ON(268, fchmodat, VNODE_AT, sys_chmod),
     CALL_ON(269, faccessat, VNODE_AT, sys_access), CALL(280, utimensat),
-    CALL_FLAGS(332, statx, VNODE_AT, sys_statx, 2, AT_LOOKUP | AT_NO_AUTOMOUNT | AT_STATX_SYNC),
     CALL_FLAGS(439, faccessat2, VNODE_AT, sys_access, 3, AT_LOOKUP | AT_EACCESS), {0},
 };
 // clang-format on

@@ -258,15 +258,18 @@ static void test_random(void)
 static void expect(const char *path, unsigned flags, int want)
 {
     struct slab_stats before, after;
-    struct vname last;
+    struct vname last = {0};
     struct vnode *v;
 
     // Once before, so that the vnodes are in memory.
     int err = namei(root_vnode, path, flags, &v, &last);
     if (!err)
         vnode_unref(v);
+    slab_free(last.buf);
+    last.buf = NULL;
     slab_get_stats(&before);
     err = namei(root_vnode, path, flags, &v, &last);
+    slab_free(last.buf);
     slab_get_stats(&after);
     CHECK(after.objects == before.objects && after.large_bytes == before.large_bytes, "a leak");
     CHECK(err == want, "%.20s with flags %x: %d, not %d", path, flags, err, want);

@@ -69,7 +69,8 @@ static struct vnode *make(struct vnode *dir, const char *name, uint32_t mode)
 static int rename_to(struct vnode *from, const char *fname, struct vnode *ip, struct vnode *to,
                      const char *tname, struct vnode *over)
 {
-    struct vname a = {from, fname, strlen(fname), false}, b = {to, tname, strlen(tname), false};
+    struct vname a = {from, fname, strlen(fname), false, NULL},
+                 b = {to, tname, strlen(tname), false, NULL};
     return sfs_rename(&a, ip, &b, over, false);
 }
 

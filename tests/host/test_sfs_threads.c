@@ -66,7 +66,7 @@ static void step(struct worker *w)
 {
     unsigned i = rng_below(&w->rng, FILES), j = rng_below(&w->rng, FILES);
     char name[] = {'a' + i, 0}, other[] = {'a' + j, 0};
-    struct vname from = {w->dir, name, 1, false}, to = {w->dir, other, 1, false};
+    struct vname from = {w->dir, name, 1, false, NULL}, to = {w->dir, other, 1, false, NULL};
     struct vnode *ip;
     uint32_t ino;
 

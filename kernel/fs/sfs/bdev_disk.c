@@ -39,15 +39,15 @@ static int transfer(struct bdev *dev, uint64_t block, void *const pages[], unsig
 {
     struct blk *blk = container_of(dev, struct disk, bdev)->blk;
     paddr_t pas[BATCH];
-    int err = 0;
+    int error = 0;
 
-    for (unsigned done = 0, count; !err && done < n; done += count) {
+    for (unsigned done = 0, count; !error && done < n; done += count) {
         count = min(n - done, BATCH);
         for (unsigned i = 0; i < count; i++)
             pas[i] = page_pa(pages[done + i]);
-        err = op(blk, (block + done) * SECTORS_PER_BLOCK, pas, count);
+        error = op(blk, (block + done) * SECTORS_PER_BLOCK, pas, count);
     }
-    return err;
+    return error;
 }
 
 static int disk_read(struct bdev *dev, uint64_t block, void *const pages[], unsigned n)
@@ -88,13 +88,13 @@ static struct bdev *swap_bdev;
 static int swap_transfer(uint64_t block, struct vm_page **pages, unsigned npages,
                          int (*op)(struct bdev *, uint64_t, void *const[], unsigned))
 {
-    int err = 0;
+    int error = 0;
 
-    for (unsigned i = 0; !err && i < npages; i++) {
+    for (unsigned i = 0; !error && i < npages; i++) {
         void *data = page_to_dmap(pages[i]);
-        err = op(swap_bdev, block + i, &data, 1);
+        error = op(swap_bdev, block + i, &data, 1);
     }
-    return err;
+    return error;
 }
 
 static int swap_disk_read(uint64_t block, struct vm_page **pages, unsigned npages)

@@ -7,6 +7,7 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "sync/scoped.h"
 
 #define BUF_CLUSTER 32u // most blocks in one write to the device
 
@@ -176,32 +177,27 @@ static int fill(struct buf_cache *c, struct buf *b, uint64_t block, bool read)
 
 static int get(struct buf_cache *c, uint64_t block, bool read, struct buf **out)
 {
-    int error = 0;
+    int error;
 
-    mutex_lock(&c->lock);
-    for (;;) {
+    SCOPED_MUTEX(&c->lock);
+    do {
         struct buf *b = find(c, block);
         if (b && b->busy) {
             wait(c);
+            error = 0;
             continue;
         }
+        *out = b;
         if (b) {
             pin(b);
             if (!read)
                 memset(b->data, 0, BDEV_BLOCK);
-            *out = b;
-            break;
+            return 0;
         }
-        b = victim(c, &error);
-        if (b) {
-            error = fill(c, b, block, read);
-            *out = b;
-            break;
-        }
-        if (error)
-            break;
-    }
-    mutex_unlock(&c->lock);
+        *out = b = victim(c, &error);
+        if (b)
+            return fill(c, b, block, read);
+    } while (!error);
     return error;
 }
 
@@ -217,32 +213,26 @@ int buf_get_new(struct buf_cache *c, uint64_t block, struct buf **out)
 
 void buf_put(struct buf *b)
 {
-    struct buf_cache *c = b->cache;
-
-    mutex_lock(&c->lock);
+    SCOPED_MUTEX(&b->cache->lock);
     KASSERT(b->pins > 0, "block %lu is not pinned", b->block);
     b->pins--;
     make_reusable(b);
-    mutex_unlock(&c->lock);
 }
 
 void buf_committed(struct buf *b)
 {
-    struct buf_cache *c = b->cache;
-
-    mutex_lock(&c->lock);
+    SCOPED_MUTEX(&b->cache->lock);
     KASSERT(b->in_txn, "block %lu is in no transaction", b->block);
     b->in_txn = false;
     b->dirty = true;
     make_reusable(b);
-    mutex_unlock(&c->lock);
 }
 
 int buf_write_dirty(struct buf_cache *c)
 {
     int error = 0;
 
-    mutex_lock(&c->lock);
+    SCOPED_MUTEX(&c->lock);
     for (unsigned i = 0; i < c->nbufs && !error;) {
         struct buf *b = &c->bufs[i], *before;
         if (b->busy) {
@@ -256,6 +246,5 @@ int buf_write_dirty(struct buf_cache *c)
             error = write_cluster(c, b);
         }
     }
-    mutex_unlock(&c->lock);
     return error;
 }

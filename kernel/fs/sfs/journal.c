@@ -8,6 +8,7 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "sync/scoped.h"
 
 #define LOG_CLUSTER 32u // most blocks in one write to the log
 
@@ -176,24 +177,21 @@ static int commit(struct journal *j, bool checkpoint)
 int journal_begin(struct journal *j, struct journal_handle *h, unsigned nblocks)
 {
     KASSERT(nblocks <= j->max_count, "%u blocks of %u", nblocks, j->max_count);
-    mutex_lock(&j->lock);
+    SCOPED_MUTEX(&j->lock);
     while (!j->failed) {
-        if (j->committing) {
+        if (j->committing)
             wait(j);
-        } else if (j->count + j->reserved + nblocks > j->max_count) {
+        else if (j->count + j->reserved + nblocks > j->max_count)
             commit(j, false);
-        } else {
+        else
             break;
-        }
     }
     *h = (struct journal_handle){.journal = j, .reserved = nblocks};
-    bool failed = j->failed;
-    if (!failed) {
-        j->handles++;
-        j->reserved += nblocks;
-    }
-    mutex_unlock(&j->lock);
-    return failed ? EROFS : 0;
+    if (j->failed)
+        return EROFS;
+    j->handles++;
+    j->reserved += nblocks;
+    return 0;
 }
 
 void journal_dirty(struct journal_handle *h, struct buf *b)
@@ -204,17 +202,16 @@ void journal_dirty(struct journal_handle *h, struct buf *b)
     h->changed = true;
     if (b->in_txn) // only a commit changes that, and our handle keeps it away
         return;
-    mutex_lock(&j->lock);
-    if (!b->in_txn) {
-        KASSERT(h->reserved > 0, "the reservation is used up at block %lu", b->block);
-        h->reserved--;
-        j->reserved--;
-        if (j->count++ == 0 && j->cache->env->changed)
-            j->cache->env->changed();
-        b->in_txn = true;
-        list_push_back(&j->txn, &b->txn);
-    }
-    mutex_unlock(&j->lock);
+    SCOPED_MUTEX(&j->lock);
+    if (b->in_txn)
+        return;
+    KASSERT(h->reserved > 0, "the reservation is used up at block %lu", b->block);
+    h->reserved--;
+    j->reserved--;
+    if (j->count++ == 0 && j->cache->env->changed)
+        j->cache->env->changed();
+    b->in_txn = true;
+    list_push_back(&j->txn, &b->txn);
 }
 
 void journal_data_written(struct journal_handle *h)
@@ -226,25 +223,21 @@ void journal_end(struct journal_handle *h)
 {
     struct journal *j = h->journal;
 
-    mutex_lock(&j->lock);
+    SCOPED_MUTEX(&j->lock);
     j->reserved -= h->reserved;
     if (--j->handles == 0)
         waitq_wake_all(&j->wait);
-    mutex_unlock(&j->lock);
 }
 
 int journal_commit(struct journal *j, bool checkpoint)
 {
-    int error = 0;
-
-    mutex_lock(&j->lock);
+    SCOPED_MUTEX(&j->lock);
     uint64_t seq = j->seq;
     while (j->committing)
         wait(j);
     if (j->failed)
-        error = EROFS;
-    else if (j->seq == seq || checkpoint) // else another thread committed it meanwhile
-        error = commit(j, checkpoint);
-    mutex_unlock(&j->lock);
-    return error;
+        return EROFS;
+    if (j->seq != seq && !checkpoint)
+        return 0; // another thread committed it meanwhile
+    return commit(j, checkpoint);
 }

@@ -9,6 +9,7 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "sync/scoped.h"
 
 static uint32_t map_blocks(const struct sfs *fs)
 {
@@ -93,7 +94,7 @@ void sfs_alloc_checkpointed(void *arg)
 {
     struct sfs *fs = arg;
 
-    mutex_lock(&fs->alloc_lock);
+    SCOPED_MUTEX(&fs->alloc_lock);
     for (uint32_t m = 0; fs->npending > 0 && m < map_blocks(fs); m++) {
         uint64_t *busy = fs->busy + (size_t)m * SFS_BITS_PER_BLOCK / 64;
         uint32_t before = bitmap_count(busy, SFS_BITS_PER_BLOCK);
@@ -105,7 +106,6 @@ void sfs_alloc_checkpointed(void *arg)
         fs->npending -= freed;
         fs->nfree += freed;
     }
-    mutex_unlock(&fs->alloc_lock);
 }
 
 // The bitmap buffer of a block; *bit is its bit there.
@@ -136,28 +136,26 @@ int sfs_alloc_run(struct sfs_op *op, uint32_t goal, uint32_t want, uint32_t *sta
 {
     struct sfs *fs = op->fs;
     struct buf *b;
-    uint32_t bit, n;
+    uint32_t bit;
 
     KASSERT(op->blocks > 0, "an operation allocates more than it has reserved");
-    mutex_lock(&fs->alloc_lock);
-    n = choose_run(fs, goal, min(want, op->blocks), start);
+    SCOPED_MUTEX(&fs->alloc_lock);
+    uint32_t n = choose_run(fs, goal, min(want, op->blocks), start);
     int error = map_buf(fs, *start, &b, &bit);
-    if (!error) {
-        uint64_t *map = (uint64_t *)b->data;
-        journal_dirty(&op->h, b);
-        for (uint32_t i = 0; i < n; i++) {
-            bitmap_set(map, bit + i);
-            bitmap_set(fs->busy, *start + i);
-        }
-        buf_put(b);
-        fs->nfree -= n;
-        fs->nreserved -= n;
-        op->blocks -= n;
-        fs->next_block = *start + n < fs->layout.nblocks ? *start + n : fs->layout.data;
-        *count = n;
+    if (error)
+        return error;
+    journal_dirty(&op->h, b);
+    for (uint32_t i = 0; i < n; i++) {
+        bitmap_set((uint64_t *)b->data, bit + i);
+        bitmap_set(fs->busy, *start + i);
     }
-    mutex_unlock(&fs->alloc_lock);
-    return error;
+    buf_put(b);
+    fs->nfree -= n;
+    fs->nreserved -= n;
+    op->blocks -= n;
+    fs->next_block = *start + n < fs->layout.nblocks ? *start + n : fs->layout.data;
+    *count = n;
+    return 0;
 }
 
 // Frees blocks within one bitmap block.
@@ -188,34 +186,35 @@ static int free_in_map(struct sfs_op *op, uint32_t start, uint32_t count)
 
 int sfs_free_run(struct sfs_op *op, uint32_t start, uint32_t count)
 {
-    struct sfs *fs = op->fs;
     int error = 0;
 
-    mutex_lock(&fs->alloc_lock);
-    while (count > 0 && !error) {
-        uint32_t n = min(count, SFS_BITS_PER_BLOCK - start % SFS_BITS_PER_BLOCK);
+    SCOPED_MUTEX(&op->fs->alloc_lock);
+    for (uint32_t n; count > 0 && !error; start += n, count -= n) {
+        n = min(count, SFS_BITS_PER_BLOCK - start % SFS_BITS_PER_BLOCK);
         error = free_in_map(op, start, n);
-        start += n;
-        count -= n;
     }
-    mutex_unlock(&fs->alloc_lock);
     return error;
+}
+
+// The block of the inode bitmap that has an inode's bit.
+static int inode_map_buf(struct sfs *fs, uint32_t ino, struct buf **b)
+{
+    return buf_get(&fs->cache, fs->layout.inode_map + ino / SFS_BITS_PER_BLOCK, b);
 }
 
 int sfs_alloc_inode(struct sfs_op *op, uint32_t *ino)
 {
     struct sfs *fs = op->fs;
     uint32_t n = fs->layout.ninodes;
-    int error = ENOSPC;
 
-    mutex_lock(&fs->alloc_lock);
+    SCOPED_MUTEX(&fs->alloc_lock);
     while (fs->next_inode < n) {
         uint32_t first = fs->next_inode - fs->next_inode % SFS_BITS_PER_BLOCK;
         uint32_t nbits = min(n - first, SFS_BITS_PER_BLOCK);
         struct buf *b;
-        error = buf_get(&fs->cache, fs->layout.inode_map + first / SFS_BITS_PER_BLOCK, &b);
+        int error = inode_map_buf(fs, first, &b);
         if (error)
-            break;
+            return error;
         uint64_t *map = (uint64_t *)b->data;
         uint32_t bit = bitmap_find_clear(map, nbits, fs->next_inode - first);
         if (bit < nbits) {
@@ -227,11 +226,9 @@ int sfs_alloc_inode(struct sfs_op *op, uint32_t *ino)
         buf_put(b);
         fs->next_inode = first + min(bit + 1, nbits);
         if (bit < nbits)
-            break;
-        error = ENOSPC;
+            return 0;
     }
-    mutex_unlock(&fs->alloc_lock);
-    return error;
+    return ENOSPC;
 }
 
 int sfs_free_inode(struct sfs_op *op, uint32_t ino)
@@ -240,20 +237,18 @@ int sfs_free_inode(struct sfs_op *op, uint32_t ino)
     uint32_t bit = ino % SFS_BITS_PER_BLOCK;
     struct buf *b;
 
-    mutex_lock(&fs->alloc_lock);
-    int error = buf_get(&fs->cache, fs->layout.inode_map + ino / SFS_BITS_PER_BLOCK, &b);
-    if (!error) {
-        uint64_t *map = (uint64_t *)b->data;
-        if (!bitmap_test(map, bit)) {
-            error = sfs_damaged(fs, "inode %u is freed and was free", ino);
-        } else {
-            journal_dirty(&op->h, b);
-            bitmap_clear(map, bit);
-            fs->nfree_inodes++;
-            fs->next_inode = min(fs->next_inode, ino);
-        }
-        buf_put(b);
+    SCOPED_MUTEX(&fs->alloc_lock);
+    int error = inode_map_buf(fs, ino, &b);
+    if (error)
+        return error;
+    if (bitmap_test((uint64_t *)b->data, bit)) {
+        journal_dirty(&op->h, b);
+        bitmap_clear((uint64_t *)b->data, bit);
+        fs->nfree_inodes++;
+        fs->next_inode = min(fs->next_inode, ino);
+    } else {
+        error = sfs_damaged(fs, "inode %u is freed and was free", ino);
     }
-    mutex_unlock(&fs->alloc_lock);
+    buf_put(b);
     return error;
 }

@@ -30,15 +30,15 @@ enum {
 static inline int model_create(struct vnode *dir, const char *name, size_t len, uint32_t mode,
                                struct vnode **out)
 {
-    return sfs_create(&(struct vname){dir, name, len, false}, mode, NULL, out);
+    return sfs_create(&(struct vname){dir, name, len, false, NULL}, mode, NULL, out);
 }
 static inline int model_link(struct vnode *dir, const char *name, size_t len, struct vnode *v)
 {
-    return sfs_link(&(struct vname){dir, name, len, false}, v);
+    return sfs_link(&(struct vname){dir, name, len, false, NULL}, v);
 }
 static inline int model_remove(struct vnode *dir, const char *name, size_t len, struct vnode *v)
 {
-    return sfs_remove(&(struct vname){dir, name, len, false}, v);
+    return sfs_remove(&(struct vname){dir, name, len, false, NULL}, v);
 }
 
 struct model_block {

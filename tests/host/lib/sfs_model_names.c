@@ -106,7 +106,7 @@ int model_op_create(struct model *m, int *want)
         memset(target, 't', len);
         target[len] = 0;
         mode = SFS_IFLNK | 0777;
-        error = sfs_create(&(struct vname){dp, name, strlen(name), false}, mode, target, &ip);
+        error = sfs_create(&(struct vname){dp, name, strlen(name), false, NULL}, mode, target, &ip);
         if (!error && !*want) {
             strcpy(m->t.node[node].target, target);
             m->t.node[node].size = len;
@@ -236,7 +236,8 @@ int model_op_rename(struct model *m, int *want)
     if (!error && over_node >= 0)
         over = model_get(m, over_node, &error);
     if (!error) {
-        struct vname a = {fp, fname, strlen(fname), false}, b = {tp, tname, strlen(tname), false};
+        struct vname a = {fp, fname, strlen(fname), false, NULL},
+                     b = {tp, tname, strlen(tname), false, NULL};
         if (!*want && node != over_node) {
             f->dir = -1;
             if (t)
