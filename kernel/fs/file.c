@@ -232,30 +232,43 @@ int file_transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const off_
     return *moved > 0 ? 0 : error;
 }
 
-enum { SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE };
+int file_base(struct file *f, int whence, off_t *base)
+{
+    struct vattr va;
+    int error = 0;
+
+    *base = 0;
+    if (whence == SEEK_CUR) {
+        *base = __atomic_load_n(&f->offset, __ATOMIC_RELAXED);
+    } else if (whence == SEEK_END) {
+        error = vnode_getattr(f->vnode, &va);
+        *base = error ? 0 : (off_t)va.size;
+    } else if (whence != SEEK_SET) {
+        error = EINVAL;
+    }
+    return error;
+}
 
 int file_seek(struct file *f, off_t offset, int whence, off_t *result)
 {
-    struct vattr va = {0};
+    bool holes = whence == SEEK_DATA || whence == SEEK_HOLE; // no file has any that we report
+    off_t base;
 
     *result = 0;
     if (is_stream(f->vnode))
         return ESPIPE;
     if (!has_position(f->vnode))
         return 0;
-    if (whence < SEEK_SET || whence > SEEK_HOLE)
-        return EINVAL;
     SCOPED_MUTEX(&f->pos_lock);
-    int error = whence >= SEEK_END ? vnode_getattr(f->vnode, &va) : 0;
-    off_t base = whence == SEEK_CUR ? f->offset : whence >= SEEK_END ? (off_t)va.size : 0;
+    int error = file_base(f, holes ? SEEK_END : whence, &base);
     if (error)
         return error;
-    if (whence >= SEEK_DATA) { // no file has holes that we report
-        if (offset < 0 || offset >= base)
-            return ENXIO;
-        base = whence == SEEK_DATA ? offset : base;
+    if (holes && (offset < 0 || offset >= base))
+        return ENXIO;
+    if (whence == SEEK_DATA)
+        base = 0;
+    else if (whence == SEEK_HOLE)
         offset = 0;
-    }
     if (__builtin_add_overflow(base, offset, &base) || base < 0)
         return EINVAL;
     *result = f->offset = base;

@@ -94,9 +94,9 @@ int vfs_link(struct vnode *from_at, const char *from, bool follow, struct vnode 
     return n.dir->ops->link(&n, v);
 }
 
-// Removes what the name means; the directory is locked here. What it was is dropped by the caller,
-// with the directory unlocked: that frees the file, perhaps.
-static int remove_locked(const struct vname *n, bool rmdir, struct vnode **v)
+// Removes what the name means. What it was is dropped by the caller, with the directory unlocked:
+// that frees the file, perhaps.
+static int remove_name(const struct vname *n, bool rmdir, struct vnode **v)
 {
     SCOPED_WRITE(&n->dir->lock);
     int error = look_up(n, v);
@@ -115,7 +115,7 @@ static int remove_locked(const struct vname *n, bool rmdir, struct vnode **v)
     return n->dir->ops->remove(n, *v);
 }
 
-int vfs_unlink(struct vnode *at, const char *path)
+static int remove(struct vnode *at, const char *path, bool rmdir)
 {
     struct vname n SCOPED_NAME = {0};
     struct vnode *v SCOPED_VNODE = NULL;
@@ -123,23 +123,22 @@ int vfs_unlink(struct vnode *at, const char *path)
 
     if (error)
         return error;
-    return n.len == 0 || is_dots(&n) ? EISDIR : remove_locked(&n, false, &v);
+    if (n.len == 0 || is_dots(&n))
+        return !rmdir ? EISDIR : n.len == 0 ? EBUSY : n.len == 1 ? EINVAL : ENOTEMPTY;
+    if (!rmdir)
+        return remove_name(&n, false, &v);
+    SCOPED_MUTEX(&rename_lock);
+    return remove_name(&n, true, &v);
+}
+
+int vfs_unlink(struct vnode *at, const char *path)
+{
+    return remove(at, path, false);
 }
 
 int vfs_rmdir(struct vnode *at, const char *path)
 {
-    struct vname n SCOPED_NAME = {0};
-    struct vnode *v SCOPED_VNODE = NULL;
-    int error = namei(at, path, NAMEI_PARENT, &n.dir, &n);
-
-    if (error)
-        return error;
-    if (n.len == 0)
-        return EBUSY;
-    if (is_dots(&n))
-        return n.len == 1 ? EINVAL : ENOTEMPTY;
-    SCOPED_MUTEX(&rename_lock);
-    return remove_locked(&n, true, &v);
+    return remove(at, path, true);
 }
 
 int vfs_truncate(struct vnode *v, uint64_t size)

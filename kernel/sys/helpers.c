@@ -6,6 +6,7 @@
 #include "fs/file.h"
 #include "lib/errno.h"
 #include "proc/process.h"
+#include "sync/waitq.h"
 #include "sys/syscall.h"
 #include "vm/slab.h"
 
@@ -143,4 +144,14 @@ int timeval_out(vaddr_t va, uint64_t ns)
 uint64_t deadline_after(uint64_t ns)
 {
     return clock_ns() + min(ns, MAX_TIME_NS) + 1;
+}
+
+int deadline_in(vaddr_t va, int (*in)(vaddr_t va, uint64_t *ns), uint64_t *deadline_ns)
+{
+    uint64_t ns;
+    int error = va ? in(va, &ns) : 0;
+
+    if (!error)
+        *deadline_ns = !va ? WAIT_FOREVER : ns ? deadline_after(ns) : 1;
+    return error;
 }

@@ -29,47 +29,43 @@ static int move(struct file *f, char *buf, size_t *len, off_t *pos, bool write)
     return error;
 }
 
-// Writes all of buf to the end of what has been written: how much went, in *len. What may wait for
-// a reader has no position, and so no lock is held meanwhile.
+// Writes all of buf to out: how much went, in *len. What may wait for a reader has no position, and
+// so no lock is held meanwhile.
 static int send_chunk(struct file *out, char *buf, size_t *len)
 {
     bool locks = file_has_position(out);
-    size_t done = 0;
-    int err = 0;
+    size_t done = 0, n = 1;
+    int error = 0;
 
     if (locks)
         mutex_lock(&out->pos_lock);
-    while (done < *len && !err) {
-        size_t n = *len - done;
-        err = move(out, buf + done, &n, &out->offset, true);
-        if (n == 0)
-            break;
-        done += n;
+    for (; done < *len && !error && n > 0; done += n) {
+        n = *len - done;
+        error = move(out, buf + done, &n, &out->offset, true);
     }
     if (locks)
         mutex_unlock(&out->pos_lock);
     *len = done;
-    return err;
+    return error;
 }
 
 static long send(struct file *out, struct file *in, off_t *pos, size_t count, char *buf)
 {
-    size_t sent = 0;
+    size_t sent = 0, n, went;
     int error = 0;
 
-    while (sent < count && !error) {
-        size_t n = min(count - sent, CHUNK), went;
+    do {
         off_t from = *pos;
+        n = min(count - sent, CHUNK);
         error = move(in, buf, &n, &from, false);
-        if (error || n == 0)
-            break;
         went = n;
-        error = send_chunk(out, buf, &went);
+        if (!error)
+            error = send_chunk(out, buf, &went);
+        else
+            went = 0;
         *pos += (off_t)went;
         sent += went;
-        if (went < n)
-            break;
-    }
+    } while (!error && went == n && n > 0 && sent < count);
     if (error == EPIPE && sent == 0)
         signal_thread(thread_current(), SIGPIPE, NULL);
     return sent ? (long)sent : -error;

@@ -8,14 +8,7 @@
 #include "proc/process.h"
 #include "sys/syscall.h"
 
-enum {
-    F_GETLK = 5,
-    F_SETLK,
-    F_SETLKW,
-    F_OFD_GETLK = 36,
-    F_OFD_SETLK,
-    F_OFD_SETLKW,
-};
+enum { F_GETLK = 5, F_SETLK, F_SETLKW, F_OFD_GETLK = 36, F_OFD_SETLK, F_OFD_SETLKW };
 enum { LOCK_SH = 1, LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8, LOCK_MAND = 32 };
 
 // Linux's struct flock.
@@ -26,29 +19,11 @@ struct user_flock {
 };
 _Static_assert(sizeof(struct user_flock) == 32, "as in Linux's headers");
 
-// Where whence counts from: SEEK_SET, SEEK_CUR, SEEK_END.
-static int base_of(struct file *f, int whence, off_t *base)
-{
-    struct vattr va;
-    int err = 0;
-
-    *base = 0;
-    if (whence == 1) {
-        *base = __atomic_load_n(&f->offset, __ATOMIC_RELAXED);
-    } else if (whence == 2) {
-        err = vnode_getattr(f->vnode, &va);
-        *base = err ? 0 : (off_t)va.size;
-    } else if (whence != 0) {
-        err = EINVAL;
-    }
-    return err;
-}
-
 // The first and the last byte that the user means.
 static int range_of(struct file *f, const struct user_flock *u, struct file_lock *l)
 {
     off_t start;
-    int err = base_of(f, u->whence, &start);
+    int err = file_base(f, u->whence, &start);
 
     if (err)
         return err;

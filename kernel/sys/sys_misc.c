@@ -84,24 +84,14 @@ static long sys_getrandom(vaddr_t buf_va, size_t len, unsigned flags)
     return (long)done;
 }
 
-enum {
-    LINUX_REBOOT_MAGIC1 = (int)0xfee1dead,
-    MAGIC2 = 0x28121969,
-    MAGIC2A = 0x05121996,
-    MAGIC2B = 0x16041998,
-    MAGIC2C = 0x20112000
-};
-enum {
-    CMD_RESTART = 0x01234567,
-    CMD_HALT = (int)0xcdef0123,
-    CMD_POWER_OFF = 0x4321fedc,
-    CMD_CAD_OFF = 0,
-    CMD_CAD_ON = (int)0x89abcdef
-};
+enum { REBOOT_MAGIC = (int)0xfee1dead };
+enum { MAGIC2 = 0x28121969, MAGIC2A = 0x05121996, MAGIC2B = 0x16041998, MAGIC2C = 0x20112000 };
+enum { CMD_RESTART = 0x01234567, CMD_HALT = (int)0xcdef0123, CMD_POWER_OFF = 0x4321fedc };
+enum { CMD_CAD_OFF = 0, CMD_CAD_ON = (int)0x89abcdef };
 
 static long sys_reboot(int magic, int magic2, int cmd)
 {
-    if (magic != LINUX_REBOOT_MAGIC1 ||
+    if (magic != REBOOT_MAGIC ||
         (magic2 != MAGIC2 && magic2 != MAGIC2A && magic2 != MAGIC2B && magic2 != MAGIC2C))
         return -EINVAL;
     switch (cmd) {

@@ -27,11 +27,17 @@ struct poll {
     struct file **files; // referenced; NULL: none behind that descriptor
     struct pollset set;
     unsigned n;
-    void *block;
+    void *block; // SCOPED_POLL frees it
     struct pollfd fast_fds[FAST_FDS];
     struct file *fast_files[FAST_FDS];
     struct waiter fast_waiters[FAST_FDS * WAITERS_PER_FILE];
 };
+
+#define SCOPED_POLL __attribute__((cleanup(poll_free)))
+static void poll_free(struct poll *p)
+{
+    slab_free(p->block);
+}
 
 static int poll_alloc(struct poll *p, unsigned n)
 {
@@ -50,11 +56,6 @@ static int poll_alloc(struct poll *p, unsigned n)
     p->set.max = n * WAITERS_PER_FILE;
     p->fds = (struct pollfd *)(p->set.waiters + p->set.max);
     return 0;
-}
-
-static void poll_free(struct poll *p)
-{
-    slab_free(p->block);
 }
 
 static void poll_open(struct poll *p)
@@ -123,20 +124,20 @@ static long poll_run(struct poll *p, uint64_t deadline_ns)
 
 static long do_poll(vaddr_t fds_va, unsigned n, uint64_t deadline_ns)
 {
-    struct poll p;
+    struct poll p SCOPED_POLL;
 
+    p.block = NULL;
     if (n > process_current()->limits[RLIMIT_NOFILE].cur)
         return -EINVAL;
-    int err = poll_alloc(&p, n);
-    if (err)
-        return -err;
-    long result = -copyin(p.fds, fds_va, n * sizeof(*p.fds));
-    if (result == 0)
-        result = poll_run(&p, deadline_ns);
-    if (result >= 0 && copyout(fds_va, p.fds, n * sizeof(*p.fds)) != 0)
-        result = -EFAULT;
-    poll_free(&p);
-    return result == -EINTR ? signal_restart_at(deadline_ns) : result;
+    int error = poll_alloc(&p, n);
+    if (!error)
+        error = copyin(p.fds, fds_va, n * sizeof(*p.fds));
+    if (error)
+        return -error;
+    long result = poll_run(&p, deadline_ns);
+    if (result == -EINTR)
+        return signal_restart_at(deadline_ns);
+    return copyout(fds_va, p.fds, n * sizeof(*p.fds)) ? -EFAULT : result;
 }
 
 static long sys_poll(vaddr_t fds_va, unsigned n, int timeout_ms)
@@ -151,16 +152,11 @@ static long sys_poll(vaddr_t fds_va, unsigned n, int timeout_ms)
 // The timeout and mask of ppoll and pselect.
 static int timeout_and_mask(vaddr_t ts_va, vaddr_t mask_va, size_t size, uint64_t *deadline)
 {
-    uint64_t ns;
     sigset_t mask;
+    int error = deadline_in(ts_va, timespec_in, deadline);
 
-    *deadline = WAIT_FOREVER;
-    if (ts_va) {
-        int err = timespec_in(ts_va, &ns);
-        if (err)
-            return err;
-        *deadline = ns ? deadline_after(ns) : 1;
-    }
+    if (error)
+        return error;
     if (mask_va) {
         if (size != sizeof(mask))
             return EINVAL;
@@ -246,14 +242,14 @@ static long sets_out(struct select_sets *s, const struct poll *p)
 
 static long run_select(struct select_sets *s, unsigned nfds, uint64_t deadline_ns)
 {
+    struct poll p SCOPED_POLL;
     unsigned n = 0;
-    struct poll p;
 
     for (unsigned fd = 0; fd < nfds; fd++)
         n += wanted(s, fd) != 0;
-    int err = poll_alloc(&p, n);
-    if (err)
-        return -err;
+    int error = poll_alloc(&p, n);
+    if (error)
+        return -error;
     n = 0;
     for (unsigned fd = 0; fd < nfds; fd++) {
         uint16_t events = wanted(s, fd);
@@ -261,10 +257,7 @@ static long run_select(struct select_sets *s, unsigned nfds, uint64_t deadline_n
             p.fds[n++] = (struct pollfd){.fd = (int)fd, .events = events};
     }
     long result = poll_run(&p, deadline_ns);
-    if (result >= 0)
-        result = sets_out(s, &p);
-    poll_free(&p);
-    return result;
+    return result < 0 ? result : sets_out(s, &p);
 }
 
 static long do_select(int nfds, const vaddr_t va[3], uint64_t deadline_ns)
@@ -272,13 +265,12 @@ static long do_select(int nfds, const vaddr_t va[3], uint64_t deadline_ns)
     if (nfds < 0)
         return -EINVAL;
     nfds = min(nfds, OPEN_MAX);
-    struct select_sets *s = slab_alloc(sizeof(*s), 0);
+    struct select_sets *s SCOPED_SLAB = slab_alloc(sizeof(*s), 0);
     if (!s)
         return -ENOMEM;
     memcpy(s->va, va, sizeof(s->va));
-    int err = sets_in(s, (unsigned)nfds);
-    long result = err ? -err : run_select(s, (unsigned)nfds, deadline_ns);
-    slab_free(s);
+    int error = sets_in(s, (unsigned)nfds);
+    long result = error ? -error : run_select(s, (unsigned)nfds, deadline_ns);
     return result == -EINTR ? signal_restart_at(deadline_ns) : result;
 }
 
@@ -294,14 +286,11 @@ static void time_left(vaddr_t va, uint64_t deadline_ns, int (*out)(vaddr_t va, u
 static long sys_select(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t tv_va)
 {
     const vaddr_t va[3] = {rd_va, wr_va, ex_va};
-    uint64_t ns, deadline = WAIT_FOREVER;
+    uint64_t deadline;
+    int error = deadline_in(tv_va, timeval_in, &deadline);
 
-    if (tv_va) {
-        int err = timeval_in(tv_va, &ns);
-        if (err)
-            return -err;
-        deadline = ns ? deadline_after(ns) : 1;
-    }
+    if (error)
+        return -error;
     deadline = signal_deadline(deadline);
     long result = do_select(nfds, va, deadline);
     time_left(tv_va, deadline, timeval_out);

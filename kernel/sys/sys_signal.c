@@ -183,40 +183,36 @@ static long sys_pause(void)
     return wait_for_signal();
 }
 
+static int set_in(vaddr_t va, size_t size, sigset_t *set)
+{
+    return bad_size(size) ? EINVAL : copyin(set, va, sizeof(*set));
+}
+
 static long sys_rt_sigsuspend(vaddr_t set_va, size_t size)
 {
     sigset_t set;
+    int error = set_in(set_va, size, &set);
 
-    if (bad_size(size))
-        return -EINVAL;
-    if (copyin(&set, set_va, sizeof(set)) != 0)
-        return -EFAULT;
+    if (error)
+        return -error;
     signal_set_mask_for_call(set);
     return wait_for_signal();
 }
 
 static long sys_rt_sigtimedwait(vaddr_t set_va, vaddr_t info_va, vaddr_t timeout_va, size_t size)
 {
-    uint64_t ns, deadline = WAIT_FOREVER;
+    uint64_t deadline;
     struct siginfo info;
     sigset_t set;
+    int error = set_in(set_va, size, &set);
 
-    if (bad_size(size))
-        return -EINVAL;
-    if (copyin(&set, set_va, sizeof(set)) != 0)
-        return -EFAULT;
-    if (timeout_va) {
-        int err = timespec_in(timeout_va, &ns);
-        if (err)
-            return -err;
-        deadline = deadline_after(ns);
-    }
-    int err = signal_timedwait(set, deadline, &info);
-    if (err)
-        return -err;
-    if (info_va && copyout(info_va, &info, sizeof(info)) != 0)
-        return -EFAULT;
-    return info.signo;
+    if (!error)
+        error = deadline_in(timeout_va, timespec_in, &deadline);
+    if (!error)
+        error = signal_timedwait(set, deadline, &info);
+    if (error)
+        return -error;
+    return info_va && copyout(info_va, &info, sizeof(info)) ? -EFAULT : info.signo;
 }
 
 static long sys_rt_sigqueueinfo(int pid, int sig, vaddr_t info_va)

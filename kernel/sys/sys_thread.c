@@ -52,15 +52,8 @@ static long sys_arch_prctl(int code, vaddr_t addr)
     }
 }
 
-enum {
-    PR_SET_PDEATHSIG = 1,
-    PR_GET_DUMPABLE = 3,
-    PR_SET_DUMPABLE = 4,
-    PR_SET_NAME = 15,
-    PR_GET_NAME = 16,
-    PR_SET_NO_NEW_PRIVS = 38,
-    PR_GET_NO_NEW_PRIVS = 39
-};
+enum { PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE, PR_SET_NAME = 15, PR_GET_NAME };
+enum { PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS };
 
 static long set_name(vaddr_t name_va)
 {

@@ -10,16 +10,8 @@
 #include "sync/waitq.h"
 #include "sys/syscall.h"
 
-enum {
-    CLOCK_REALTIME,
-    CLOCK_MONOTONIC,
-    CLOCK_PROCESS_CPUTIME_ID,
-    CLOCK_THREAD_CPUTIME_ID,
-    CLOCK_MONOTONIC_RAW,
-    CLOCK_REALTIME_COARSE,
-    CLOCK_MONOTONIC_COARSE,
-    CLOCK_BOOTTIME
-};
+enum { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID };
+enum { CLOCK_MONOTONIC_RAW = 4, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME };
 #define TIMER_ABSTIME 1
 
 // ---- clocks ----
@@ -218,22 +210,15 @@ static long sys_getitimer(int which, vaddr_t va)
 
 // ---- futex ----
 
-enum {
-    FUTEX_WAIT,
-    FUTEX_WAKE,
-    FUTEX_REQUEUE = 3,
-    FUTEX_CMP_REQUEUE,
-    FUTEX_WAIT_BITSET = 9,
-    FUTEX_WAKE_BITSET,
-    FUTEX_PRIVATE_FLAG = 128,
-    FUTEX_CLOCK_REALTIME = 256
-};
+enum { FUTEX_WAIT, FUTEX_WAKE, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE };
+enum { FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET, FUTEX_OPERATIONS = 127 };
+enum { FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256 };
 
 // timeout_va: relative for FUTEX_WAIT, absolute for FUTEX_WAIT_BITSET.
 static long wait_op(vaddr_t va, int op, uint32_t value, vaddr_t timeout_va, uint32_t bits,
                     bool shared)
 {
-    bool absolute = (op & 127) == FUTEX_WAIT_BITSET;
+    bool absolute = (op & FUTEX_OPERATIONS) == FUTEX_WAIT_BITSET;
     uint64_t ns, deadline = WAIT_FOREVER;
 
     if (timeout_va) {
@@ -256,7 +241,7 @@ static long sys_futex(vaddr_t va, int op, uint32_t value, uint64_t timeout, vadd
 {
     bool shared = !(op & FUTEX_PRIVATE_FLAG);
 
-    switch (op & 127) {
+    switch (op & FUTEX_OPERATIONS) {
     case FUTEX_WAIT:
         return wait_op(va, op, value, timeout, FUTEX_MATCH_ANY, shared);
     case FUTEX_WAIT_BITSET:
@@ -270,7 +255,7 @@ static long sys_futex(vaddr_t va, int op, uint32_t value, uint64_t timeout, vadd
         if ((int)value < 0 || (int)timeout < 0)
             return -EINVAL;
         return futex_requeue(va, va2, value, (unsigned)timeout,
-                             (op & 127) == FUTEX_CMP_REQUEUE ? &value3 : NULL, shared);
+                             (op & FUTEX_OPERATIONS) == FUTEX_CMP_REQUEUE ? &value3 : NULL, shared);
     default:
         return -ENOSYS;
     }

@@ -107,3 +107,5 @@ int timeval_in(vaddr_t va, uint64_t *ns);
 int timespec_out(vaddr_t va, uint64_t ns);
 int timeval_out(vaddr_t va, uint64_t ns);
 uint64_t deadline_after(uint64_t ns);           // from now, never WAIT_FOREVER
+// When a timeout in user memory ends; 1: at once, WAIT_FOREVER: there is none. in: as timespec_in.
+int deadline_in(vaddr_t va, int (*in)(vaddr_t va, uint64_t *ns), uint64_t *deadline_ns);
