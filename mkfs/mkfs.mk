@@ -4,7 +4,7 @@
 
 MKFS_CFLAGS := -std=gnu17 -g -fno-strict-aliasing -iquote kernel -iquote mkfs \
 	$(or $(WARNINGS),-Wall -Wextra)
-SFS_SRCS := $(addprefix kernel/fs/sfs/,bdev.c buf.c journal.c journal_recover.c sfs_alloc.c \
+SFS_SRCS := $(addprefix kernel/fs/sfs/,bdev.c buf.c journal.c sfs_alloc.c \
 	sfs_attr.c sfs_bmap.c sfs_create.c sfs_dir.c sfs_inode.c sfs_mount.c sfs_op.c sfs_orphan.c \
 	sfs_put.c sfs_remove.c sfs_shrink.c) mkfs/vnodes.c
 MKFS_SRCS := mkfs/mkfs.c mkfs/format.c mkfs/image.c mkfs/host.c kernel/lib/bitmap.c $(SFS_SRCS)

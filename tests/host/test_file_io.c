@@ -5,7 +5,7 @@
 // too early, a small disk that fails now and then, and each allocation failing once.
 //
 // link: tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
-// link: kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c kernel/fs/sfs/sfs_*.c
+// link: kernel/fs/sfs/journal.c kernel/fs/sfs/sfs_*.c
 // link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs.c
 // link: kernel/fs/namei.c kernel/fs/vfs_ops.c
 // link: kernel/fs/file_lock.c kernel/fs/file.c kernel/fs/uio.c

@@ -8,7 +8,7 @@
 // link: kernel/sync/[!i]*.c kernel/lib/bitmap.c
 // link: mkfs/vnodes.c tests/host/lib/sfs_model.c tests/host/lib/sfs_model_names.c
 // link: tests/host/lib/sfs_model_check.c tests/host/lib/memdev.c
-// link: kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c kernel/fs/sfs/journal.c kernel/fs/sfs/journal_recover.c
+// link: kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c kernel/fs/sfs/journal.c
 // link: kernel/fs/sfs/sfs_*.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
 #include <stdio.h>

@@ -30,9 +30,7 @@ ROOMS = {"fs/sfs": ["kernel/fs/vfs_mount.c"]}
 CIRCLES = [
     "amd64/boot.S amd64/smp",
     "amd64/cpu amd64/intr amd64/trap amd64/trap.S",
-    "fs/sfs/journal fs/sfs/journal_recover",
     "fs/syncer fs/vnode fs/vnode_io fs/vnode_pager",
-    "fs/tty fs/tty_ioctl",
     "sync/jitter sync/mutex sync/spinlock sync/waitq",
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')

@@ -46,16 +46,11 @@ struct journal_handle {
     bool changed;               // it has announced a change
 };
 
-// Replays the log (journal_recover) and makes the journal ready, with at most max_count blocks in
+// Replays the log and makes the journal ready, with at most max_count blocks in
 // a transaction. EIO, ENOMEM, EINVAL (damaged; a message says so).
 int journal_open(struct journal *j, struct buf_cache *c, const struct sfs_layout *layout,
                  unsigned max_count);
 void journal_close(struct journal *j);      // frees the memory; no handle is open
-
-// Within the module: replay, setting seq; and begin an empty log with transaction seq, when all
-// that it holds has been written home.
-int journal_recover(struct journal *j, const struct sfs_layout *layout);
-int journal_restart(struct journal *j);
 
 // Opens a handle for at most nblocks blocks; may wait, commit and checkpoint. EROFS after a
 // failure.

@@ -4,7 +4,7 @@
 // memory that copies go to and from is a real map, whose pages fault. Tests name it and what it
 // needs in their link lines as VFS:
 //     tests/host/lib/vfs_machine.c tests/host/lib/memdev.c kernel/fs/sfs/bdev.c kernel/fs/sfs/buf.c
-//     kernel/fs/sfs/journal*.c kernel/fs/sfs/sfs_*.c kernel/fs/vnode*.c
+//     kernel/fs/sfs/journal.c kernel/fs/sfs/sfs_*.c kernel/fs/vnode*.c
 //     kernel/fs/namei.c
 //     kernel/fs/vfs_ops.c kernel/fs/file.c kernel/fs/uio.c mkfs/format.c mkfs/check*.c
 #pragma once
