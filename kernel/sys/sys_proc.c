@@ -143,27 +143,21 @@ static long clone(const struct clone_args *args)
 
 static long sys_fork(void)
 {
-    const struct clone_args args = {.flags = SIGCHLD};
-
-    return clone(&args);
+    return clone(&(struct clone_args){.flags = SIGCHLD});
 }
 
 static long sys_vfork(void)
 {
-    const struct clone_args args = {.flags = CLONE_VM | CLONE_VFORK | SIGCHLD};
-
-    return clone(&args);
+    return clone(&(struct clone_args){.flags = CLONE_VM | CLONE_VFORK | SIGCHLD});
 }
 
 static long sys_clone(uint64_t flags, vaddr_t stack_va, vaddr_t parent_tid_va, vaddr_t child_tid_va,
                       vaddr_t tls)
 {
-    const struct clone_args args = {.flags = flags,
-                                    .stack_va = stack_va,
-                                    .parent_tid_va = parent_tid_va,
-                                    .child_tid_va = child_tid_va,
-                                    .tls = tls};
+    struct clone_args args = {.flags = flags, .stack_va = stack_va, .tls = tls};
 
+    args.parent_tid_va = parent_tid_va;
+    args.child_tid_va = child_tid_va;
     return clone(&args);
 }
 

@@ -279,9 +279,8 @@ int sfs_written(struct vnode *v, pgno_t fblk, uint32_t count)
     struct sfs_inode *ip = sfs_inode_of(v);
     int error = 0;
 
-    while (count > 0 && !error) {
+    for (uint32_t n = 0; count > 0 && !error; fblk += n, count -= n) {
         struct sfs_op op;
-        uint32_t n = 0;
         error = sfs_op_begin(ip->fs, &op, SFS_RES_INODE + 1, 0);
         if (error)
             break;
@@ -289,8 +288,6 @@ int sfs_written(struct vnode *v, pgno_t fblk, uint32_t count)
         error = clear_fresh(&op, ip, fblk, count, &n);
         mutex_unlock(&ip->lock);
         error = sfs_op_end(&op, error);
-        fblk += n;
-        count -= n;
     }
     return error;
 }
