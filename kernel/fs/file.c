@@ -232,6 +232,8 @@ int file_transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const off_
     return *moved > 0 ? 0 : error;
 }
 
+enum { SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE };
+
 int file_base(struct file *f, int whence, off_t *base)
 {
     struct vattr va;

@@ -57,8 +57,8 @@ int file_transfer(struct file *f, struct uio_vec *vec, unsigned nvec, const off_
                   size_t *moved);
 bool file_has_position(const struct file *f);   // else there is no offset to lock or to move
 int file_seek(struct file *f, off_t offset, int whence, off_t *result);     // ESPIPE, EINVAL
-enum { SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE };
-int file_base(struct file *f, int whence, off_t *base);     // what the first three count from; EINVAL
+// What SEEK_SET, SEEK_CUR and SEEK_END count from; EINVAL for others.
+int file_base(struct file *f, int whence, off_t *base);
 
 int fdtable_create(struct fdtable **out);
 int fdtable_copy(struct fdtable *t, struct fdtable **out);      // fork

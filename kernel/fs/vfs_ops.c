@@ -169,38 +169,31 @@ struct rename {
 static int child_towards(struct vnode *above, struct vnode *dir, struct vnode **child)
 {
     uint64_t met = dir->ino, steps = 0;
-    struct vnode *parent;
-    int error = 0;
+    struct vnode *at SCOPED_VNODE = dir;
 
     *child = NULL;
-    if (above == dir)
-        return 0;
-    vnode_ref(dir);
-    while (dir != dir->mount->root) {
-        rw_lock_read(&dir->lock);
-        error = dir->ops->lookup(dir, "..", 2, &parent);
-        rw_unlock_read(&dir->lock);
+    vnode_ref(at);
+    while (at != above && at != at->mount->root) {
+        struct vnode *parent;
+        rw_lock_read(&at->lock);
+        int error = at->ops->lookup(at, "..", 2, &parent);
+        rw_unlock_read(&at->lock);
         if (error)
-            break;
+            return error == ENOENT ? 0 : error; // a removed directory is nowhere
         if (parent == above)
-            *child = dir;
+            *child = at;
         else
-            vnode_unref(dir);
-        if (*child) {
-            vnode_unref(parent);
+            vnode_unref(at);
+        at = parent;
+        if (*child)
             return 0;
-        }
-        dir = parent;
-        if (dir->ino == met) {
-            error = EIO;
-            break;
-        }
+        if (at->ino == met)
+            return EIO;
         steps++;
         if ((steps & (steps - 1)) == 0)
-            met = dir->ino;
+            met = at->ino;
     }
-    vnode_unref(dir);
-    return error == ENOENT ? 0 : error; // a removed directory is nowhere
+    return 0;
 }
 
 // Locks both directories: the outer one first, else by address.

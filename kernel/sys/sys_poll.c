@@ -58,22 +58,6 @@ static int poll_alloc(struct poll *p, unsigned n)
     return 0;
 }
 
-static void poll_open(struct poll *p)
-{
-    for (unsigned i = 0; i < p->n; i++)
-        p->files[i] = p->fds[i].fd < 0 ? NULL : fd_file(p->fds[i].fd);
-}
-
-static void poll_close(struct poll *p)
-{
-    for (unsigned i = 0; i < p->set.n; i++)
-        waitq_remove(&p->set.waiters[i]);
-    for (unsigned i = 0; i < p->n; i++) {
-        if (p->files[i])
-            file_unref(p->files[i]);
-    }
-}
-
 // Fills revents; the number of descriptors that have any.
 static unsigned poll_look(struct poll *p, struct pollset *set)
 {
@@ -93,6 +77,13 @@ static unsigned poll_look(struct poll *p, struct pollset *set)
     return ready;
 }
 
+// Takes the thread off the files' queues.
+static void stop_waiting(struct poll *p)
+{
+    while (p->set.n > 0)
+        waitq_remove(&p->set.waiters[--p->set.n]);
+}
+
 // deadline 1: look once. The number ready; 0: time is up; -EINTR.
 static long poll_run(struct poll *p, uint64_t deadline_ns)
 {
@@ -100,23 +91,20 @@ static long poll_run(struct poll *p, uint64_t deadline_ns)
     struct pollset *set = once ? NULL : &p->set;
     long result;
 
-    poll_open(p);
-    for (;;) {
-        result = poll_look(p, set);
-        if (result || once)
-            break;
-        // Woken waiters are off their queues: back on for the next round.
-        int err = waitq_block(WAIT_INTR, deadline_ns);
-        for (unsigned i = 0; i < p->set.n; i++)
-            waitq_remove(&p->set.waiters[i]);
-        p->set.n = 0;
-        if (err == EINTR) {
+    for (unsigned i = 0; i < p->n; i++)
+        p->files[i] = p->fds[i].fd < 0 ? NULL : fd_file(p->fds[i].fd);
+    while ((result = poll_look(p, set)) == 0 && !once) {
+        int error = waitq_block(WAIT_INTR, deadline_ns);
+        stop_waiting(p); // woken waiters are off their queues: back on for the next round
+        if (error == EINTR) {
             result = -EINTR;
             break;
         }
-        once = err == ETIMEDOUT;
+        once = error == ETIMEDOUT;
     }
-    poll_close(p);
+    stop_waiting(p);
+    for (unsigned i = 0; i < p->n; i++)
+        file_drop(&p->files[i]);
     return result;
 }
 

@@ -35,7 +35,7 @@ int buf_cache_init(struct buf_cache *c, struct bdev *dev, const struct sfs_env *
     c->bufs = env->alloc(nbufs * sizeof(*c->bufs));
     c->hash = env->alloc(c->nhash * sizeof(*c->hash));
     if (!c->bufs || !c->hash)
-        goto nomem;
+        return ENOMEM;
     for (unsigned i = 0; i < c->nhash; i++)
         list_init(&c->hash[i]);
     for (unsigned i = 0; i < nbufs; i++) {
@@ -43,15 +43,12 @@ int buf_cache_init(struct buf_cache *c, struct bdev *dev, const struct sfs_env *
         b->cache = c;
         b->data = env->alloc(BDEV_BLOCK);
         if (!b->data)
-            goto nomem;
+            return ENOMEM;
         list_init(&b->hash);
         list_init(&b->txn);
         list_push_back(&c->lru, &b->lru);
     }
     return 0;
-nomem:
-    buf_cache_destroy(c);
-    return ENOMEM;
 }
 
 void buf_cache_destroy(struct buf_cache *c)
@@ -65,8 +62,6 @@ void buf_cache_destroy(struct buf_cache *c)
         c->env->free(c->bufs, c->nbufs * sizeof(*c->bufs));
     if (c->hash)
         c->env->free(c->hash, c->nhash * sizeof(*c->hash));
-    c->bufs = NULL;
-    c->hash = NULL;
 }
 
 static void wake(struct buf_cache *c)

@@ -45,10 +45,10 @@ struct buf_cache {
     unsigned waiting;           // (c) threads that wait for any buffer
 };
 
-// ENOMEM: nothing is kept.
+// ENOMEM: it can only be destroyed.
 int buf_cache_init(struct buf_cache *c, struct bdev *dev, const struct sfs_env *env,
                    unsigned nbufs);
-void buf_cache_destroy(struct buf_cache *c);
+void buf_cache_destroy(struct buf_cache *c);    // also one that is all zeroes
 
 // Pins the buffer of a block. buf_get reads it if need be (EIO); buf_get_new gives it zeroed, for
 // a block that was just allocated.

@@ -16,7 +16,8 @@
 void journal_close(struct journal *j)
 {
     KASSERT(j->handles == 0, "%u handles are open", j->handles);
-    j->cache->env->free(j->desc, SFS_BLOCK);
+    if (j->desc)
+        j->cache->env->free(j->desc, SFS_BLOCK);
 }
 
 void journal_fail(struct journal *j, const char *why)
@@ -362,10 +363,5 @@ int journal_open(struct journal *j, struct buf_cache *c, const struct sfs_layout
     waitq_init(&j->wait, "journal");
     list_init(&j->txn);
     j->desc = c->env->alloc(SFS_BLOCK);
-    if (!j->desc)
-        return ENOMEM;
-    int error = recover(j, layout);
-    if (error)
-        journal_close(j);
-    return error;
+    return j->desc ? recover(j, layout) : ENOMEM;
 }

@@ -50,7 +50,8 @@ struct journal_handle {
 // a transaction. EIO, ENOMEM, EINVAL (damaged; a message says so).
 int journal_open(struct journal *j, struct buf_cache *c, const struct sfs_layout *layout,
                  unsigned max_count);
-void journal_close(struct journal *j);      // frees the memory; no handle is open
+// Frees the memory; no handle is open. Also of one that could not be opened, or is all zeroes.
+void journal_close(struct journal *j);
 
 // Opens a handle for at most nblocks blocks; may wait, commit and checkpoint. EROFS after a
 // failure.

@@ -75,9 +75,7 @@ int sfs_alloc_init(struct sfs *fs)
         error = load_map(fs, m);
     if (!error)
         error = count_inodes(fs);
-    if (error)
-        sfs_alloc_destroy(fs);
-    else
+    if (!error)
         fs->nfree = fs->layout.nblocks - bitmap_count(fs->busy, fs->layout.nblocks);
     return error;
 }

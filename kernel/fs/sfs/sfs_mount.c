@@ -75,40 +75,32 @@ static int recover_orphans(struct sfs *fs)
     return sfs_damaged(fs, "the list of orphans has no end");
 }
 
-// Mounts in steps, each of which cleans up after itself when it or a later one fails.
-static int mount_inside(struct sfs *fs)
+static int mount_inside(struct sfs *fs, unsigned nbufs)
 {
-    int error = sfs_alloc_init(fs);
+    int error = read_super(fs);
 
+    if (!error)
+        error = buf_cache_init(&fs->cache, fs->dev, fs->env, nbufs);
+    if (!error) // buffers beyond the largest transaction keep readers going
+        error = journal_open(&fs->journal, &fs->cache, &fs->layout, nbufs - nbufs / 4);
+    if (!error)
+        error = sfs_alloc_init(fs);
     if (error)
         return error;
+    KASSERT(fs->journal.max_count >= SFS_RES_MAX, "%u blocks", fs->journal.max_count);
     fs->journal.checkpointed = sfs_alloc_checkpointed;
     fs->journal.arg = fs;
-    error = recover_orphans(fs);
-    if (error) {
-        sfs_inodes_destroy(fs);
-        sfs_alloc_destroy(fs);
-    }
-    return error;
+    return recover_orphans(fs);
 }
 
-static int mount_journal(struct sfs *fs, unsigned nbufs)
+// Frees the memory, as far as the mount got.
+static void destroy(struct sfs *fs)
 {
-    int error = buf_cache_init(&fs->cache, fs->dev, fs->env, nbufs);
-
-    if (error)
-        return error;
-    // Buffers beyond the largest transaction keep readers going.
-    error = journal_open(&fs->journal, &fs->cache, &fs->layout, nbufs - nbufs / 4);
-    if (!error) {
-        KASSERT(fs->journal.max_count >= SFS_RES_MAX, "%u blocks", fs->journal.max_count);
-        error = mount_inside(fs);
-        if (error)
-            journal_close(&fs->journal);
-    }
-    if (error)
-        buf_cache_destroy(&fs->cache);
-    return error;
+    sfs_inodes_destroy(fs);
+    sfs_alloc_destroy(fs);
+    journal_close(&fs->journal);
+    buf_cache_destroy(&fs->cache);
+    fs->env->free(fs, sizeof(*fs));
 }
 
 int sfs_mount(struct bdev *dev, const struct sfs_env *env, unsigned nbufs, struct sfs **out)
@@ -120,16 +112,14 @@ int sfs_mount(struct bdev *dev, const struct sfs_env *env, unsigned nbufs, struc
     fs->dev = dev;
     fs->env = env;
     sfs_inodes_init(fs);
-    int error = read_super(fs);
-    if (!error)
-        error = mount_journal(fs, max(nbufs, SFS_MIN_BUFS));
+    int error = mount_inside(fs, max(nbufs, SFS_MIN_BUFS));
     if (error) {
         bdev_report(dev, "cannot be mounted: error %d", error);
-        env->free(fs, sizeof(*fs));
-        return error;
+        destroy(fs);
+    } else {
+        *out = fs;
     }
-    *out = fs;
-    return 0;
+    return error;
 }
 
 // Those that become lazy meanwhile come to the list's end and are written too.
@@ -184,11 +174,7 @@ int sfs_unmount(struct sfs *fs)
 
     if (!error)
         error = journal_commit(&fs->journal, true);
-    sfs_inodes_destroy(fs);
-    sfs_alloc_destroy(fs);
-    journal_close(&fs->journal);
-    buf_cache_destroy(&fs->cache);
-    fs->env->free(fs, sizeof(*fs));
+    destroy(fs);
     return error;
 }
 
