@@ -139,16 +139,16 @@ static void poison_stack(void)
 // An exception of a program, interrupts on.
 static void user_exception(struct trapframe *tf, vaddr_t fault_va)
 {
-    int err = 0;
+    int error = 0;
     if (tf->vector == TRAP_PAGE_FAULT) {
-        err = fault_va < USER_MAX ? trap_ops.page_fault(tf, fault_va, tf->error) : EFAULT;
-        if (err == 0)
+        error = fault_va < USER_MAX ? trap_ops.page_fault(tf, fault_va, tf->error) : EFAULT;
+        if (error == 0)
             return;
     }
     if (!trap_ops.exception)
         crash_frame(tf, "%s in user mode, va %#lx, error %#lx", trap_name(tf->vector), fault_va,
                     tf->error);
-    trap_ops.exception(tf, fault_va, err);
+    trap_ops.exception(tf, fault_va, error);
 }
 
 void trap_from_user(struct trapframe *tf)

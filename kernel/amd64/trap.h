@@ -10,19 +10,32 @@
 
 // Bits of a page fault's error code.
 enum page_fault_error {
-    PF_PRESENT = 1,             // protection violation, not a missing page
+    PF_PRESENT = 1, // protection violation, not a missing page
     PF_WRITE = 2,
-    PF_USER = 4,                // the access was made in user mode
+    PF_USER = 4, // the access was made in user mode
     PF_RESERVED = 8,
     PF_FETCH = 16,
 };
 
 // Exception vectors that have a meaning outside trap.c.
 enum trap_vector {
-    TRAP_DIVIDE, TRAP_DEBUG, TRAP_NMI, TRAP_BREAKPOINT, TRAP_OVERFLOW, TRAP_BOUND,
-    TRAP_INVALID_OPCODE, TRAP_NO_FPU, TRAP_DOUBLE_FAULT, TRAP_STACK = 12, TRAP_PROTECTION,
-    TRAP_PAGE_FAULT, TRAP_FPU = 16, TRAP_ALIGNMENT, TRAP_MACHINE_CHECK, TRAP_SIMD,
-    TRAP_EXCEPTIONS = 32,       // vectors below are the CPU's
+    TRAP_DIVIDE,
+    TRAP_DEBUG,
+    TRAP_NMI,
+    TRAP_BREAKPOINT,
+    TRAP_OVERFLOW,
+    TRAP_BOUND,
+    TRAP_INVALID_OPCODE,
+    TRAP_NO_FPU,
+    TRAP_DOUBLE_FAULT,
+    TRAP_STACK = 12,
+    TRAP_PROTECTION,
+    TRAP_PAGE_FAULT,
+    TRAP_FPU = 16,
+    TRAP_ALIGNMENT,
+    TRAP_MACHINE_CHECK,
+    TRAP_SIMD,
+    TRAP_EXCEPTIONS = 32, // vectors below are the CPU's
 };
 
 // Each hook but tick and debug runs with interrupts on and may sleep.
@@ -30,11 +43,11 @@ struct trap_ops {
     // A fault at user address va, by the program or by a user copy on its behalf (tf_from_user
     // tells). 0: mapped now, the instruction runs again. An errno: a user copy returns EFAULT, a
     // program gets `exception'. With no spinlock held; kctx->nofault faults do not come here.
-    int (*page_fault)(struct trapframe *tf, vaddr_t va, unsigned error);
+    int (*page_fault)(struct trapframe *tf, vaddr_t va, unsigned code);
 
-    // The program did what the CPU refuses: va and err (page_fault's errno) for a page fault,
+    // The program did what the CPU refuses: va and error (page_fault's errno) for a page fault,
     // else 0. Posts a signal, which user_return then delivers.
-    void (*exception)(struct trapframe *tf, vaddr_t va, int err);
+    void (*exception)(struct trapframe *tf, vaddr_t va, int error);
 
     // A system call: number in tf->error, arguments in rdi, rsi, rdx, r10, r8, r9; sets tf->rax.
     void (*syscall)(struct trapframe *tf);
@@ -52,7 +65,7 @@ struct trap_ops {
     void (*user_return)(struct trapframe *tf);
 };
 
-extern struct trap_ops trap_ops;        // set at start-up, by the floors above
+extern struct trap_ops trap_ops; // set at start-up, by the floors above
 
 // Loads the interrupt table on this CPU; the first call builds it.
 void trap_init_cpu(void);

@@ -8,7 +8,7 @@
 #include "sync/kctx.h"
 
 struct copy_result {
-    uint64_t err;
+    uint64_t error;
     vaddr_t reached; // the first byte of the destination that was not written
 };
 
@@ -32,7 +32,7 @@ int copyin(void *dst, vaddr_t user_src, size_t n)
     assert_may_sleep("copyin");
     if (!user_range(user_src, n))
         return EFAULT;
-    return usercopy_bytes(dst, (const void *)user_src, n).err;
+    return usercopy_bytes(dst, (const void *)user_src, n).error;
 }
 
 int copyout(vaddr_t user_dst, const void *src, size_t n)
@@ -40,7 +40,7 @@ int copyout(vaddr_t user_dst, const void *src, size_t n)
     assert_may_sleep("copyout");
     if (!user_range(user_dst, n))
         return EFAULT;
-    return usercopy_bytes((void *)user_dst, src, n).err;
+    return usercopy_bytes((void *)user_dst, src, n).error;
 }
 
 // A word across the end of the last page that is there fails as a whole: what of it lies before the
@@ -52,14 +52,14 @@ static int copy_nofault(void *dst, const void *src, size_t n, vaddr_t user_va, s
     struct copy_result r = usercopy_bytes(dst, src, n);
     size_t copied = r.reached - (vaddr_t)dst;
     size_t rest = PAGE_SIZE - ((user_va + copied) & PAGE_MASK);
-    if (r.err && rest < sizeof(uint64_t) && rest <= n - copied) {
+    if (r.error && rest < sizeof(uint64_t) && rest <= n - copied) {
         r.reached = usercopy_bytes((char *)dst + copied, (const char *)src + copied, rest).reached;
         copied = r.reached - (vaddr_t)dst;
     }
     ctx->nofault--;
     if (done)
         *done = copied;
-    return r.err;
+    return r.error;
 }
 
 int copyin_nofault(void *dst, vaddr_t user_src, size_t n, size_t *done)
@@ -86,9 +86,9 @@ int copyinstr(char *dst, vaddr_t user_src, size_t size, size_t *len)
     if (user_src >= USER_MAX)
         return EFAULT;
     size_t limit = min(size, USER_MAX - user_src), n;
-    int err = usercopy_string(dst, (const char *)user_src, limit, &n);
-    if (err)
-        return err;
+    int error = usercopy_string(dst, (const char *)user_src, limit, &n);
+    if (error)
+        return error;
     if (n == limit)
         return limit < size ? EFAULT : ENAMETOOLONG;
     if (len)
@@ -105,13 +105,13 @@ int clear_user(vaddr_t user_dst, size_t n)
 int fetch_user_u32(vaddr_t user_addr, uint32_t *value)
 {
     assert_may_sleep("fetch_user_u32");
-    int err = check_word(user_addr);
-    return err ? err : usercopy_fetch32((const uint32_t *)user_addr, value);
+    int error = check_word(user_addr);
+    return error ? error : usercopy_fetch32((const uint32_t *)user_addr, value);
 }
 
 int cmpxchg_user_u32(vaddr_t user_addr, uint32_t expect, uint32_t desired, uint32_t *old)
 {
     assert_may_sleep("cmpxchg_user_u32");
-    int err = check_word(user_addr);
-    return err ? err : usercopy_cmpxchg32((uint32_t *)user_addr, expect, desired, old);
+    int error = check_word(user_addr);
+    return error ? error : usercopy_cmpxchg32((uint32_t *)user_addr, expect, desired, old);
 }

@@ -138,8 +138,8 @@ static bool start(struct blk *disk, struct blk_req *req)
                                           sizeof(struct header), false};
     segments[n++] =
         (struct virtio_segment){disk->dma_pa + offsetof(struct blk_dma, status) + head, 1, true};
-    int err = virtq_put(&disk->virtio, segments, n, &head);
-    KASSERT(err == 0, "%u segments, %u free", n, disk->virtio.nfree);
+    int error = virtq_put(&disk->virtio, segments, n, &head);
+    KASSERT(error == 0, "%u segments, %u free", n, disk->virtio.nfree);
     disk->in_flight[head] = req;
     return true;
 }
@@ -234,15 +234,15 @@ static int transfer(struct blk *disk, enum blk_op op, uint64_t sector, const pad
                     unsigned npages)
 {
     assert_may_sleep("disk transfer");
-    int err = 0;
-    while (npages > 0 && !err) {
+    int error = 0;
+    while (npages > 0 && !error) {
         unsigned n = min(npages, BLK_MAX_PAGES);
-        err = submit_and_wait(disk, op, sector, pages, n);
+        error = submit_and_wait(disk, op, sector, pages, n);
         sector += n * SECTORS_PER_PAGE;
         pages += n;
         npages -= n;
     }
-    return err;
+    return error;
 }
 
 int blk_read(struct blk *disk, uint64_t sector, const paddr_t *pages, unsigned npages)

@@ -129,12 +129,12 @@ int virtio_init(struct virtio *v, uint64_t wanted, void *dma, paddr_t dma_pa)
 {
     write(v, REG_STATUS, 0);
     write(v, REG_STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
-    int err = negotiate(v, wanted);
-    if (!err)
-        err = set_up_queue(v, dma, dma_pa);
-    if (err) {
+    int error = negotiate(v, wanted);
+    if (!error)
+        error = set_up_queue(v, dma, dma_pa);
+    if (error) {
         write(v, REG_STATUS, STATUS_FAILED);
-        return err;
+        return error;
     }
     write(v, REG_STATUS, read(v, REG_STATUS) | STATUS_DRIVER_OK);
     return 0;

@@ -83,31 +83,31 @@ static int check_open(const struct vnode *v, unsigned flags)
 static int open_vnode(struct vnode *v, unsigned flags, bool created, struct file **out)
 {
     bool real = !(flags & O_PATH), writer = v->type == VREG && (flags & O_ACCMODE);
-    int err = check_open(v, flags);
+    int error = check_open(v, flags);
 
-    if (!err && writer)
-        err = vnode_begin_write(v);
-    if (err) {
+    if (!error && writer)
+        error = vnode_begin_write(v);
+    if (error) {
         vnode_unref(v);
-        return err;
+        return error;
     }
     if (v->ops->open && real)
-        err = v->ops->open(v, flags);
-    if (!err) {
+        error = v->ops->open(v, flags);
+    if (!error) {
         if (v->type == VREG && (flags & O_TRUNC) && !created)
-            err = vfs_truncate(v, 0);
-        *out = err ? NULL
-                   : file_alloc(v, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC));
+            error = vfs_truncate(v, 0);
+        *out = error ? NULL
+                     : file_alloc(v, flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC));
         if (*out)
             return 0;
-        err = err ? err : file_alloc_error();
+        error = error ? error : file_alloc_error();
         if (v->ops->close && real)
             v->ops->close(v, flags);
     }
     if (writer)
         vnode_end_write(v);
     vnode_unref(v);
-    return err;
+    return error;
 }
 
 // ---- O_CREAT ----
@@ -149,17 +149,17 @@ int file_open(struct vnode *cwd, const char *path, unsigned flags, uint32_t mode
 {
     bool created = false;
     struct vnode *v;
-    int err;
+    int error;
 
     if ((flags & O_ACCMODE) == O_ACCMODE)
         return EINVAL;
     if (flags & O_PATH) // it has no access mode then, makes nothing and truncates nothing
         flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     if (flags & O_CREAT)
-        err = flags & O_DIRECTORY ? EINVAL : create_vnode(cwd, path, flags, mode, &v, &created);
+        error = flags & O_DIRECTORY ? EINVAL : create_vnode(cwd, path, flags, mode, &v, &created);
     else
-        err = namei(cwd, path, flags & O_NOFOLLOW ? 0 : NAMEI_FOLLOW, &v, NULL);
-    return err ? err : open_vnode(v, flags, created, out);
+        error = namei(cwd, path, flags & O_NOFOLLOW ? 0 : NAMEI_FOLLOW, &v, NULL);
+    return error ? error : open_vnode(v, flags, created, out);
 }
 
 // ---- reading and writing ----

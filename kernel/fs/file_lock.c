@@ -22,8 +22,8 @@ struct request {
     struct list link;                 // (mutex) among the waiters
     struct waitq wait;                // its thread's
     const struct file_lock *obstacle; // (mutex) what keeps it off; as of the last grant_waiters
-    bool done;                        // (mutex) with err; off the list
-    int err;
+    bool done;                        // (mutex) with error; off the list
+    int error;
 };
 
 static struct mutex mutex;
@@ -228,7 +228,7 @@ static void grant_waiters(const struct vnode *v)
             r->obstacle = now;
             if (now && (now == before || !deadlock(&r->want, now)))
                 continue;
-            r->err = now ? EDEADLK : apply(r);
+            r->error = now ? EDEADLK : apply(r);
             r->done = again = true;
             list_remove(&r->link);
             waitq_wake_all(&r->wait);
@@ -240,17 +240,17 @@ static void grant_waiters(const struct vnode *v)
 // the other type is gone), so it ends here, too.
 static int wait_for_grant(struct request *r)
 {
-    int err = 0;
+    int error = 0;
 
     waitq_init(&r->wait, "file lock");
     list_push_back(&waiters, &r->link);
     grant_waiters(r->want.vnode);
-    while (!r->done && !err)
-        err = waitq_wait_mutex(&r->wait, &mutex, WAIT_INTR, WAIT_FOREVER);
+    while (!r->done && !error)
+        error = waitq_wait_mutex(&r->wait, &mutex, WAIT_INTR, WAIT_FOREVER);
     if (r->done)
-        return r->err;
+        return r->error;
     list_remove(&r->link);
-    return err;
+    return error;
 }
 
 // As Linux has it: who wants to change an flock's type first loses what it has.
@@ -265,7 +265,7 @@ static void give_up_other_type(struct request *r)
 int file_lock_set(const struct file_lock *want, bool wait)
 {
     struct request r = {.want = *want};
-    int err;
+    int error;
 
     KASSERT(0 <= want->start && want->start <= want->end, "%ld to %ld", want->start, want->end);
     bring_spares(&r);
@@ -274,15 +274,15 @@ int file_lock_set(const struct file_lock *want, bool wait)
         give_up_other_type(&r);
     r.obstacle = find_obstacle(want);
     if (!r.obstacle)
-        err = apply(&r);
+        error = apply(&r);
     else if (!wait)
-        err = EAGAIN;
+        error = EAGAIN;
     else
-        err = deadlock(want, r.obstacle) ? EDEADLK : wait_for_grant(&r);
+        error = deadlock(want, r.obstacle) ? EDEADLK : wait_for_grant(&r);
     grant_waiters(want->vnode);
     mutex_unlock(&mutex);
     free_spares(&r.spares);
-    return err;
+    return error;
 }
 
 void file_lock_get(struct file_lock *want)

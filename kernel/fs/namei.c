@@ -62,9 +62,9 @@ static int step_up(struct vnode *dir, struct vnode **out)
         return 0;
     }
     rw_lock_read(&dir->lock);
-    int err = dir->ops->lookup(dir, "..", 2, out);
+    int error = dir->ops->lookup(dir, "..", 2, out);
     rw_unlock_read(&dir->lock);
-    return err;
+    return error;
 }
 
 // *v becomes another vnode, referenced, in place of what it was.

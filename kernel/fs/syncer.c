@@ -49,8 +49,8 @@ _Noreturn void syncer_daemon(void *arg)
         __atomic_store_n(&changed, false, __ATOMIC_SEQ_CST);
         // What could not be written waits for the next change: a broken disk is not asked again
         // and again.
-        int err = vfs_sync();
-        if (err)
-            kprintf("syncer: error %d\n", err);
+        int error = vfs_sync();
+        if (error)
+            kprintf("syncer: error %d\n", error);
     }
 }

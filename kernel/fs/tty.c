@@ -332,20 +332,20 @@ static int wait_for_input(unsigned flags, size_t n)
     const struct termios *t = &tty.line.t;
     unsigned waiting = tty.line.tail - tty.line.head;
     uint64_t deadline = read_deadline(waiting);
-    int err = 0;
+    int error = 0;
 
-    while (!err && !tty_line_ready(&tty.line, (unsigned)min(n, max(t->cc[VMIN], 1ul)))) {
+    while (!error && !tty_line_ready(&tty.line, (unsigned)min(n, max(t->cc[VMIN], 1ul)))) {
         if (!(t->lflag & ICANON) && t->cc[VMIN] == 0 && t->cc[VTIME] == 0)
             return 0;
         if (flags & O_NONBLOCK)
             return !(t->lflag & ICANON) && waiting > 0 ? 0 : EAGAIN;
-        err = waitq_wait_mutex(&tty.readers, &tty.lock, WAIT_INTR, deadline);
+        error = waitq_wait_mutex(&tty.readers, &tty.lock, WAIT_INTR, deadline);
         if (tty.line.tail - tty.line.head != waiting) {
             waiting = tty.line.tail - tty.line.head;
             deadline = read_deadline(waiting);
         }
     }
-    return err == ETIMEDOUT ? 0 : err == EINTR ? ERESTART : err;
+    return error == ETIMEDOUT ? 0 : error == EINTR ? ERESTART : error;
 }
 
 static int tty_read(struct vnode *v, struct uio *uio)

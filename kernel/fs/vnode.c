@@ -153,8 +153,8 @@ int vfs_sync(void)
     int error = 0;
 
     for (struct mount *m = mounts; m; m = m->next) {
-        int e = m->sync ? m->sync(m) : 0;
-        error = error ? error : e;
+        int sync_error = m->sync ? m->sync(m) : 0;
+        error = error ? error : sync_error;
     }
     return error;
 }

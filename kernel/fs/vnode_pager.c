@@ -70,11 +70,11 @@ static void add_read_ahead(struct vm_object *o, struct run *r, uint32_t count, u
 }
 
 // The I/O is over: the pages are valid, or freed if it failed. All but the first become available.
-static void finish_read(struct vm_object *o, struct run *r, int err)
+static void finish_read(struct vm_object *o, struct run *r, int error)
 {
     for (unsigned i = 0; i < r->n; i++) {
         struct vm_page *pg = r->pages[i];
-        if (err) {
+        if (error) {
             vm_page_unbusy(pg);
             vm_object_free_page(o, pg);
             continue;
@@ -168,10 +168,10 @@ int vnode_page_get(struct vnode *v, pgno_t pgno, vm_prot_t access, bool overwrit
         *out = pg = vm_object_new_page(o, pgno, 0);
         if (!pg)
             return ENOMEM;
-        int err = fill(v, pg, access, overwrite);
-        if (!err)
+        int error = fill(v, pg, access, overwrite);
+        if (!error)
             vm_page_activate(pg);
-        return err;
+        return error;
     }
     vm_page_busy(pg);
     return (access & PROT_WRITE) && !(pg->flags & PG_BACKED) ? back(v, pg) : 0;
@@ -234,15 +234,15 @@ static int clean(struct vnode *v, struct vm_page *pg, pgno_t end, pgno_t *next)
     gather(o, pg, end, &r);
     *next = pg->pgno + r.n;
     mutex_unlock(&o->lock);
-    int err = write_run(v, &r);
+    int error = write_run(v, &r);
     mutex_lock(&o->lock);
     o->npaging -= r.n;
     for (unsigned i = 0; i < r.n; i++) {
-        if (err)
+        if (error)
             r.pages[i]->flags |= PG_DIRTY;
         vm_page_unbusy(r.pages[i]);
     }
-    return err;
+    return error;
 }
 
 // True if the page may go: it is not wired, and clean once nobody can write to it any more.
@@ -276,7 +276,7 @@ static int pager_put(struct vm_object *o, pgno_t start, pgno_t end, unsigned fla
 {
     struct vm_page *pg;
     pgno_t at = start;
-    int err = 0;
+    int error = 0;
 
     while ((flags & PUT_CLEAN) && (pg = vm_object_next(o, at)) && pg->pgno < end) {
         at = pg->pgno;
@@ -286,13 +286,13 @@ static int pager_put(struct vm_object *o, pgno_t start, pgno_t end, unsigned fla
         }
         at++;
         if (!(pg->flags & PG_BUSY) && is_dirty(pg)) {
-            int e = clean(vnode_of(o), pg, end, &at);
-            err = err ? err : e;
+            int clean_error = clean(vnode_of(o), pg, end, &at);
+            error = error ? error : clean_error;
         }
     }
     if (flags & PUT_FREE)
         free_range(o, start, end, flags);
-    return err;
+    return error;
 }
 
 static void pager_dirtied(struct vm_object *o)

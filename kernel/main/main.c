@@ -145,17 +145,17 @@ static void start_system(void *arg UNUSED)
 
     start("pageout", pageout_daemon, NULL);
     start("tty", tty_daemon, NULL);
-    int err = vfs_mount_root(&trouble);
-    if (err)
-        power_cannot_start("no root file system: error %d, %s", err, trouble);
+    int error = vfs_mount_root(&trouble);
+    if (error)
+        power_cannot_start("no root file system: error %d, %s", error, trouble);
     uint64_t sync_s = cmdline_number("sync", SYNCER_PERIOD_S);
     if (sync_s)
         start("syncer", syncer_daemon, (void *)sync_s);
     swap_disk_init();
     cmdline_get("init", init, sizeof(init));
-    err = process_start_init(init);
-    if (err)
-        panic("cannot make the first process: error %d", err);
+    error = process_start_init(init);
+    if (error)
+        panic("cannot make the first process: error %d", error);
 }
 
 static void start_threads(void)

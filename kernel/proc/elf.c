@@ -91,22 +91,22 @@ static int map_segment(struct vnode *v, const struct elf_phdr *ph, vaddr_t base,
     vaddr_t file_end = base + ph->vaddr + ph->filesz, mem_end = base + ph->vaddr + ph->memsz;
     vaddr_t zero_start = ph->filesz ? page_round(file_end) : start;
     vm_prot_t prot = segment_prot(ph);
-    int err;
+    int error;
 
     if (ph->filesz) {
         vm_object_ref(&v->object);
-        err = vm_mmap(vs, &start, zero_start - start, prot, PROT_ALL,
-                      LINUX_MAP_PRIVATE | LINUX_MAP_FIXED, &v->object, page_trunc(ph->offset));
-        if (err) {
+        error = vm_mmap(vs, &start, zero_start - start, prot, PROT_ALL,
+                        LINUX_MAP_PRIVATE | LINUX_MAP_FIXED, &v->object, page_trunc(ph->offset));
+        if (error) {
             vm_object_unref(&v->object);
-            return err;
+            return error;
         }
     }
     if (page_round(mem_end) > zero_start) {
-        err = vm_mmap(vs, &zero_start, page_round(mem_end) - zero_start, prot, PROT_ALL,
-                      LINUX_MAP_PRIVATE | LINUX_MAP_FIXED | LINUX_MAP_ANONYMOUS, NULL, 0);
-        if (err)
-            return err;
+        error = vm_mmap(vs, &zero_start, page_round(mem_end) - zero_start, prot, PROT_ALL,
+                        LINUX_MAP_PRIVATE | LINUX_MAP_FIXED | LINUX_MAP_ANONYMOUS, NULL, 0);
+        if (error)
+            return error;
     }
     forget_clears(image, start, page_round(mem_end));
     image->end_va = max(image->end_va, page_round(mem_end));
@@ -127,8 +127,8 @@ static int read_phdr(struct vnode *v, const struct elf_header *h, unsigned i, co
         memcpy(ph, head + at, len);
         return 0;
     }
-    int err = vnode_read_kernel(v, ph, len, (off_t)at, &nread);
-    return err ? err : nread < len ? ENOEXEC : 0;
+    int error = vnode_read_kernel(v, ph, len, (off_t)at, &nread);
+    return error ? error : nread < len ? ENOEXEC : 0;
 }
 
 static int map_segments(struct vnode *v, const struct elf_header *h, const char *head,
@@ -139,16 +139,16 @@ static int map_segments(struct vnode *v, const struct elf_header *h, const char 
     bool loaded = false;
 
     for (unsigned i = 0; i < h->phnum; i++) {
-        int err = read_phdr(v, h, i, head, head_len, &ph);
-        if (err || ph.type == PT_INTERP)
-            return err ? err : ENOEXEC; // dynamic programs are not supported
+        int error = read_phdr(v, h, i, head, head_len, &ph);
+        if (error || ph.type == PT_INTERP)
+            return error ? error : ENOEXEC; // dynamic programs are not supported
         if (ph.type != PT_LOAD || ph.memsz == 0)
             continue;
-        err = check_segment(&ph, base);
-        if (!err)
-            err = map_segment(v, &ph, base, vs, image);
-        if (err)
-            return err;
+        error = check_segment(&ph, base);
+        if (!error)
+            error = map_segment(v, &ph, base, vs, image);
+        if (error)
+            return error;
         if (h->phoff >= ph.offset && h->phoff - ph.offset < ph.filesz)
             image->phdr_va = base + ph.vaddr + (h->phoff - ph.offset);
         loaded = true;
@@ -167,6 +167,6 @@ int elf_load(struct vnode *v, const char *head, size_t head_len, struct vm_space
         return ENOEXEC;
     memcpy(&h, head, sizeof(h));
     *image = (struct elf_image){0};
-    int err = check_header(&h);
-    return err ? err : map_segments(v, &h, head, head_len, vs, image);
+    int error = check_header(&h);
+    return error ? error : map_segments(v, &h, head, head_len, vs, image);
 }

@@ -49,8 +49,8 @@ static int check_program(struct vnode *v)
 
     if (v->type != VREG)
         return EACCES;
-    int err = vnode_getattr(v, &va);
-    return !err && !(va.mode & S_IXANY) ? EACCES : err;
+    int error = vnode_getattr(v, &va);
+    return !error && !(va.mode & S_IXANY) ? EACCES : error;
 }
 
 static int open_program(struct exec *x, const char *path)
@@ -60,15 +60,15 @@ static int open_program(struct exec *x, const char *path)
     if (x->file)
         program_unref(x->file);
     x->file = NULL;
-    int err = namei(x->dir, path, NAMEI_FOLLOW, &v, NULL);
-    if (err)
-        return err;
-    err = check_program(v);
-    if (!err)
-        err = vnode_begin_run(v);
-    if (err) {
+    int error = namei(x->dir, path, NAMEI_FOLLOW, &v, NULL);
+    if (error)
+        return error;
+    error = check_program(v);
+    if (!error)
+        error = vnode_begin_run(v);
+    if (error) {
         vnode_unref(v);
-        return err;
+        return error;
     }
     x->file = v;
     return vnode_read_kernel(v, x->head, sizeof(x->head), 0, &x->head_len);
@@ -115,35 +115,35 @@ static int follow_script(struct exec *x)
     if (*arg)
         strings[n++] = arg;
     strings[n++] = x->path;
-    int err = exec_args_replace_first(&x->args, strings, n);
-    if (!err)
-        err = open_program(x, name);
+    int error = exec_args_replace_first(&x->args, strings, n);
+    if (!error)
+        error = open_program(x, name);
     strlcpy(x->script, name, sizeof(x->script));
     x->path = x->script;
-    return err;
+    return error;
 }
 
 static int find_program(struct exec *x)
 {
-    int err = open_program(x, x->path);
+    int error = open_program(x, x->path);
 
-    for (unsigned n = 0; !err && x->head_len >= 2 && memcmp(x->head, "#!", 2) == 0; n++) {
+    for (unsigned n = 0; !error && x->head_len >= 2 && memcmp(x->head, "#!", 2) == 0; n++) {
         if (n == MAX_SCRIPTS)
             return ELOOP;
-        err = follow_script(x);
+        error = follow_script(x);
     }
-    return err;
+    return error;
 }
 
 // Faults [va, va + len) of the new space in, for fill_space to write to.
 static int touch(struct exec *x, vaddr_t va, size_t len)
 {
-    int err = 0;
+    int error = 0;
 
-    for (vaddr_t at = page_trunc(va); at < va + len && !err; at += PAGE_SIZE)
-        err = vm_fault(&x->space->map, at, PROT_WRITE);
+    for (vaddr_t at = page_trunc(va); at < va + len && !error; at += PAGE_SIZE)
+        error = vm_fault(&x->space->map, at, PROT_WRITE);
     // No such part of the file, or a segment where the stack would be.
-    return err == ENXIO || err == EFAULT || err == EACCES ? ENOEXEC : err;
+    return error == ENXIO || error == EFAULT || error == EACCES ? ENOEXEC : error;
 }
 
 // Maps the stack, of a page at least, and has what will be on it there; E2BIG.
@@ -155,8 +155,8 @@ static int prepare_stack(struct exec *x)
 
     if (nbytes > size || x->args.len + strlen(x->asked) + 1 + pointers > x->args.limit)
         return E2BIG;
-    int err = vm_stack_map(x->space, STACK_TOP, STACK_MAX);
-    return err ? err : touch(x, STACK_TOP - nbytes, nbytes);
+    int error = vm_stack_map(x->space, STACK_TOP, STACK_MAX);
+    return error ? error : touch(x, STACK_TOP - nbytes, nbytes);
 }
 
 // The new address space with everything mapped, and no more touched than what exec writes.
@@ -165,13 +165,13 @@ static int prepare_space(struct exec *x)
     x->space = vm_space_create();
     if (!x->space)
         return ENOMEM;
-    int err = elf_load(x->file, x->head, x->head_len, x->space, &x->image);
-    if (!err)
-        err = prepare_stack(x);
-    for (unsigned i = 0; i < x->image.nclear && !err; i++)
-        err = touch(x, x->image.clear[i].va, x->image.clear[i].len);
+    int error = elf_load(x->file, x->head, x->head_len, x->space, &x->image);
+    if (!error)
+        error = prepare_stack(x);
+    for (unsigned i = 0; i < x->image.nclear && !error; i++)
+        error = touch(x, x->image.clear[i].va, x->image.clear[i].len);
     x->space->brk_start = x->space->brk_end = x->image.end_va;
-    return err;
+    return error;
 }
 
 // The point of no return: the process changes over to x's space and program.
@@ -206,16 +206,16 @@ static int fill_space(struct exec *x)
 {
     struct thread *t = thread_current();
     vaddr_t sp = 0;
-    int err = 0;
+    int error = 0;
 
-    for (unsigned i = 0; i < x->image.nclear && !err; i++)
-        err = clear_user(x->image.clear[i].va, x->image.clear[i].len);
-    if (!err)
-        err = exec_build_stack(&x->args, &x->image, x->asked, &sp);
+    for (unsigned i = 0; i < x->image.nclear && !error; i++)
+        error = clear_user(x->image.clear[i].va, x->image.clear[i].len);
+    if (!error)
+        error = exec_build_stack(&x->args, &x->image, x->asked, &sp);
     struct trapframe *tf = context_reset(&t->context);
     tf->rip = x->image.entry_va;
     tf->rsp = sp;
-    return err;
+    return error;
 }
 
 static const char *last_component(const char *path)

@@ -47,15 +47,15 @@ static int add_user(struct exec_args *a, vaddr_t string_va)
 {
     for (;;) {
         size_t len, room = min(a->size - a->len, ARG_STRING_MAX);
-        int err = copyinstr(a->buf + a->len, string_va, room, &len);
-        if (err == 0) {
+        int error = copyinstr(a->buf + a->len, string_va, room, &len);
+        if (error == 0) {
             a->len += len + 1;
             return 0;
         }
-        if (err == ENAMETOOLONG)
-            err = room == ARG_STRING_MAX ? E2BIG : grow(a);
-        if (err)
-            return err;
+        if (error == ENAMETOOLONG)
+            error = room == ARG_STRING_MAX ? E2BIG : grow(a);
+        if (error)
+            return error;
     }
 }
 

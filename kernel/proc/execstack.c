@@ -29,27 +29,27 @@ struct layout {
     vaddr_t path_va, random_va, platform_va, strings_va;
 };
 
-static vaddr_t push(vaddr_t *sp, const void *data, size_t len, int *err)
+static vaddr_t push(vaddr_t *sp, const void *data, size_t len, int *error)
 {
     *sp -= len;
-    if (*err == 0)
-        *err = copyout(*sp, data, len);
+    if (*error == 0)
+        *error = copyout(*sp, data, len);
     return *sp;
 }
 
 static int push_data(vaddr_t *sp, const struct exec_args *a, const char *path, struct layout *at)
 {
     uint8_t random[RANDOM_BYTES];
-    int err = 0;
+    int error = 0;
 
     random_bytes(random, sizeof(random));
     *sp -= sizeof(uint64_t); // the top word is zero
-    at->path_va = push(sp, path, strlen(path) + 1, &err);
-    at->strings_va = push(sp, a->buf, a->len, &err);
-    at->platform_va = push(sp, "x86_64", sizeof("x86_64"), &err);
+    at->path_va = push(sp, path, strlen(path) + 1, &error);
+    at->strings_va = push(sp, a->buf, a->len, &error);
+    at->platform_va = push(sp, "x86_64", sizeof("x86_64"), &error);
     *sp &= ~15ul;
-    at->random_va = push(sp, random, sizeof(random), &err);
-    return err;
+    at->random_va = push(sp, random, sizeof(random), &error);
+    return error;
 }
 
 static uint32_t cpuid_features(void)
@@ -100,7 +100,7 @@ int exec_build_stack(const struct exec_args *a, const struct elf_image *image, c
 {
     struct layout at;
     vaddr_t sp = STACK_TOP;
-    int err = push_data(&sp, a, path, &at);
+    int error = push_data(&sp, a, path, &at);
     const struct auxv aux[AUXV_MAX] = {{AT_PHDR, image->phdr_va},
                                        {AT_PHENT, PHDR_SIZE},
                                        {AT_PHNUM, image->phnum},
@@ -122,22 +122,22 @@ int exec_build_stack(const struct exec_args *a, const struct elf_image *image, c
     const uint64_t argc = a->argc;
     size_t words = vector_words(a);
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     sp = (sp - words * sizeof(uint64_t) - sizeof(aux)) & ~15ul;
     vaddr_t to = sp;
-    err = copyout(to, &argc, sizeof(argc));
+    error = copyout(to, &argc, sizeof(argc));
     to += sizeof(argc);
-    if (!err)
-        err = put_pointers(&to, a, 0, a->argc, at.strings_va);
-    if (!err)
-        err = put_pointers(&to, a, a->env_at, a->envc, at.strings_va);
-    if (!err)
-        err = copyout(to, aux, sizeof(aux));
+    if (!error)
+        error = put_pointers(&to, a, 0, a->argc, at.strings_va);
+    if (!error)
+        error = put_pointers(&to, a, a->env_at, a->envc, at.strings_va);
+    if (!error)
+        error = copyout(to, aux, sizeof(aux));
     struct process *p = process_current();
     p->arg_start = at.strings_va;
     p->arg_end = p->env_start = at.strings_va + a->env_at;
     p->env_end = at.strings_va + a->len;
     *sp_out = sp;
-    return err;
+    return error;
 }

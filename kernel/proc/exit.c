@@ -115,7 +115,7 @@ void process_exit(int status)
 static int end_others(struct thread *t)
 {
     struct process *p = t->proc;
-    int err = 0;
+    int error = 0;
 
     SCOPED_SPIN(&p->sig_lock);
     if (p->exiting || p->execing)
@@ -127,21 +127,21 @@ static int end_others(struct thread *t)
         if (other != t)
             signal_give_work(other, WORK_KILL);
     }
-    while (p->nthreads > 1 && !err)
-        err = waitq_wait_spin(&p->thread_wait, &p->sig_lock, WAIT_KILLABLE, WAIT_FOREVER);
+    while (p->nthreads > 1 && !error)
+        error = waitq_wait_spin(&p->thread_wait, &p->sig_lock, WAIT_KILLABLE, WAIT_FOREVER);
     p->execing = NULL;
-    if (!err)
+    if (!error)
         thread_set_id(t, p->pid);
-    return err;
+    return error;
 }
 
 int process_single_thread(void)
 {
     struct thread *t = thread_current();
     struct process *p = t->proc;
-    int tid = t->tid, err = end_others(t);
+    int tid = t->tid, error = end_others(t);
 
-    if (!err && p->space) // the program that had the words is about to go
+    if (!error && p->space) // the program that had the words is about to go
         release_user_words(t, tid);
-    return err;
+    return error;
 }

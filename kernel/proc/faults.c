@@ -46,19 +46,19 @@ static int refault(struct thread *t, const struct trapframe *tf, vaddr_t va)
     return t->refaults < REFAULTS_MAX ? 0 : EACCES;
 }
 
-static int page_fault(struct trapframe *tf, vaddr_t va, unsigned error)
+static int page_fault(struct trapframe *tf, vaddr_t va, unsigned code)
 {
     struct thread *t = thread_current();
     struct process *p = process_current();
-    vm_prot_t access = error & PF_FETCH ? PROT_EXEC : error & PF_WRITE ? PROT_WRITE : PROT_READ;
+    vm_prot_t access = code & PF_FETCH ? PROT_EXEC : code & PF_WRITE ? PROT_WRITE : PROT_READ;
 
     if (!p || !p->space)
         return EFAULT;
     t->kctx.refault = false;
-    int err = vm_fault(&p->space->map, va, access);
-    if (__builtin_expect(t->kctx.refault && !err, 0))
+    int error = vm_fault(&p->space->map, va, access);
+    if (__builtin_expect(t->kctx.refault && !error, 0))
         return refault(t, tf, va);
-    return err == ENOMEM && out_of_memory(p) ? 0 : err;
+    return error == ENOMEM && out_of_memory(p) ? 0 : error;
 }
 
 static int simd_code(void)

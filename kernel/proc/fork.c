@@ -110,13 +110,13 @@ static int clone_thread(const struct clone_args *args, int *child_id)
         return ENOMEM;
     thread_set_id(t, id);
     spin_lock(&p->sig_lock);
-    int err = is_killed() ? EINTR : p->nthreads >= THREADS_MAX ? EAGAIN : 0;
-    if (!err)
+    int error = is_killed() ? EINTR : p->nthreads >= THREADS_MAX ? EAGAIN : 0;
+    if (!error)
         thread_join_process(t);
     spin_unlock(&p->sig_lock);
-    if (err) {
+    if (error) {
         thread_discard(t);
-        return err;
+        return error;
     }
     store_parent_tid(args, id);
     sched_start(t);
@@ -128,16 +128,16 @@ static int clone_thread(const struct clone_args *args, int *child_id)
 
 static int copy_or_share(struct process *child, struct process *p, uint64_t flags)
 {
-    int err = 0;
+    int error = 0;
 
     if (flags & CLONE_VM) {
         vm_space_ref(p->space);
         child->space = p->space;
     } else {
-        err = vm_space_fork(p->space, &child->space);
+        error = vm_space_fork(p->space, &child->space);
     }
-    if (err)
-        return err;
+    if (error)
+        return error;
     if (flags & CLONE_FS) {
         dirs_ref(p->dirs);
         child->dirs = p->dirs;
@@ -180,15 +180,15 @@ static int build_child(const struct clone_args *args, struct process **out, stru
 
     if (!child)
         return ENOMEM;
-    int err = copy_or_share(child, p, args->flags);
-    if (!err) {
+    int error = copy_or_share(child, p, args->flags);
+    if (!error) {
         copy_attributes(child, p);
         *thread = new_thread(child, args);
-        err = *thread ? 0 : ENOMEM;
+        error = *thread ? 0 : ENOMEM;
     }
-    if (err) {
+    if (error) {
         process_discard(child);
-        return err == EINTR ? ERESTART : err;
+        return error == EINTR ? ERESTART : error;
     }
     *out = child;
     return 0;
@@ -197,11 +197,11 @@ static int build_child(const struct clone_args *args, struct process **out, stru
 // Sleeps until the child, which is referenced, has execed or ended.
 static void wait_for_vfork_child(struct process *child)
 {
-    int err = 0;
+    int error = 0;
 
     SCOPED_MUTEX(&proc_tree_lock);
-    while (child->vforked && !err)
-        err = waitq_wait_mutex(&child->child_wait, &proc_tree_lock, WAIT_KILLABLE, WAIT_FOREVER);
+    while (child->vforked && !error)
+        error = waitq_wait_mutex(&child->child_wait, &proc_tree_lock, WAIT_KILLABLE, WAIT_FOREVER);
     child->vforked = false;
     process_unref(child);
 }
@@ -233,10 +233,10 @@ static int enter_child(struct process *child, struct thread *t, const struct clo
     self->forking = false;
     spin_unlock(&p->sig_lock);
     bool sibling = args->flags & CLONE_PARENT;
-    int err = killed ? EINTR : process_enter(child, sibling ? p->parent : p);
-    if (err) {
+    int error = killed ? EINTR : process_enter(child, sibling ? p->parent : p);
+    if (error) {
         signal_unshare_actions(child);
-        return err;
+        return error;
     }
     child->pgid = p->pgid;
     child->sid = p->sid;
@@ -252,17 +252,17 @@ static int make_child(const struct clone_args *args, int *child_id)
     struct process *child = NULL;
     struct thread *t;
     bool vfork = args->flags & CLONE_VFORK;
-    int err = build_child(args, &child, &t);
+    int error = build_child(args, &child, &t);
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     mutex_lock(&proc_tree_lock);
-    err = enter_child(child, t, args);
-    if (err) {
+    error = enter_child(child, t, args);
+    if (error) {
         mutex_unlock(&proc_tree_lock);
         thread_discard(t);
         process_discard(child);
-        return err;
+        return error;
     }
     child->vforked = vfork;
     if (vfork)
@@ -279,27 +279,27 @@ static int make_child(const struct clone_args *args, int *child_id)
 static int clone_process(const struct clone_args *args, int *child_id)
 {
     set_forking(true);
-    int err = signal_pending() ? ERESTART_NOINTR : make_child(args, child_id);
-    if (err)
+    int error = signal_pending() ? ERESTART_NOINTR : make_child(args, child_id);
+    if (error)
         set_forking(false);
-    return err;
+    return error;
 }
 
 int process_clone(const struct clone_args *args, int *child_id)
 {
-    int err = check_flags(args);
+    int error = check_flags(args);
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     if (!task_reserve())
         return EAGAIN;
     if (!(args->flags & CLONE_THREAD))
-        err = clone_process(args, child_id);
+        error = clone_process(args, child_id);
     else
-        err = signal_pending() ? ERESTART_NOINTR : clone_thread(args, child_id);
-    if (err)
+        error = signal_pending() ? ERESTART_NOINTR : clone_thread(args, child_id);
+    if (error)
         task_release();
-    return err;
+    return error;
 }
 
 void vfork_release(struct process *p)

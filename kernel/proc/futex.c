@@ -100,41 +100,41 @@ static struct bucket *lock_sleeper(struct sleeper *s)
 static int sleep(struct sleeper *s, uint64_t deadline_ns)
 {
     struct bucket *b = s->bucket;
-    int err = 0;
+    int error = 0;
 
-    while (!s->woken && !err) {
+    while (!s->woken && !error) {
         struct waiter w;
         waitq_add(&s->wait, &w);
         mutex_unlock(&b->lock);
-        err = waitq_block(WAIT_INTR, deadline_ns);
+        error = waitq_block(WAIT_INTR, deadline_ns);
         waitq_remove(&w);
         b = lock_sleeper(s);
     }
     if (s->woken)
-        err = 0;
+        error = 0;
     else
         list_remove(&s->link);
     mutex_unlock(&b->lock);
-    return err;
+    return error;
 }
 
 int futex_wait(vaddr_t va, uint32_t expect, uint32_t bits, uint64_t deadline_ns, bool shared)
 {
     struct sleeper s = {.bits = bits};
     uint32_t value;
-    int err = bits ? get_key(va, shared, &s.key) : EINVAL;
+    int error = bits ? get_key(va, shared, &s.key) : EINVAL;
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     waitq_init(&s.wait, "futex");
     s.bucket = bucket_of(&s.key);
     mutex_lock(&s.bucket->lock);
-    err = fetch_user_u32(va, &value);
-    if (!err && value != expect)
-        err = EAGAIN;
-    if (err) {
+    error = fetch_user_u32(va, &value);
+    if (!error && value != expect)
+        error = EAGAIN;
+    if (error) {
         mutex_unlock(&s.bucket->lock);
-        return err;
+        return error;
     }
     list_push_back(&s.bucket->sleepers, &s.link);
     return sleep(&s, deadline_ns);
@@ -169,10 +169,10 @@ static unsigned wake_matching(struct bucket *b, const struct futex_key *k, unsig
 long futex_wake(vaddr_t va, unsigned most, uint32_t bits, bool shared)
 {
     struct futex_key k;
-    int err = bits ? get_key(va, shared, &k) : EINVAL;
+    int error = bits ? get_key(va, shared, &k) : EINVAL;
 
-    if (err)
-        return -err;
+    if (error)
+        return -error;
     struct bucket *b = bucket_of(&k);
     SCOPED_MUTEX(&b->lock);
     return wake_matching(b, &k, most, bits);
@@ -218,26 +218,26 @@ long futex_requeue(vaddr_t va, vaddr_t to_va, unsigned wake, unsigned move, cons
 {
     struct futex_key k, to_key;
     uint32_t value;
-    int err = get_key(va, shared, &k);
+    int error = get_key(va, shared, &k);
 
-    if (!err)
-        err = get_key(to_va, shared, &to_key);
-    if (err)
-        return -err;
+    if (!error)
+        error = get_key(to_va, shared, &to_key);
+    if (error)
+        return -error;
     struct bucket *b = bucket_of(&k), *to = bucket_of(&to_key);
     lock_two(b, to);
     long n = 0;
     if (expect) {
-        err = fetch_user_u32(va, &value);
-        if (!err && value != *expect)
-            err = EAGAIN;
+        error = fetch_user_u32(va, &value);
+        if (!error && value != *expect)
+            error = EAGAIN;
     }
-    if (!err) {
+    if (!error) {
         n = wake_matching(b, &k, wake, FUTEX_MATCH_ANY);
         n += move_matching(b, &k, to, &to_key, move);
     }
     unlock_two(b, to);
-    return err ? -err : n;
+    return error ? -error : n;
 }
 
 // ---- robust mutexes ----

@@ -15,16 +15,16 @@
 static int open_console(struct process *p)
 {
     struct file *f;
-    int fd, err = file_open(root_vnode, "/dev/console", O_RDWR, 0, &f);
+    int fd, error = file_open(root_vnode, "/dev/console", O_RDWR, 0, &f);
 
-    if (err)
-        return err;
-    for (unsigned i = 0; i < 3 && !err; i++) {
+    if (error)
+        return error;
+    for (unsigned i = 0; i < 3 && !error; i++) {
         file_ref(f);
-        err = fdtable_install(p->files, f, 0, OPEN_MAX, false, &fd);
+        error = fdtable_install(p->files, f, 0, OPEN_MAX, false, &fd);
     }
     file_unref(f);
-    return err;
+    return error;
 }
 
 // The first program, on its own stack.
@@ -38,10 +38,10 @@ static void run_init(void *arg)
     if (console_err)
         kprintf("init has no console: error %d\n", console_err);
     const char *const strings[] = {path, "HOME=/", "TERM=linux", "PATH=/bin"};
-    int err = exec_kernel(path, strings, 1, array_len(strings) - 1);
+    int error = exec_kernel(path, strings, 1, array_len(strings) - 1);
 
-    if (err)
-        power_cannot_start("cannot run %s: error %d", path, err);
+    if (error)
+        power_cannot_start("cannot run %s: error %d", path, error);
 }
 
 int process_start_init(const char *path)
@@ -54,8 +54,8 @@ int process_start_init(const char *path)
     p->dirs = dirs_create(root_vnode, 022);
     limits_default(p);
     p->grouped = true;
-    int err = p->dirs ? fdtable_create(&p->files) : ENOMEM;
-    struct thread *t = err ? NULL : thread_create(p, "init", run_init, (void *)path);
+    int error = p->dirs ? fdtable_create(&p->files) : ENOMEM;
+    struct thread *t = error ? NULL : thread_create(p, "init", run_init, (void *)path);
     if (!t) {
         process_discard(p);
         return ENOMEM;

@@ -72,9 +72,9 @@ void signal_job_wait(struct thread *t)
         tell_parent(p);
         spin_lock(&p->sig_lock);
     }
-    int err = 0;
-    while (p->stop != STOP_NONE && !p->exiting && !err)
-        err = waitq_wait_spin(&p->stop_wait, &p->sig_lock, WAIT_KILLABLE, WAIT_FOREVER);
+    int error = 0;
+    while (p->stop != STOP_NONE && !p->exiting && !error)
+        error = waitq_wait_spin(&p->stop_wait, &p->sig_lock, WAIT_KILLABLE, WAIT_FOREVER);
     KASSERT(p->nstopped > 0, "process %d: nobody is stopped", p->pid);
     p->nstopped--;
     and_relaxed(&t->work, ~(uint32_t)WORK_STOP);

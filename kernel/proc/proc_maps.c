@@ -94,10 +94,10 @@ static int print_maps(struct vm_space *vs, struct strbuf *out)
                 vnode_unref(rows.row[i].file);
         }
     }
-    int err = path && rows.row ? 0 : ENOMEM;
+    int error = path && rows.row ? 0 : ENOMEM;
     slab_free(rows.row);
     path_put(path);
-    return err;
+    return error;
 }
 
 int show_maps_of(struct process *p, struct strbuf *out)

@@ -26,14 +26,14 @@ int signal_timedwait(sigset_t set, uint64_t deadline_ns, struct siginfo *info)
 {
     struct thread *t = thread_current();
     struct process *p = t->proc;
-    int err = 0, sig;
+    int error = 0, sig;
 
     set &= ~UNBLOCKABLE;
     spin_lock(&p->sig_lock);
     t->waited = set;
-    while (!(sig = take(t, set, info)) && !err) {
+    while (!(sig = take(t, set, info)) && !error) {
         spin_unlock(&p->sig_lock);
-        err = waitq_block(WAIT_INTR, deadline_ns);
+        error = waitq_block(WAIT_INTR, deadline_ns);
         spin_lock(&p->sig_lock);
     }
     t->waited = 0;
@@ -41,7 +41,7 @@ int signal_timedwait(sigset_t set, uint64_t deadline_ns, struct siginfo *info)
     spin_unlock(&p->sig_lock);
     if (sig)
         return 0;
-    return err == ETIMEDOUT ? EAGAIN : EINTR;
+    return error == ETIMEDOUT ? EAGAIN : EINTR;
 }
 
 uint64_t signal_deadline(uint64_t computed_ns)

@@ -21,7 +21,7 @@ struct sigcontext {
     uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
     uint64_t rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
     uint16_t cs, gs, fs, ss;
-    uint64_t err, trapno, oldmask, cr2;
+    uint64_t error, trapno, oldmask, cr2;
     vaddr_t fpstate_va;
     uint64_t reserved[8];
 };
@@ -88,7 +88,7 @@ static void save_registers(struct sigcontext *to, const struct thread *t,
     COPY_REGISTERS;
     to->cs = from->cs;
     to->ss = from->ss;
-    to->err = t->trap_error;
+    to->error = t->trap_error;
     to->trapno = t->trap_no;
     to->cr2 = t->trap_addr;
 }

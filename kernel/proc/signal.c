@@ -254,10 +254,10 @@ int signal_send_locked(struct process *p, struct thread *target, int sig,
     struct thread *first = target ? target : list_first(&p->threads, struct thread, link);
     if (signal_is_ignored(p, sig) && !waited && !(first->blocked & sigbit(sig)))
         return 0;
-    int err = sigpending_add(target ? &target->pending : &p->pending, sig, info,
-                             &p->limits[RLIMIT_SIGPENDING]);
-    if (err || !t)
-        return err;
+    int error = sigpending_add(target ? &target->pending : &p->pending, sig, info,
+                               &p->limits[RLIMIT_SIGPENDING]);
+    if (error || !t)
+        return error;
     if (waited && (t->blocked & sigbit(sig)))
         waitq_ops()->wake(&t->kctx);
     else if (p->actions[sig - 1].handler == SIG_DFL && signal_default(sig) == DEFAULT_END)

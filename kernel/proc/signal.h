@@ -21,22 +21,50 @@ struct process;
 struct thread;
 struct trapframe;
 
-typedef uint64_t sigset_t;      // bit sig - 1
+typedef uint64_t sigset_t; // bit sig - 1
 
 #define NSIG 64
 // signal details that wait in a process, whatever its RLIMIT_SIGPENDING
 #define SIGPENDING_MAX 1024
-#define sigbit(sig) (1ul << ((sig)-1))
-#define UNBLOCKABLE (sigbit(SIGKILL) | sigbit(SIGSTOP))
+#define sigbit(sig)    (1ul << ((sig)-1))
+#define UNBLOCKABLE    (sigbit(SIGKILL) | sigbit(SIGSTOP))
 
 enum {
-    SIGHUP = 1, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGUSR1,
-    SIGSEGV, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSTKFLT, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP,
-    SIGTTIN, SIGTTOU, SIGURG, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGWINCH, SIGIO, SIGPWR,
-    SIGSYS, SIGRTMIN,
+    SIGHUP = 1,
+    SIGINT,
+    SIGQUIT,
+    SIGILL,
+    SIGTRAP,
+    SIGABRT,
+    SIGBUS,
+    SIGFPE,
+    SIGKILL,
+    SIGUSR1,
+    SIGSEGV,
+    SIGUSR2,
+    SIGPIPE,
+    SIGALRM,
+    SIGTERM,
+    SIGSTKFLT,
+    SIGCHLD,
+    SIGCONT,
+    SIGSTOP,
+    SIGTSTP,
+    SIGTTIN,
+    SIGTTOU,
+    SIGURG,
+    SIGXCPU,
+    SIGXFSZ,
+    SIGVTALRM,
+    SIGPROF,
+    SIGWINCH,
+    SIGIO,
+    SIGPWR,
+    SIGSYS,
+    SIGRTMIN,
 };
 
-enum { SIG_DFL = 0, SIG_IGN = 1 };              // as a handler
+enum { SIG_DFL = 0, SIG_IGN = 1 }; // as a handler
 enum { SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK };
 
 #define SA_NOCLDSTOP 0x1u
@@ -54,15 +82,32 @@ enum { SS_ONSTACK = 1, SS_DISABLE = 2 };
 
 // si_code
 enum {
-    SI_USER = 0, SI_KERNEL = 0x80, SI_QUEUE = -1, SI_TIMER = -2, SI_TKILL = -6,
-    ILL_ILLOPN = 2, FPE_INTDIV = 1, FPE_FLTDIV = 3, FPE_FLTOVF = 4, FPE_FLTUND = 5, FPE_FLTRES = 6,
-    FPE_FLTINV = 7, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRALN = 1, BUS_ADRERR = 2,
+    SI_USER = 0,
+    SI_KERNEL = 0x80,
+    SI_QUEUE = -1,
+    SI_TIMER = -2,
+    SI_TKILL = -6,
+    ILL_ILLOPN = 2,
+    FPE_INTDIV = 1,
+    FPE_FLTDIV = 3,
+    FPE_FLTOVF = 4,
+    FPE_FLTUND = 5,
+    FPE_FLTRES = 6,
+    FPE_FLTINV = 7,
+    SEGV_MAPERR = 1,
+    SEGV_ACCERR = 2,
+    BUS_ADRALN = 1,
+    BUS_ADRERR = 2,
     TRAP_BRKPT = 1,
     TRAP_TRACE = 2,
-    CLD_EXITED = 1, CLD_KILLED = 2, CLD_DUMPED = 3, CLD_STOPPED = 5, CLD_CONTINUED = 6,
+    CLD_EXITED = 1,
+    CLD_KILLED = 2,
+    CLD_DUMPED = 3,
+    CLD_STOPPED = 5,
+    CLD_CONTINUED = 6,
 };
 
-enum { ERESTART_NOINTR = 513, ERESTART_NOHAND };     // beside ERESTART of lib/errno.h
+enum { ERESTART_NOINTR = 513, ERESTART_NOHAND }; // beside ERESTART of lib/errno.h
 
 // Linux's struct kernel_sigaction.
 struct sigaction {
@@ -81,17 +126,24 @@ struct sigaltstack {
 
 // Linux's siginfo, 128 bytes. Each form has all of them, so that an initializer of any clears all.
 struct siginfo {
-    int32_t signo, err, code, pad;
+    int32_t signo, error, code, pad;
     union {
         struct {
             int32_t pid, uid;
             union {
-                uint64_t value;                         // sigqueue
-                struct { int32_t status; uint32_t pad1; int64_t utime, stime; };  // SIGCHLD
+                uint64_t value; // sigqueue
+                struct {
+                    int32_t status;
+                    uint32_t pad1;
+                    int64_t utime, stime;
+                }; // SIGCHLD
             };
             uint8_t rest[80];
         };
-        struct { vaddr_t addr; uint8_t addr_rest[104]; };   // faults
+        struct {
+            vaddr_t addr;
+            uint8_t addr_rest[104];
+        }; // faults
     };
 };
 _Static_assert(sizeof(struct siginfo) == 128, "Linux's size");
@@ -100,13 +152,13 @@ struct sigpending {
     sigset_t set;
     // struct siginfo_item; a set bit without one: no memory, or the limit
     struct list infos;
-    unsigned *count;            // of items, of all lists of the process
+    unsigned *count; // of items, of all lists of the process
 };
 
 void signal_init(void);
 void sigpending_init(struct sigpending *p, unsigned *count);
 void sigpending_flush(struct sigpending *p, sigset_t which);
-size_t sigpending_bytes(const struct sigpending *p);    // of memory; sig_lock held
+size_t sigpending_bytes(const struct sigpending *p); // of memory; sig_lock held
 
 // ---- sending; any context unless said otherwise ----
 
@@ -125,11 +177,11 @@ void signal_kill_group(struct process *p, int status);
 
 // ---- the running thread ----
 
-bool signal_pending(void);                      // an unmasked signal, or the thread must end
+bool signal_pending(void); // an unmasked signal, or the thread must end
 void signal_set_mask(sigset_t mask);
 // Sets the mask until the call returns to user mode or its handler has run.
 void signal_set_mask_for_call(sigset_t mask);
-int signal_action(int sig, const struct sigaction *act, struct sigaction *old);     // EINVAL
+int signal_action(int sig, const struct sigaction *act, struct sigaction *old); // EINVAL
 // Waits for one of `set'; takes it. EAGAIN when the deadline (monotonic) passes; EINTR.
 int signal_timedwait(sigset_t set, uint64_t deadline_ns, struct siginfo *info);
 // Sharers (CLONE_SIGHAND) have the same actions, whoever of them sets one, until exec or the end;
@@ -163,6 +215,6 @@ int signal_altstack(const struct sigaltstack *new, struct sigaltstack *old);
 
 // ---- job control (jobs.c) ----
 
-void signal_job_stop(struct process *p, int sig);       // sig_lock held: stops begin
-void signal_job_wait(struct thread *t);                 // the thread's part: sleeps until SIGCONT
-void signal_job_thread_gone(struct process *p);         // one thread less may complete a stop
+void signal_job_stop(struct process *p, int sig); // sig_lock held: stops begin
+void signal_job_wait(struct thread *t);           // the thread's part: sleeps until SIGCONT
+void signal_job_thread_gone(struct process *p);   // one thread less may complete a stop

@@ -129,12 +129,12 @@ static int look(struct process *p, int type, int id, int options, struct wait_re
 int process_wait(int type, int id, int options, struct wait_result *result)
 {
     struct process *p = process_current();
-    int err;
+    int error;
 
     SCOPED_MUTEX(&proc_tree_lock);
     if (type == P_PGID && id == 0)
         id = p->pgid;
-    while ((err = look(p, type, id, options, result)) == EAGAIN) {
+    while ((error = look(p, type, id, options, result)) == EAGAIN) {
         if (options & WNOHANG) {
             result->pid = 0;
             return 0;
@@ -142,5 +142,5 @@ int process_wait(int type, int id, int options, struct wait_result *result)
         if (waitq_wait_mutex(&p->child_wait, &proc_tree_lock, WAIT_INTR, WAIT_FOREVER))
             return ERESTART;
     }
-    return err;
+    return error;
 }

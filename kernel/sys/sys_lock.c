@@ -23,10 +23,10 @@ _Static_assert(sizeof(struct user_flock) == 32, "as in Linux's headers");
 static int range_of(struct file *f, const struct user_flock *u, struct file_lock *l)
 {
     off_t start;
-    int err = file_base(f, u->whence, &start);
+    int error = file_base(f, u->whence, &start);
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     if (__builtin_add_overflow(start, u->start, &start))
         return EOVERFLOW;
     if (start < 0 || (u->len < 0 && start + u->len < 0))
@@ -68,10 +68,10 @@ static bool still_open(const struct file *f, int fd)
 
 static int set_lock(struct file *f, int fd, struct file_lock *l, bool wait)
 {
-    int err = file_lock_set(l, wait);
+    int error = file_lock_set(l, wait);
 
-    if (err || l->type == F_UNLCK || l->kind != FILE_LOCK_POSIX || still_open(f, fd))
-        return err;
+    if (error || l->type == F_UNLCK || l->kind != FILE_LOCK_POSIX || still_open(f, fd))
+        return error;
     // Another thread closed the file meanwhile, maybe before the lock was there to be dropped.
     l->type = F_UNLCK;
     if (file_lock_set(l, false) != 0)
@@ -92,9 +92,9 @@ long fcntl_lock(struct file *f, int fd, unsigned cmd, vaddr_t va)
         return -EFAULT;
     if (get && u.type != F_RDLCK && u.type != F_WRLCK)
         return -EINVAL;
-    int err = range_of(f, &u, &l);
-    if (err)
-        return -err;
+    int error = range_of(f, &u, &l);
+    if (error)
+        return -error;
     l.type = (uint8_t)u.type;
     if (!get && !may_lock(f, l.type))
         return -EBADF;
@@ -106,8 +106,8 @@ long fcntl_lock(struct file *f, int fd, unsigned cmd, vaddr_t va)
         l.pid = -1;
     }
     if (!get) {
-        err = set_lock(f, fd, &l, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
-        return err == EINTR ? -ERESTART : -err;
+        error = set_lock(f, fd, &l, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
+        return error == EINTR ? -ERESTART : -error;
     }
     get_lock(&l, &u);
     return -copyout(va, &u, sizeof(u));
@@ -131,8 +131,8 @@ static long sys_flock(struct file *f, int operation)
                           : type == LOCK_EX ? F_WRLCK
                                             : F_UNLCK),
     };
-    int err = file_lock_set(&l, !(operation & LOCK_NB));
-    return err == EINTR ? -ERESTART : -err;
+    int error = file_lock_set(&l, !(operation & LOCK_NB));
+    return error == EINTR ? -ERESTART : -error;
 }
 
 const struct call lock_calls[] = {CALL_ON(73, flock, FILE, sys_flock), {0}};

@@ -37,21 +37,21 @@ static long map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int 
 
     if (!f)
         return -EBADF;
-    int err = len ? file_max_prot(f, flags, prot, &max_prot) : EINVAL;
+    int error = len ? file_max_prot(f, flags, prot, &max_prot) : EINVAL;
     if ((flags & LINUX_MAP_TYPE) == LINUX_MAP_SHARED_VALIDATE) {
-        err = flags & ~LEGACY_MAP_FLAGS ? EOPNOTSUPP : err;
+        error = flags & ~LEGACY_MAP_FLAGS ? EOPNOTSUPP : error;
         flags &= ~(unsigned)LINUX_MAP_PRIVATE; // leaves LINUX_MAP_SHARED
     }
     struct vm_object *o = vnode_is_zero(f->vnode) ? NULL : &f->vnode->object;
-    if (!err) {
+    if (!error) {
         flags = f->flags & O_ACCMODE ? flags | MMAP_WRITER : flags & ~MMAP_WRITER;
         if (o)
             vm_object_ref(o);
-        err = vm_mmap(space(), &va, len, prot, max_prot, flags, o, offset);
-        if (err && o)
+        error = vm_mmap(space(), &va, len, prot, max_prot, flags, o, offset);
+        if (error && o)
             vm_object_unref(o);
     }
-    return err ? -err : (long)va;
+    return error ? -error : (long)va;
 }
 
 static long sys_mmap(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
@@ -61,8 +61,8 @@ static long sys_mmap(vaddr_t va, size_t len, unsigned prot, unsigned flags, int 
     prot &= PROT_ALL;
     if (!(flags & LINUX_MAP_ANONYMOUS))
         return map_file(va, len, prot, flags, fd, offset);
-    int err = vm_mmap(space(), &va, len, prot, PROT_ALL, flags, NULL, 0);
-    return err ? -err : (long)va;
+    int error = vm_mmap(space(), &va, len, prot, PROT_ALL, flags, NULL, 0);
+    return error ? -error : (long)va;
 }
 
 static long sys_munmap(vaddr_t va, size_t len)
@@ -79,9 +79,9 @@ static long sys_mprotect(vaddr_t va, size_t len, unsigned prot)
 
 static long sys_mremap(vaddr_t va, size_t old_len, size_t new_len, unsigned flags, vaddr_t new_va)
 {
-    int err = vm_mremap(space(), va, old_len, new_len, flags, &new_va);
+    int error = vm_mremap(space(), va, old_len, new_len, flags, &new_va);
 
-    return err ? -err : (long)new_va;
+    return error ? -error : (long)new_va;
 }
 
 static long sys_msync(vaddr_t va, size_t len, unsigned flags)
@@ -105,11 +105,11 @@ static long sys_mincore(vaddr_t va, size_t len, vaddr_t vec_va)
     size_t npages = page_round(len) >> PAGE_SHIFT;
     for (size_t done = 0; done < npages;) {
         size_t n = min(npages - done, sizeof(vec));
-        int err = vm_mincore(space(), va + (done << PAGE_SHIFT), n, vec);
-        if (!err)
-            err = copyout(vec_va + done, vec, n);
-        if (err)
-            return -err;
+        int error = vm_mincore(space(), va + (done << PAGE_SHIFT), n, vec);
+        if (!error)
+            error = copyout(vec_va + done, vec, n);
+        if (error)
+            return -error;
         done += n;
     }
     return 0;

@@ -159,9 +159,9 @@ static int timeout_and_mask(vaddr_t ts_va, vaddr_t mask_va, size_t size, uint64_
 static long sys_ppoll(vaddr_t fds_va, unsigned n, vaddr_t ts_va, vaddr_t mask_va, size_t size)
 {
     uint64_t deadline;
-    int err = timeout_and_mask(ts_va, mask_va, size, &deadline);
+    int error = timeout_and_mask(ts_va, mask_va, size, &deadline);
 
-    return err ? -err : do_poll(fds_va, n, deadline);
+    return error ? -error : do_poll(fds_va, n, deadline);
 }
 
 // ---- select ----
@@ -294,9 +294,9 @@ static long sys_pselect6(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, 
 
     if (mask_arg_va && copyin(mask_arg, mask_arg_va, sizeof(mask_arg)) != 0)
         return -EFAULT;
-    int err = timeout_and_mask(ts_va, mask_arg[0], mask_arg[1], &deadline);
-    if (err)
-        return -err;
+    int error = timeout_and_mask(ts_va, mask_arg[0], mask_arg[1], &deadline);
+    if (error)
+        return -error;
     long result = do_select(nfds, va, deadline);
     time_left(ts_va, deadline, timespec_out);
     return result;

@@ -126,9 +126,9 @@ static long sys_getsid(int pid)
 static long sys_setsid(void)
 {
     int sid;
-    int err = process_setsid(&sid);
+    int error = process_setsid(&sid);
 
-    return err ? -err : sid;
+    return error ? -error : sid;
 }
 
 // ---- making and ending ----
@@ -136,9 +136,9 @@ static long sys_setsid(void)
 static long clone(const struct clone_args *args)
 {
     int id;
-    int err = process_clone(args, &id);
+    int error = process_clone(args, &id);
 
-    return err ? -err : id;
+    return error ? -error : id;
 }
 
 static long sys_fork(void)
@@ -212,9 +212,9 @@ static long sys_wait4(int pid, vaddr_t status_va, int options, vaddr_t rusage_va
     if (pid == INT32_MIN)
         return -ESRCH;
     int type = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
-    int err = process_wait(type, pid > 0 ? pid : -pid, options | WEXITED, &r);
-    if (err)
-        return -err;
+    int error = process_wait(type, pid > 0 ? pid : -pid, options | WEXITED, &r);
+    if (error)
+        return -error;
     if (r.pid && status_va && copyout(status_va, &r.status, sizeof(r.status)) != 0)
         return -EFAULT;
     if (r.pid && rusage_va && rusage_out(rusage_va, &r.usage) != 0)
@@ -254,9 +254,9 @@ static long sys_waitid(int type, int id, vaddr_t info_va, int options, vaddr_t r
         return -EINVAL;
     if (type < P_ALL || type > P_PGID || (type == P_PID && id <= 0) || (type == P_PGID && id < 0))
         return -EINVAL;
-    int err = process_wait(type, id, options, &r);
-    if (err)
-        return -err;
+    int error = process_wait(type, id, options, &r);
+    if (error)
+        return -error;
     wait_siginfo(&r, &info);
     if (info_va && copyout(info_va, &info, sizeof(info)) != 0)
         return -EFAULT;
@@ -291,9 +291,9 @@ static int get_usage(int who, struct usage *u)
 static long sys_getrusage(int who, vaddr_t rusage_va)
 {
     struct usage u;
-    int err = get_usage(who, &u);
+    int error = get_usage(who, &u);
 
-    return err ? -err : -rusage_out(rusage_va, &u);
+    return error ? -error : -rusage_out(rusage_va, &u);
 }
 
 static long sys_times(vaddr_t times_va)

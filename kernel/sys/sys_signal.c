@@ -39,9 +39,9 @@ static long kill_task(int id, const struct kill_arg *k)
 
     if (!p)
         return -ESRCH;
-    int err = bad_signal(k->sig) ? EINVAL : k->sig ? signal_process(p, k->sig, &k->info) : 0;
+    int error = bad_signal(k->sig) ? EINVAL : k->sig ? signal_process(p, k->sig, &k->info) : 0;
     process_unref(p);
-    return -err;
+    return -error;
 }
 
 static long sys_kill(int pid, int sig)
@@ -62,20 +62,20 @@ static long sys_kill(int pid, int sig)
 static long kill_thread(struct process *p, int tid, int sig)
 {
     const struct siginfo info = info_from_self(SI_TKILL);
-    int err = ESRCH;
+    int error = ESRCH;
 
     if (!p)
         return -ESRCH;
     spin_lock(&p->sig_lock);
     list_for_each (t, &p->threads, struct thread, link) {
         if (t->tid == tid) {
-            err = bad_signal(sig) ? EINVAL : sig ? signal_thread_locked(t, sig, &info) : 0;
+            error = bad_signal(sig) ? EINVAL : sig ? signal_thread_locked(t, sig, &info) : 0;
             break;
         }
     }
     spin_unlock(&p->sig_lock);
     process_unref(p);
-    return -err;
+    return -error;
 }
 
 static long sys_tgkill(int tgid, int tid, int sig)
@@ -109,10 +109,10 @@ static long sys_rt_sigaction(int sig, vaddr_t new_va, vaddr_t old_va, size_t siz
         return -EINVAL;
     if (new_va && copyin(&new, new_va, sizeof(new)) != 0)
         return -EFAULT;
-    int err = signal_action(sig, new_va ? &new : NULL, &old);
-    if (!err && old_va)
-        err = copyout(old_va, &old, sizeof(old));
-    return -err;
+    int error = signal_action(sig, new_va ? &new : NULL, &old);
+    if (!error && old_va)
+        error = copyout(old_va, &old, sizeof(old));
+    return -error;
 }
 
 static long sys_rt_sigprocmask(int how, vaddr_t set_va, vaddr_t old_va, size_t size)
@@ -153,10 +153,10 @@ static long sys_sigaltstack(vaddr_t new_va, vaddr_t old_va)
 
     if (new_va && copyin(&new, new_va, sizeof(new)) != 0)
         return -EFAULT;
-    int err = signal_altstack(new_va ? &new : NULL, &old);
-    if (!err && old_va)
-        err = copyout(old_va, &old, sizeof(old));
-    return -err;
+    int error = signal_altstack(new_va ? &new : NULL, &old);
+    if (!error && old_va)
+        error = copyout(old_va, &old, sizeof(old));
+    return -error;
 }
 
 static long sys_rt_sigreturn(void)

@@ -59,9 +59,9 @@ static long set_name(vaddr_t name_va)
 {
     struct thread *t = thread_current();
     char name[COMM_LEN] = "";
-    int err = copyinstr(name, name_va, sizeof(name), NULL);
+    int error = copyinstr(name, name_va, sizeof(name), NULL);
 
-    if (err == EFAULT)
+    if (error == EFAULT)
         return -EFAULT;
     name[sizeof(name) - 1] = '\0';
     thread_set_name(t, name);
@@ -195,9 +195,9 @@ static int nice_some(int which, int who, struct nice_arg *a)
 static long sys_getpriority(int which, int who)
 {
     struct nice_arg a = {.nice = NICE_MAX};
-    int err = nice_some(which, who, &a);
+    int error = nice_some(which, who, &a);
 
-    return err ? -err : 20 - a.nice;
+    return error ? -error : 20 - a.nice;
 }
 
 static long sys_setpriority(int which, int who, int nice)
@@ -213,18 +213,18 @@ static long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t ol
 {
     struct process *p = process_of_task(pid ? pid : process_current()->pid);
     struct rlimit new, old;
-    int err = 0;
+    int error = 0;
 
     if (!p)
         return -ESRCH;
     if (new_va)
-        err = copyin(&new, new_va, sizeof(new));
-    if (!err)
-        err = limits_change(p, resource, new_va ? &new : NULL, &old);
-    if (!err && old_va)
-        err = copyout(old_va, &old, sizeof(old));
+        error = copyin(&new, new_va, sizeof(new));
+    if (!error)
+        error = limits_change(p, resource, new_va ? &new : NULL, &old);
+    if (!error && old_va)
+        error = copyout(old_va, &old, sizeof(old));
     process_unref(p);
-    return -err;
+    return -error;
 }
 
 static long sys_getrlimit(unsigned resource, vaddr_t va)

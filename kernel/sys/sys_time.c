@@ -47,18 +47,18 @@ static int read_clock(int id, uint64_t *ns)
 static long sys_clock_gettime(int id, vaddr_t ts_va)
 {
     uint64_t ns;
-    int err = read_clock(id, &ns);
+    int error = read_clock(id, &ns);
 
-    return err ? -err : -timespec_out(ts_va, ns);
+    return error ? -error : -timespec_out(ts_va, ns);
 }
 
 static long sys_clock_getres(int id, vaddr_t ts_va)
 {
     uint64_t ns;
-    int err = read_clock(id, &ns);
+    int error = read_clock(id, &ns);
 
-    if (err)
-        return -err;
+    if (error)
+        return -error;
     bool coarse = id == CLOCK_REALTIME_COARSE || id == CLOCK_MONOTONIC_COARSE;
     return ts_va ? -timespec_out(ts_va, coarse ? TICK_NS : 1) : 0;
 }
@@ -69,8 +69,8 @@ static long sys_clock_settime(int id, vaddr_t ts_va)
 
     if (id != CLOCK_REALTIME)
         return -EINVAL;
-    int err = timespec_in(ts_va, &ns);
-    return err ? -err : -EPERM;
+    int error = timespec_in(ts_va, &ns);
+    return error ? -error : -EPERM;
 }
 
 static long sys_gettimeofday(vaddr_t tv_va, vaddr_t tz_va)
@@ -96,8 +96,8 @@ static long sys_time(vaddr_t va)
 static int sleep_until(uint64_t deadline_ns)
 {
     while (clock_ns() < deadline_ns) {
-        int err = waitq_block(WAIT_INTR, deadline_ns);
-        if (err == EINTR)
+        int error = waitq_block(WAIT_INTR, deadline_ns);
+        if (error == EINTR)
             return EINTR;
     }
     return 0;
@@ -118,9 +118,9 @@ static long sleep_relative(uint64_t ns, vaddr_t rest_va)
 static long sys_nanosleep(vaddr_t ts_va, vaddr_t rest_va)
 {
     uint64_t ns;
-    int err = timespec_in(ts_va, &ns);
+    int error = timespec_in(ts_va, &ns);
 
-    return err ? -err : sleep_relative(ns, rest_va);
+    return error ? -error : sleep_relative(ns, rest_va);
 }
 
 // An absolute time of the clock as one of the monotonic clock.
@@ -140,9 +140,9 @@ static long sys_clock_nanosleep(int id, int flags, vaddr_t ts_va, vaddr_t rest_v
         return -EINVAL;
     if (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC && id != CLOCK_BOOTTIME)
         return -EOPNOTSUPP;
-    int err = timespec_in(ts_va, &ns);
-    if (err)
-        return -err;
+    int error = timespec_in(ts_va, &ns);
+    if (error)
+        return -error;
     if (!(flags & TIMER_ABSTIME))
         return sleep_relative(ns, rest_va);
     return sleep_until(to_monotonic(id, ns)) ? -ERESTART_NOHAND : 0;
@@ -183,11 +183,11 @@ static long sys_setitimer(int which, vaddr_t new_va, vaddr_t old_va)
     if (which != 0)
         return -EINVAL; // only ITIMER_REAL
     if (new_va) {
-        int err = timeval_in(new_va, &interval);
-        if (!err)
-            err = timeval_in(new_va + 16, &value);
-        if (err)
-            return -err;
+        int error = timeval_in(new_va, &interval);
+        if (!error)
+            error = timeval_in(new_va + 16, &value);
+        if (error)
+            return -error;
     }
     set_alarm(value, interval, &old, &old_interval);
     if (!old_va)
@@ -222,15 +222,15 @@ static long wait_op(vaddr_t va, int op, uint32_t value, vaddr_t timeout_va, uint
     uint64_t ns, deadline = WAIT_FOREVER;
 
     if (timeout_va) {
-        int err = timespec_in(timeout_va, &ns);
-        if (err)
-            return -err;
+        int error = timespec_in(timeout_va, &ns);
+        if (error)
+            return -error;
         int clock = op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC;
         deadline = absolute ? to_monotonic(clock, ns) : signal_deadline(deadline_after(ns));
     }
-    int err = futex_wait(va, value, bits, deadline, shared);
-    if (err != EINTR)
-        return -err;
+    int error = futex_wait(va, value, bits, deadline, shared);
+    if (error != EINTR)
+        return -error;
     if (deadline == WAIT_FOREVER)
         return -ERESTART;
     return absolute ? -ERESTART_NOHAND : signal_restart_at(deadline);

@@ -133,6 +133,20 @@ def check_contracts() -> Iterator[Result]:
     yield Result("source/contracts", len(bare) <= UNASSERTED, "\n".join(bare))
 
 
+ANOTHER_NAME = re.compile(r"\bint (?:err|e|ret|rc|rv|res|errno)\b|, (?:err|ret|rc|rv) = ")
+
+
+def check_errors() -> Iterator[Result]:
+    """A variable that holds an errno is called `error', or ends so where there are two."""
+    broken = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / "kernel").rglob("*.[ch]"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if ANOTHER_NAME.search(line)
+    ]
+    yield Result("source/errors", not broken, "\n".join(broken))
+
+
 SAMPLE = """// a comment
 int f(void)
 {
@@ -156,6 +170,6 @@ def check_lines() -> Iterator[Result]:
 def jobs(_: Config) -> list[Job]:
     found = [Job(f"source/{rule}", lambda r=rule: check(r)) for rule in RULES]
     for rule, work in (("links", check_links), ("lines", check_lines), ("theory", check_theory),
-                       ("contracts", check_contracts)):
+                       ("contracts", check_contracts), ("errors", check_errors)):
         found.append(Job(f"source/{rule}", work))
     return found

@@ -17,7 +17,6 @@
 #define RLIMIT_SIGPENDING 11
 #endif
 
-
 /* What rt_sigqueueinfo takes: numbers, and room for the rest. */
 struct info {
     int signo, err, code, pad, pid, uid;
