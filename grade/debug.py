@@ -12,32 +12,26 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
 
-from grade import options, qemu
+from grade import options, qemu, rewind
 
 SCRIPTS = Path(__file__).resolve().parent / "gdb"
 
 
-def copy(source: int, sink: int) -> None:
-    """Carries the guest's console, or drops the records (sink below 0), until QEMU ends."""
-    try:
-        while data := os.read(source, 4096):
-            if sink >= 0:
-                os.write(sink, data)
-    except OSError:
-        pass
-
-
-def type_into(fifo: Path, console: int) -> None:
+def type_into(fifo: Path, debuggee: rewind.Debuggee) -> None:
     """Types into the guest's console what GDB's `console` command writes to the fifo."""
     while True:
         with open(fifo, "rb") as lines:
-            os.write(console, lines.read())
+            text = lines.read()
+        console = debuggee.vm.console_in
+        assert console is not None
+        os.write(console, text)
 
 
 def main() -> int:
@@ -48,33 +42,33 @@ def debug(machine: qemu.Machine, *commands: str) -> int:
     """GDB on a boot of this machine; the commands come before those of GDB_ARGS."""
     qemu.end_on_signals()
     folder = Path(tempfile.mkdtemp(prefix="strata-gdb-"))
+    env = {**os.environ, "STRATA_CONSOLE": str(folder / "console")}
     try:
         os.mkfifo(folder / "console")
-        stub = folder / "gdb"
-        machine.extra += ["-chardev", f"socket,id=gdb,path={stub},server=on,wait=off"]
-        machine.extra += ["-gdb", "chardev:gdb"]
-        with qemu.Qemu(machine, paused=True) as vm:
-            assert vm.console is not None and vm.console_in is not None
-            for target, args in (
-                (copy, (vm.console, sys.stdout.fileno())),
-                (copy, (vm.records, -1)),
-                (type_into, (folder / "console", vm.console_in)),
-            ):
-                threading.Thread(target=target, args=args, daemon=True).start()
-            vm.monitor("info status")
-            return run_gdb(machine.kernel, stub, folder / "console", commands)
+        with (
+            rewind.Debuggee(machine, folder, sys.stdout.fileno()) as debuggee,
+            socket.socket(socket.AF_UNIX) as listener,
+        ):
+            typist = (folder / "console", debuggee)
+            threading.Thread(target=type_into, args=typist, daemon=True).start()
+            if debuggee.can_go_back:
+                env["STRATA_PAST"] = str(folder / "past")
+                listener.bind(env["STRATA_PAST"])
+                listener.listen()
+                guide = (debuggee, listener)
+                threading.Thread(target=rewind.serve, args=guide, daemon=True).start()
+            return run_gdb(machine.kernel, debuggee.stub(), env, commands)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run_gdb(kernel: Path, stub: Path, fifo: Path, commands: tuple[str, ...]) -> int:
+def run_gdb(kernel: Path, stub: Path, env: dict[str, str], commands: tuple[str, ...]) -> int:
     """GDB in the foreground; ^C belongs to it alone."""
     args = ["gdb", "-q", "-nx", str(kernel), "-ix", str(SCRIPTS / "init.gdb")]
     args += ["-ex", f"target remote {stub}", "-ex", f"source {SCRIPTS / 'strata.py'}"]
     for command in commands:
         args += ["-ex", command]
     args += shlex.split(os.environ.get("GDB_ARGS", ""))
-    env = {**os.environ, "STRATA_CONSOLE": str(fifo)}
     process = subprocess.Popen(args, env=env)
     # Only now: GDB would have inherited it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -63,6 +63,9 @@ class Machine:
     """Bytes of a second disk, empty and gone afterwards, that the kernel swaps to; 0: none."""
     write_log: Path | None = None
     """Log every write and flush of the disk here, in the format of dm-log-writes."""
+    replay: tuple[str, Path] | None = None
+    """"record" or "replay", and the file that holds what came from outside: the replay repeats the
+    recorded run to the instruction."""
     extra: list[str] = field(default_factory=list)
     """More arguments for QEMU."""
     fds: list[int] = field(default_factory=list)
@@ -81,7 +84,11 @@ class Machine:
         args = [QEMU, "-M", MACHINE, "-cpu", CPU, "-m", self.mem, "-smp", str(self.cpus)]
         args += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         args += ["-rtc", RTC]
-        if self.icount:
+        if self.replay:
+            mode, log = self.replay
+            counted = f"shift=0,rr={mode},rrfile={_escaped(log)}"
+            args += ["-icount", counted, "-accel", "tcg,thread=single"]
+        elif self.icount:
             args += ["-icount", "shift=0,sleep=off", "-accel", "tcg,thread=single"]
         else:
             args += ["-accel", f"tcg,thread={self._threads()}"]
@@ -110,8 +117,20 @@ class Machine:
             ]
         snapshot = "off" if self.persist else "on"
         cache = "writeback" if self.persist else "unsafe"
-        drive = f"if=none,id={DISK_ID},format=raw,snapshot={snapshot},cache={cache}"
-        return ["-drive", f"{drive},file={str(self.disk).replace(',', ',,')}", *device]
+        options = f"format=raw,snapshot={snapshot},cache={cache},file={_escaped(self.disk)}"
+        return [*self.drive(DISK_ID, options), *device]
+
+    def drive(self, name: str, options: str) -> list[str]:
+        """A disk for a device; a replay gives it answers at the recorded instructions."""
+        if not self.replay:
+            return ["-drive", f"if=none,id={name},{options}"]
+        recorder = f"if=none,id={name},driver=blkreplay,image={name}-image"
+        return ["-drive", f"if=none,id={name}-image,{options}", "-drive", recorder]
+
+
+def _escaped(path: Path) -> str:
+    """A path within a QEMU option."""
+    return str(path).replace(",", ",,")
 
 
 def _blockdev(node: str, driver: str, **options: str) -> list[str]:
@@ -180,8 +199,9 @@ class Qemu:
             if self.machine.swap:
                 swap.truncate(self.machine.swap)
                 pass_fds.append(swap.fileno())
-                drive = f"file=/dev/fd/{swap.fileno()},if=none,id=swap,format=raw,cache=unsafe"
-                args += ["-drive", drive, "-device", "virtio-blk-device,drive=swap"]
+                options = f"format=raw,cache=unsafe,file=/dev/fd/{swap.fileno()}"
+                args += self.machine.drive("swap", options)
+                args += ["-device", "virtio-blk-device,drive=swap"]
             self._start(args, tuple(pass_fds))
         return self
 
@@ -256,27 +276,54 @@ class Qemu:
     def monitor(self, command: str, cpu: int = 0) -> str:
         """The answer of QEMU's human monitor to `command`, seen from CPU number `cpu`."""
         arguments = {"command-line": command, "cpu-index": cpu}
-        answer = self._qmp("human-monitor-command", arguments)
+        answer = self.qmp("human-monitor-command", arguments)
         return str(answer)
 
-    def _qmp(self, name: str, arguments: dict[str, Any]) -> Any:
+    def qmp(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
+        """The answer of QEMU's monitor to a command of its protocol."""
         assert self._monitor
         if not hasattr(self, "_monitor_file"):
             self._monitor.settimeout(10)
             self._monitor_file = self._monitor.makefile("rw", encoding="utf-8")
             self._monitor_file.readline()
-            self._qmp("qmp_capabilities", {})
-        self._monitor_file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+            self.qmp("qmp_capabilities")
+        self._monitor_file.write(json.dumps({"execute": name, "arguments": arguments or {}}) + "\n")
         self._monitor_file.flush()
         while True:
-            line = self._monitor_file.readline()
-            if not line:
-                raise OSError("QEMU closed its monitor")
-            answer = json.loads(line)
+            answer = self._monitor_line()
             if "return" in answer:
                 return answer["return"]
             if "error" in answer:
                 raise OSError(f"QEMU's monitor: {answer['error']['desc']}")
+
+    def _monitor_line(self) -> dict[str, Any]:
+        line = self._monitor_file.readline()
+        if not line:
+            raise OSError("QEMU closed its monitor")
+        answer = json.loads(line)
+        assert isinstance(answer, dict)
+        return answer
+
+    def ends_within(self, seconds: float) -> bool:
+        """Lets a machine that stands still go; whether it ends so soon."""
+        assert self.process
+        self.qmp("cont")
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def go_until_stopped(self, seconds: float) -> None:
+        """Lets a machine that stands still go, and waits until it stands still again."""
+        self.qmp("query-status")
+        assert self._monitor
+        self._monitor.settimeout(seconds)
+        self._monitor_file.write(json.dumps({"execute": "cont"}) + "\n")
+        self._monitor_file.flush()
+        while self._monitor_line().get("event") != "STOP":
+            pass
+        self._monitor.settimeout(10)
 
 
 def die_with_parent(parent: int) -> None:

@@ -27,6 +27,8 @@ class KernelCommand(gdb.Command):
             self.run(words)
         except gdb.MemoryError as error:
             raise gdb.GdbError(f"{self.name}: {error}: is the kernel up, and the pointer whole?")
+        except gdb.error as error:
+            raise gdb.GdbError(f"{self.name}: {error}")
 
     def run(self, words: list[str]) -> None:
         raise NotImplementedError

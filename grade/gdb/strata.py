@@ -11,6 +11,7 @@ import gdb
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # Importing a module registers its commands.
+import backwards  # noqa: E402,F401
 import locks  # noqa: E402,F401
 import memory  # noqa: E402,F401
 import processes  # noqa: E402,F401

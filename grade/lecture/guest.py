@@ -20,8 +20,8 @@ from grade.lecture import looks, marks, source
 from grade.lecture.record import Picture
 from grade.lecture.steps import ANY, Scene, Stop
 from grade.lecture.walk import Walker, statics
-from grade.lecture.wire import Wire
 from grade.oracle import Memory, Oracle, OracleError
+from grade.wire import Wire
 
 WALL_SECONDS = 600.0
 LIMIT_SECONDS = 30

@@ -23,8 +23,8 @@ class Wire:
         self._at = 0
 
     def arguments(self) -> list[str]:
-        chardev = f"socket,id=lecture,fd={self.theirs.fileno()}"
-        return ["-chardev", chardev, "-gdb", "chardev:lecture"]
+        chardev = f"socket,id=wire,fd={self.theirs.fileno()}"
+        return ["-chardev", chardev, "-gdb", "chardev:wire"]
 
     def started(self) -> None:
         """QEMU has its end: from now on ours ends when QEMU does."""
@@ -37,24 +37,29 @@ class Wire:
     def stop_at(self, address: int) -> None:
         """From now on only there; 0: nowhere."""
         if self._at:
-            self._ask(f"z{HARDWARE},{self._at:x},1")
+            self.ask(f"z{HARDWARE},{self._at:x},1")
         if address:
-            self._ask(f"Z{HARDWARE},{address:x},1")
+            self.ask(f"Z{HARDWARE},{address:x},1")
         self._at = address
 
     def go(self) -> None:
         self._send("c")
 
+    def step(self) -> str:
+        """One instruction of the processor that stopped; why it stopped again."""
+        self._send("s")
+        return self.packet()
+
     def go_on_from(self) -> None:
         """Goes on from the very address where it stopped."""
         at = self._at
         self.stop_at(0)
-        self._send("s")
-        self.packet()
+        self.step()
         self.stop_at(at)
         self.go()
 
-    def _ask(self, command: str) -> str:
+    def ask(self, command: str) -> str:
+        """The answer to a command that does not let the guest go."""
         self._send(command)
         answer = self.packet()
         while answer.startswith(("T", "S")):  # it stopped of itself, at a point
