@@ -33,12 +33,13 @@ KERNEL := $(KERNEL_OUT)/kernel.elf
 # These build variants themselves, by calling make.
 T ?=
 GDB ?=
+GDB_ARGS ?=
 AUTO ?=
 FORCE ?=
 STEPS ?=
 OUT ?=
-EXPORTED += LAB IMPL BASE STAGE T GDB AUTO FORCE STEPS OUT
-export LAB IMPL BASE STAGE T GDB AUTO FORCE STEPS OUT
+EXPORTED += LAB IMPL BASE STAGE T GDB GDB_ARGS AUTO FORCE STEPS OUT
+export LAB IMPL BASE STAGE T GDB GDB_ARGS AUTO FORCE STEPS OUT
 
 ifneq ($(and $(UBSAN)$(POISON),$(filter grade,$(goals))),)
   $(error strata: the points are for the plain build: leave UBSAN and POISON out)
