@@ -35,7 +35,9 @@ def type_into(fifo: Path, debuggee: rewind.Debuggee) -> None:
 
 
 def main() -> int:
-    return debug(options.machine(options.parse()))
+    machine = options.machine(options.parse())
+    # A panic ends the machine, and from its end nothing leads back.
+    return debug(machine, *([] if rewind.why_not(machine) else ["break crash.c:crash"]))
 
 
 def debug(machine: qemu.Machine, *commands: str) -> int:
@@ -51,12 +53,12 @@ def debug(machine: qemu.Machine, *commands: str) -> int:
         ):
             typist = (folder / "console", debuggee)
             threading.Thread(target=type_into, args=typist, daemon=True).start()
-            if debuggee.can_go_back:
-                env["STRATA_PAST"] = str(folder / "past")
-                listener.bind(env["STRATA_PAST"])
-                listener.listen()
-                guide = (debuggee, listener)
-                threading.Thread(target=rewind.serve, args=guide, daemon=True).start()
+            env["STRATA_NO_PAST"] = rewind.why_not(machine)
+            env["STRATA_PAST"] = str(folder / "past")
+            listener.bind(env["STRATA_PAST"])
+            listener.listen()
+            guide = (debuggee, listener)
+            threading.Thread(target=rewind.serve, args=guide, daemon=True).start()
             return run_gdb(machine.kernel, debuggee.stub(), env, commands)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

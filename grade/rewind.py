@@ -15,10 +15,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import socket
 import threading
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -28,12 +30,19 @@ from grade.wire import Wire
 PATIENCE_SECONDS = 600.0
 """For a replay to reach a place, by the host's clock: a backstop."""
 RUN_ON_SECONDS = 1.0
-MAX_FOUND = 4096
-"""So many of the last times are remembered."""
-KINDS = {"enter": 1, "write": 2}
-"""What GDB's protocol calls a hardware breakpoint, and a watchpoint of writes."""
+TRAP = "T05"
+"""How QEMU says that a machine stopped at a point: SIGTRAP, and more."""
 RSP, RIP = 7, 16
 """Numbers of registers in GDB's protocol, 8 bytes each."""
+
+
+def why_not(machine: qemu.Machine) -> str:
+    """Why a run of this machine cannot be gone back in; nothing if it can."""
+    if not machine.icount:
+        return "its instructions are not counted (make gdb ICOUNT=1 counts them)"
+    if machine.cpus > 1:
+        return "QEMU repeats runs of one CPU only, and this machine has more (CPUS=1)"
+    return "it changes the disk itself (leave PERSIST=1 out)" if machine.persist else ""
 
 
 class Debuggee:
@@ -44,13 +53,14 @@ class Debuggee:
         log = folder / "replay.log"
         self.folder = folder
         self.console = console
-        self.can_go_back = machine.icount and not machine.persist
-        self.replayed = replace(machine, replay=("replay", log))
-        self._recording = self.can_go_back
+        # At its end a replay stands still, so that GDB can look, and go back.
+        extra = [*machine.extra, "-no-shutdown"]
+        self.replayed = replace(machine, replay=("replay", log), extra=extra)
+        self._recording = not why_not(machine)
         self._boots = 0
         self._stack = contextlib.ExitStack()
-        self.vm = self._boot(replace(machine, replay=("record", log)) if self.can_go_back else machine)
-        Output(self.vm, console)
+        self.vm = self._boot(replace(machine, replay=("record", log)) if self._recording else machine)
+        self._output = Output(self.vm, console)
 
     def __enter__(self) -> "Debuggee":
         return self
@@ -69,7 +79,10 @@ class Debuggee:
         more = ["-chardev", socket_of_gdb, "-gdb", "chardev:gdb"]
         machine = replace(machine, extra=[*machine.extra, *more])
         vm = self._stack.enter_context(qemu.Qemu(machine, paused=True))
-        vm.qmp("query-status")  # once it answers, GDB's socket is there
+        try:
+            vm.qmp("query-status")  # once it answers, GDB's socket is there
+        except OSError:
+            raise SystemExit(f"strata: QEMU does not start: {vm.errors()}") from None
         return vm
 
     # ---- what GDB asks for ----
@@ -83,47 +96,46 @@ class Debuggee:
         self._end_recording()
         self._stack.close()
         self.vm = self._boot(self.replayed)
-        output = Output(self.vm, -1)
+        self._output = Output(self.vm, -1)
         run_to(self.vm, at)
-        output.sink = self.console
+        self._output.show(self.console)
         return str(self.stub())
 
-    def find(self, kind: str, address: int, size: int, before: int) -> list[tuple[int, int]]:
-        """The last times, before a place, that code was entered, or a value written: places just
-        before the instruction that does it, the latest last, and the number of the thread
-        (a CPU)."""
+    def entered(
+        self, asker: socket.socket, codes: list[int], first: int, before: int, last: int
+    ) -> tuple[int, list[tuple[int, int, int]]]:
+        """How often one of these addresses was come to in a part of the run, and of so many last
+        times, the latest last, the places, the addresses, and the stack pointers there."""
         self._end_recording()
-        found: deque[tuple[int, int]] = deque(maxlen=MAX_FOUND)
-        what = f"{KINDS[kind]},{address:x},{size:x}"
-        with self._searching() as (vm, wire):
-            wire.ask("Z" + what)
-            vm.qmp("replay-break", {"icount": before})
-            wire.go()
-            while True:
-                why = wire.packet()
-                at = place(vm)
-                # A watchpoint stops behind the instruction.
-                behind = kind == "write" and "watch" in why
-                if at > before or (at == before and not behind):
-                    return list(found)
-                found.append((at - behind, thread_of(why)))
-                if kind == "enter":
-                    wire.ask("z" + what)
-                    wire.step()
-                    wire.ask("Z" + what)
-                wire.go()
-
-    def steps(self, first: int, before: int) -> list[tuple[int, int, int]]:
-        """Of each instruction in a part of the run: its place, its address, and the stack pointer
-        there."""
-        self._end_recording()
-        found = []
+        total = 0
+        found: deque[tuple[int, int, int]] = deque(maxlen=last)
         with self._searching() as (vm, wire):
             run_to(vm, first)
-            while (at := place(vm)) < before:
+            for code in codes:
+                wire.ask(f"Z1,{code:x},1")
+            for at, _ in stops(vm, wire, before, asker):
                 values = wire.ask("g")
-                found.append((at, register(values, RIP), register(values, RSP)))
+                pc = register(values, RIP)
+                total += 1
+                found.append((at, pc, register(values, RSP)))
+                if at + 1 == before:
+                    break
+                wire.ask(f"z1,{pc:x},1")
                 wire.step()
+                wire.ask(f"Z1,{pc:x},1")
+        return total, list(found)
+
+    def written(self, asker: socket.socket, address: int, size: int, before: int) -> int | None:
+        """The place just before the last instruction, before a place, that wrote there."""
+        self._end_recording()
+        found = None
+        with self._searching() as (vm, wire):
+            wire.ask(f"Z2,{address:x},{size:x}")
+            # A watchpoint stops behind the instruction.
+            for at, why in stops(vm, wire, before + 1, asker):
+                found = at - 1 if "watch" in why else found
+                if at == before:
+                    break
         return found
 
     # ---- replays ----
@@ -133,6 +145,7 @@ class Debuggee:
         the place where GDB let go of it is well within."""
         if self._recording:
             self._recording = False
+            self._output.sink = -1
             if not self.vm.ends_within(RUN_ON_SECONDS):
                 self.vm.qmp("quit")
             self.vm.wait()
@@ -158,14 +171,29 @@ class Output:
     def __init__(self, vm: qemu.Qemu, sink: int) -> None:
         assert vm.console is not None
         self.sink = sink
-        threading.Thread(target=self._copy, args=(vm.console, True), daemon=True).start()
-        threading.Thread(target=self._copy, args=(vm.records, False), daemon=True).start()
+        self._reading = threading.Lock()
+        # Descriptors of its own: the machine's numbers may soon be another machine's.
+        self._console = os.dup(vm.console)
+        for source, shown in ((self._console, True), (os.dup(vm.records), False)):
+            threading.Thread(target=self._copy, args=(source, shown), daemon=True).start()
+
+    def show(self, sink: int) -> None:
+        """Of a machine that stands still, and that printed nowhere: prints there what comes."""
+        with self._reading:
+            while select.select([self._console], [], [], 0)[0] and os.read(self._console, 4096):
+                pass
+            self.sink = sink
 
     def _copy(self, source: int, shown: bool) -> None:
+        data = b"?"
         with contextlib.suppress(OSError):
-            while data := os.read(source, 4096):
-                if shown and self.sink >= 0:
-                    os.write(self.sink, data)
+            while data:
+                select.select([source], [], [])
+                with self._reading if shown else contextlib.nullcontext():
+                    data = os.read(source, 4096)
+                    if shown and self.sink >= 0:
+                        os.write(self.sink, data)
+        os.close(source)
 
 
 def place(vm: qemu.Qemu) -> int:
@@ -183,9 +211,31 @@ def register(values: str, number: int) -> int:
     return int.from_bytes(bytes.fromhex(values[16 * number : 16 * number + 16]), "little")
 
 
-def thread_of(packet: str) -> int:
-    """GDB's number of the thread, which is a CPU, that stopped."""
-    return int(packet.partition("thread:")[2].partition(";")[0].rpartition(".")[2], 16)
+def stops(
+    vm: qemu.Qemu, wire: Wire, before: int, asker: socket.socket
+) -> Iterator[tuple[int, str]]:
+    """Lets a replay run to a place, or to its end: where it stops on its way, and why."""
+    vm.qmp("replay-break", {"icount": before})
+    while True:
+        wire.go()
+        why = stop_of(wire, asker)
+        if not why.startswith(TRAP) or (at := place(vm)) >= before:
+            return
+        yield at, why
+
+
+def stop_of(wire: Wire, asker: socket.socket) -> str:
+    """Why a replay stopped, once it has; nothing if the machine ended. OSError if GDB, which asked
+    and waits, was interrupted: it has closed its end."""
+    while (packet := wire.next()) is None:
+        ready = select.select([wire.ours, asker], [], [], PATIENCE_SECONDS)[0]
+        if wire.ours not in ready:
+            raise OSError("interrupted" if ready else "the replay does not go on")
+        data = wire.ours.recv(4096)
+        if not data:
+            return ""
+        wire.feed(data)
+    return packet
 
 
 def serve(debuggee: Debuggee, listener: socket.socket) -> None:
@@ -193,13 +243,21 @@ def serve(debuggee: Debuggee, listener: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while True:
             connection, _ = listener.accept()
-            with connection, connection.makefile("rw", encoding="utf-8") as stream:
-                question = json.loads(stream.readline())
-                stream.write(json.dumps(answer(debuggee, question)) + "\n")
+            with contextlib.suppress(OSError), connection:
+                with connection.makefile("rw", encoding="utf-8") as stream:
+                    question = json.loads(stream.readline())
+                    stream.write(json.dumps(answer(debuggee, connection, question)) + "\n")
 
 
-def answer(debuggee: Debuggee, question: dict[str, Any]) -> dict[str, Any]:
-    deeds = {do.__name__: do for do in (debuggee.here, debuggee.go, debuggee.find, debuggee.steps)}
+def answer(
+    debuggee: Debuggee, asker: socket.socket, question: dict[str, Any]
+) -> dict[str, Any]:
+    deeds = {
+        "here": debuggee.here,
+        "go": debuggee.go,
+        "entered": partial(debuggee.entered, asker),
+        "written": partial(debuggee.written, asker),
+    }
     try:
         return {"answer": deeds[question["do"]](*question["with"])}
     except (OSError, ValueError) as error:

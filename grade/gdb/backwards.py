@@ -7,31 +7,32 @@ in numbers of instructions, and lead GDB to the new machine.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
-from typing import Any
+from typing import Any, Iterator
 
 import gdb
 
 from command import KernelCommand
 
-WINDOWS = (1000, 8000, 64000)
+WINDOWS = (10_000, 1_000_000)
 """So many instructions are looked at for `back', one window after the other."""
-CANNOT = (
-    "this run cannot go back: only one whose instructions are counted, on a fresh disk"
-    " (make gdb ICOUNT=1, without PERSIST=1)"
-)
-places: list[tuple[int, int]] = []
-"""Where `forward' leads: the places that were left, and their threads."""
+STACK_BYTES = 16 << 10
+"""Of a kernel stack: what lies further above is another one."""
+END = 1 << 62
+"""The place of a machine that has ended."""
+left: list[int] = []
+"""Where `forward' leads: the places that were left. A place is a number of instructions."""
+repeats = False
+"""Whether GDB's machine repeats what was recorded."""
 
 
 def ask(do: str, *words: Any) -> Any:
-    path = os.environ.get("STRATA_PAST")
-    if not path:
-        raise gdb.GdbError(CANNOT)
+    """The driver's answer."""
     with socket.socket(socket.AF_UNIX) as driver:
-        driver.connect(path)
+        driver.connect(os.environ["STRATA_PAST"])
         with driver.makefile("rw", encoding="utf-8") as stream:
             stream.write(json.dumps({"do": do, "with": words}) + "\n")
             stream.flush()
@@ -43,31 +44,53 @@ def ask(do: str, *words: Any) -> Any:
 
 
 def here() -> int:
-    if not gdb.selected_inferior().pid:
-        raise gdb.GdbError("the machine has ended: begin again, and stop before its end")
-    return int(ask("here"))
+    if trouble := os.environ["STRATA_NO_PAST"]:
+        raise gdb.GdbError(f"this run cannot be gone back in: {trouble}")
+    return int(ask("here")) if gdb.selected_inferior().pid else END
 
 
-def thread() -> int:
-    return int(gdb.selected_thread().num)
+def alive() -> None:
+    """GdbError for a machine in which nothing can be looked at."""
+    if here() == END:
+        raise gdb.GdbError("the machine has ended: only back-to and forward lead into its run")
 
 
-def let_go() -> None:
-    """Before the driver is asked for the past: it ends the machine."""
-    gdb.execute("disconnect", to_string=True)
+@contextlib.contextmanager
+def let_go() -> Iterator[int]:
+    """For asking the driver for the past, which ends GDB's machine. The place that GDB was at; if
+    all this leads nowhere, GDB is there again."""
+    place = here()
+    if place != END:
+        gdb.execute("disconnect", to_string=True)
+    try:
+        yield place
+    except BaseException:
+        if place != END:
+            go(place)
+        raise
 
 
-def go(at: int, number: int) -> None:
+def go(place: int) -> None:
     """GDB goes to a place, and shows where it stands there."""
-    gdb.execute(f"target remote {ask('go', at)}", to_string=True)
-    if number != thread():
-        gdb.execute(f"thread {number}")
+    global repeats
+    gdb.execute(f"target remote {ask('go', place)}", to_string=True)
+    repeats = True
 
 
-def leave(at: int, number: int, to: int, to_number: int) -> None:
+def leave(place: int, to: int) -> None:
     """Goes back from a place, which `forward' leads to again."""
-    places.append((at, number))
-    go(to, to_number)
+    left.extend([place] if place != END else [])
+    go(to)
+
+
+def say_end(event: gdb.StopEvent) -> None:
+    """A replay stands still at its end, and QEMU calls that SIGQUIT."""
+    if isinstance(event, gdb.SignalEvent) and event.stop_signal == "SIGQUIT":
+        print("The recorded run ends here.")
+
+
+def say_gone(_: gdb.ExitedEvent) -> None:
+    print("The machine has ended.")
 
 
 class Back(KernelCommand):
@@ -82,19 +105,36 @@ class Back(KernelCommand):
         count = number_in(words)
         if len(words) > 1 or count < 1:
             raise self.usage()
-        at, number = here(), thread()
-        here_pc, here_rsp = (int(gdb.parse_and_eval(name)) for name in ("$pc", "$rsp"))
-        let_go()
-        for window in WINDOWS:
-            first = max(0, at - window)
-            lines = lines_before(ask("steps", first, at), here_pc, here_rsp)
-            if len(lines) >= count:
-                leave(at, number, lines[count - 1], number)
-                return
-            if not first:
-                break
-        go(at, number)
-        raise gdb.GdbError(f"not {count} lines in {WINDOWS[-1]} instructions: try back-to")
+        alive()
+        pc, rsp = (int(gdb.parse_and_eval(name)) for name in ("$pc", "$rsp"))
+        codes = list(line_starts(count))
+        with let_go() as place:
+            lines: list[int] = []
+            for window in WINDOWS:
+                first = max(0, place - window)
+                _, starts = ask("entered", codes, first, place, window)
+                lines = lines_before(starts, pc, rsp)
+                if len(lines) > count:
+                    break  # where the line begins is certain: another one is before it
+            if len(lines) < count:
+                raise gdb.GdbError(
+                    f"only {len(lines)} lines are within {WINDOWS[-1]} instructions: try back-to"
+                )
+            leave(place, lines[count - 1])
+
+
+def line_starts(depth: int) -> Iterator[int]:
+    """Where lines begin, in the function that is looked at and in so many of its callers."""
+    frame: gdb.Frame | None = gdb.newest_frame()
+    seen: set[int] = set()
+    while frame and len(seen) <= depth:
+        function = frame.function()
+        if frame.type() == gdb.NORMAL_FRAME and function and entry_of(function) not in seen:
+            entry = entry_of(function)
+            seen.add(entry)
+            lines = function.symtab.linetable()
+            yield from {line.pc for line in lines if function_at(line.pc) == entry}
+        frame = frame.older()
 
 
 def line_of(pc: int) -> tuple[str, int] | None:
@@ -102,34 +142,35 @@ def line_of(pc: int) -> tuple[str, int] | None:
     return (found.symtab.filename, found.line) if found.symtab else None
 
 
-def lines_before(steps: list[list[int]], pc: int, rsp: int) -> list[int]:
+def lines_before(starts: list[list[int]], pc: int, rsp: int) -> list[int]:
     """The places where lines begin, the latest first: in the function that holds `pc', not in
     those that it called, and in its callers once its own beginning is passed."""
     found: list[int] = []
-    line, floor = line_of(pc), rsp
-    began = None
-    for at, step_pc, step_rsp in reversed(steps):
-        if step_rsp < floor:
-            continue  # in a call
-        floor = max(floor, step_rsp) if function(step_pc) != function(pc) else floor
-        here_line = line_of(step_pc)
-        if here_line == line:
-            began = at
-            continue
-        if began is not None and found:
-            found[-1] = began
-        found.append(at)
-        line, began = here_line, at
-    if found and began is not None:
-        found[-1] = began
+    line, floor, ceiling = line_of(pc), rsp, rsp + STACK_BYTES
+    for at, start_pc, start_rsp in reversed(starts):
+        if not floor <= start_rsp < ceiling:
+            continue  # in a call, or on another stack
+        if line_of(start_pc) != line:
+            line = line_of(start_pc)
+            found.append(at)
+        elif found:
+            found[-1] = at
+        if start_pc == function_at(start_pc):
+            floor = start_rsp + 8
     return found
 
 
-def function(pc: int) -> str:
-    block = gdb.block_for_pc(pc)
-    while block and not block.function:
+def entry_of(function: gdb.Symbol) -> int:
+    return int(function.value().address)
+
+
+def function_at(pc: int) -> int:
+    """Where the function begins that holds this code, also code that is inlined into it."""
+    block, found = gdb.block_for_pc(pc), 0
+    while block:
+        found = entry_of(block.function) if block.function else found
         block = block.superblock
-    return block.function.name if block else ""
+    return found
 
 
 class BackTo(KernelCommand):
@@ -141,26 +182,19 @@ class BackTo(KernelCommand):
         count = number_in(words[1:])
         if len(words) not in (1, 2) or count < 1:
             raise self.usage()
-        places_of = gdb.decode_line(words[0])[1]
-        if not places_of:
-            raise gdb.GdbError(f"no function {words[0]}")
-        at, number = here(), thread()
-        let_go()
-        stops: list[list[Any]] = []
-        for found in places_of:
-            stops += ask("find", "enter", found.pc, 1, at)
-        stops.sort()
-        if len(stops) < count:
-            go(at, number)
-            raise gdb.GdbError(f"{words[0]} was entered {len(stops)} times before")
-        leave(at, number, *stops[-count])
+        codes = [start.pc for start in gdb.decode_line(words[0])[1] or ()]
+        with let_go() as place:
+            total, times = ask("entered", codes, 0, place, count)
+            if total < count:
+                raise gdb.GdbError(f"{words[0]} was entered {total} times before this")
+            leave(place, times[0][0])
 
 
 class LastWrite(KernelCommand):
     """last-write EXPRESSION: go back to the line that wrote this value last.
 
-    It stands before the write: the value is still the old one. Writes through another mapping of
-    the same memory are not seen. `forward' returns.
+    It stands before the write: the value is still the old one. Writes by devices, and through
+    another mapping of the same memory, are not seen. `forward' returns.
     """
 
     name = "last-write"
@@ -169,19 +203,17 @@ class LastWrite(KernelCommand):
     def run(self, words: list[str]) -> None:
         if not words[0].strip():
             raise self.usage()
+        alive()
         value = gdb.parse_and_eval(words[0])
         if value.address is None:
-            raise gdb.GdbError(f"{words[0]} lies in no memory that could be watched")
-        address, size, new = int(value.address), value.type.sizeof, show(value)
-        value.fetch_lazy()
-        at, number = here(), thread()
-        let_go()
-        stops = ask("find", "write", address, size, at)
-        if not stops:
-            go(at, number)
-            raise gdb.GdbError(f"nobody has written {words[0]} since the start")
-        leave(at, number, *stops[-1])
-        old = gdb.Value(address).cast(value.type.pointer()).dereference()
+            raise gdb.GdbError(f"{words[0]} has no address: it is computed, or in a register")
+        address, kind, new = int(value.address), value.type, show(value)
+        with let_go() as place:
+            at = ask("written", address, kind.sizeof, place)
+            if at is None:
+                raise gdb.GdbError(f"nobody has written {words[0]} since the start")
+            leave(place, at)
+        old = gdb.Value(address).cast(kind.pointer()).dereference()
         print(f"{words[0]}: this writes {new}; before it was {show(old)}.")
 
 
@@ -200,18 +232,21 @@ class Forward(KernelCommand):
     def run(self, words: list[str]) -> None:
         if words:
             raise self.usage()
-        if not places:
-            raise gdb.GdbError("this is where you were before you went back")
-        here()
-        at, number = places.pop()
-        let_go()
-        go(at, number)
+        place = here()
+        while left and left[-1] <= place < END:
+            left.pop()  # passed by going on
+        if not left:
+            raise gdb.GdbError("you have not gone back: go on with `continue'")
+        with let_go():
+            go(left.pop())
 
 
 def number_in(words: list[str]) -> int:
     return int(words[0]) if words and words[0].isdecimal() else 0 if words else 1
 
 
+gdb.events.stop.connect(say_end)
+gdb.events.exited.connect(say_gone)
 Back()
 BackTo()
 LastWrite()

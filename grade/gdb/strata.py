@@ -11,7 +11,7 @@ import gdb
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # Importing a module registers its commands.
-import backwards  # noqa: E402,F401
+import backwards  # noqa: E402
 import locks  # noqa: E402,F401
 import memory  # noqa: E402,F401
 import processes  # noqa: E402,F401
@@ -38,6 +38,8 @@ class Console(KernelCommand):
     raw = True
 
     def run(self, words: list[str]) -> None:
+        if backwards.repeats:
+            raise gdb.GdbError("this run is over and only repeated: nobody hears what you type")
         if int(gdb.parse_and_eval("'uart.c'::receiver")):
             type_text(words[0] + "\n")
         else:
