@@ -59,7 +59,8 @@ class Debuggee:
         self._recording = not why_not(machine)
         self._boots = 0
         self._stack = contextlib.ExitStack()
-        self.vm = self._boot(replace(machine, replay=("record", log)) if self._recording else machine)
+        recorded = replace(machine, replay=("record", log))
+        self.vm = self._boot(recorded if self._recording else machine)
         self._output = Output(self.vm, console)
 
     def __enter__(self) -> "Debuggee":
@@ -147,7 +148,8 @@ class Debuggee:
             self._recording = False
             self._output.sink = -1
             if not self.vm.ends_within(RUN_ON_SECONDS):
-                self.vm.qmp("quit")
+                with contextlib.suppress(OSError):  # it may be gone before it has answered
+                    self.vm.qmp("quit")
             self.vm.wait()
 
     @contextlib.contextmanager

@@ -207,6 +207,7 @@ class LastWrite(KernelCommand):
         value = gdb.parse_and_eval(words[0])
         if value.address is None:
             raise gdb.GdbError(f"{words[0]} has no address: it is computed, or in a register")
+        value.fetch_lazy()  # an error if no memory is there
         address, kind, new = int(value.address), value.type, show(value)
         with let_go() as place:
             at = ask("written", address, kind.sizeof, place)

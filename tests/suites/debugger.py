@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make gdb`: GDB's commands on a kernel that runs a program, at a breakpoint in a system call; and
-what is said of a machine that waits for ever."""
+"""`make gdb`: GDB's commands on a kernel that runs a program, at a breakpoint in a system call; going
+back in a run; and what is said of a machine that waits for ever."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Iterator
 
@@ -49,6 +51,60 @@ COMMANDS = [
     ("bt-all", "process_wait", "pageout_daemon"),
     ("locks", "no thread holds or waits for a lock"),
 ]
+
+PAST = [
+    ("break sys_exit_group", "Breakpoint"),
+    ("continue", "sys_exit_group (code=0x0)"),
+    ("back", "handle (tf="),
+    ("back 2", "syscall.c:"),
+    ("back-to vm_fault", "vm_fault (map="),
+    ("back", "page_fault (tf=", " vm_fault("),
+    ("back-to vm_fault 3", "vm_fault (map="),
+    ("forward", "page_fault (tf=", " vm_fault("),
+    ("forward", "vm_fault (map="),
+    ("forward", "syscall.c:"),
+    ("forward", "handle (tf="),
+    ("forward", "sys_exit_group (code=0x0)"),
+    ("forward", "you have not gone back: go on with `continue'"),
+    ("last-write pmap_list", "list_insert_between", "prev = n;", "pmap_list: this writes {"),
+    ("back 100000", "lines are within 1000000 instructions: try back-to"),
+    ("back-to vm_fault 100000", "list_insert_between", "times before this"),
+    ("back-to nosuch", 'Function "nosuch" not defined'),
+    ("back x", "usage: back [N]"),
+    ("last-write 1 + 2", "1 + 2 has no address"),
+    ("last-write *(long *)0x70", "Cannot access memory at address 0x70"),
+    ("last-write nosuch", 'No symbol "nosuch"'),
+    ("console ls", "nobody hears what you type"),
+    ("continue", "sys_exit_group (code=0x0)"),
+    ("back-to vm_fault", "vm_fault (map="),
+    ("delete", ""),
+    ("continue", "The machine has ended."),
+    ("last-write pmap_list", "the machine has ended: only back-to and forward"),
+    ("forward", "sys_exit_group (code=0x0)"),
+    ("continue", "The machine has ended."),
+    ("back-to sys_exit_group", "sys_exit_group (code=0x0)"),
+]
+"""On a boot with a disk, until its end and back again."""
+PANIC = [
+    ("continue", "crash (message="),
+    ("back", "crash_frame ("),
+    ("back-to ktest_crash_null", "ktest_crash_null () at tests/kernel/"),
+]
+ENDLESS = [
+    ("thbreak sys_nanosleep", ""),
+    ("continue", "sys_nanosleep ("),
+    ("back-to vm_fault", "vm_fault (map="),
+    ("continue", "The recorded run ends here."),
+    ("back-to sys_nanosleep", "sys_nanosleep ("),
+]
+NO_PAST = {
+    "ICOUNT": ({}, "its instructions are not counted (make gdb ICOUNT=1 counts them)"),
+    "CPUS": ({"ICOUNT": "1", "CPUS": "2"}, "QEMU repeats runs of one CPU only"),
+    "PERSIST": ({"ICOUNT": "1", "PERSIST": "1"}, "it changes the disk itself"),
+}
+"""Machines whose runs cannot be gone back in, and what is said of them."""
+Step = tuple[str, ...]
+"""A command of GDB, and what its answer must hold."""
 
 
 def check(config: Config) -> Iterator[Result]:
@@ -91,6 +147,37 @@ def check_trap(config: Config) -> Iterator[Result]:
     yield Result("debugger/trap", right, f"expected {wanted!r}, got\n{done.stdout}")
 
 
+def ask_gdb(command: list[str], steps: list[Step], **env: str) -> str:
+    """Has a debugger's session go through these steps; what is wrong with its answers, or nothing."""
+    words = ["-batch"]
+    for number, (asked, *_) in enumerate(steps):
+        words += ["-ex", f"echo @{number}\\n", "-ex", asked]
+    words += ["-ex", f"echo @{len(steps)}\\n", "-ex", "kill"]
+    # make takes a dollar sign of its environment for the beginning of a variable.
+    text = shlex.join(words).replace("$", "$$" if command[0] == "make" else "$")
+    said = run_as_user(command, GDB_ARGS=text, **env).stdout
+    for number, (asked, *expected) in enumerate(steps):
+        answer = said.partition(f"@{number}\n")[2].partition(f"@{number + 1}\n")[0]
+        if not all(part in answer for part in expected):
+            return f"{asked}: expected {expected!r}, got\n{answer}\nin\n{said}"
+    return ""
+
+
+def check_past(config: Config, name: str, steps: list[Step], words: str) -> Iterator[Result]:
+    arguments = ["--kernel", str(config.kernel), "--disk", str(config.disk), "--append", words]
+    command = [sys.executable, "-m", "grade.debug", *arguments]
+    trouble = ask_gdb(command, steps, ICOUNT="1", SWAP="16M")
+    yield Result(f"debugger/{name}", not trouble, trouble)
+
+
+def check_no_past(config: Config) -> Iterator[Result]:
+    command = [sys.executable, "-m", "grade.debug", "--kernel", str(config.kernel)]
+    for name, (env, expected) in NO_PAST.items():
+        steps = [(asked, expected) for asked in ("back", "forward", "back-to panic")]
+        trouble = ask_gdb([*command, "--append", "test=crash_null"], [*steps], **env)
+        yield Result(f"debugger/no-past/{name}", not trouble, trouble)
+
+
 def check_hang(config: Config) -> Iterator[Result]:
     """A machine that never ends: the report says who runs, or which thread waits, and where."""
     for name, command, wanted in HANGS:
@@ -109,4 +196,13 @@ def jobs(config: Config) -> list[Job]:
         Job("debugger", lambda: check(config)),
         Job("debugger/trap", lambda: check_trap(config)),
         Job("debugger/hang", lambda: check_hang(config)),
+        Job("debugger/no-past", lambda: check_no_past(config)),
+        *(
+            Job(f"debugger/{name}", partial(check_past, config, name, steps, words))
+            for name, steps, words in (
+                ("past", PAST, f"{qemu.run_word('true')} quiet"),
+                ("past-of-panic", PANIC, "test=crash_null quiet"),
+                ("past-of-endless", ENDLESS, f"{qemu.run_word('sleep 1000')} quiet"),
+            )
+        ),
     ]
