@@ -24,8 +24,8 @@ from grade.parallel import progress
 from tests.job import ROOT, Config, Job, Result, may_hold, wanted
 
 SUITES = (
-    "harness source layers host shell kernel console debugger programs matrix stress disk crash "
-    "variants labs lecture messages proof course"
+    "harness source layers host shell kernel console debugger backwards programs "
+    "matrix stress disk crash variants labs lecture messages proof course"
 ).split()
 # A tree made for students has no tests of solutions.
 SUITES = [name for name in SUITES if (ROOT / "tests" / "suites" / f"{name}.py").exists()]

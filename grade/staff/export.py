@@ -39,7 +39,7 @@ OF_A_LAB = "README.md lab.toml tests/* starter/* demo/*".split()
 DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
 tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/proof.py
-tests/suites/course*.py
+tests/suites/backwards.py tests/suites/course*.py
 tests/host/test_map_quanta.c tests/host/test_map_merge.c
 """.split()
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/*".split()
@@ -155,7 +155,7 @@ class Export:
                 hidden |= set(pattern.findall(text))
         others = " ".join(self.known_lines())
         public = set(re.findall(r"\w+", others))
-        for name in self.files:
+        for name in (n for n in self.files if not matches(n, DENIED)):
             if name.startswith(("user/", "mkfs/", "tests/", "grade/gdb")):
                 public |= set(re.findall(r"\w+", (ROOT / name).read_text("utf-8", "replace")))
         return {name for name in hidden - public if len(name) >= MIN_NAME}
