@@ -126,11 +126,14 @@ class Debuggee:
                 wire.ask(f"Z1,{pc:x},1")
         return total, list(found)
 
-    def written(self, asker: socket.socket, address: int, size: int, before: int) -> int | None:
-        """The place just before the last instruction, before a place, that wrote there."""
+    def written(
+        self, asker: socket.socket, address: int, size: int, first: int, before: int
+    ) -> int | None:
+        """The place just before the last instruction in a part of the run that wrote there."""
         self._end_recording()
         found = None
         with self._searching() as (vm, wire):
+            run_to(vm, first)
             wire.ask(f"Z2,{address:x},{size:x}")
             # A watchpoint stops behind the instruction.
             for at, why in stops(vm, wire, before + 1, asker):

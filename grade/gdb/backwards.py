@@ -17,8 +17,11 @@ import gdb
 
 from command import KernelCommand
 
-WINDOWS = (10_000, 1_000_000)
-"""So many instructions are looked at for `back', one window after the other."""
+WINDOWS = (10_000, 1_000_000, 10_000_000, 100_000_000)
+"""So many instructions are looked at, one window after the other: most of what is asked for happened
+just now, and in a whole run it may have happened very often, which costs a stop each."""
+LINES_WINDOWS = WINDOWS[:2]
+"""Those for `back'."""
 STACK_BYTES = 16 << 10
 """Of a kernel stack: what lies further above is another one."""
 END = 1 << 62
@@ -83,6 +86,13 @@ def leave(place: int, to: int) -> None:
     go(to)
 
 
+def beginnings(place: int) -> Iterator[int]:
+    """From where to search for what happened last before a place, one after the other."""
+    if place != END:
+        yield from (place - window for window in WINDOWS if window < place)
+    yield 0
+
+
 def say_end(event: gdb.StopEvent) -> None:
     """A replay stands still at its end, and QEMU calls that SIGQUIT."""
     if isinstance(event, gdb.SignalEvent) and event.stop_signal == "SIGQUIT":
@@ -110,7 +120,7 @@ class Back(KernelCommand):
         codes = list(line_starts(count))
         with let_go() as place:
             lines: list[int] = []
-            for window in WINDOWS:
+            for window in LINES_WINDOWS:
                 first = max(0, place - window)
                 _, starts = ask("entered", codes, first, place, window)
                 lines = lines_before(starts, pc, rsp)
@@ -118,7 +128,7 @@ class Back(KernelCommand):
                     break  # where the line begins is certain: another one is before it
             if len(lines) < count:
                 raise gdb.GdbError(
-                    f"only {len(lines)} lines are within {WINDOWS[-1]} instructions: try back-to"
+                    f"only {len(lines)} lines are within {LINES_WINDOWS[-1]} instructions: try back-to"
                 )
             leave(place, lines[count - 1])
 
@@ -184,7 +194,10 @@ class BackTo(KernelCommand):
             raise self.usage()
         codes = [start.pc for start in gdb.decode_line(words[0])[1] or ()]
         with let_go() as place:
-            total, times = ask("entered", codes, 0, place, count)
+            for first in beginnings(place):
+                total, times = ask("entered", codes, first, place, count)
+                if total >= count:
+                    break
             if total < count:
                 raise gdb.GdbError(f"{words[0]} was entered {total} times before this")
             leave(place, times[0][0])
@@ -210,8 +223,11 @@ class LastWrite(KernelCommand):
         value.fetch_lazy()  # an error if no memory is there
         address, kind, new = int(value.address), value.type, show(value)
         with let_go() as place:
-            at = ask("written", address, kind.sizeof, place)
-            if at is None:
+            for first in beginnings(place):
+                at = ask("written", address, kind.sizeof, first, place)
+                if at is not None:
+                    break
+            else:
                 raise gdb.GdbError(f"nobody has written {words[0]} since the start")
             leave(place, at)
         old = gdb.Value(address).cast(kind.pointer()).dereference()

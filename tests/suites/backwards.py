@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From where a wrong solution shows back to the line that is to blame: `make repro GDB=1` on mutants
-of each lab, and last-write, back-to, back and forward there."""
+"""From where a wrong solution shows back to the line that is to blame: `make repro GDB=1` on
+mutants of each lab, and last-write, back-to, back and forward there."""
 
 from __future__ import annotations
 

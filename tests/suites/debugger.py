@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make gdb`: GDB's commands on a kernel that runs a program, at a breakpoint in a system call; going
-back in a run; and what is said of a machine that waits for ever."""
+"""`make gdb`: GDB's commands on a kernel that runs a program, at a breakpoint in a system call;
+going back in a run; and what is said of a machine that waits for ever."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def check_trap(config: Config) -> Iterator[Result]:
 
 
 def ask_gdb(command: list[str], steps: list[Step], **env: str) -> str:
-    """Has a debugger's session go through these steps; what is wrong with its answers, or nothing."""
+    """Has a session go through these steps; what is wrong with GDB's answers, or nothing."""
     words = ["-batch"]
     for number, (asked, *_) in enumerate(steps):
         words += ["-ex", f"echo @{number}\\n", "-ex", asked]
