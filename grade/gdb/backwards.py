@@ -18,8 +18,8 @@ import gdb
 from command import KernelCommand
 
 WINDOWS = (10_000, 1_000_000, 10_000_000, 100_000_000)
-"""So many instructions are looked at, one window after the other: most of what is asked for happened
-just now, and in a whole run it may have happened very often, which costs a stop each."""
+"""So many instructions are looked at, one window after the other: most of what is asked for
+happened just now, and in a whole run it may have happened very often, which costs a stop each."""
 LINES_WINDOWS = WINDOWS[:2]
 """Those for `back'."""
 STACK_BYTES = 16 << 10
@@ -127,9 +127,8 @@ class Back(KernelCommand):
                 if len(lines) > count:
                     break  # where the line begins is certain: another one is before it
             if len(lines) < count:
-                raise gdb.GdbError(
-                    f"only {len(lines)} lines are within {LINES_WINDOWS[-1]} instructions: try back-to"
-                )
+                within = f"within {LINES_WINDOWS[-1]} instructions"
+                raise gdb.GdbError(f"only {len(lines)} lines are {within}: try back-to")
             leave(place, lines[count - 1])
 
 
