@@ -236,7 +236,10 @@ def stop_of(wire: Wire, asker: socket.socket) -> str:
         ready = select.select([wire.ours, asker], [], [], PATIENCE_SECONDS)[0]
         if wire.ours not in ready:
             raise OSError("interrupted" if ready else "the replay does not go on")
-        data = wire.ours.recv(4096)
+        try:
+            data = wire.ours.recv(4096)
+        except ConnectionResetError:  # it ended with a word of ours unread
+            data = b""
         if not data:
             return ""
         wire.feed(data)
@@ -254,9 +257,7 @@ def serve(debuggee: Debuggee, listener: socket.socket) -> None:
                     stream.write(json.dumps(answer(debuggee, connection, question)) + "\n")
 
 
-def answer(
-    debuggee: Debuggee, asker: socket.socket, question: dict[str, Any]
-) -> dict[str, Any]:
+def answer(debuggee: Debuggee, asker: socket.socket, question: dict[str, Any]) -> dict[str, Any]:
     deeds = {
         "here": debuggee.here,
         "go": debuggee.go,
