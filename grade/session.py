@@ -75,7 +75,8 @@ class Session:
 
     `on_console` and `on_record` see the bytes and payloads as they come. `limit` is in seconds of
     wall-clock time, 0 for none; `busy` in seconds of the processor time that QEMU uses, of which a
-    busy host takes nothing, 0 for any: a guest that idles for ever is found, too. `want_exit` says whether an "exit" record is due before power-off.
+    busy host takes nothing, 0 for any: a guest that idles for ever is found, too. `want_exit` says
+    whether an "exit" record is due before power-off.
     """
 
     def __init__(
@@ -157,7 +158,9 @@ class Session:
         """Why a quiet machine will never go on, or nothing."""
         if backtrace.all_stopped(vm):
             return "every CPU is halted with interrupts off"
-        return "every CPU idles, and nobody wakes who waits" if self.busy and self._idles(vm) else ""
+        if self.busy and self._idles(vm):
+            return "every CPU idles, and nobody wakes who waits"
+        return ""
 
     def _idles(self, vm: qemu.Qemu) -> bool:
         """Whether each CPU was halted at the last looks, and has hardly worked between them."""

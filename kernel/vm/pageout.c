@@ -220,9 +220,9 @@ uint64_t pageout_pass(uint64_t target_pages)
     return pass(target_pages, 0);
 }
 
-// What the daemon gains in a pass. One that gained nothing, but came upon pages whose owner is
-// locked or that are busy, proves nothing: whoever has them is not done (its CPU may stand still
-// while its host has other things to do), and the pass is made again, later.
+// What the daemon gains in a pass. One that gained nothing, but came upon pages that others are at,
+// proves nothing: they are not done (their CPU may stand still while its host has other things to
+// do), and the pass is made again, later.
 static uint64_t pass_for_waiters(void)
 {
     struct vm_page_stats ps;

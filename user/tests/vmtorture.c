@@ -132,7 +132,7 @@ static _Noreturn void process(int i, int begin, int answer)
     _exit(0);
 }
 
-/* No other process has the ends of its pipes: when it dies, and when we do, the other side sees it. */
+/* No other process has the ends of its pipes: when it dies, or we do, the other side sees it. */
 static void begin_process(int i)
 {
     int begin[2], answer[2];
