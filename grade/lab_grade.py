@@ -153,8 +153,9 @@ class Grader:
         result = TestResult(test)
         started = time.monotonic()
         digest = hashlib.sha256()
-        for boot in plan.boots:
-            run = self.run_boot(test, plan, boot)
+        boots = [(part, boot) for part in [plan, *plan.more] for boot in part.boots]
+        for part, boot in boots:
+            run = self.run_boot(test, part, boot)
             result.hear(run)
             if boot.icount and not boot.command:
                 digest.update(b"\n".join(run.outcome.records))

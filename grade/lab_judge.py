@@ -99,3 +99,5 @@ class Plan:
     judge: Callable[[Run], None] | None = None
     records: dict[str, int] | None = None
     """How many records of each first word the test writes; None: the judge counts them."""
+    more: list[Plan] = field(default_factory=list)
+    """Boots with points of their own, which are run after these."""

@@ -44,7 +44,6 @@ class State:
     """Physical addresses of the test's pages, by number."""
     attrs: dict[int, int] = field(default_factory=dict)
     stats: dict[str, int] = field(default_factory=dict)
-    frames: dict[int, bytes] = field(default_factory=dict)
 
     def space(self, number: int) -> dict[int, int]:
         """What pmap `number` maps: va: PTE."""
@@ -105,9 +104,7 @@ def look(name: str, oracle: Oracle, run: Run) -> State:
     state.pages = [oracle.page_pa(page) if page else -1 for page in pages]
     if len(pages) < 1000:
         state.attrs = {i: oracle.page_field(page, "attrs") for i, page in enumerate(pages) if page}
-        state.frames = {
-            i: oracle.memory.read(pa, 4096) for i, pa in enumerate(state.pages) if pa >= 0
-        }
+    memory.judge_contents(state, oracle, run)
     judge_entries(state, run)
     judge_counts(headers, listed, run)
     judge_figures(state, run)
@@ -262,6 +259,7 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "ops", seed_step=i, words=POISON) for i in range(3)],
         ["start", *["ops"] * 6, "end"],
         model.judge_ops,
+        more=[Plan([Boot(ONE + "many")], ["far", "thinned", "end"], model.judge_many)],
     ),
     "wired": Plan(
         [Boot(ONE + "wired", words=POISON)],
@@ -273,7 +271,9 @@ PLANS: dict[str, Plan] = {
         ["before", "full", "emptied"],
         workloads.given_back,
     ),
-    "steal-used": Plan([Boot(ONE + "steal_used")], ["exhausted", "stolen"], workloads.steal_used),
+    "steal-used": Plan(
+        [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 6, workloads.steal_used
+    ),
     "fork": Plan(
         [Boot(command="/tests/pvwork fork")],
         ["start", "forked", "unmapped", "reaped"],
@@ -295,9 +295,14 @@ PLANS: dict[str, Plan] = {
     "small": Plan([Boot(ONE + "bytes_small")], WORK, workloads.bytes_per_mapping),
     "large": Plan([Boot(ONE + "bytes_large")], WORK, workloads.bytes_per_mapping),
     "rounded": Plan([Boot(ONE + "bytes_rounded")], WORK, workloads.bytes_per_mapping),
-    "thousand": Plan([Boot(ONE + "thousand")], WORK, workloads.bytes_per_mapping),
+    "thousand": Plan(
+        [Boot(ONE + "thousand")],
+        WORK,
+        workloads.bytes_per_mapping,
+        more=[Plan([Boot(ONE + "counted")], WORK, workloads.counted, {"counted": 1})],
+    ),
     "reuse": Plan(
-        [Boot(ONE + "reuse"), Boot(ONE + "reuse_row")],
+        [Boot(ONE + "reuse"), Boot(ONE + "reuse_row"), Boot(ONE + "reuse_page")],
         ["before", "full", "thinned", "refilled", "after"],
         workloads.reuse,
     ),
@@ -315,10 +320,13 @@ PLANS: dict[str, Plan] = {
     "steal-own": Plan(
         [Boot(ONE + "steal_own")], ["low", "exhausted", "stolen", "end"], workloads.steal_own,
         {"entered": 1},
+        [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen", "end"], workloads.steal_room)],
     ),
     "steal-wired": Plan(
         [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], workloads.steal_wired,
         {"entered": 2, "asked": 1, "looked": 1},
+        [Plan([Boot(ONE + "steal_flushes")], ["exhausted", "stolen", "end"],
+              workloads.steal_flushes, {"entered": 1, "flushed": 1})],
     ),
     "nothing-to-steal": Plan(
         [Boot(ONE + "nothing_to_steal")],

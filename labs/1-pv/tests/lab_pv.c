@@ -5,6 +5,7 @@
 #include "lab_pv.h"
 #include "amd64/usercopy.h"
 #include "dev/judge.h"
+#include "lib/ktest.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "main/cmdline.h"
@@ -16,7 +17,11 @@ struct vm_page *lab_page[LAB_MAX_PAGES];
 
 uint64_t lab_hoarded;
 
+#define WORDS (PAGE_SIZE / sizeof(uint64_t))
+
 static unsigned npages;
+static uint64_t filling[WORDS]; // of all pages, each from another word on
+static char owners[2][256];     // stand for an object and an anon, which nobody looks into
 static struct list hoard = LIST_INIT(hoard); // pages that lab_exhaust took
 
 // ---- setting up ----
@@ -41,14 +46,28 @@ void lab_make_pmaps(unsigned n)
     }
 }
 
+uint64_t lab_fill(unsigned page, unsigned word)
+{
+    return filling[(page + word) % WORDS];
+}
+
 void lab_make_pages(unsigned n)
 {
+    struct rng r = lab_rng(999);
+
+    for (unsigned w = 0; w < WORDS; w++)
+        filling[w] = rng_next(&r);
     for (unsigned i = 0; i < n; i++) {
-        struct vm_page *pg = vm_page_alloc(PAGE_KMEM, 0);
+        bool anon = i % 2;
+        struct vm_page *pg = vm_page_alloc(anon ? PAGE_ANON : PAGE_OBJECT, 0);
         KASSERT(pg, "no memory for page %u", i);
-        uint64_t *word = page_to_dmap(pg), value = lab_word(i);
-        for (unsigned w = 0; w < PAGE_SIZE / sizeof(*word); w++)
-            word[w] = value;
+        uint64_t *word = page_to_dmap(pg);
+        word[0] = lab_word(i);
+        for (unsigned w = 1; w < WORDS; w++)
+            word[w] = lab_fill(i, w);
+        pg->anon = anon ? (struct vm_anon *)owners[1] : NULL;
+        pg->object = anon ? NULL : (struct vm_object *)owners[0];
+        pg->pgno = i;
         lab_page[i] = pg;
     }
     npages = n;
@@ -66,6 +85,8 @@ void lab_destroy_pmaps(void)
 void lab_free_pages(void)
 {
     for (unsigned i = 0; i < npages; i++) {
+        lab_page[i]->anon = NULL;
+        lab_page[i]->object = NULL;
         vm_page_free(lab_page[i]);
         lab_page[i] = NULL;
     }
@@ -76,6 +97,21 @@ void lab_enter(unsigned pmap, vaddr_t va, unsigned page, vm_prot_t prot, unsigne
 {
     int error = pmap_enter(lab_pmap[pmap], va, lab_page[page], prot, flags);
     KASSERT(error == 0, "pmap %u va %lx page %u: error %d", pmap, va, page, error);
+}
+
+void lab_must_enter(unsigned pmap, vaddr_t va, unsigned page)
+{
+    int error = pmap_enter(lab_pmap[pmap], va, lab_page[page], PROT_READ, 0);
+    KTEST_CHECK(error == 0, "entering is refused (error %d) although there is something to steal: "
+                "pmap %u va %lx page %u", error, pmap, va, page);
+}
+
+unsigned lab_page_mappings(unsigned page)
+{
+    spin_lock(&pv_lock);
+    unsigned n = pv_count(lab_page[page]);
+    spin_unlock(&pv_lock);
+    return n;
 }
 
 int lab_page_number(const struct vm_page *pg)

@@ -38,18 +38,25 @@ extern struct vm_page *lab_page[LAB_MAX_PAGES];
 
 // ---- setting up ----
 
-// n new address spaces, and n pages that each hold lab_word of their number throughout.
+// n new address spaces, and n pages as programs have them: every other one an object's, the others
+// anons'. Each begins with lab_word of its number, and the rest is filled by lab_fill.
 void lab_make_pmaps(unsigned n);
 void lab_make_pages(unsigned n);
 void lab_destroy_pmaps(void); // those that are left
 void lab_free_pages(void);
 uint64_t lab_word(unsigned page); // from the seed of this boot
+uint64_t lab_fill(unsigned page, unsigned word);
 
 // The generator of this boot's challenge; `part' tells several apart.
 struct rng lab_rng(uint64_t part);
 
 // Maps or panics.
 void lab_enter(unsigned pmap, vaddr_t va, unsigned page, vm_prot_t prot, unsigned flags);
+
+// Maps, where that must work because there is something to steal, or fails the test.
+void lab_must_enter(unsigned pmap, vaddr_t va, unsigned page);
+
+unsigned lab_page_mappings(unsigned page); // pv_count
 
 // The page number of a struct vm_page, or -1.
 int lab_page_number(const struct vm_page *pg);

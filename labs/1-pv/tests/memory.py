@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from grade import layout
 from grade.lab_judge import Run
 from grade.oracle import ENTRIES, PAGE, PTE, Oracle, OracleError
-
-from workloads import GIVEN_BACK
+from grade.rng import Rng
 
 if TYPE_CHECKING:
     from judge import State
 
 ACCOUNTED = "every page is where its owner says"
-OTHERS = ("OBJECT", "ANON", "BUF")
+GIVEN_BACK = "no wholly free chunk stays listed: its page is given back"
+UNTOUCHED = "the reverse map leaves the pages that are mapped alone"
 MAX_POOL = 8
 """Pages of pools: the pmaps themselves, and little else runs during a test."""
 PER_CHUNK = 168
@@ -90,14 +90,59 @@ def judge_memory(state: State, oracle: Oracle, run: Run) -> None:
         ("free, by the free list", free_listed(oracle), state.owners["FREE"]),
         ("page tables, by walking them", tables, state.owners["PT"]),
         ("the kernel's, by the size of its arrays", arrays, state.owners["KERNEL"]),
-        ("the test's own", own + hoarded, state.owners["KMEM"]),
-        ("of files and programs", 0, sum(state.owners[name] for name in OTHERS)),
+        ("of objects, which are the test's own", -(-own // 2), state.owners["OBJECT"]),
+        ("of anons, which are the test's own", own // 2, state.owners["ANON"]),
+        ("of kernel memory, which the test laid by", hoarded, state.owners["KMEM"]),
+        ("of metadata", 0, state.owners["BUF"]),
     ):
         run.expect(where + what, expected, got, invariant=ACCOUNTED)
     if state.owners["POOL"] > MAX_POOL:
         run.wrong(where + "pools", f"at most {MAX_POOL}", state.owners["POOL"],
                   invariant=ACCOUNTED)
     judge_held(state, run, where)
+
+
+FILLER, FIRST, PER_PAGE = 999, 1000, 512
+
+
+def judge_contents(state: State, oracle: Oracle, run: Run) -> None:
+    """Every page of the test holds what lab_make_pages wrote there, whoever maps it."""
+    rng = Rng(run.seed, FILLER)
+    words = [rng.next() for _ in range(PER_PAGE)]
+    filling = struct.pack(f"<{PER_PAGE}Q", *words) * 2
+    for page, pa in enumerate(state.pages):
+        if pa < 0:
+            continue
+        data = oracle.memory.read(pa, PAGE)
+        start = page % PER_PAGE * 8
+        first = Rng(run.seed, FIRST + page).next().to_bytes(8, "little")
+        right = first + filling[start + 8 : start + PAGE]
+        if data == right:
+            continue
+        at = next(i for i in range(PAGE) if data[i] != right[i]) & ~7
+        run.wrong(f"page {page} of the test at point {state.name}, from byte {at} on",
+                  right[at : at + 8][::-1].hex(), data[at : at + 8][::-1].hex(),
+                  invariant=UNTOUCHED,
+                  hint="A page was freed or taken while it was still in use, or entries were "
+                  "written where somebody else's memory is.")
+        return
+
+
+BYTES_OF_AN_ENTRY = 16
+"""The least that an entry takes: an address, and a place on a list."""
+
+
+def judge_exists(run: Run) -> None:
+    """In tests of cost and of reliability: as many entries as there are must be somewhere."""
+    for state in run.states:
+        need = state.entries.total() * BYTES_OF_AN_ENTRY
+        if state.owners["PV"] * PAGE < need:
+            run.wrong(f"bytes of the reverse map for {state.entries.total()} entries at point "
+                      f"{state.name}", f"{need} or more, {BYTES_OF_AN_ENTRY} for each",
+                      f"{state.owners['PV'] * PAGE} in its pages", invariant=ACCOUNTED,
+                      hint="Entries are memory of the reverse map's own, in pages that belong to "
+                      "it: what is looked up in the page tables instead is no reverse map.")
+            return
 
 
 def judge_held(state: State, run: Run, where: str) -> None:

@@ -156,6 +156,14 @@ def judge_replace(run: Run) -> None:
         compare(run, state, expected)
 
 
+def judge_many(run: Run) -> None:
+    far = {(1, VA + (i << 32)): (1, False, False) for i in range(8)}
+    left = {key: page for i, (key, page) in enumerate(far.items()) if i % 3}
+    for name, expected in (("far", far), ("thinned", left), ("end", {})):
+        for state in run.named(name):
+            compare(run, state, expected)
+
+
 def wired(pmap: int, i: int) -> bool:
     if pmap < 2:
         return i % 100 == pmap

@@ -111,41 +111,87 @@ KTEST(lab_pv_locks)
 
 // ---- the TLB ----
 
-// Page 0's words are being changed. Its only mapping was in the TLB: if the mapping is gone from
-// the page table and can still be read, the page is forgotten too early.
-static void see_tlb(vaddr_t rip)
+#define CHUNKFUL 167u // mappings of the victim that fill a chunk, with the one that keeps its table
+
+static unsigned watched_page;
+
+static void forgotten(unsigned i, vaddr_t rip)
 {
-    const uint64_t *pte = pmap_pte(lab_pmap[0], VA(0));
+    const uint64_t *pte = pmap_pte(lab_pmap[0], VA(i));
     uint64_t word;
 
+    if (!(pte && *pte & PTE_P) && lab_peek(VA(i), &word))
+        ktest_fail("%s forgets a page's mapping while a TLB still reaches the page: page %u of %u",
+                   where(rip), i, CHUNKFUL);
+}
+
+// The watched page's words are being changed. Each page's only mapping was in the TLB: if it is
+// gone from the page table and can still be read, the page is forgotten too early; and so are those
+// that are forgotten already.
+static void see_tlb(vaddr_t rip)
+{
     touched++;
-    if (!(pte && *pte & PTE_P) && lab_peek(VA(0), &word))
-        ktest_fail("%s forgets a page's mapping while a TLB still reaches the page", where(rip));
+    for (unsigned i = 0; i < CHUNKFUL; i++)
+        if (i == watched_page || !pv_is_mapped(lab_page[i]))
+            forgotten(i, rip);
+}
+
+// The program that has pmap 0 goes on meanwhile, as on another CPU it would: whenever the watched
+// PTE is looked at or changed, it reads all pages that it can, and so has them in its TLB again.
+static void read_all(vaddr_t rip)
+{
+    uint64_t word;
+
+    (void)rip;
+    touched++;
+    for (unsigned i = 0; i < CHUNKFUL; i++)
+        lab_peek(VA(i), &word);
+}
+
+// Steals all that pmap 0 has, with one page's part or its PTE watched: the first that is stolen or
+// the last, or one between. All translations are in the TLB when it begins.
+static void steal_watched(unsigned page, bool by_pte)
+{
+    uint64_t word;
+
+    for (unsigned i = 0; i < CHUNKFUL; i++)
+        lab_enter(0, VA(i), i, PROT_RW, 0);
+    lab_exhaust();
+    for (unsigned i = 0; i < CHUNKFUL; i++)
+        KTEST_CHECK(lab_peek(VA(i), &word), "page %u is mapped, and cannot be read", i);
+    watched_page = page;
+    if (by_pte)
+        watch_words(pmap_pte(lab_pmap[0], VA(page)), 1, WATCH_ALL, read_all);
+    else
+        watch_words(lab_page[page]->pv, WATCH_MAX, WATCH_WRITES, see_tlb);
+    for (unsigned i = 0; i < CHUNKFUL + 1; i++)
+        lab_must_enter(1, VA(i), CHUNKFUL + i % 32);
+    watch_off();
+    for (unsigned i = 0; i < CHUNKFUL; i++)
+        forgotten(i, (vaddr_t)steal_watched + 1);
+    lab_relent();
+    for (unsigned pmap = 0; pmap < 2; pmap++)
+        pmap_remove(lab_pmap[pmap], VA(0), VA(CHUNKFUL + 1));
 }
 
 KTEST(lab_pv_forget)
 {
-    uint64_t word;
-
     lab_make_pmaps(2);
     lab_make_pages(PAGES + 1);
     for (unsigned pmap = 0; pmap < 2; pmap++)
         lab_enter(pmap, VA(511), PAGES, PROT_READ, PMAP_WIRED);
     irq_push();
     pmap_activate(lab_pmap[0]);
-    lab_enter(0, VA(0), 0, PROT_RW, 0);
-    for (unsigned i = 1; i < 100; i++)
-        lab_enter(0, VA(i), i, PROT_RW, 0);
-    lab_exhaust();
-    KTEST_CHECK(lab_peek(VA(0), &word), "the page is mapped, and cannot be read");
-    watch_words(lab_page[0]->pv, WATCH_MAX, WATCH_WRITES, see_tlb);
-    for (unsigned i = 0; i < 2 * PAGES; i++)
-        pmap_enter(lab_pmap[1], VA(i), lab_page[1 + i % (PAGES - 1)], PROT_READ, 0);
-    watch_off();
+    touched = 0;
+    for (unsigned by_pte = 0; by_pte < 2; by_pte++) {
+        steal_watched(0, by_pte);
+        steal_watched(CHUNKFUL / 2, by_pte);
+        steal_watched(CHUNKFUL - 1, by_pte);
+    }
+    KTEST_CHECK(touched, "nobody touched what a page keeps of the reverse map");
     irq_pop();
     lab_point("worked", false);
     lab_destroy_pmaps();
-    lab_relent();
     lab_point("end", false);
     lab_free_pages();
 }
@@ -169,7 +215,7 @@ KTEST(lab_pv_busy)
     lab_exhaust();
     spin_lock(&lab_pmap[busy]->lock);
     for (unsigned i = 0; i < WANTED; i++)
-        pmap_enter(lab_pmap[needy], VA(i), lab_page[i], PROT_READ, 0);
+        lab_must_enter(needy, VA(i), i);
     KTEST_CHECK(lab_pmap[busy]->resident == EACH, "%lu mappings are left of a pmap that was locked",
                 lab_pmap[busy]->resident);
     spin_unlock(&lab_pmap[busy]->lock);

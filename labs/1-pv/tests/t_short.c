@@ -30,7 +30,7 @@ static void use_row(unsigned pmap)
     for (unsigned i = 0; i < ROW; i++) {
         lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, i % 56 == 5 ? PMAP_WIRED : 0);
         if (i % 3 == 0)
-            KTEST_CHECK(lab_poke(LAB_VA + i * PAGE_SIZE + 8, lab_word(i)), "write to page %u", i);
+            KTEST_CHECK(lab_poke(LAB_VA + i * PAGE_SIZE + 8, lab_fill(i, 1)), "write to page %u", i);
         else if (i % 3 == 1)
             KTEST_CHECK(lab_peek(LAB_VA + i * PAGE_SIZE, &word), "read of page %u", i);
     }
@@ -55,29 +55,81 @@ static unsigned look_at_row(unsigned pmap)
     return present;
 }
 
-// The first victim's chunk is older, but it was used after the second's: that one goes first.
-KTEST(lab_pv_steal_used)
+// The first victim's chunk is older, but it was used after the second's: that one goes first. With
+// chunks that are full and others that are not, so that use alone tells which.
+static void steal_used(unsigned mine, unsigned others)
 {
-    enum { EACH = 160 };
-
     lab_make_pmaps(3);
-    lab_make_pages(512);
     make_tables(2, 511);
-    for (unsigned pmap = 0; pmap < 2; pmap++)
-        for (unsigned i = 0; i < EACH; i++)
-            lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+    for (unsigned i = 0; i < mine; i++)
+        lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+    for (unsigned i = 0; i < others; i++)
+        lab_enter(1, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
     pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + PAGE_SIZE);
     lab_enter(0, LAB_VA, 0, PROT_RW, 0);
     lab_exhaust();
     lab_point("exhausted", true);
     for (unsigned i = 0; i < 500; i++) {
-        pmap_enter(lab_pmap[2], LAB_VA + i * PAGE_SIZE, lab_page[i], PROT_READ, 0);
-        if (lab_pmap[0]->resident + lab_pmap[1]->resident < 2 * EACH)
+        lab_must_enter(2, LAB_VA + i * PAGE_SIZE, i);
+        if (lab_pmap[0]->resident + lab_pmap[1]->resident < mine + others)
             break;
     }
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();
+}
+
+KTEST(lab_pv_steal_used)
+{
+    static const uint8_t sizes[][2] = {{160, 160}, {168, 168}, {165, 168}, {168, 165}, {5, 168}, {168, 5}};
+
+    lab_make_pages(512);
+    for (unsigned i = 0; i < array_len(sizes); i++)
+        steal_used(sizes[i][0], sizes[i][1]);
+    lab_free_pages();
+}
+
+// ---- room that stealing leaves ----
+
+static uint64_t reclaims(void)
+{
+    struct pv_stats st;
+
+    pv_get_stats(&st);
+    return st.pv_reclaims;
+}
+
+// A victim's oldest chunk is all wired, and stays full; of the next one a half is stolen. That half
+// is the victim's to use before anything else is stolen for it.
+KTEST(lab_pv_steal_room)
+{
+    enum { VICTIM, OTHER, NEWCOMER, CHUNK = 168, HALF = CHUNK / 2 };
+
+    lab_make_pmaps(NEWCOMER + 1);
+    lab_make_pages(512);
+    make_tables(VICTIM, 511);
+    for (unsigned i = 4; i < 2 * CHUNK; i++)
+        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i, PROT_RW,
+                  i < CHUNK || i % 2 ? PMAP_WIRED : 0);
+    for (unsigned i = 0; i < CHUNK; i++)
+        lab_enter(OTHER, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+    make_tables(NEWCOMER, 511);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    uint64_t before = reclaims();
+    for (unsigned i = 0; i < CHUNK - 4 + 10; i++) // one more chunk than it has
+        lab_must_enter(NEWCOMER, LAB_VA + i * PAGE_SIZE, i);
+    uint64_t stolen = reclaims();
+    KTEST_CHECK(stolen > before, "nothing was stolen where there was no page");
+    for (unsigned i = 0; i < HALF; i++)
+        lab_must_enter(VICTIM, LAB_VA + (2ul << 20) + i * PAGE_SIZE, i);
+    KTEST_CHECK(reclaims() == stolen,
+                "%lu more reclaims for a process that has room for %u mappings in a chunk of its own",
+                reclaims() - stolen, HALF);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
     lab_free_pages();
 }
 
@@ -226,6 +278,36 @@ KTEST(lab_pv_steal_wired)
     unsigned looked =
         touches(&lab_pmap[0]->lock.lock.owner, WATCH_WRITES, NEWCOMER, HALF, 2 * HALF);
     record_printf("looked %u each %u", looked, touches_of_a_look(lab_pmap[0]));
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// Five full chunks of a victim are stolen one after the other. How often the victim's TLBs are
+// flushed: a flush asks who has the pmap loaded.
+KTEST(lab_pv_steal_flushes)
+{
+    enum { VICTIM, NEWCOMER, CHUNK = 168, CHUNKS = 5 };
+
+    lab_make_pmaps(NEWCOMER + 1);
+    lab_make_pages(512);
+    for (unsigned i = 0; i < CHUNKS * CHUNK; i++)
+        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i % 512, PROT_RW, 0);
+    make_tables(NEWCOMER, 511);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    uint64_t before = reclaims();
+    unsigned asked = touches(&lab_pmap[VICTIM]->active, WATCH_ALL, NEWCOMER, 0, 3 * CHUNK);
+    uint64_t stolen = reclaims() - before;
+    touched = 0;
+    watch_words(&lab_pmap[VICTIM]->active, 1, WATCH_ALL, count_touches);
+    spin_lock(&lab_pmap[VICTIM]->lock);
+    pmap_flush_all(lab_pmap[VICTIM]);
+    spin_unlock(&lab_pmap[VICTIM]->lock);
+    watch_off();
+    record_printf("flushed %u each %u stolen %lu", asked, touched, stolen);
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();
