@@ -180,6 +180,7 @@ class Grader:
             disk=self.out / "disk.img" if boot.command else None,
             cpus=boot.cpus,
             mem=boot.mem,
+            swap=boot.swap,
             seed=seed,
             jitter=boot.jitter,
             icount=boot.icount,

@@ -48,6 +48,8 @@ class Boot:
     """A shell command instead of an in-kernel test."""
     cpus: int = 1
     mem: str = "128M"
+    swap: int = 0
+    """Bytes of a disk to swap to."""
     icount: bool = True
     jitter: int | None = None
     seed_step: int = 0

@@ -134,6 +134,44 @@ static void work_forks(void)
     point("reaped");
 }
 
+// ---- mappings while memory is short ----
+
+#define HOG   (30ul << 20) // more than the machine has
+#define MAPS  6000
+#define APART 0x60000000ul
+
+// Each mapping needs an entry of its own, as every other one is read-only; meanwhile private pages
+// are written that only swap has room for. What the page daemon can free is waited for.
+static void work_short(void)
+{
+    unsigned char *hog =
+        mmap(NULL, HOG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned long at = 0, refused = 0;
+
+    if (hog == MAP_FAILED)
+        errx(1, "mmap");
+    for (; at < HOG / 2; at += PAGE)
+        hog[at] = (unsigned char)(at / PAGE);
+    point("full");
+    for (unsigned long i = 0; i < MAPS; i++) {
+        void *p = mmap((void *)(APART + i * PAGE), PAGE, i % 2 ? PROT_READ : PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        refused += p == MAP_FAILED;
+        for (int n = 0; n < 4; n++, at = (at + PAGE) % HOG)
+            hog[at] = (unsigned char)(at / PAGE);
+    }
+    if (refused)
+        errx(1, "%lu of %d mmaps were refused, although the page daemon can free memory", refused,
+             MAPS);
+    point("mapped");
+    for (at = 0; at < HOG; at += PAGE)
+        if (hog[at] != (unsigned char)(at / PAGE))
+            errx(1, "a byte is wrong");
+    if (munmap((void *)APART, MAPS * PAGE) < 0)
+        errx(1, "munmap");
+    point("freed");
+}
+
 int main(int argc, char **argv)
 {
     open_meetings();
@@ -141,7 +179,9 @@ int main(int argc, char **argv)
         work_tasks();
     else if (argc == 2 && strcmp(argv[1], "forks") == 0)
         work_forks();
+    else if (argc == 2 && strcmp(argv[1], "short") == 0)
+        work_short();
     else
-        errx(1, "tasks or forks?");
+        errx(1, "tasks, forks or short?");
     return 0;
 }

@@ -231,7 +231,8 @@ static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
 {
     uint64_t entering = 0, removing = 0;
 
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned turn = 0; turn < n; turn++) {
+        unsigned i = turn * 37 % n; // 37 and 143 have no common divisor
         vaddr_t at = va + (i * 168ul + 100) * PAGE_SIZE;
         uint64_t t0 = rdtsc();
         pmap_remove(lab_pmap[pmap], at, at + PAGE_SIZE);

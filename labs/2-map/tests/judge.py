@@ -21,6 +21,23 @@ import walk
 from model import Block
 
 MAX_SAID = 3
+SWAP = 64 << 20
+REPORTED = ("nfaults", "unmaps", "unmap_allocs", "nheld", "nrefs", "live", "allocated", "clips",
+            "merges", "mapped")
+"""Figures of struct lab_report."""
+
+
+@dataclass
+class Pair:
+    """Two neighbours of t_pairs.c, mapped in both orders."""
+
+    va: int
+    offset: int
+    name: str
+
+    def entries(self, found: walk.Map, order: int) -> list[walk.Entry]:
+        start = self.va + order * verdicts.PAIR // 2
+        return found.within(start, start + verdicts.PAIR // 2)
 
 
 @dataclass
@@ -38,6 +55,9 @@ class State:
     """kernel_map and kmem_map."""
     blocks: list[Block] = field(default_factory=list)
     slots: dict[int, Block] = field(default_factory=dict)
+    pairs: list[Pair] = field(default_factory=list)
+    said: set[str] = field(default_factory=set)
+    """The names of an entry's fields."""
     report: dict[str, int] = field(default_factory=dict)
     refs: dict[int, int] = field(default_factory=dict)
     """References, by address of the object or amap."""
@@ -71,10 +91,16 @@ def read_tests(state: State, walker: walk.Walker, oracle: Oracle, run: Run) -> N
     for i, (number, va, size, kind) in enumerate(struct.iter_unpack("<4Q", data)):
         if va:
             state.slots[i] = Block(number, va, size, kind)
+    count = oracle.memory.word(oracle.symbol_pa("lab_npairs"))
+    data = oracle.memory.read(oracle.symbol_pa("lab_pair"), 64 * 88)[: count * 88]
+    for va, _, offset, name in struct.iter_unpack("<3Q64s", data):
+        state.pairs.append(Pair(va, offset, name.split(b"\0")[0].decode(errors="replace")))
+    for kind in ("vm_map_entry", "vm_map_attr"):
+        state.said |= set(walker.types.structs[kind].fields)
     state.blocks = [block for block in state.slots.values() if block.map in state.maps]
     report = walker.types.structs["lab_report"]
     base = oracle.symbol_pa("lab_report")
-    for field_name in ("nfaults", "unmaps", "unmap_allocs", "nheld", "nrefs", "live", "allocated"):
+    for field_name in REPORTED:
         at = base + report.fields[field_name].offset
         state.report[field_name] = oracle.memory.word(at)
     read_refs(state, walker, oracle, base + report.fields["ref"].offset)
@@ -150,7 +176,10 @@ PLANS: dict[str, Plan] = {
     "two-maps": plan("two", ["mapped", "thinned", "holes", "freed", "end"], verdicts.blocks),
     "kmem": plan("kmem", ["before", "full", "worked", "end"], verdicts.kmem),
     "apart": plan("apart", ["mapped", "end"], verdicts.apart),
-    "changes": plan("changes", CHANGES, verdicts.changes),
+    "changes": plan("changes", CHANGES, verdicts.changes, more=[
+        plan("calls", ["start", "changed", "end"], None),
+        plan("far", ["mapped", "cut", "end"], verdicts.far),
+    ]),
     "touched": plan("touched", [*CHANGES[:-1], "forked", "touched", "end"], verdicts.touched),
     "moved": plan("moved", ["mapped", *["moved"] * 4, "end"], programs.moved),
     "hints": plan("hints", [*["looked"] * 10, "end"], verdicts.blocks),
@@ -160,7 +189,12 @@ PLANS: dict[str, Plan] = {
     ),
     "speed": plan("speed", ["measured"], programs.speed, records={"ticks": 3}),
     "smp": Plan(several_cpus("smp"), ["worked", "freed", "end"], verdicts.blocks),
-    "tasks": Plan(several_at_once("tasks"), ["mapped", "thinned", "reaped"], programs.tasks),
+    "tasks": Plan(
+        several_at_once("tasks"),
+        ["mapped", "thinned", "reaped"],
+        programs.tasks,
+        more=[Plan([Boot(command=WORK + "short", mem="24M", swap=SWAP)], ["full", "mapped", "freed"])],
+    ),
     "forks": Plan([Boot(command=WORK + "forks")], ["before", "alive", "reaped"], programs.forks),
     "row": plan("row", ROW, verdicts.row),
     "trace": Plan([Boot(ONE + "sequence", seed_step=1)], SEQUENCE, verdicts.trace),
@@ -173,5 +207,6 @@ PLANS: dict[str, Plan] = {
         "adjacent",
         ["upward", "downward", "break", "written-upward", "written-downward"],
         programs.adjacent,
+        more=[plan("alone", ["moved", "end"], programs.alone)],
     ),
 }

@@ -101,6 +101,7 @@ void lab_alloc(unsigned map, unsigned slot, enum lab_kind kind, vaddr_t va, size
     int error = vm_map_map(lab_map[map], &req);
     KASSERT(!error, "mapping %zu pages at %#lx: error %d", npages, va, error);
     lab_slot[slot] = (struct lab_slot){map, req.va, req.len, kind};
+    lab_report.mapped++;
 }
 
 void lab_forbid(void)
@@ -171,6 +172,8 @@ void judge_report(void)
     vm_map_get_stats(&ms);
     lab_report.live = ms.entries_live;
     lab_report.allocated = ms.entries_allocated;
+    lab_report.clips = ms.clips;
+    lab_report.merges = ms.merges;
     lab_report.nfaults = lab_report.nrefs = 0;
     lab_report.nheld = kctx_current()->nheld;
     if (quick || lab_report.nheld)

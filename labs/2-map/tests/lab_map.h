@@ -11,6 +11,8 @@
 #define LAB_MAX_MAPS  8
 #define LAB_MAX_SLOTS 4096
 #define LAB_MAX_REFS  1024
+#define LAB_MAX_PAIRS 64
+#define LAB_OBJECTS   3
 #define LAB_USER_VA   0x40000000ul
 
 // Blocks of kernel maps: quanta, as kmem makes them, in three kinds that must not merge with each
@@ -36,13 +38,27 @@ struct lab_report {
     uint64_t unmap_allocs; // allocations that this tried
     uint64_t nheld;        // locks that the running thread holds
     uint64_t live;         // vm_map_get_stats's entries_live
-    uint64_t allocated;    // and entries_allocated
+    uint64_t allocated;    // entries_allocated
+    uint64_t clips;        // clips
+    uint64_t merges;       // and merges
+    uint64_t mapped;       // blocks mapped by lab_alloc
     uint64_t nrefs;        // lines of ref[]
     char text[2048];       // what the checks said
     struct lab_ref ref[LAB_MAX_REFS];
 };
 
+// Two neighbours, mapped twice: the lower one first at va, the upper one first behind that.
+struct lab_pair {
+    uint64_t va;
+    uint64_t apart;  // 1: they differ in something
+    uint64_t offset; // of the lower one
+    char name[64];   // what they agree or differ in
+};
+
 extern struct lab_report lab_report;
+extern struct lab_pair lab_pair[LAB_MAX_PAIRS];
+extern uint64_t lab_npairs;
+extern struct vm_object *lab_object[LAB_OBJECTS];
 extern struct vm_map *lab_map[LAB_MAX_MAPS];
 extern struct lab_slot lab_slot[LAB_MAX_SLOTS];
 
@@ -69,6 +85,15 @@ void lab_free_at(struct vm_map *map, vaddr_t va, size_t len);
 // From lab_forbid to lab_allow the running thread's allocations fail, and are counted.
 void lab_forbid(void);
 uint64_t lab_allow(void); // how many were tried
+
+// ---- mappings of user maps ----
+
+void lab_make_objects(void);
+void lab_drop_objects(void);
+// Four pages, read-only, anonymous; and maps what is described in map 0, with the references that
+// takes.
+struct vm_map_req lab_plain(vaddr_t va);
+void lab_map_one(struct vm_map_req req);
 
 // ---- speaking to the judge ----
 

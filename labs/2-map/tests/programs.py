@@ -54,6 +54,13 @@ def adjacent(run: Run) -> None:
                    "200 mappings, each written before the next one below it comes")
 
 
+def alone(run: Run) -> None:
+    for i, (what, first, npages) in enumerate((("above", 0, 8), ("below", 4, 8), ("between", 0, 12))):
+        start = USER_VA + (i * 64 + first) * PAGE
+        expect_entries(run, "moved", start, npages, 1,
+                       f"a mapping with pages that came {what} those without")
+
+
 WORK_VA, WORK_PAGES = 0x50000000, 128
 
 
@@ -120,7 +127,8 @@ def fail_nth(run: Run) -> None:
     nothing_lost(run, "before", "after")
 
 
-MOST_LOOKUP, MOST_MAP, MOST_FREE = 2000, 6000, 6000
+# The reference's figures beside 20,000 entries and a half; the starter is below them, too.
+MOST = {"looking up an address": 354, "mapping a block": 2668, "freeing a block": 1504}
 
 
 def speed(run: Run) -> None:
@@ -128,14 +136,11 @@ def speed(run: Run) -> None:
     if set(ticks) != {"10", "1000", "20000"}:
         run.wrong("measurements", "10 1000 20000", " ".join(ticks))
         return
-    for i, (what, most) in enumerate(
-        (("looking up an address", MOST_LOOKUP), ("mapping a block", MOST_MAP),
-         ("freeing a block", MOST_FREE))
-    ):
+    for i, (what, most) in enumerate(MOST.items()):
         few, many = ticks["10"][i], ticks["20000"][i]
         run.notes.append(f"{what}: {few} instructions beside 10 entries, {ticks['1000'][i]} beside "
                          f"1000, {many} beside 20,000")
-        if many > few + few // 2 + 1000 or many > most:
-            run.wrong(f"instructions for {what} beside 20,000 entries",
-                      f"at most {min(few + few // 2 + 1000, most)}", many, invariant=LOGARITHMIC,
+        if many > most:
+            run.wrong(f"instructions for {what} beside 20,000 entries, wherever it lies among them",
+                      f"at most {most}", many, invariant=LOGARITHMIC,
                       hint="The tree finds a neighbour; a walk along the list is at work.")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Mappings that nobody promised anything about: which neighbours may be one entry and which must
-// not, and seeded sequences of changes. The judge plays the sequence on a model, so the draws here
-// and there must stay in step. One CPU.
+// Mappings that nobody promised anything about, under seeded sequences of changes, and very large
+// ones. The judge plays the sequence on a model, so the draws here and there must stay in step. One
+// CPU.
 
 #include "lab_map.h"
 #include "lib/errno.h"
@@ -13,207 +13,23 @@
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
 
-#define NOBJECTS 3u
-#define PAIR     (1ul << 20) // address space for a pair, and half of it for each order
 
-struct vm_object *lab_object[NOBJECTS];
+struct vm_object *lab_object[LAB_OBJECTS];
 
-static void make_objects(void)
+void lab_make_objects(void)
 {
-    for (unsigned i = 0; i < NOBJECTS; i++) {
+    for (unsigned i = 0; i < LAB_OBJECTS; i++) {
         lab_object[i] = anon_object_create(4096);
         KASSERT(lab_object[i], "no memory for object %u", i);
     }
 }
 
-static void drop_objects(void)
+void lab_drop_objects(void)
 {
-    for (unsigned i = 0; i < NOBJECTS; i++) {
+    for (unsigned i = 0; i < LAB_OBJECTS; i++) {
         vm_object_unref(lab_object[i]);
         lab_object[i] = NULL;
     }
-}
-
-// ---- pairs ----
-
-enum apart {
-    BY_PROT,
-    BY_MAX_PROT,
-    BY_INHERIT,
-    BY_ADVICE,
-    BY_WIRING,
-    BY_COW,
-    BY_NEEDSCOPY,
-    BY_STACK_LIMIT,
-    BY_OBJECT,
-    BY_HAVING_AN_OBJECT,
-    BY_OFFSET_GAP,
-    BY_SAME_OFFSET,
-    BY_OFFSET_ORDER,
-    BY_HOLE,
-    NAPART
-};
-enum together { ANONYMOUS, PRIVATE, SHARED, READ_ONLY, ADVISED, STACK, NTOGETHER };
-
-struct pair {
-    struct vm_map_req lower, upper;
-};
-
-static struct vm_map_req plain(vaddr_t va)
-{
-    return (struct vm_map_req){
-        .va = va,
-        .len = 4 * PAGE_SIZE,
-        .attr = {.prot = PROT_READ, .max_prot = PROT_RW, .inherit = INHERIT_COPY},
-        .flags = MAP_FIXED_ADDR | MAP_NOREPLACE,
-    };
-}
-
-static void with_object(struct pair *p, uint64_t lower_page, uint64_t upper_page)
-{
-    p->lower.attr.object = p->upper.attr.object = lab_object[0];
-    p->lower.attr.offset = lower_page * PAGE_SIZE;
-    p->upper.attr.offset = upper_page * PAGE_SIZE;
-}
-
-static struct pair make_apart(enum apart what, vaddr_t va)
-{
-    struct pair p = {plain(va), plain(va + 4 * PAGE_SIZE)};
-
-    switch (what) {
-    case BY_PROT:
-        p.upper.attr.prot = PROT_RW;
-        break;
-    case BY_MAX_PROT:
-        p.upper.attr.max_prot = PROT_ALL;
-        break;
-    case BY_INHERIT:
-        p.upper.attr.inherit = INHERIT_SHARE;
-        break;
-    case BY_ADVICE:
-        p.upper.attr.advice = ADVICE_RANDOM;
-        break;
-    case BY_WIRING:
-        p.upper.wired = 1;
-        break;
-    case BY_COW:
-        p.upper.entry_flags = ME_COW;
-        break;
-    case BY_NEEDSCOPY:
-        p.lower.entry_flags = ME_COW;
-        p.upper.entry_flags = ME_COW | ME_NEEDSCOPY;
-        break;
-    case BY_STACK_LIMIT:
-        p.lower.entry_flags = p.upper.entry_flags = ME_COW | ME_STACK;
-        p.lower.attr.offset = USER_MIN;
-        p.upper.attr.offset = LAB_USER_VA;
-        break;
-    case BY_OBJECT:
-        with_object(&p, 0, 4);
-        p.upper.attr.object = lab_object[1];
-        break;
-    case BY_HAVING_AN_OBJECT:
-        p.upper.attr.object = lab_object[0];
-        break;
-    case BY_OFFSET_GAP:
-        with_object(&p, 0, 5);
-        break;
-    case BY_SAME_OFFSET:
-        with_object(&p, 4, 4);
-        break;
-    case BY_OFFSET_ORDER:
-        with_object(&p, 4, 0);
-        break;
-    default:
-        p.upper.va += PAGE_SIZE;
-        break;
-    }
-    return p;
-}
-
-static struct pair make_together(enum together what, vaddr_t va)
-{
-    struct pair p = {plain(va), plain(va + 4 * PAGE_SIZE)};
-
-    switch (what) {
-    case ANONYMOUS:
-        break;
-    case PRIVATE:
-        p.lower.entry_flags = p.upper.entry_flags = ME_COW;
-        break;
-    case SHARED:
-        with_object(&p, 8, 12);
-        p.lower.attr.inherit = p.upper.attr.inherit = INHERIT_SHARE;
-        break;
-    case READ_ONLY:
-        with_object(&p, 0, 4);
-        p.lower.attr.max_prot = p.upper.attr.max_prot = PROT_READ;
-        break;
-    case ADVISED:
-        p.lower.attr.advice = p.upper.attr.advice = ADVICE_SEQUENTIAL;
-        break;
-    default:
-        p.lower.entry_flags = p.upper.entry_flags = ME_COW | ME_STACK;
-        p.lower.attr.offset = p.upper.attr.offset = USER_MIN;
-        break;
-    }
-    return p;
-}
-
-static void map_one(struct vm_map_req req)
-{
-    if (req.attr.object)
-        vm_object_ref(req.attr.object);
-    int error = vm_map_map(lab_map[0], &req);
-    KASSERT(!error, "mapping at %#lx: error %d", req.va, error);
-}
-
-static void map_pair(struct pair p, bool upper_first)
-{
-    map_one(upper_first ? p.upper : p.lower);
-    map_one(upper_first ? p.lower : p.upper);
-}
-
-KTEST(lab_map_apart)
-{
-    make_objects();
-    lab_make_space(0);
-    for (unsigned i = 0; i < NAPART; i++)
-        for (unsigned order = 0; order < 2; order++)
-            map_pair(make_apart(i, LAB_USER_VA + i * PAIR + order * PAIR / 2), order);
-    lab_point("mapped");
-    lab_destroy_maps();
-    lab_point("end");
-    drop_objects();
-}
-
-KTEST(lab_map_together)
-{
-    make_objects();
-    lab_make_space(0);
-    for (unsigned i = 0; i < NTOGETHER; i++)
-        for (unsigned order = 0; order < 2; order++)
-            map_pair(make_together(i, LAB_USER_VA + i * PAIR + order * PAIR / 2), order);
-    lab_point("mapped");
-    // A hole is filled: three become one.
-    for (unsigned i = 0; i < NTOGETHER; i++) {
-        vaddr_t va = LAB_USER_VA + i * PAIR;
-        int error = vm_map_unmap(lab_map[0], va + 3 * PAGE_SIZE, va + 5 * PAGE_SIZE);
-        KTEST_CHECK(error == 0, "unmapping at %#lx: error %d", va, error);
-    }
-    lab_point("holes");
-    for (unsigned i = 0; i < NTOGETHER; i++) {
-        struct vm_map_req fill = make_together(i, LAB_USER_VA + i * PAIR).lower;
-        fill.va += 3 * PAGE_SIZE;
-        fill.len = 2 * PAGE_SIZE;
-        if (fill.attr.object)
-            fill.attr.offset += 3 * PAGE_SIZE;
-        map_one(fill);
-    }
-    lab_point("filled");
-    lab_destroy_maps();
-    lab_point("end");
-    drop_objects();
 }
 
 // ---- a sequence of changes ----
@@ -252,20 +68,20 @@ static void op_map(struct rng *r)
 {
     uint64_t n, page = draw_range(r, &n);
     uint64_t what = rng_below(r, 5), shift = rng_below(r, 2), prot = rng_below(r, 8);
-    struct vm_map_req req = plain(page_va(page));
+    struct vm_map_req req = lab_plain(page_va(page));
 
     req.len = n * PAGE_SIZE;
     req.attr.prot = prot & 1 ? PROT_RW : PROT_READ;
     req.attr.max_prot = prot == 6 ? PROT_READ : PROT_RW;
     req.flags = MAP_FIXED_ADDR;
-    if (what < NOBJECTS) {
+    if (what < LAB_OBJECTS) {
         req.attr.object = lab_object[what];
         req.attr.offset = (page + shift) * PAGE_SIZE;
-    } else if (what == NOBJECTS) {
+    } else if (what == LAB_OBJECTS) {
         req.entry_flags = ME_COW;
     }
-    map_one(req);
-    forget(page, n, what == NOBJECTS);
+    lab_map_one(req);
+    forget(page, n, what == LAB_OBJECTS);
 }
 
 // As a program does: writes a private page, and finds in it what it wrote last.
@@ -315,7 +131,7 @@ static void changes(void)
 {
     struct rng r = lab_rng(0), t = lab_rng(1);
 
-    make_objects();
+    lab_make_objects();
     lab_make_space(0);
     lab_point("start");
     for (unsigned i = 0; i < SEQ_POINTS; i++) {
@@ -332,7 +148,7 @@ static void end_changes(void)
 {
     lab_destroy_maps();
     lab_point("end");
-    drop_objects();
+    lab_drop_objects();
 }
 
 KTEST(lab_map_changes)
@@ -364,5 +180,72 @@ KTEST(lab_map_touched)
     for (unsigned page = 0; page < REGION; page++)
         op_touch(page, 1);
     lab_point("touched");
+    end_changes();
+}
+
+// ---- very large mappings ----
+
+#define FAR_VA    (1ul << 40)
+#define FAR_LEN   (6ul << 30)
+#define FAR_FROM  (3ul << 30) // offset of the object's mapping
+#define FAR_STEP  (FAR_LEN / 8)
+
+// Six GiB of an object from its third on, and six of private memory, cut in eight places, and pages
+// taken out of them: what a page shows does not depend on how far into its entry it lies.
+static void cut(vaddr_t va)
+{
+    for (unsigned i = 7; i > 0; i--) { // from above: what is left below is as long as it can be
+        vaddr_t at = va + i * FAR_STEP;
+        KTEST_CHECK(vm_map_protect(lab_map[0], at, at + 2 * PAGE_SIZE, PROT_READ) == 0,
+                    "protecting two pages at %#lx", at);
+        KTEST_CHECK(vm_map_unmap(lab_map[0], at + 8 * PAGE_SIZE, at + 9 * PAGE_SIZE) == 0,
+                    "unmapping a page at %#lx", at);
+    }
+}
+
+static void write_far(vaddr_t va, uint64_t word)
+{
+    paddr_t pa;
+    vm_prot_t prot;
+
+    int error = vm_fault(lab_map[0], va, PROT_WRITE);
+    KASSERT(!error && pmap_extract(lab_map[0]->pmap, va, &pa, &prot), "%#lx: %d", va, error);
+    *(uint64_t *)phys_to_dmap(pa) = word;
+}
+
+static void read_far(vaddr_t va, uint64_t word)
+{
+    paddr_t pa;
+    vm_prot_t prot;
+
+    int error = vm_fault(lab_map[0], va, PROT_READ);
+    KASSERT(!error && pmap_extract(lab_map[0]->pmap, va, &pa, &prot), "%#lx: %d", va, error);
+    uint64_t found = *(uint64_t *)phys_to_dmap(pa);
+    KTEST_CHECK(found == word, "%#lx holds %#lx, not %#lx", va, found, word);
+}
+
+KTEST(lab_map_far)
+{
+    struct vm_map_req req = lab_plain(FAR_VA);
+
+    lab_make_objects();
+    lab_make_space(0);
+    req.len = FAR_LEN;
+    req.attr.object = lab_object[0];
+    req.attr.offset = FAR_FROM;
+    lab_map_one(req);
+    req = lab_plain(2 * FAR_VA);
+    req.len = FAR_LEN;
+    req.attr.prot = PROT_RW;
+    req.entry_flags = ME_COW;
+    lab_map_one(req);
+    for (unsigned i = 0; i < 8; i++)
+        write_far(2 * FAR_VA + i * FAR_STEP + 4 * PAGE_SIZE, i + 1);
+    lab_point("mapped");
+    cut(FAR_VA);
+    cut(2 * FAR_VA);
+    lab_point("cut");
+    for (unsigned i = 0; i < 8; i++)
+        read_far(2 * FAR_VA + i * FAR_STEP + 4 * PAGE_SIZE, i + 1);
     end_changes();
 }

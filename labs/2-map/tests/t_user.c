@@ -102,6 +102,32 @@ KTEST(lab_map_adjacent)
     lab_destroy_maps();
 }
 
+// A mapping with pages moves beside one without: below it, above it, and between two.
+KTEST(lab_map_alone)
+{
+    enum { PART = 4, MOVE_FIXED = 3 };
+    struct vm_space *vs = lab_make_space(0);
+    vaddr_t away = LAB_USER_VA + (1ul << 28);
+
+    for (unsigned i = 0; i < 3; i++) {
+        vaddr_t at = LAB_USER_VA + i * 64 * PAGE_SIZE, to = at + PART * PAGE_SIZE;
+        if (i != 1)
+            map_private(vs, at, PART);
+        if (i != 0)
+            map_private(vs, at + 2 * PART * PAGE_SIZE, PART);
+        map_private(vs, away, PART);
+        for (unsigned page = 0; page < PART; page++)
+            poke(vs, away + page * PAGE_SIZE, i * PART + page + 1);
+        int error = vm_mremap(vs, away, PART * PAGE_SIZE, PART * PAGE_SIZE, MOVE_FIXED, &to);
+        KTEST_CHECK(error == 0, "moving a mapping: error %d", error);
+        for (unsigned page = 0; page < PART; page++)
+            expect_word(vs, to + page * PAGE_SIZE, i * PART + page + 1);
+    }
+    lab_point("moved");
+    lab_destroy_maps();
+    lab_point("end");
+}
+
 // A part of a mapping moves beside another part of it: one amap, but slots that do not go on; then
 // the parts are put in the other order, and back in place, where they are one again.
 KTEST(lab_map_moved)
@@ -219,7 +245,23 @@ static void expect(const char *what, int error, int wanted)
     KTEST_CHECK(kctx_current()->nheld == 0, "%s leaves a lock taken", what);
 }
 
-// Every way to fail leaves the map as it was, and unlocked.
+// The next allocation fails; and what needed it has failed.
+static void fail_next(void)
+{
+    kctx_current()->fail_nth = 1;
+}
+
+static void expect_failed(const char *what, int error)
+{
+    bool asked = kctx_current()->fail_nth == 0;
+
+    kctx_current()->fail_nth = 0;
+    KTEST_CHECK(asked, "%s: no memory was asked for, where an entry is needed (error %d)", what,
+                error);
+    expect(what, error, ENOMEM);
+}
+
+// Every way to fail leaves the map as it was, and unlocked. The first map has a reserve.
 KTEST(lab_map_errors)
 {
     lab_make_kernel_map(0, 4096);
@@ -227,6 +269,8 @@ KTEST(lab_map_errors)
     struct vm_map *map = lab_map[0];
     lab_alloc(0, 0, LAB_QUANTUM, map->min_va + 16 * PAGE_SIZE, 16);
     lab_alloc(0, 1, LAB_PLAIN, map->min_va + 64 * PAGE_SIZE, 16);
+    for (unsigned i = 2; i < 10; i++)
+        lab_alloc(0, i, LAB_QUANTUM, map->min_va + (100 + i * 4) * PAGE_SIZE, 4);
     map_private(container_of(lab_map[1], struct vm_space, map), LAB_USER_VA, 16);
     lab_point("before");
     for (unsigned i = 0; i < 300; i++) {
@@ -236,17 +280,13 @@ KTEST(lab_map_errors)
         expect("mapping beyond the end", vm_map_map(map, &req), EINVAL);
         req = lab_req(LAB_QUANTUM, 0, 5000);
         expect("mapping more than there is", vm_map_map(map, &req), ENOMEM);
-        kctx_current()->fail_nth = 1;
         req = lab_req(LAB_QUANTUM, 0, 4);
+        fail_next();
         int error = vm_map_map(map, &req);
-        kctx_current()->fail_nth = 0;
-        if (!error)
-            vm_map_unmap(map, req.va, req.va + req.len);
-        expect("mapping without memory", error, error ? ENOMEM : 0);
-        kctx_current()->fail_nth = 1;
+        expect_failed("mapping without memory", error);
+        fail_next();
         error = vm_map_unmap(map, lab_slot[1].va + PAGE_SIZE, lab_slot[1].va + 2 * PAGE_SIZE);
-        kctx_current()->fail_nth = 0;
-        expect("splitting without memory", error, ENOMEM);
+        expect_failed("splitting without memory", error);
         expect("more rights than the most",
                vm_map_protect(map, lab_slot[1].va, lab_slot[1].va + PAGE_SIZE, PROT_ALL), EACCES);
         expect("a stack that is none", vm_map_grow_stack(lab_map[1], LAB_USER_VA / 2), EFAULT);
@@ -356,6 +396,27 @@ static void crowd(unsigned from, unsigned to)
                   lab_map[0]->min_va + (64 + i) * PAGE_SIZE, 1);
 }
 
+// Ticks of mapping and freeing a block at this page of the map.
+static void time_at(size_t page, size_t npages, uint64_t *mapping, uint64_t *freeing)
+{
+    enum { TIMES = 200 };
+    vaddr_t va = lab_map[0]->min_va + page * PAGE_SIZE;
+    uint64_t mapped = 0, freed = 0;
+
+    for (unsigned i = 0; i < TIMES; i++) {
+        uint64_t start = rdtsc();
+        lab_alloc(0, 1, LAB_GUARD, va, npages);
+        mapped += rdtsc() - start;
+        start = rdtsc();
+        lab_free(1);
+        freed += rdtsc() - start;
+    }
+    *mapping = max(*mapping, mapped / TIMES);
+    *freeing = max(*freeing, freed / TIMES);
+}
+
+// Lookups all over the map; mapping and freeing at its beginning, in its middle and at its end, and
+// what costs most.
 static void time_with(const char *name, unsigned nentries)
 {
     enum { TIMES = 200 };
@@ -370,15 +431,13 @@ static void time_with(const char *name, unsigned nentries)
         rw_unlock_read(&lab_map[0]->lock);
     }
     uint64_t looked = (rdtsc() - start) / TIMES, mapping = 0, freeing = 0;
-    for (unsigned i = 0; i < TIMES; i++) {
-        start = rdtsc();
-        lab_alloc(0, 1, LAB_GUARD, lab_map[0]->min_va + 16 * PAGE_SIZE, 4);
-        mapping += rdtsc() - start;
-        start = rdtsc();
-        lab_free(1);
-        freeing += rdtsc() - start;
-    }
-    record_printf("ticks %s %lu %lu %lu", name, looked, mapping / TIMES, freeing / TIMES);
+    time_at(16, 4, &mapping, &freeing);
+    time_at(64 + nentries + 8, 32, &mapping, &freeing);
+    vaddr_t middle = lab_map[0]->min_va + (64 + nentries / 2) * PAGE_SIZE;
+    lab_free_at(lab_map[0], middle, PAGE_SIZE);
+    time_at(64 + nentries / 2, 1, &mapping, &freeing);
+    crowd(nentries / 2, nentries / 2 + 1);
+    record_printf("ticks %s %lu %lu %lu", name, looked, mapping, freeing);
 }
 
 KTEST(lab_map_speed)

@@ -111,6 +111,24 @@ def figures(state: State, run: Run) -> bool:
     return right
 
 
+def counts(first: State, state: State, run: Run) -> None:
+    """Each block brings an entry and takes one along; a merge makes one fewer, a clip one more."""
+    def grown(name: str) -> int:
+        return state.report[name] - first.report[name]
+
+    entries = [sum(len(found.entries) for found in each.all) for each in (first, state)]
+    clips, merges = grown("clips"), grown("merges")
+    wanted = entries[1] - entries[0] - grown("mapped") + grown("unmaps")
+    run.expect(f"clips - merges, by map_entry_get_stats, at point {state.name}", wanted,
+               clips - merges, invariant=FIGURES,
+               hint="A split counts as a clip, and each entry that merging makes superfluous as a "
+               "merge: when three become one, that is two.")
+    if grown("allocated") < grown("mapped"):
+        run.wrong(f"allocated entries, by map_entry_get_stats, at point {state.name}",
+                  f"{grown('mapped')} or more, one for each block", grown("allocated"),
+                  invariant=FIGURES)
+
+
 def sequence(run: Run) -> None:
     game = model.Sequence(run.seed)
     for state in run.named("ops"):
@@ -124,6 +142,8 @@ def sequence(run: Run) -> None:
                       invariant=walk.ORDERED)
     blocks(run)
     all(figures(state, run) for state in run.states)
+    for state in run.named("ops") + run.named("freed"):
+        counts(run.states[0], state, run)
     unmaps = [state.report["unmaps"] for state in run.named("end")]
     run.notes += [f"{count} quanta unmapped, 0 allocations" for count in unmaps]
 
@@ -221,46 +241,68 @@ def kmem_short(run: Run) -> None:
 # ---- pairs ----
 
 PAIR = 1 << 20
-APART = (
-    "protection", "max protection", "inheritance", "advice", "wiring", "the copy-on-write flag",
-    "the needs-copy flag", "the limit of a stack", "the object", "having an object",
-    "the offset (a gap)", "the offset (the same)", "the offset (the order)", "a hole between",
-)
-TOGETHER = ("anonymous", "private", "shared", "read-only", "advised", "a stack")
-OFFSETS = (0, 0, 8 * PAGE, 0, 0, PAGE)
+KEPT = {"link", "node", "start_va", "end_va", "gap", "max_gap"}
+"""What an entry does not say of its pages, but is where it is."""
+ELSEWHERE = {
+    "amap": "adjacent", "amap_slot": "moved", "object": "the pairs with objects",
+    "offset": "the pairs with objects",
+    "ME_QUANTUM": "row", "ME_SUBMAP": "the submaps", "ME_GONE": "no live entry has it",
+}
+"""Fields and flags that a single value does not tell apart, and what tries them."""
 
 
-def pair(found: Map, number: int, order: int) -> list[Entry]:
-    start = USER_VA + number * PAIR + order * PAIR // 2
-    return found.within(start, start + PAIR // 2)
+def told_apart(state: State) -> set[str]:
+    """Fields and flags in which alone two neighbours of the test differ."""
+    found = set()
+    entries = state.maps[0].entries
+    for a, b in zip(entries, entries[1:]):
+        if a.end != b.start:
+            continue
+        differ = {name for name in SAID if getattr(a, name) != getattr(b, name)}
+        if differ == {"flags"}:
+            found |= {name for name, bit in state.flags.items() if (a.flags ^ b.flags) == bit}
+        elif len(differ) == 1:
+            found |= differ
+    return found
+
+
+SAID = ("wired", "prot", "max_prot", "inherit", "advice", "flags")
 
 
 def apart(run: Run) -> None:
     for state in run.named("mapped"):
-        for number, what in enumerate(APART):
+        for pair in state.pairs:
             for order in range(2):
-                got = pair(state.maps[0], number, order)
+                got = pair.entries(state.maps[0], order)
                 if len(got) != 2:
-                    run.wrong(f"neighbours that differ in {what}, "
+                    run.wrong(f"neighbours that differ ({pair.name}), "
                               f"{'the upper' if order else 'the lower'} one first",
                               "2 entries", walk.describe(got), invariant=walk.SEPARATE)
+        run.expect("entries of four submaps side by side", 4, len(state.maps[1].entries),
+                   invariant=walk.SEPARATE, hint="Submaps never merge: an entry says which range "
+                   "is which submap's.")
         judge_refs(state, run)
+        if not run.findings:
+            named = state.said | state.flags.keys() - {"flags"}
+            missing = named - KEPT - ELSEWHERE.keys() - told_apart(state)
+            run.expect("fields and flags of an entry that the test itself does not try", set(),
+                       missing - {"flags", "attr"})
 
 
 def together(run: Run) -> None:
     for name, wanted in (("mapped", 1), ("holes", 2), ("filled", 1)):
         for state in run.named(name):
-            for number, what in enumerate(TOGETHER):
+            for pair in state.pairs:
                 for order in range(2 if name == "mapped" else 1):
-                    got = pair(state.maps[0], number, order)
+                    got = pair.entries(state.maps[0], order)
                     if len(got) != wanted:
-                        run.wrong(f"two neighbours that agree ({what}), "
+                        run.wrong(f"two neighbours that agree ({pair.name}), "
                                   f"{'the upper' if order else 'the lower'} one first, "
                                   f"at point {name}", f"{wanted} entries", walk.describe(got),
                                   invariant=ALL_MERGED)
-                    elif got[0].offset != OFFSETS[number]:
-                        run.wrong(f"the offset of the first entry ({what}) at point {name}",
-                                  OFFSETS[number], got[0].offset, invariant=WHAT_WAS_MAPPED)
+                    elif got[0].offset != pair.offset:
+                        run.wrong(f"the offset of the first entry ({pair.name}) at point {name}",
+                                  pair.offset, got[0].offset, invariant=WHAT_WAS_MAPPED)
             judge_refs(state, run)
 
 
@@ -352,3 +394,24 @@ def changes_short(run: Run) -> None:
                       "it differed from before: map_entry_simplify looks at both sides.")
             return
         run.notes.append(f"{len(got)} entries")
+
+
+FAR_VA, FAR_LEN, FAR_FROM = 1 << 40, 6 << 30, 3 << 30
+
+
+def far(run: Run) -> None:
+    """Very large mappings: every entry shows of its object what its address says."""
+    for state in run.named("mapped") + run.named("cut"):
+        gone = 7 * PAGE if state.name == "cut" else 0
+        for start, has_object in ((FAR_VA, True), (2 * FAR_VA, False)):
+            entries = state.maps[0].within(start, start + FAR_LEN)
+            run.expect(f"bytes mapped of 6 GiB at {start:#x}, point {state.name}", FAR_LEN - gone,
+                       sum(e.end - e.start for e in entries), invariant=WHAT_WAS_MAPPED)
+            for entry in entries if has_object else ():
+                wanted = FAR_FROM + entry.start - start
+                if entry.offset != wanted:
+                    run.wrong(f"the offset of {entry} at point {state.name}", f"{wanted:#x}",
+                              f"{entry.offset:#x}", invariant=WHAT_WAS_MAPPED,
+                              hint="Offsets and lengths may be larger than 4 GiB.")
+                    return
+        judge_refs(state, run)

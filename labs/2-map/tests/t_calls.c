@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What the frozen functions promise to their callers, asked of them one by one: which entry they
+// return, how many they take, and in which order they hand over what is gone. One CPU.
+
+#include "lab_map.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "mem/pool.h"
+
+#define PAGES  128u
+#define ROUNDS 1500u
+
+static vaddr_t page_va(uint64_t page)
+{
+    return LAB_USER_VA + page * PAGE_SIZE;
+}
+
+static unsigned length(const struct list *entries)
+{
+    unsigned n = 0;
+
+    list_for_each (e, entries, struct vm_map_entry, link)
+        n++;
+    return n;
+}
+
+// The entry that a function returned is the map's, and contains what it must.
+static void check_entry(const char *who, struct vm_map_entry *e, vaddr_t from, vaddr_t to)
+{
+    struct vm_map_entry *found;
+
+    bool mapped = vm_map_lookup(lab_map[0], from, &found);
+    KTEST_CHECK(mapped && found == e, "%s returned an entry that is not the one at %#lx", who, from);
+    KTEST_CHECK(!mapped || (found->start_va <= from && to <= found->end_va),
+                "%s for [%#lx, %#lx): the entry is [%#lx, %#lx)", who, from, to, found->start_va,
+                found->end_va);
+}
+
+static unsigned need_of(vaddr_t from, vaddr_t to)
+{
+    rw_lock_read(&lab_map[0]->lock);
+    unsigned need = map_entry_need(lab_map[0], from, to);
+    rw_unlock_read(&lab_map[0]->lock);
+    return need;
+}
+
+static void check_taken(const char *who, unsigned taken, unsigned need)
+{
+    KTEST_CHECK(taken == need, "map_entry_need says %u for what %s, which took %u entries", need,
+                who, taken);
+}
+
+static void link(uint64_t page, uint64_t n, vm_prot_t prot)
+{
+    struct vm_map_req req = lab_plain(page_va(page));
+    struct map_change c;
+
+    req.len = n * PAGE_SIZE;
+    req.attr.prot = prot;
+    int error = map_change_begin(&c, lab_map[0], 1, PR_WAITOK);
+    KASSERT(!error, "no memory for an entry: error %d", error);
+    check_entry("map_entry_link", map_entry_link(&c, &req), req.va, req.va + req.len);
+    map_change_end(&c);
+}
+
+// As vm_map_change.c changes a range, within one entry.
+static void change(struct vm_map_entry *e, vaddr_t from, vaddr_t to, vm_prot_t prot)
+{
+    struct map_change c;
+
+    unsigned need = need_of(from, to);
+    int error = map_change_begin_clip(&c, lab_map[0], from, to, 0);
+    KASSERT(!error, "no memory for a split: error %d", error);
+    unsigned had = length(&c.spare);
+    if (e->start_va < from)
+        map_entry_clip_start(&c, e, from);
+    if (e->end_va > to)
+        map_entry_clip_end(&c, e, to);
+    KTEST_CHECK(e->start_va == from && e->end_va == to,
+                "clipping [%#lx, %#lx) out of an entry leaves it as [%#lx, %#lx)", from, to,
+                e->start_va, e->end_va);
+    check_taken("is clipped out of an entry", had - length(&c.spare), need);
+    e->attr.prot = prot;
+    check_entry("map_entry_simplify", map_entry_simplify(&c, e), from, to);
+    map_change_end(&c);
+}
+
+static void unlink(vaddr_t from, vaddr_t to)
+{
+    struct map_change c;
+    vaddr_t last = from;
+
+    unsigned need = need_of(from, to);
+    int error = map_change_begin_clip(&c, lab_map[0], from, to, 1);
+    KASSERT(!error, "no memory for a split: error %d", error);
+    unsigned had = length(&c.spare);
+    map_entry_unlink_range(&c, from, to);
+    check_taken("is unlinked", had - length(&c.spare), need);
+    list_for_each (e, &c.dead, struct vm_map_entry, link) {
+        KTEST_CHECK(last <= e->start_va && e->end_va <= to,
+                    "map_entry_unlink_range: [%#lx, %#lx) comes after %#lx on c->dead, or is not "
+                    "of [%#lx, %#lx)", e->start_va, e->end_va, last, from, to);
+        last = e->end_va;
+        e->flags |= ME_GONE;
+    }
+    map_change_end(&c);
+}
+
+KTEST(lab_map_calls)
+{
+    static const vm_prot_t prots[] = {PROT_NONE, PROT_READ, PROT_RW};
+    struct rng r = lab_rng(7);
+    struct vm_map_entry *e;
+
+    lab_make_space(0);
+    lab_point("start");
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        uint64_t page = rng_below(&r, PAGES), n = 1 + rng_below(&r, 8), what = rng_below(&r, 4);
+        vm_prot_t prot = prots[rng_below(&r, 3)];
+        vaddr_t from = page_va(page), to = from + n * PAGE_SIZE;
+        rw_lock_read(&lab_map[0]->lock);
+        bool mapped = vm_map_lookup(lab_map[0], from, &e);
+        struct vm_map_entry *next = e ? vm_map_next(lab_map[0], e) : vm_map_first(lab_map[0]);
+        rw_unlock_read(&lab_map[0]->lock);
+        if (what == 0)
+            unlink(from, to);
+        else if (mapped)
+            change(e, from, min(to, e->end_va), prot);
+        else if (!next || next->start_va >= to)
+            link(page, n, prot);
+    }
+    lab_point("changed");
+    lab_destroy_maps();
+    lab_point("end");
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Pairs of neighbours: which may be one entry, and which must not. What an entry says of its pages
+// is gone through field by field, and flag by flag: a pair that agrees in everything for each, and
+// one that differs in that alone. The judge compares with the structure's own list of fields, so
+// that none is forgotten. One CPU.
+
+#include "lab_map.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "mem/memlayout.h"
+#include "vm/vm_object.h"
+
+#define PAIR (1ul << 20) // address space for a pair, and half of it for each order
+#define LEN  (4 * PAGE_SIZE)
+#define GIB4 (1ul << 32)
+
+struct lab_pair lab_pair[LAB_MAX_PAIRS];
+uint64_t lab_npairs;
+
+// A field of the request, which becomes one of the entry, and two values for it.
+struct field {
+    const char *name;
+    size_t offset, size;
+    uint64_t one, other;
+};
+
+#define FIELD(name, one, other)                                                                    \
+    {#name, offsetof(struct vm_map_req, name), sizeof(((struct vm_map_req *)0)->name), one, other}
+
+static const struct field fields[] = {
+    FIELD(attr.prot, PROT_READ, PROT_NONE),
+    FIELD(attr.max_prot, PROT_RW, PROT_ALL),
+    FIELD(attr.inherit, INHERIT_COPY, INHERIT_SHARE),
+    FIELD(attr.advice, ADVICE_NORMAL, ADVICE_RANDOM),
+    FIELD(wired, 0, 1),
+    FIELD(entry_flags, 0, ME_COW),
+    FIELD(entry_flags, ME_COW, ME_COW | ME_NEEDSCOPY),
+    FIELD(entry_flags, 0, ME_STACK),
+    FIELD(entry_flags, 0, ME_GUARD),
+    FIELD(entry_flags, 0, ME_WRITER),
+};
+
+// Pairs that take more than one field to tell: the object and the offset in it, in bytes.
+struct placed {
+    const char *name;
+    uint64_t lower, upper;
+    unsigned lower_object, upper_object; // number + 1, 0: none
+    unsigned flags;
+    bool apart;
+};
+
+static const struct placed placed[] = {
+    {"an object, a gap in the offset", 0, LEN + PAGE_SIZE, 1, 1, 0, true},
+    {"an object, the same offset", LEN, LEN, 1, 1, 0, true},
+    {"an object, offsets in the other order", LEN, 0, 1, 1, 0, true},
+    {"an object, 4 GiB too far", 0, LEN + GIB4, 1, 1, 0, true},
+    {"an object, 4 GiB too near", GIB4, LEN, 1, 1, 0, true},
+    {"two objects", 0, LEN, 1, 2, 0, true},
+    {"an object and none", 0, LEN, 1, 0, 0, true},
+    {"none and an object", 0, 0, 0, 1, 0, true},
+    {"no object, other offsets", USER_MIN, LAB_USER_VA, 0, 0, ME_COW | ME_STACK, true},
+    {"no object, offsets that differ by 4 GiB", USER_MIN, USER_MIN + GIB4, 0, 0,
+     ME_COW | ME_STACK, true},
+    {"a shared object", 8 * PAGE_SIZE, 8 * PAGE_SIZE + LEN, 1, 1, 0, false},
+    {"a shared object across 4 GiB", GIB4 - LEN, GIB4, 1, 1, 0, false},
+    {"a shared object beyond 4 GiB", GIB4 + LEN, GIB4 + 2 * LEN, 1, 1, 0, false},
+    {"a private object", LEN, 2 * LEN, 1, 1, ME_COW, false},
+    {"an object that is still to be copied", LEN, 2 * LEN, 1, 1, ME_COW | ME_NEEDSCOPY, false},
+    {"an object, made for writing", 0, LEN, 1, 1, ME_WRITER, false},
+    {"a stack", USER_MIN, USER_MIN, 0, 0, ME_COW | ME_STACK, false},
+    {"nothing", 0, 0, 0, 0, 0, false},
+};
+
+struct vm_map_req lab_plain(vaddr_t va)
+{
+    return (struct vm_map_req){
+        .va = va,
+        .len = LEN,
+        .attr = {.prot = PROT_READ, .max_prot = PROT_RW, .inherit = INHERIT_COPY},
+        .flags = MAP_FIXED_ADDR | MAP_NOREPLACE,
+    };
+}
+
+void lab_map_one(struct vm_map_req req)
+{
+    if (req.attr.object)
+        vm_object_ref(req.attr.object);
+    if (req.entry_flags & ME_WRITER)
+        vm_object_claim(req.attr.object, (int64_t)(req.len >> PAGE_SHIFT));
+    int error = vm_map_map(lab_map[0], &req);
+    KASSERT(!error, "mapping at %#lx: error %d", req.va, error);
+}
+
+static void set(struct vm_map_req *req, const struct field *f, uint64_t value)
+{
+    memcpy((char *)req + f->offset, &value, f->size);
+    if (req->entry_flags & ME_WRITER && !req->attr.object)
+        req->attr.object = lab_object[2];
+}
+
+// Maps a pair in both orders of coming, and tells the judge what must become of it.
+static void map_pair(const char *name, bool apart, struct vm_map_req lower, struct vm_map_req upper)
+{
+    vaddr_t base = LAB_USER_VA + lab_npairs * PAIR;
+    struct lab_pair *p = &lab_pair[lab_npairs++];
+
+    KASSERT(lab_npairs <= LAB_MAX_PAIRS, "%lu pairs", lab_npairs);
+    p->va = base;
+    p->apart = apart;
+    p->offset = lower.attr.offset;
+    ksnprintf(p->name, sizeof(p->name), "%s", name);
+    for (unsigned order = 0; order < 2; order++) {
+        lower.va = base + order * PAIR / 2;
+        upper.va += lower.va + LEN;
+        lab_map_one(order ? upper : lower);
+        lab_map_one(order ? lower : upper);
+        upper.va -= lower.va + LEN;
+    }
+}
+
+// By one field alone: both have the other value, or the upper one only.
+static void map_fields(bool apart)
+{
+    for (unsigned i = 0; i < array_len(fields); i++) {
+        const struct field *f = &fields[i];
+        struct vm_map_req lower = lab_plain(0), upper = lab_plain(0);
+        char name[64];
+        set(&upper, f, f->other);
+        lower.attr.object = upper.attr.object;
+        upper.attr.offset = upper.attr.object ? LEN : 0;
+        set(&lower, f, apart ? f->one : f->other);
+        ksnprintf(name, sizeof(name), "%s %#lx, %#lx", f->name, apart ? f->one : f->other,
+                  f->other);
+        map_pair(name, apart, lower, upper);
+    }
+}
+
+static struct vm_map_req place(const struct placed *p, bool upper)
+{
+    struct vm_map_req req = lab_plain(0);
+    unsigned object = upper ? p->upper_object : p->lower_object;
+
+    req.attr.object = object ? lab_object[object - 1] : NULL;
+    req.attr.offset = upper ? p->upper : p->lower;
+    req.entry_flags = p->flags;
+    return req;
+}
+
+static void map_placed(bool apart)
+{
+    for (unsigned i = 0; i < array_len(placed); i++)
+        if (placed[i].apart == apart)
+            map_pair(placed[i].name, apart, place(&placed[i], false), place(&placed[i], true));
+}
+
+static void begin(void)
+{
+    lab_npairs = 0;
+    lab_make_objects();
+    lab_make_space(0);
+}
+
+static void end(void)
+{
+    lab_destroy_maps();
+    lab_point("end");
+    lab_drop_objects();
+}
+
+// Ranges of a kernel map that belong to submaps: each says which is whose, and stays as it is.
+static void map_submaps(void)
+{
+    lab_make_kernel_map(1, 64);
+    for (unsigned i = 0; i < 4; i++) {
+        struct vm_map_req req = lab_req(LAB_PLAIN, lab_map[1]->min_va + (i ^ 1) * LEN, 4);
+        req.entry_flags = ME_SUBMAP;
+        int error = vm_map_map(lab_map[1], &req);
+        KASSERT(!error, "submap %u: error %d", i, error);
+    }
+}
+
+KTEST(lab_map_apart)
+{
+    struct vm_map_req hole = lab_plain(PAGE_SIZE);
+
+    begin();
+    map_fields(true);
+    map_placed(true);
+    map_pair("a hole between", true, lab_plain(0), hole);
+    map_submaps();
+    lab_point("mapped");
+    end();
+}
+
+KTEST(lab_map_together)
+{
+    begin();
+    map_fields(false);
+    map_placed(false);
+    lab_point("mapped");
+    // A hole is filled: three become one.
+    for (unsigned i = 0; i < lab_npairs; i++) {
+        vaddr_t va = lab_pair[i].va;
+        int error = vm_map_unmap(lab_map[0], va + 3 * PAGE_SIZE, va + 5 * PAGE_SIZE);
+        KTEST_CHECK(error == 0, "unmapping at %#lx: error %d", va, error);
+    }
+    lab_point("holes");
+    for (unsigned i = 0; i < lab_npairs; i++) {
+        struct vm_map_entry *e = NULL;
+        rw_lock_read(&lab_map[0]->lock);
+        bool found = vm_map_lookup(lab_map[0], lab_pair[i].va, &e);
+        KASSERT(found, "%#lx is not mapped", lab_pair[i].va);
+        struct vm_map_req fill = {.va = lab_pair[i].va + 3 * PAGE_SIZE,
+                                  .len = 2 * PAGE_SIZE,
+                                  .attr = e->attr,
+                                  .wired = e->wired,
+                                  .entry_flags = e->flags,
+                                  .flags = MAP_FIXED_ADDR | MAP_NOREPLACE};
+        rw_unlock_read(&lab_map[0]->lock);
+        if (fill.attr.object)
+            fill.attr.offset += 3 * PAGE_SIZE;
+        lab_map_one(fill);
+    }
+    lab_point("filled");
+    end();
+}
