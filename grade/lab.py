@@ -56,6 +56,10 @@ class Lab:
     limit: int
     """Guest instructions that one boot may take."""
     challenges: dict[str, str]
+    headers: list[str] = field(default_factory=list)
+    """Patterns of the kernel's headers that a solution may include; its own besides."""
+    symbols: list[str] = field(default_factory=list)
+    """Patterns of the kernel's functions and variables that it may use; its own besides."""
     rules: dict[str, str] = field(default_factory=dict)
     """Invariants that findings name, and where the handout has them: the start of a heading."""
     hints: list[Hint] = field(default_factory=list)
@@ -96,6 +100,8 @@ def read(folder: Path) -> Lab:
         frozen=data["frozen"],
         limit=data["limit"],
         challenges=data.get("challenges", {}),
+        headers=data["uses"]["headers"],
+        symbols=data["uses"]["symbols"],
         rules=data.get("rules", {}),
         hints=[Hint(**hint) for hint in data.get("hint", [])],
         tests=[Test(**test) for test in data["test"]],

@@ -4,14 +4,17 @@
 A module of the kernel is C against the kernel's headers. It needs no assembler, no section of its
 own, no start-up code, and no way to the judge's channels; what asks for those is refused with the
 line that does. The compiler reads nothing but the kernel's headers on a submission's behalf.
+
+A submission uses what its lab.toml lists and nothing else, by header and by symbol. A header that
+is listed may bring others along: what those declare may not be named.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import stat
-import subprocess
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -20,9 +23,6 @@ from grade.lab import ROOT, Lab
 
 MAX_FILE = 256 << 10
 """Bytes of one file: far more than a solution takes."""
-FLOORS = ("lib", "sync", "mem", "amd64", "pmap", "vm")
-"""Folders of the kernel, from the ground up; a module knows its own and those below it
-(doc/architecture.md)."""
 DIRECTIVES = {"include", "define", "undef", "if", "ifdef", "ifndef", "elif", "else", "endif"}
 DIRECTIVES |= {"error", "warning"}
 PRAGMAS = re.compile(r"once|GCC diagnostic (push|pop|ignored|warning|error)\b.*")
@@ -34,11 +34,21 @@ FORBIDDEN = {
     r"constructor|destructor|__constructor__|__destructor__": "a constructor",
     r"ifunc|__ifunc__|alias|__alias__|weak|__weak__|weakref|__weakref__": "a symbol trick",
     r"_Pragma": "a pragma",
+    r"__builtin_(?:return_address|frame_address|extract_return_addr)": "its caller",
 }
+PASTING = re.compile(r"##(?!\s*__VA_ARGS__)")
+DECLARED = re.compile(
+    r"^\s*#\s*define\s+(\w+)|\b((?:struct|enum|union)\s+\w+)\s*\{|^[^\s#/].*?\b(\w+)\("
+    r"|\bextern\b[^;(]*?\b(\w+)\s*(?:\[[^]]*\])?;", re.MULTILINE)
+"""What a header declares: macros, tags, functions, variables."""
+NAMES = re.compile(r"(?:\.|->)\s*\w+|\b(?:struct|enum|union)\s+\w+|\b[A-Za-z_]\w*")
+
 FORBIDDEN_WORD = re.compile("|".join(rf"(\b(?:{words})\b)" for words in FORBIDDEN))
 SECTIONS = re.compile(
     r"\.(text|data|bss|rodata)(\.(unlikely|hot|cold|startup|str\d+\.\d+|cst\d+|rel\.\w+|[\w.]*))?$"
 )
+NOTE = ".note.gnu.property"
+"""What a compiler says of the instructions that it used: no part of the module."""
 CHANNELS = re.compile(r"record_|judge_|ktest_|lab_|power_|crash_|uart_|virtio_|blk_")
 LIBRARY = {"memcpy", "memset", "memmove", "memcmp"}
 """What a compiler may call of itself."""
@@ -50,9 +60,8 @@ class Refused(Exception):
     """Why a solution is not graded."""
 
 
-def floors(lab: Lab) -> tuple[str, ...]:
-    """The folders that a module of this lab may know."""
-    return FLOORS[: max(FLOORS.index(Path(path).parts[1]) for path in lab.owned) + 1]
+def listed(name: str, patterns: list[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def read(path: Path) -> bytes:
@@ -94,10 +103,10 @@ def vet_text(lab: Lab, files: dict[str, bytes]) -> None:
             raise Refused(f"{path}: not a text")
         # Latin-1 keeps every byte; the compiler only minds some of them.
         for line in text_of(data.decode("latin-1")).split("\n"):
-            _vet_line(path, line, own, floors(lab))
+            _vet_line(path, line, own, lab)
 
 
-def _vet_line(path: str, line: str, own: set[str], known: tuple[str, ...]) -> None:
+def _vet_line(path: str, line: str, own: set[str], lab: Lab) -> None:
     directive = re.match(r"\s*#\s*(\w*)(.*)", line)
     if directive:
         word, rest = directive.group(1), directive.group(2).strip()
@@ -106,25 +115,25 @@ def _vet_line(path: str, line: str, own: set[str], known: tuple[str, ...]) -> No
         if word and word not in DIRECTIVES:
             raise Refused(f"{path}: #{word} is not for a kernel module")
         if word == "include":
-            _vet_include(path, rest, own, known)
+            _vet_include(path, rest, own, lab)
             return
     bare = re.sub(r'"(?:\\.|[^"\\\n])*"', '""', line)
     if found := FORBIDDEN_WORD.search(bare):
         what = list(FORBIDDEN.values())[found.lastindex - 1 if found.lastindex else 0]
         raise Refused(f"{path}: {what}: {line.strip()[:80]}")
+    if PASTING.search(bare):
+        raise Refused(f"{path}: names that are pasted together: {line.strip()[:80]}")
 
 
-def _vet_include(path: str, rest: str, own: set[str], known: tuple[str, ...]) -> None:
+def _vet_include(path: str, rest: str, own: set[str], lab: Lab) -> None:
     found = re.fullmatch(r'"([^"]*)"|<([^>]*)>', rest)
     if not found:
         raise Refused(f"{path}: #include {rest[:80]}: name a header, in quotes")
     name = found.group(1) or found.group(2)
-    folder, _, base = name.partition("/")
-    fine = name in OWN_HEADERS or name in own
-    fine |= folder in known and bool(re.fullmatch(r"[\w]+\.h", base))
-    if not fine:
+    plain = bool(re.fullmatch(r"\w+/\w+\.h", name))
+    if name not in OWN_HEADERS and name not in own and not (plain and listed(name, lab.headers)):
         raise Refused(
-            f"{path}: #include {name[:80]}: a module of this lab knows {', '.join(known)}"
+            f"{path}: #include {name[:80]}: a module of this lab includes {' '.join(lab.headers)}"
         )
 
 
@@ -133,26 +142,54 @@ def vet_objects(lab: Lab, variant: Path, shared: Path, sources: list[Path]) -> N
     names = [f"{path.removesuffix('.c')}.o" for path in lab.owned if path.endswith(".c")]
     objects = [folder / name for name in names for folder in (variant, shared)
                if (folder / name).exists() and (folder == variant or not (variant / name).exists())]
-    allowed = _defined(shared, floors(lab))
     own: set[str] = set()
     tables = []
+    _vet_names(lab, objects, sources)
     for path in objects:
         _vet_reads(path, {str(source) for source in sources})
         defined, wanted = _vet_object(path)
         own |= defined
         tables.append((path, wanted))
     for path, wanted in tables:
-        if beyond := sorted(wanted - own - allowed):
+        known = {name for name in wanted if listed(name, lab.symbols) and not CHANNELS.match(name)}
+        if beyond := sorted(wanted - own - known - LIBRARY):
             raise Refused(f"{path.name}: uses {' '.join(beyond[:5])}: not for a module of this lab")
 
 
-def _vet_reads(path: Path, own: set[str]) -> None:
+def reads(path: Path) -> list[str]:
     """What the compiler read for this object, by its own list."""
-    listed = path.with_suffix(".d")
-    text = listed.read_text(encoding="utf-8") if listed.exists() else ""
-    words = text.replace("\\\n", " ").split()
-    for word in words[2:]:
-        name = word.rstrip(":")
+    made = path.with_suffix(".d")
+    text = made.read_text(encoding="utf-8") if made.exists() else ""
+    return [word.rstrip(":") for word in text.replace("\\\n", " ").split()[2:]]
+
+
+def names_in(header: Path) -> set[str]:
+    text = text_of(header.read_text(encoding="utf-8"))
+    return {" ".join(name.split()) for names in DECLARED.findall(text) for name in names if name}
+
+
+def _vet_names(lab: Lab, objects: list[Path], sources: list[Path]) -> None:
+    """What is declared by headers that came along with others, unasked, is not named."""
+    known, hidden = set(), {}
+    for name in sorted({name for path in objects for name in reads(path)}):
+        header = ROOT / name
+        if not name.startswith("kernel/") or not name.endswith(".h") or name in lab.owned:
+            continue
+        if listed(name.removeprefix("kernel/"), lab.headers):
+            known |= names_in(header)
+        else:
+            hidden |= dict.fromkeys(names_in(header), name)
+    for source in sources:
+        text = text_of(read(source).decode("latin-1"))
+        text = re.sub(r'"(?:\\.|[^"\\\n])*"', '""', text)
+        for word in (" ".join(found.split()) for found in NAMES.findall(text)):
+            if word in hidden and word not in known:
+                raise Refused(f"{source.name}: names {word}, of {hidden[word]}: a module of this "
+                              "lab does not know that header")
+
+
+def _vet_reads(path: Path, own: set[str]) -> None:
+    for name in reads(path):
         inside = not Path(name).is_absolute() or Path(name).is_relative_to(ROOT)
         fine = name.endswith((".h", ".c", ".mk")) and inside and ".." not in Path(name).parts
         fine |= name in own
@@ -167,6 +204,8 @@ def _vet_object(path: Path) -> tuple[set[str], set[str]]:
         elf = ELFFile(file)
         for section in elf.iter_sections():
             flags = section["sh_flags"]
+            if section.name == NOTE and not flags & 5:
+                continue
             if flags & 2 and section["sh_size"] and not SECTIONS.fullmatch(section.name):
                 raise Refused(f"{path.name}: a section {section.name}")
             if flags & 2 and flags & 1:
@@ -184,13 +223,3 @@ def _vet_object(path: Path) -> tuple[set[str], set[str]]:
             "memory for mappings comes from vm_page_alloc, where it is counted"
         )
     return defined, wanted
-
-
-def _defined(shared: Path, known: tuple[str, ...]) -> set[str]:
-    """What the kernel's own objects of these floors offer, but for the judge's channels."""
-    paths = [str(path) for floor in known for path in (shared / "kernel" / floor).rglob("*.o")]
-    command = [*(os.environ.get("NM") or "nm").split(), "-g", "-P", "--defined-only", *paths]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = (line.split() for line in done.stdout.splitlines())
-    found = {words[0] for words in lines if len(words) > 1 and words[1] not in ("W", "V")}
-    return {name for name in found | LIBRARY if not CHANNELS.match(name)}
