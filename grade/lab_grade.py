@@ -7,6 +7,7 @@ What every test found is written to results.json in the variant's directory afte
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import importlib.util
 import os
@@ -22,10 +23,11 @@ from grade import lab as labs
 from grade import authentic, lab_explain, lab_forms, lab_overlay, limited, options, parallel
 from grade import qemu, vet
 from grade.lab import ROOT, Lab, Test
-from grade.lab_judge import THE_END, Boot, Finding, Plan, Run
+from grade.lab_judge import THE_END, Boot, Finding, Last, Plan, Run
 from grade.lab_report import Report, TestResult
 from grade.lab_session import LabSession
 from grade.oracle import Oracle
+from grade.rng import Rng
 from grade.session import End, Outcome
 
 MAKE_SECONDS = 600
@@ -38,6 +40,8 @@ SLOW_SECONDS = 20.0
 MAX_STATIC = 4096
 MAX_HANGS = 2
 """Tests that hang in the same way before the rest is not run."""
+LAST_PART = 77
+"""Of a seed: its sequence for what a grade ends with."""
 OPEN_RECORDS = ("nth",)
 """Records whose number only the lab's judge knows."""
 LAB_WORDS = ("LAB", "IMPL", "BASE", "STAGE", "T", "O")
@@ -93,7 +97,15 @@ def boot_limit(lab: Lab, boot: Boot) -> int:
     host's disk is slow. None where CPUs truly run at once: their time is the host's. There QEMU's
     processor time is limited.
     """
-    return lab.limit // 10**9 if boot.icount and not boot.command else 0
+    counted = boot.icount and not boot.command and not boot.typed
+    return lab.limit // 10**9 if counted else 0
+
+
+def typed(boot: Boot, seed: int) -> bytes:
+    """What is typed at the prompt; the seed is this boot's own, and so is the program's name."""
+    rng = Rng(seed, LAST_PART)
+    name = "".join(chr(ord("a") + rng.below(26)) for _ in range(5))
+    return boot.typed.format(seed=rng.below(10**6), name=name).encode()
 
 
 def hang_kind(lab: Lab, outcome: Outcome) -> str:
@@ -119,6 +131,8 @@ class Grader:
         self.report = report
         self.judge = judge_of(lab)
         self.whole = whole
+        self._last: Run | None = None
+        self._last_lock = threading.Lock()
         self._hung: dict[str, list[str]] = {}
         """The tests that hung, by where."""
 
@@ -165,11 +179,33 @@ class Grader:
                 lab_explain.explain(self.lab, test, run)
                 result.fail(run)
                 break
+        self.run_last(test, result)
         result.digest = digest.hexdigest()[:16]
         result.seconds = time.monotonic() - started
         return result
 
+    def run_last(self, test: Test, result: TestResult) -> None:
+        """What the grade ends with, once for all tests, and asked of it what this one wants."""
+        last: Last | None = getattr(self.judge, "LAST", None)
+        judge = last and (last.judges.get(test.name) or last.judges.get(test.kind))
+        if not last or not judge or result.failed:
+            return
+        with self._last_lock:
+            if self._last is None:
+                self._last = self.run_boot(test, Plan([last.boot]), last.boot)
+        run = dataclasses.replace(self._last, findings=list(self._last.findings), notes=[])
+        judge(run)
+        result.hear(run)
+        result.notes += run.notes
+        if run.findings:
+            lab_explain.explain(self.lab, test, run)
+            result.fail(run)
+
     def machine(self, boot: Boot, seed: int) -> qemu.Machine:
+        if boot.typed:
+            # Nothing tells it from any other boot: no word, and no seed.
+            return qemu.Machine(kernel=self.variant / "kernel.elf", disk=self.out / "disk.img",
+                                cpus=boot.cpus, mem=boot.mem, swap=boot.swap, icount=boot.icount)
         words = [*boot.words, f"judge={boot_limit(self.lab, boot)}"]
         if boot.command:
             words += [qemu.run_word(boot.command), *([] if self.report.verbose else ["quiet"])]
@@ -204,6 +240,7 @@ class Grader:
         machine = self.machine(boot, run.seed)
         session = LabSession(machine, WALL_SECONDS, self.out, at_point, bool(boot.command), witness)
         session.busy = 0 if boot_limit(self.lab, boot) else BUSY_SECONDS
+        session.typed = typed(boot, run.seed)
         try:
             run.outcome = session.run()
             self.judge_run(plan, run, session.trouble)

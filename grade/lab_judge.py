@@ -55,6 +55,8 @@ class Boot:
     seed_step: int = 0
     """Added to the run's seed: several boots of one test differ in it."""
     words: tuple[str, ...] = ()
+    typed: str = ""
+    """Of an ordinary boot: what is typed at its prompt, with {seed} and {name} filled in."""
 
 
 @dataclass
@@ -103,3 +105,26 @@ class Plan:
     """How many records of each first word the test writes; None: the judge counts them."""
     more: list[Plan] = field(default_factory=list)
     """Boots with points of their own, which are run after these."""
+
+
+PROGRAMS = "cp /tests/labwork /tmp/{name}; /tmp/{name} {seed}; poweroff\n"
+"""Typed at a prompt: user/tests/labwork.c under a name that nobody knows."""
+PROGRAM_POINTS = ["forked", "stolen", "pressed", "cut", "reaped"]
+
+
+def programs_work(run: Run) -> None:
+    """What each lab asks of the boot that a grade ends with: all points were reached."""
+    reached = [state.name for state in run.states]
+    if run.outcome.end is End.EXIT:
+        run.expect("points reached by programs in an ordinary boot", " ".join(PROGRAM_POINTS),
+                   " ".join(reached) or "none")
+
+
+@dataclass
+class Last:
+    """What a grade ends with: one ordinary boot with real programs, which nothing announces. It is
+    judged for each test that came through its own boots, by the test's kind."""
+
+    boot: Boot
+    judges: dict[str, Callable[[Run], None]]
+    """Kind of test, or a test's name: what is asked of the run. No kind: nothing is."""

@@ -8,6 +8,7 @@ the wall-clock limit is over.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import time
@@ -23,6 +24,7 @@ IDLE_LOOKS = 30
 """In a row, QUIET_SECONDS apart."""
 IDLE_SECONDS = 1.0
 """Of processor time, in all: a guest whose disk is slow uses more."""
+PROMPT = b"\n# "
 CHUNK = 65536
 MAX_KEPT = 4 << 20
 """Bytes of the console that are kept: the last ones."""
@@ -100,6 +102,8 @@ class Session:
         self.used = 0.0
         """Processor time, where that limit begins to count."""
         self._idle: list[float] = []
+        self.typed = b""
+        """What is typed at the first prompt."""
         self._reader = RecordReader()
         self._recorded = 0
         self.max_records = MAX_RECORDS
@@ -109,7 +113,9 @@ class Session:
         started = time.monotonic()
         with qemu.Qemu(self.machine) as vm:
             assert vm.process and vm.process.stdin
-            vm.process.stdin.close()
+            self._stdin = vm.process.stdin
+            if not self.typed:
+                self._stdin.close()
             hang = self._pump(vm, started)
             if hang:
                 vm.kill()
@@ -178,8 +184,17 @@ class Session:
         self.console += data
         if len(self.console) > 2 * MAX_KEPT:
             del self.console[:-MAX_KEPT]
+        if self.typed and PROMPT in self.console:
+            self._type()
         if self.on_console:
             self.on_console(data)
+
+    def _type(self) -> None:
+        """At the prompt of a shell: the lines, as a user would type them."""
+        with contextlib.suppress(OSError): # it may have ended
+            self._stdin.write(self.typed)
+            self._stdin.close()
+        self.typed = b""
 
     def _take_records(self, data: bytes) -> None:
         if self._record_error:

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from grade import layout
-from grade.lab_judge import Boot, Plan, Run
+from grade.lab_judge import PROGRAMS, Boot, Last, Plan, Run, programs_work
 from grade.oracle import PTE, Oracle, OracleError
 
 import memory
@@ -341,3 +341,13 @@ PLANS: dict[str, Plan] = {
         {"refused": 1},
     ),
 }
+
+LAST = Last(
+    Boot(typed=PROGRAMS, mem="24M", swap=32 << 20),
+    {
+        "fork": programs_work,
+        "truncate": programs_work,
+        "cost": workloads.programs_cost,
+        "reliability": workloads.programs_steal,
+    },
+)

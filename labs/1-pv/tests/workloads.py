@@ -469,3 +469,40 @@ def too_many(run: Run, what: str, got: int, most: int, hint: str) -> None:
     if got > most:
         run.wrong(f"instructions for {what}", f"at most {most}", got, invariant=ONE_MAPPING,
                   hint=hint)
+
+
+# ---- what a grade ends with: programs in an ordinary boot ----
+
+
+def programs_cost(run: Run) -> None:
+    """Chunks for what each process maps, and one more; in pages that are there."""
+    run.findings = []
+    if not run.named("forked"):
+        run.wrong("programs in an ordinary boot", "a point at which they share a file",
+                  f"none: {run.outcome.describe()}")
+    for state in run.named("forked"):
+        counts = of_spaces(state)
+        most = sum(-(-count // PER_CHUNK) + 1 for count in counts)
+        if state.owners["PV"] > most:
+            run.wrong(f"pages of the reverse map for {sum(counts)} mappings of {len(counts)} "
+                      "programs in an ordinary boot", f"at most {most}", state.owners["PV"],
+                      invariant=COST)
+    memory.judge_exists(run)
+
+
+def programs_steal(run: Run) -> None:
+    """Where allocations failed, mappings were stolen: some are gone, and the figures say so."""
+    run.findings = []
+    states = first(run, "forked", "stolen")
+    if not states:
+        run.wrong("programs in an ordinary boot", "points before and after allocations fail",
+                  f"{len(run.states)} points: {run.outcome.describe()}")
+        return
+    lost = len(states[0].ptes.keys() - states[1].ptes.keys())
+    stolen = states[1].stats["pv_reclaims"] - states[0].stats["pv_reclaims"]
+    run.notes.append(f"programs: {stolen} reclaims, {lost} mappings lost")
+    if not 0 < stolen <= lost:
+        run.wrong(f"pv_reclaims while a program maps pages, each time with the first allocation "
+                  f"failing; {lost} mappings are gone", f"1 to {lost} more than before", stolen,
+                  invariant=NEVER_FAILS)
+    memory.judge_exists(run)

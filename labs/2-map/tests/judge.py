@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from grade import layout
-from grade.lab_judge import Boot, Plan, Run
+from grade.lab_judge import PROGRAMS, Boot, Last, Plan, Run, programs_work
 from grade.oracle import Oracle
 
 import programs
@@ -210,3 +210,15 @@ PLANS: dict[str, Plan] = {
         more=[plan("alone", ["moved", "end"], programs.alone)],
     ),
 }
+
+KERNEL_MAPS = ("row", "trace", "both-sides", "kmem-short", "forks")
+USER_MAPS = ("changes-short", "protect", "adjacent")
+LAST = Last(
+    Boot(typed=PROGRAMS, mem="24M", swap=SWAP),
+    {
+        "tasks": programs_work,
+        "kmem": programs_work,
+        **dict.fromkeys(KERNEL_MAPS, programs.kernel_maps),
+        **dict.fromkeys(USER_MAPS, programs.user_maps),
+    },
+)

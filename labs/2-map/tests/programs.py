@@ -10,7 +10,7 @@ from grade.lab_judge import Run
 from model import PAGE, USER_VA
 from verdicts import ALL_MERGED, WHAT_WAS_MAPPED, blocks, joined, judge_refs, kmem_short
 from verdicts import nothing_lost
-from walk import Entry
+from walk import Entry, unmerged
 
 if TYPE_CHECKING:
     from judge import State
@@ -144,3 +144,31 @@ def speed(run: Run) -> None:
             run.wrong(f"instructions for {what} beside 20,000 entries, wherever it lies among them",
                       f"at most {most}", many, invariant=LOGARITHMIC,
                       hint="The tree finds a neighbour; a walk along the list is at work.")
+
+
+# ---- what a grade ends with: programs in an ordinary boot ----
+
+
+def merged(run: Run, kernel: bool) -> None:
+    run.findings = []
+    if not run.named("forked"):
+        run.wrong("programs in an ordinary boot", "a point at which they share a file",
+                  f"none: {run.outcome.describe()}")
+    for state in run.states:
+        for found in state.all:
+            apart = unmerged(found, state.flags["ME_SUBMAP"])
+            if found.kernel == kernel and apart:
+                run.wrong(f"entries of {'the kernel' if kernel else 'a program'}'s map in an "
+                          f"ordinary boot, at point {state.name}",
+                          f"{len(found.entries) - len(apart)}",
+                          f"{len(found.entries)}: {len(apart)} go on where the one before ends",
+                          invariant=ALL_MERGED)
+                return
+
+
+def kernel_maps(run: Run) -> None:
+    merged(run, True)
+
+
+def user_maps(run: Run) -> None:
+    merged(run, False)
