@@ -3,7 +3,7 @@
 
 starter and challenges lie below the lab's folder; mine is the work tree's; the reference is the
 file whose git blob id is sealed in the lab's reference.ids, found in the work tree or, once a
-learner has put something else there, in git's store. A mutant is the reference with a
+learner has put something else there, where `make start` kept it or in git's store. A mutant is the reference with a
 patch. A value with a slash in it is a folder of somebody's files.
 """
 
@@ -32,18 +32,29 @@ def sealed_ids(lab: Lab) -> dict[str, str]:
     return {words[1]: words[0] for words in lines if words and not words[0].startswith("#")}
 
 
-def reference_bytes(lab: Lab, path: str) -> bytes:
-    """One file of the reference. SystemExit if this tree does not have it."""
-    wanted = sealed_ids(lab).get(path)
-    mine = ROOT / path
-    if wanted and mine.exists() and blob_id(mine.read_bytes()) == wanted:
-        return mine.read_bytes()
-    if wanted:
+def kept(lab: Lab, path: str) -> Path:
+    """Where `make start` keeps a reference that it replaces."""
+    return lab.folder / ".kept" / path
+
+
+def from_git(wanted: str) -> bytes | None:
+    try:
         found = subprocess.run(
             ["git", "cat-file", "blob", wanted], cwd=ROOT, capture_output=True, check=False
         )
-        if found.returncode == 0:
-            return found.stdout
+    except FileNotFoundError:
+        return None
+    return found.stdout if found.returncode == 0 else None
+
+
+def reference_bytes(lab: Lab, path: str) -> bytes:
+    """One file of the reference. SystemExit if this tree does not have it."""
+    wanted = sealed_ids(lab).get(path)
+    for place in (ROOT / path, kept(lab, path)):
+        if wanted and place.exists() and blob_id(place.read_bytes()) == wanted:
+            return place.read_bytes()
+    if wanted and (data := from_git(wanted)) is not None:
+        return data
     raise SystemExit(f"strata: the reference of {path} (lab {lab.name}) is not in this tree")
 
 
@@ -104,15 +115,23 @@ def _mutant(lab: Lab, name: str, scratch: Path) -> dict[str, Path]:
     fresh = scratch.with_name(scratch.name + ".new")
     for path in lab.owned:
         write_changed(fresh / path, reference_bytes(lab, path))
-    command = ["patch", "-p1", "--batch", "-s", "-d", str(fresh), "-i", str(patch)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"strata: {patch} does not apply to the reference: {done.stdout}")
+    apply_patch(patch, fresh)
     found = {}
     for path in lab.owned:
         if (fresh / path).read_bytes() != reference_bytes(lab, path):
             found[path] = write_changed(scratch / path, (fresh / path).read_bytes())
     return {**_reference(lab, scratch.with_name("reference")), **found}
+
+
+def apply_patch(patch: Path, folder: Path) -> None:
+    """SystemExit if it does not apply to what lies there."""
+    command = ["patch", "-p1", "--batch", "-s", "-d", str(folder), "-i", str(patch)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise SystemExit("strata: patch not found: install patch (./setup does)") from None
+    if done.returncode != 0:
+        raise SystemExit(f"strata: {patch} does not apply: {done.stdout}")
 
 
 def _folder(lab: Lab, folder: Path) -> dict[str, Path]:

@@ -37,7 +37,6 @@ WALL_SECONDS = 900.0
 BUSY_SECONDS = 60.0
 """Of processor time between two points, where the guest's instructions are no measure."""
 SLOW_SECONDS = 20.0
-MAX_STATIC = 4096
 MAX_HANGS = 2
 """Tests that hang in the same way before the rest is not run."""
 LAST_PART = 77
@@ -252,10 +251,10 @@ class Grader:
     def judge_static(self, test: Test, run: Run) -> None:
         """Memory that no page's owner tells of."""
         size = authentic.static_bytes([self.variant, self.out], self.lab.owned)
-        if test.kind != "functional" and size > MAX_STATIC:
+        if test.kind != "functional" and size > vet.MAX_STATIC:
             run.wrong(
                 f"bytes of variables in {' '.join(self.lab.owned)}",
-                f"at most {MAX_STATIC}",
+                f"at most {vet.MAX_STATIC}",
                 size,
                 invariant="memory comes from pages, where it is counted",
             )

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The labs' files in the work tree: `make start`, `make lab-status`, `make diff`, `make lab-seal`.
+"""The labs' files in the work tree: `make start`, `make restore`, `make lab-status`, `make diff`,
+`make lab-seal`.
 
-start replaces a file that holds somebody's work only if FORCE=1 says so; otherwise it says what
-would be lost.
+start and restore replace a file that holds somebody's work only if FORCE=1 says so; otherwise they
+say what would be lost. A reference that start replaces is kept in the lab's folder: a tree without
+git has no other.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pathlib import Path
 from grade import lab as labs
 from grade import options
 from grade.lab import ROOT, Lab
-from grade.lab_forms import blob_id, reference_bytes, sealed_ids, write_changed
+from grade.lab_forms import blob_id, kept, reference_bytes, sealed_ids, write_changed
 
 
 def state(lab: Lab, path: str) -> str:
@@ -34,17 +36,35 @@ def chosen(name: str) -> list[Lab]:
     return [labs.find(name)] if name else labs.all_labs()
 
 
-def start(name: str) -> int:
-    lab = labs.find(name)
+def states_of(lab: Lab, command: str) -> dict[str, str]:
+    """What is there before it is replaced; SystemExit if that is somebody's work."""
     states = {path: state(lab, path) for path in lab.owned}
     modified = [path for path, what in states.items() if what == "modified"]
     if modified and not options.flag("FORCE", os.environ.get("FORCE")):
         raise SystemExit(
-            f"strata: {' '.join(modified)}: modified, and starting anew would lose that. "
+            f"strata: {' '.join(modified)}: modified, and `make {command}' would lose that. "
             "Save the work (git commit on a branch, or a copy); then: "
-            f"make start LAB={lab.name} FORCE=1"
+            f"make {command} LAB={lab.name} FORCE=1"
         )
+    return states
+
+
+def restore(name: str) -> int:
+    lab = labs.find(name)
+    found = {path: reference_bytes(lab, path) for path in lab.owned}
+    states = states_of(lab, "restore")
+    for path, data in found.items():
+        write_changed(ROOT / path, data)
+        print(f"  {path}: reference (was {states[path]})")
+    return 0
+
+
+def start(name: str) -> int:
+    lab = labs.find(name)
+    states = states_of(lab, "start")
     for path in lab.owned:
+        if "reference" in states[path]:
+            write_changed(kept(lab, path), (ROOT / path).read_bytes())
         write_changed(ROOT / path, lab.starter(path).read_bytes())
         print(f"  {path}: starter (was {states[path]})")
     handout = (lab.folder / "README.md").relative_to(ROOT)
@@ -84,7 +104,7 @@ def seal(name: str) -> int:
     return 0
 
 
-COMMANDS = {"start": start, "status": status, "diff": diff, "seal": seal}
+COMMANDS = {"start": start, "restore": restore, "status": status, "diff": diff, "seal": seal}
 
 if __name__ == "__main__":
     try:

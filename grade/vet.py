@@ -52,8 +52,8 @@ NOTE = ".note.gnu.property"
 CHANNELS = re.compile(r"record_|judge_|ktest_|lab_|power_|crash_|uart_|virtio_|blk_")
 LIBRARY = {"memcpy", "memset", "memmove", "memcmp"}
 """What a compiler may call of itself."""
-MAX_STATIC = 16 << 10
-"""Bytes of variables: memory for mappings comes from vm_page_alloc, where it is counted."""
+MAX_STATIC = 4 << 10
+"""Bytes of variables: what a module keeps lies in pages, where it is counted."""
 
 
 class Refused(Exception):
@@ -220,6 +220,6 @@ def _vet_object(path: Path) -> tuple[set[str], set[str]]:
     if static > MAX_STATIC:
         raise Refused(
             f"{path.name}: {static >> 10} KiB of variables, at most {MAX_STATIC >> 10}: "
-            "memory for mappings comes from vm_page_alloc, where it is counted"
+            "what a module keeps lies in pages, where it is counted"
         )
     return defined, wanted

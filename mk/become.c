@@ -4,14 +4,21 @@
 // only when the command cannot be started. Called from a recipe, once its prerequisites are built
 // and make has no child left.
 //
+// $(lock file) waits until no other make holds the file's lock, and holds it until make ends or
+// becomes something else: two that build in one folder write each other's files. Where make loads
+// no objects, nobody waits.
+//
 // $(progress text) tells on standard error what is being built, since standard output is the
 // command's alone: on a terminal in one line that is written over, elsewhere once for all.
 
+#include <errno.h>
+#include <fcntl.h>
 #include <gnumake.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -53,6 +60,20 @@ static char *progress(const char *function, unsigned int argc, char **argv)
     return NULL;
 }
 
+static char *lock(const char *function, unsigned int argc, char **argv)
+{
+    int fd = open(argv[0], O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+
+    (void)function;
+    (void)argc;
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return NULL;
+    to_stderr("strata: another make is building here: waiting until it is done\n");
+    while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
+        ;
+    return NULL;
+}
+
 static void set_from_make(const char *name)
 {
     char reference[128];
@@ -91,6 +112,7 @@ static char *become(const char *function, unsigned int argc, char **argv)
 int become_setup(void)
 {
     gmk_add_function("become", become, 1, 1, GMK_FUNC_DEFAULT);
+    gmk_add_function("lock", lock, 1, 1, GMK_FUNC_DEFAULT);
     gmk_add_function("progress", progress, 1, 1, GMK_FUNC_DEFAULT);
     return 1;
 }

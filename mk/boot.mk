@@ -6,17 +6,23 @@
 # cannot load objects, or in a dry run, the recipe is an ordinary one.
 TAKING_OVER := qemu run gdb check bench sqlite ltp grade grade-many repro mutants cheats mutate \
 	batch check-all
-ifneq ($(and $(filter load,$(.FEATURES)),$(filter $(TAKING_OVER),$(goals))),)
+BUILDING_NOTHING := help setup clean start restore lab-status lab-seal diff lines contracts \
+	format-check export batch-merge gradescope
+dry-run := $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+ifneq ($(and $(filter load,$(.FEATURES)),$(filter-out $(BUILDING_NOTHING),$(goals))),)
   BECOME := $(O)/mk/become.so
-  loaded := $(shell mkdir -p $(O)/mk && { test $(BECOME) -nt mk/become.c || \
-	$(HOSTCC) -shared -fPIC -O2 -o $(BECOME) mk/become.c; } && echo yes)
-  ifeq ($(loaded),yes)
+  can-load := $(shell mkdir -p $(O)/mk && { test $(BECOME) -nt mk/become.c || { \
+	$(HOSTCC) -shared -fPIC -O2 -o $(BECOME).$$$$ mk/become.c 2>/dev/null && \
+	mv $(BECOME).$$$$ $(BECOME); }; } && echo yes)
+  ifeq ($(can-load),yes)
     load $(BECOME)(become_setup)
+    ifeq ($(dry-run),)
+      $(lock $(O)/lock)
+    endif
   endif
 endif
-ifneq ($(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
-  loaded :=
-endif
+# How a build is announced (mk/begin.mk), and whether a recipe may take make's place.
+loaded := $(and $(filter yes,$(can-load)),$(filter $(TAKING_OVER),$(goals)),$(if $(dry-run),,yes))
 finally = $(if $(loaded),$(become $(1)),$(1))
 
 BOOT := --kernel $(KERNEL) --disk $(O)/disk.img

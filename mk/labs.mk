@@ -45,7 +45,7 @@ ifneq ($(and $(UBSAN)$(POISON),$(filter grade,$(goals))),)
   $(error strata: the points are for the plain build: leave UBSAN and POISON out)
 endif
 
-.PHONY: demo grade repro start lab-status lab-seal diff
+.PHONY: demo grade repro start restore lab-status lab-seal diff
 grade:
 	@$(call finally,$(PYTHON) -m grade.lab_grade)
 
@@ -54,6 +54,9 @@ repro:
 
 start:
 	@$(PYTHON) -m grade.lab_tree start '$(LAB)'
+
+restore:
+	@$(PYTHON) -m grade.lab_tree restore '$(LAB)'
 
 lab-status:
 	@$(PYTHON) -m grade.lab_tree status '$(LAB)'

@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -170,10 +169,7 @@ class Runner:
         self._apply(variant, folder)
 
     def _apply(self, variant: Variant, folder: Path) -> None:
-        command = ["patch", "-p1", "--batch", "-s", "-d", str(folder), "-i", str(variant.path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise SystemExit(f"strata: {variant.path} does not apply: {done.stdout}")
+        lab_forms.apply_patch(variant.path, folder)
 
     def grade_all(self, found: list[Variant], jobs: int, screen: bool) -> list[str]:
         """Grades all; returns what went wrong with the grading itself."""

@@ -68,6 +68,7 @@ void lab_make_pages(unsigned n)
         pg->anon = anon ? (struct vm_anon *)owners[1] : NULL;
         pg->object = anon ? NULL : (struct vm_object *)owners[0];
         pg->pgno = i;
+        vm_page_activate(pg);
         lab_page[i] = pg;
     }
     npages = n;
@@ -85,6 +86,7 @@ void lab_destroy_pmaps(void)
 void lab_free_pages(void)
 {
     for (unsigned i = 0; i < npages; i++) {
+        vm_page_dequeue(lab_page[i]);
         lab_page[i]->anon = NULL;
         lab_page[i]->object = NULL;
         vm_page_free(lab_page[i]);

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a lab's users have that its authors have not: another compiler's defaults, a tree without
+git, two makes at once, tools that are missing; and submissions that reach beyond their lab.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Iterator
+
+from grade import lab as labs
+from grade import lab_forms, vet
+from grade.lab import Lab
+from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
+
+UBUNTU = ("-fcf-protection -fstack-clash-protection -fstack-protector-strong "
+          "-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3")
+"""What Ubuntu's compilers do of themselves, where nothing else is said."""
+COMPILERS = {"gcc": "gcc", "clang": "clang --target=x86_64-linux-gnu -Qunused-arguments"}
+WAITING = "another make is building here"
+REACHES = {
+    "kctx": ('#include "sync/spinlock.h"\nint pv_x(void);\nint pv_x(void)\n{\n'
+             "    return kctx_current()->id;\n}\n", "names kctx_current"),
+    "tag": ('#include "sync/spinlock.h"\nint pv_x(struct kctx *k);\nint pv_x(struct kctx *k)\n{\n'
+            "    return k->id;\n}\n", "names struct kctx"),
+    "symbol": ("int ksyms_find(unsigned long va, void *sym);\nint pv_x(void);\nint pv_x(void)\n{\n"
+               "    return ksyms_find(0, 0);\n}\n", "uses ksyms_find"),
+    "channel": ("void record_printf(const char *f, ...);\nvoid pv_x(void);\nvoid pv_x(void)\n{\n"
+                '    record_printf("x");\n}\n', "uses record_printf"),
+    "large": ("char pv_x[5000];\n", "of variables"),
+    "allowed": ('#include "sync/spinlock.h"\n#include "pmap/pv.h"\nvoid pv_x(void);\n'
+                "void pv_x(void)\n{\n    spin_lock(&pv_lock);\n    spin_unlock(&pv_lock);\n}\n", ""),
+}
+"""Submissions of lab 1 that compile, and what they are refused for."""
+
+
+def check_defaults(config: Config, compiler: str, lab: Lab) -> Iterator[Result]:
+    """With a compiler that has Ubuntu's defaults: built without a warning, and not refused."""
+    name = f"tools/defaults/{compiler}"
+    if not shutil.which(compiler):
+        yield Result(name, True, skipped=f"{compiler} is not here: ./setup --all")
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        wrapper, out = Path(scratch) / "cc", Path(scratch) / "build"
+        wrapper.write_text(f'#!/bin/sh\nexec {COMPILERS[compiler]} {UBUNTU} "$@"\n')
+        wrapper.chmod(0o755)
+        words = [f"CC={wrapper}", f"O={out}", "WERROR=1", *(["LLVM=1"] if compiler == "clang" else [])]
+        done = run_as_user(["make", "-s", "kernel", f"LAB={lab.name}", "IMPL=starter", *words])
+        yield Result(f"{name}/build", done.returncode == 0 and not done.stdout, done.stdout)
+        sources = [lab.starter(path) for path in lab.owned]
+        variant = out / "labs" / f"{lab.name}-starter"
+        got = refusal(lab, variant, out, sources)
+        yield Result(f"{name}/vetted", not got, got)
+        # The note that such a compiler leaves where it is not told otherwise.
+        source, noted = Path(scratch) / "x.c", Path(scratch) / "x.o"
+        source.write_text("int pv_x;\n")
+        made = subprocess.run([str(wrapper), "-c", "-o", str(noted), str(source)], check=False)
+        got = "" if made.returncode == 0 else "it compiles nothing"
+        try:
+            vet._vet_object(noted)
+        except vet.Refused as error:
+            got = str(error)
+        yield Result(f"{name}/note", not got, got)
+
+
+def refusal(lab: Lab, variant: Path, shared: Path, sources: list[Path]) -> str:
+    try:
+        vet.vet_objects(lab, variant, shared, sources)
+    except vet.Refused as error:
+        return str(error)
+    return ""
+
+
+def check_reaches(lab: Lab) -> Iterator[Result]:
+    """What a submission's text does not show, its objects do."""
+    for name, (text, wanted) in REACHES.items():
+        with tempfile.TemporaryDirectory() as scratch:
+            source, made = Path(scratch) / "pv.c", Path(scratch) / "kernel/pmap/pv.o"
+            source.write_text(text)
+            made.parent.mkdir(parents=True)
+            command = ["gcc", "-Ikernel", "-ffreestanding", "-fno-pie", "-fno-stack-protector",
+                       "-mgeneral-regs-only", "-mcmodel=kernel", "-fcf-protection=none", "-MMD",
+                       "-fno-asynchronous-unwind-tables", "-O1", "-c", "-o", str(made), str(source)]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            got = done.stderr or refusal(lab, Path(scratch), Path(scratch), [source])
+            right = wanted in got if wanted else not got
+        yield Result(f"tools/reaches/{name}", right, f"expected `{wanted}', got `{got}'")
+
+
+def check_two_makes(config: Config) -> Iterator[Result]:
+    """A make waits until another one in the same tree is done, and says so."""
+    lock = ROOT / config.out / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "a", encoding="ascii") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        command = ["make", "-s", "kernel", *config.make_words]
+        process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(),
+                                   stderr=subprocess.PIPE, text=True)
+        assert process.stderr
+        said = process.stderr.readline()
+        waits = process.poll() is None
+        fcntl.flock(held, fcntl.LOCK_UN)
+    said += process.communicate()[1]
+    right = WAITING in said and waits and process.returncode == 0
+    yield Result("tools/two-makes", right, f"{said}\nwaited: {waits}, {process.returncode}")
+
+
+def check_restore(lab: Lab) -> Iterator[Result]:
+    """A tree without git: the reference is there again after the starter was."""
+    said = ""
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = Path(scratch) / "tree"
+        leave_out = shutil.ignore_patterns("build", ".git", "__pycache__", "user", "tests", "doc")
+        shutil.copytree(ROOT, tree, ignore=leave_out)
+        for path in lab.owned:
+            (tree / path).write_bytes(lab_forms.reference_bytes(lab, path))
+        env = clean_environment(GIT_CEILING_DIRECTORIES=scratch)
+
+        def make(*words: str) -> str:
+            done = subprocess.run(["make", "-s", *words, f"LAB={lab.name}"], cwd=tree, env=env,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  check=False)
+            return done.stdout
+
+        said += make("start")
+        started = (tree / lab.owned[0]).read_bytes() == lab.starter(lab.owned[0]).read_bytes()
+        (tree / lab.owned[0]).write_text("// mine\n")
+        said += make("restore")
+        refused = (tree / lab.owned[0]).read_text() == "// mine\n"
+        said += make("restore", "FORCE=1")
+        back = all((tree / path).read_bytes() == lab_forms.reference_bytes(lab, path)
+                   for path in lab.owned)
+    yield Result("tools/restore", started and refused and back, said)
+
+
+def check_missing(lab: Lab) -> Iterator[Result]:
+    """A tool that is not there is named."""
+    path = os.environ["PATH"]
+    os.environ["PATH"] = "/nowhere"
+    try:
+        lab_forms.apply_patch(next((lab.folder / "mutants").glob("*.patch")), ROOT)
+        got = "applied without a tool"
+    except SystemExit as error:
+        got = str(error)
+    finally:
+        os.environ["PATH"] = path
+    yield Result("tools/missing", "patch not found: install patch" in got, got)
+
+
+def jobs(config: Config) -> list[Job]:
+    known = labs.all_labs()
+    if config.variant or config.make_words or not known or not known[0].mutants():
+        return []
+    lab = known[0]
+    return [
+        *(Job(f"tools/defaults/{name}", lambda name=name: check_defaults(config, name, lab))
+          for name in COMPILERS),
+        Job("tools/reaches", lambda: check_reaches(lab)),
+        Job("tools/two-makes", lambda: check_two_makes(config)),
+        Job("tools/restore", lambda: check_restore(lab)),
+        Job("tools/missing", lambda: check_missing(lab)),
+    ]
