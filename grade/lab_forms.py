@@ -3,8 +3,8 @@
 
 starter and challenges lie below the lab's folder; mine is the work tree's; the reference is the
 file whose git blob id is sealed in the lab's reference.ids, found in the work tree or, once a
-learner has put something else there, where `make start` kept it or in git's store. A mutant is the reference with a
-patch. A value with a slash in it is a folder of somebody's files.
+learner has put something else there, where `make start` kept it or in git's store. A mutant is
+the reference with a patch. A value with a slash in it is a folder of somebody's files.
 """
 
 from __future__ import annotations

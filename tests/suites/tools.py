@@ -21,7 +21,10 @@ from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 UBUNTU = ("-fcf-protection -fstack-clash-protection -fstack-protector-strong "
           "-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3")
 """What Ubuntu's compilers do of themselves, where nothing else is said."""
-COMPILERS = {"gcc": "gcc", "clang": "clang --target=x86_64-linux-gnu -Qunused-arguments"}
+COMPILERS = {
+    "gcc": "gcc",
+    "clang": "clang --target=x86_64-linux-gnu -Qunused-arguments",
+}
 WAITING = "another make is building here"
 REACHES = {
     "kctx": ('#include "sync/spinlock.h"\nint pv_x(void);\nint pv_x(void)\n{\n'
@@ -34,7 +37,8 @@ REACHES = {
                 '    record_printf("x");\n}\n', "uses record_printf"),
     "large": ("char pv_x[5000];\n", "of variables"),
     "allowed": ('#include "sync/spinlock.h"\n#include "pmap/pv.h"\nvoid pv_x(void);\n'
-                "void pv_x(void)\n{\n    spin_lock(&pv_lock);\n    spin_unlock(&pv_lock);\n}\n", ""),
+                "void pv_x(void)\n{\n    spin_lock(&pv_lock);\n    spin_unlock(&pv_lock);\n}\n",
+                ""),
 }
 """Submissions of lab 1 that compile, and what they are refused for."""
 
@@ -49,7 +53,8 @@ def check_defaults(config: Config, compiler: str, lab: Lab) -> Iterator[Result]:
         wrapper, out = Path(scratch) / "cc", Path(scratch) / "build"
         wrapper.write_text(f'#!/bin/sh\nexec {COMPILERS[compiler]} {UBUNTU} "$@"\n')
         wrapper.chmod(0o755)
-        words = [f"CC={wrapper}", f"O={out}", "WERROR=1", *(["LLVM=1"] if compiler == "clang" else [])]
+        words = [f"CC={wrapper}", f"O={out}", "WERROR=1"]
+        words += ["LLVM=1"] if compiler == "clang" else []
         done = run_as_user(["make", "-s", "kernel", f"LAB={lab.name}", "IMPL=starter", *words])
         yield Result(f"{name}/build", done.returncode == 0 and not done.stdout, done.stdout)
         sources = [lab.starter(path) for path in lab.owned]

@@ -98,8 +98,7 @@ int main(int argc, char **argv)
     if (fd < 0 || ftruncate(fd, (off_t)(nfile * PAGE)) < 0)
         errx(1, "cannot make a file");
     unsigned char *file = map(nfile, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
-    unsigned char *own =
-        map(PRIVATE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    unsigned char *own = map(PRIVATE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
     fill(file, nfile, 0);
     fill(own, PRIVATE, 100);
     open_meetings();
@@ -114,8 +113,7 @@ int main(int argc, char **argv)
     point("forked");
     map_without_memory();
     point("stolen");
-    unsigned char *hog =
-        map(HOG / PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    unsigned char *hog = map(HOG / PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
     fill(hog, HOG / PAGE, 7);
     release((int)nchildren, 0);
     await((int)nchildren);

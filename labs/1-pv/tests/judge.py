@@ -15,6 +15,7 @@ from grade import layout
 from grade.lab_judge import PROGRAMS, Boot, Last, Plan, Run, programs_work
 from grade.oracle import PTE, Oracle, OracleError
 
+import figures
 import memory
 import model
 import workloads
@@ -306,7 +307,7 @@ PLANS: dict[str, Plan] = {
         ["before", "full", "thinned", "refilled", "after"],
         workloads.reuse,
     ),
-    "speed": Plan([Boot(ONE + "speed")], ["measured"], workloads.speed, {"ticks": 5}),
+    "speed": Plan([Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 5}),
     "steal": Plan(
         [Boot(ONE + "steal")],
         ["exhausted", "stolen", "end"],
@@ -347,7 +348,7 @@ LAST = Last(
     {
         "fork": programs_work,
         "truncate": programs_work,
-        "cost": workloads.programs_cost,
-        "reliability": workloads.programs_steal,
+        "cost": figures.programs_cost,
+        "reliability": figures.programs_steal,
     },
 )

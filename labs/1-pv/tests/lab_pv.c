@@ -104,8 +104,10 @@ void lab_enter(unsigned pmap, vaddr_t va, unsigned page, vm_prot_t prot, unsigne
 void lab_must_enter(unsigned pmap, vaddr_t va, unsigned page)
 {
     int error = pmap_enter(lab_pmap[pmap], va, lab_page[page], PROT_READ, 0);
-    KTEST_CHECK(error == 0, "entering is refused (error %d) although there is something to steal: "
-                "pmap %u va %lx page %u", error, pmap, va, page);
+    KTEST_CHECK(error == 0,
+                "entering is refused (error %d) although there is something to steal: "
+                "pmap %u va %lx page %u",
+                error, pmap, va, page);
 }
 
 unsigned lab_page_mappings(unsigned page)

@@ -148,7 +148,8 @@ KTEST(lab_pv_many)
     KTEST_CHECK(lab_page_mappings(0) == MANY, "pv_count %u of a page that is mapped %u times",
                 lab_page_mappings(0), MANY);
     pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + PAGE_SIZE);
-    KTEST_CHECK(pmap_page_mapped(lab_page[0]), "a page with %u mappings counts as unmapped", MANY - 1);
+    KTEST_CHECK(pmap_page_mapped(lab_page[0]), "a page with %u mappings counts as unmapped",
+                MANY - 1);
     KTEST_CHECK(lab_page_mappings(0) == MANY - 1, "pv_count %u of a page that is mapped %u times",
                 lab_page_mappings(0), MANY - 1);
     spin_lock(&lab_pmap[0]->lock);

@@ -30,7 +30,8 @@ static void use_row(unsigned pmap)
     for (unsigned i = 0; i < ROW; i++) {
         lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, i % 56 == 5 ? PMAP_WIRED : 0);
         if (i % 3 == 0)
-            KTEST_CHECK(lab_poke(LAB_VA + i * PAGE_SIZE + 8, lab_fill(i, 1)), "write to page %u", i);
+            KTEST_CHECK(lab_poke(LAB_VA + i * PAGE_SIZE + 8, lab_fill(i, 1)), "write to page %u",
+                        i);
         else if (i % 3 == 1)
             KTEST_CHECK(lab_peek(LAB_VA + i * PAGE_SIZE, &word), "read of page %u", i);
     }
@@ -81,7 +82,8 @@ static void steal_used(unsigned mine, unsigned others)
 
 KTEST(lab_pv_steal_used)
 {
-    static const uint8_t sizes[][2] = {{160, 160}, {168, 168}, {165, 168}, {168, 165}, {5, 168}, {168, 5}};
+    static const uint8_t sizes[][2] = {{160, 160}, {168, 168}, {165, 168},
+                                       {168, 165}, {5, 168},   {168, 5}};
 
     lab_make_pages(512);
     for (unsigned i = 0; i < array_len(sizes); i++)
@@ -109,8 +111,7 @@ KTEST(lab_pv_steal_room)
     lab_make_pages(512);
     make_tables(VICTIM, 511);
     for (unsigned i = 4; i < 2 * CHUNK; i++)
-        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i, PROT_RW,
-                  i < CHUNK || i % 2 ? PMAP_WIRED : 0);
+        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i, PROT_RW, i < CHUNK || i % 2 ? PMAP_WIRED : 0);
     for (unsigned i = 0; i < CHUNK; i++)
         lab_enter(OTHER, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
     make_tables(NEWCOMER, 511);
@@ -124,7 +125,7 @@ KTEST(lab_pv_steal_room)
     for (unsigned i = 0; i < HALF; i++)
         lab_must_enter(VICTIM, LAB_VA + (2ul << 20) + i * PAGE_SIZE, i);
     KTEST_CHECK(reclaims() == stolen,
-                "%lu more reclaims for a process that has room for %u mappings in a chunk of its own",
+                "%lu more reclaims for a process that has room for %u mappings in its own chunk",
                 reclaims() - stolen, HALF);
     lab_point("stolen", false);
     lab_destroy_pmaps();

@@ -22,6 +22,7 @@ from model import Block
 
 MAX_SAID = 3
 SWAP = 64 << 20
+SHORT = ["full", "mapped", "freed"]
 REPORTED = ("nfaults", "unmaps", "unmap_allocs", "nheld", "nrefs", "live", "allocated", "clips",
             "merges", "mapped")
 """Figures of struct lab_report."""
@@ -193,7 +194,7 @@ PLANS: dict[str, Plan] = {
         several_at_once("tasks"),
         ["mapped", "thinned", "reaped"],
         programs.tasks,
-        more=[Plan([Boot(command=WORK + "short", mem="24M", swap=SWAP)], ["full", "mapped", "freed"])],
+        more=[Plan([Boot(command=WORK + "short", mem="24M", swap=SWAP)], SHORT)],
     ),
     "forks": Plan([Boot(command=WORK + "forks")], ["before", "alive", "reaped"], programs.forks),
     "row": plan("row", ROW, verdicts.row),

@@ -55,7 +55,8 @@ def adjacent(run: Run) -> None:
 
 
 def alone(run: Run) -> None:
-    for i, (what, first, npages) in enumerate((("above", 0, 8), ("below", 4, 8), ("between", 0, 12))):
+    places = (("above", 0, 8), ("below", 4, 8), ("between", 0, 12))
+    for i, (what, first, npages) in enumerate(places):
         start = USER_VA + (i * 64 + first) * PAGE
         expect_entries(run, "moved", start, npages, 1,
                        f"a mapping with pages that came {what} those without")

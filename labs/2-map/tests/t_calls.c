@@ -31,7 +31,8 @@ static void check_entry(const char *who, struct vm_map_entry *e, vaddr_t from, v
     struct vm_map_entry *found;
 
     bool mapped = vm_map_lookup(lab_map[0], from, &found);
-    KTEST_CHECK(mapped && found == e, "%s returned an entry that is not the one at %#lx", who, from);
+    KTEST_CHECK(mapped && found == e, "%s returned an entry that is not the one at %#lx", who,
+                from);
     KTEST_CHECK(!mapped || (found->start_va <= from && to <= found->end_va),
                 "%s for [%#lx, %#lx): the entry is [%#lx, %#lx)", who, from, to, found->start_va,
                 found->end_va);
@@ -100,7 +101,8 @@ static void unlink(vaddr_t from, vaddr_t to)
     list_for_each (e, &c.dead, struct vm_map_entry, link) {
         KTEST_CHECK(last <= e->start_va && e->end_va <= to,
                     "map_entry_unlink_range: [%#lx, %#lx) comes after %#lx on c->dead, or is not "
-                    "of [%#lx, %#lx)", e->start_va, e->end_va, last, from, to);
+                    "of [%#lx, %#lx)",
+                    e->start_va, e->end_va, last, from, to);
         last = e->end_va;
         e->flags |= ME_GONE;
     }

@@ -28,7 +28,10 @@ struct field {
 };
 
 #define FIELD(name, one, other)                                                                    \
-    {#name, offsetof(struct vm_map_req, name), sizeof(((struct vm_map_req *)0)->name), one, other}
+    {                                                                                              \
+#name, offsetof(struct vm_map_req, name), sizeof(((struct vm_map_req *)0)->name), one,     \
+            other                                                                                  \
+    }
 
 static const struct field fields[] = {
     FIELD(attr.prot, PROT_READ, PROT_NONE),
@@ -62,8 +65,8 @@ static const struct placed placed[] = {
     {"an object and none", 0, LEN, 1, 0, 0, true},
     {"none and an object", 0, 0, 0, 1, 0, true},
     {"no object, other offsets", USER_MIN, LAB_USER_VA, 0, 0, ME_COW | ME_STACK, true},
-    {"no object, offsets that differ by 4 GiB", USER_MIN, USER_MIN + GIB4, 0, 0,
-     ME_COW | ME_STACK, true},
+    {"no object, offsets that differ by 4 GiB", USER_MIN, USER_MIN + GIB4, 0, 0, ME_COW | ME_STACK,
+     true},
     {"a shared object", 8 * PAGE_SIZE, 8 * PAGE_SIZE + LEN, 1, 1, 0, false},
     {"a shared object across 4 GiB", GIB4 - LEN, GIB4, 1, 1, 0, false},
     {"a shared object beyond 4 GiB", GIB4 + LEN, GIB4 + 2 * LEN, 1, 1, 0, false},

@@ -13,7 +13,6 @@
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
 
-
 struct vm_object *lab_object[LAB_OBJECTS];
 
 void lab_make_objects(void)
@@ -185,10 +184,10 @@ KTEST(lab_map_touched)
 
 // ---- very large mappings ----
 
-#define FAR_VA    (1ul << 40)
-#define FAR_LEN   (6ul << 30)
-#define FAR_FROM  (3ul << 30) // offset of the object's mapping
-#define FAR_STEP  (FAR_LEN / 8)
+#define FAR_VA   (1ul << 40)
+#define FAR_LEN  (6ul << 30)
+#define FAR_FROM (3ul << 30) // offset of the object's mapping
+#define FAR_STEP (FAR_LEN / 8)
 
 // Six GiB of an object from its third on, and six of private memory, cut in eight places, and pages
 // taken out of them: what a page shows does not depend on how far into its entry it lies.

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Judges how long operations take, and what is asked of the programs that a grade ends with."""
+
+from __future__ import annotations
+
+from grade.lab_judge import Run
+
+import memory
+from workloads import COST, NEVER_FAILS, ONE_MAPPING, PER_CHUNK, first, of_spaces
+
+# The reference's figures (gcc, clang) and a half; the starter, which passes, is below them, too.
+REFERENCE = {"entering": 514, "removing": 709, "page": 913}
+MOST = {what: figure * 3 // 2 for what, figure in REFERENCE.items()}
+MOST_EXIT = 600     # the starter takes 505, the reference 276
+
+
+def speed(run: Run) -> None:
+    ticks = {words[0]: (int(words[1]), int(words[2])) for words in run.records("ticks")}
+    if not {"small", "holes", "large", "page", "exit"} <= ticks.keys():
+        run.wrong("measurements", "small, holes, large, page, exit", " ".join(ticks))
+        return
+    for i, what in enumerate(("entering", "removing")):
+        # At the end of many mappings, or in the place of any of them: what costs most.
+        small, large = ticks["small"][i], max(ticks["holes"][i], ticks["large"][i])
+        run.notes.append(f"{what}: {small} instructions, {large} beside 24000 mappings")
+        too_many(run, f"{what} one mapping beside 24000 others (it takes {small} in a small "
+                 "process)", large, MOST[what],
+                 "A search through full chunks, or through all chunks, is at work; or something is "
+                 "asked for that is not needed.")
+    page, at_exit = ticks["page"][0], ticks["exit"][0]
+    run.notes.append(f"taking a page from two processes: {page} instructions")
+    run.notes.append(f"exit: {at_exit} instructions for each mapping")
+    too_many(run, "taking a page from two processes", page, MOST["page"],
+             "A page's mappings are on a list of its own; no search is needed.")
+    too_many(run, "removing each mapping at exit", at_exit, MOST_EXIT,
+             "Exit goes through the chunks of the process, once.")
+
+
+def too_many(run: Run, what: str, got: int, most: int, hint: str) -> None:
+    if got > most:
+        run.wrong(f"instructions for {what}", f"at most {most}", got, invariant=ONE_MAPPING,
+                  hint=hint)
+
+
+# ---- what a grade ends with: programs in an ordinary boot ----
+
+
+def programs_cost(run: Run) -> None:
+    """Chunks for what each process maps, and one more; in pages that are there."""
+    run.findings = []
+    if not run.named("forked"):
+        run.wrong("programs in an ordinary boot", "a point at which they share a file",
+                  f"none: {run.outcome.describe()}")
+    for state in run.named("forked"):
+        counts = of_spaces(state)
+        most = sum(-(-count // PER_CHUNK) + 1 for count in counts)
+        if state.owners["PV"] > most:
+            run.wrong(f"pages of the reverse map for {sum(counts)} mappings of {len(counts)} "
+                      "programs in an ordinary boot", f"at most {most}", state.owners["PV"],
+                      invariant=COST)
+    memory.judge_exists(run)
+
+
+def programs_steal(run: Run) -> None:
+    """Where allocations failed, mappings were stolen: some are gone, and the figures say so."""
+    run.findings = []
+    states = first(run, "forked", "stolen")
+    if not states:
+        run.wrong("programs in an ordinary boot", "points before and after allocations fail",
+                  f"{len(run.states)} points: {run.outcome.describe()}")
+        return
+    lost = len(states[0].ptes.keys() - states[1].ptes.keys())
+    stolen = states[1].stats["pv_reclaims"] - states[0].stats["pv_reclaims"]
+    run.notes.append(f"programs: {stolen} reclaims, {lost} mappings lost")
+    if not 0 < stolen <= lost:
+        run.wrong(f"pv_reclaims while a program maps pages, each time with the first allocation "
+                  f"failing; {lost} mappings are gone", f"1 to {lost} more than before", stolen,
+                  invariant=NEVER_FAILS)
+    memory.judge_exists(run)

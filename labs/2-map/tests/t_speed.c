@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// How long it takes: lookups, mapping and freeing beside few entries and beside many, wherever
+// among them. Under -icount a tick is an instruction.
+
+#include "lab_map.h"
+#include "amd64/cpu.h"
+#include "dev/record.h"
+#include "lib/ktest.h"
+
+// Entries that cannot merge: every other page is read-only.
+static void crowd(unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        lab_alloc(0, 0, i % 2 ? LAB_QUANTUM : LAB_READ_ONLY,
+                  lab_map[0]->min_va + (64 + i) * PAGE_SIZE, 1);
+}
+
+// Ticks of mapping and freeing a block at this page of the map.
+static void time_at(size_t page, size_t npages, uint64_t *mapping, uint64_t *freeing)
+{
+    enum { TIMES = 200 };
+    vaddr_t va = lab_map[0]->min_va + page * PAGE_SIZE;
+    uint64_t mapped = 0, freed = 0;
+
+    for (unsigned i = 0; i < TIMES; i++) {
+        uint64_t start = rdtsc();
+        lab_alloc(0, 1, LAB_GUARD, va, npages);
+        mapped += rdtsc() - start;
+        start = rdtsc();
+        lab_free(1);
+        freed += rdtsc() - start;
+    }
+    *mapping = max(*mapping, mapped / TIMES);
+    *freeing = max(*freeing, freed / TIMES);
+}
+
+// Lookups all over the map; mapping and freeing at its beginning, in its middle and at its end, and
+// what costs most.
+static void time_with(const char *name, unsigned nentries)
+{
+    enum { TIMES = 200 };
+    struct rng r = lab_rng(nentries);
+    struct vm_map_entry *e;
+    uint64_t start = rdtsc();
+
+    for (unsigned i = 0; i < TIMES; i++) {
+        rw_lock_read(&lab_map[0]->lock);
+        vm_map_lookup(lab_map[0], lab_map[0]->min_va + (64 + rng_below(&r, nentries)) * PAGE_SIZE,
+                      &e);
+        rw_unlock_read(&lab_map[0]->lock);
+    }
+    uint64_t looked = (rdtsc() - start) / TIMES, mapping = 0, freeing = 0;
+    time_at(16, 4, &mapping, &freeing);
+    time_at(64 + nentries + 8, 32, &mapping, &freeing);
+    vaddr_t middle = lab_map[0]->min_va + (64 + nentries / 2) * PAGE_SIZE;
+    lab_free_at(lab_map[0], middle, PAGE_SIZE);
+    time_at(64 + nentries / 2, 1, &mapping, &freeing);
+    crowd(nentries / 2, nentries / 2 + 1);
+    record_printf("ticks %s %lu %lu %lu", name, looked, mapping, freeing);
+}
+
+KTEST(lab_map_speed)
+{
+    lab_make_kernel_map(0, 24000);
+    crowd(0, 10);
+    time_with("10", 10);
+    crowd(10, 1000);
+    time_with("1000", 1000);
+    crowd(1000, 20000);
+    time_with("20000", 20000);
+    lab_quick_point("measured");
+    lab_destroy_maps();
+}
