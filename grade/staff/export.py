@@ -39,7 +39,7 @@ OF_A_LAB = "README.md lab.toml tests/* starter/* demo/*".split()
 DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
 tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/proof.py
-tests/suites/backwards.py tests/suites/course*.py
+tests/suites/backwards.py tests/suites/course*.py tests/suites/tools.py
 tests/host/test_map_quanta.c tests/host/test_map_merge.c
 """.split()
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/*".split()
