@@ -321,12 +321,12 @@ PLANS: dict[str, Plan] = {
     "steal-own": Plan(
         [Boot(ONE + "steal_own")], ["low", "exhausted", "stolen", "end"], workloads.steal_own,
         {"entered": 1},
-        [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen", "end"], workloads.steal_room)],
     ),
     "steal-wired": Plan(
         [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], workloads.steal_wired,
         {"entered": 2, "asked": 1, "looked": 1},
-        [Plan([Boot(ONE + "steal_flushes")], ["exhausted", "stolen", "end"],
+        [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen", "end"], workloads.steal_room),
+         Plan([Boot(ONE + "steal_flushes")], ["exhausted", "stolen", "end"],
               workloads.steal_flushes, {"entered": 1, "flushed": 1})],
     ),
     "nothing-to-steal": Plan(
