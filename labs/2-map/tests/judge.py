@@ -194,7 +194,7 @@ PLANS: dict[str, Plan] = {
         several_at_once("tasks"),
         ["mapped", "thinned", "reaped"],
         programs.tasks,
-        more=[Plan([Boot(command=WORK + "short", mem="24M", swap=SWAP)], SHORT)],
+        more=[Plan([Boot(command=WORK + "short", mem="24M", swap=SWAP)], SHORT, programs.short)],
     ),
     "forks": Plan([Boot(command=WORK + "forks")], ["before", "alive", "reaped"], programs.forks),
     "row": plan("row", ROW, verdicts.row),

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from grade.lab_judge import Run
+from grade.lab_judge import Finding, Run
 
 from model import PAGE, USER_VA
 from verdicts import ALL_MERGED, WHAT_WAS_MAPPED, blocks, joined, judge_refs, kmem_short
@@ -60,6 +61,16 @@ def alone(run: Run) -> None:
         start = USER_VA + (i * 64 + first) * PAGE
         expect_entries(run, "moved", start, npages, 1,
                        f"a mapping with pages that came {what} those without")
+
+
+def short(run: Run) -> None:
+    """The program says itself how many mmaps were refused, and ends with 1."""
+    if said := re.search(rb"(\d+) of \d+ mmaps were refused", run.outcome.console):
+        run.findings.insert(0, Finding(
+            "mmap by a program, while memory is short and the page daemon can free some",
+            "no mmap refused: it waits", f"{said[1].decode()} of 6000 refused (ENOMEM)",
+            hint="map_entry_reserve waits for memory where PR_WAITOK says that it may: that is why "
+            "it is called with the map unlocked."))
 
 
 WORK_VA, WORK_PAGES = 0x50000000, 128
