@@ -33,6 +33,9 @@ def stops(run: Run) -> list[str]:
 
 def why(run: Run) -> str:
     """What GDB's user is told."""
+    if run.boot.typed:
+        typed = lab_grade.typed(run.boot, run.seed).decode().strip()
+        return f"It is an ordinary boot; at its prompt was typed: {typed}"
     if run.outcome.end is End.HANG:
         return "It does not end: ^C stops it where it goes round, or waits."
     if run.bad_point:
