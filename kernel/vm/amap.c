@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Amaps in their first form: which anons a mapping's private pages are. An amap belongs to one map
-// entry, or to the pieces that an entry was split into; only inheritance by sharing lets entries
-// overlap. Slots are kept in chunks, so a sparse amap stays small. amap_copy.c has what copies.
+// Amaps: which anons a mapping's private pages are. Slots are kept in chunks, so a sparse amap
+// stays small. amap_copy.c has who shares an amap, and what copies.
 //
 // Locking: amap.h; amaps_lock guards the list of all amaps, for the check.
 
@@ -12,20 +11,25 @@
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "lib/rbtree.h"
-#include "mem/pool.h"
 #include "vm/anon.h"
 #include "vm/stat.h"
 
-static struct pool amap_pool, chunk_pool, cover_pool;
+static struct pool amap_pool, chunk_pool;
+struct pool amap_cover_pool[COVER_SIZES];
+const pgno_t amap_cover_slots[COVER_SIZES] = {64, AMAP_WINDOW, COVER_LARGE};
 static struct spinlock amaps_lock = SPINLOCK_INIT("amaps", LOCK_VM_LISTS, 0);
 static struct list amaps = LIST_INIT(amaps);
 struct amap_stats amap_stats;
 
 void amap_init(void)
 {
+    static const char *const names[] = {"amap_cover", "amap_cover_256", "amap_cover_page"};
+
     pool_init(&amap_pool, "amap", sizeof(struct vm_amap), 0, NULL);
     pool_init(&chunk_pool, "amap_chunk", sizeof(struct amap_chunk), 0, NULL);
-    pool_init(&cover_pool, "amap_cover", sizeof(struct amap_cover), 0, NULL);
+    for (unsigned i = 0; i < COVER_SIZES; i++)
+        pool_init(&amap_cover_pool[i], names[i],
+                  sizeof(struct amap_cover) + amap_cover_slots[i] * sizeof(uint16_t), 0, NULL);
 }
 
 struct vm_amap *amap_alloc(pgno_t npages)
@@ -44,25 +48,22 @@ struct vm_amap *amap_alloc(pgno_t npages)
 }
 
 // While it is locked still, so that the check meets no amap without references.
-static void amap_unlist(struct vm_amap *am)
+void amap_unlist(struct vm_amap *am)
 {
-    KASSERT(amap_held(am), "amap %p", am);
+    KASSERT(amap_held(am) && am->nrefs == 0, "amap %p, %u references", am, am->nrefs);
     spin_lock(&amaps_lock);
     list_remove(&am->all_link);
     amap_stats.amaps--;
     spin_unlock(&amaps_lock);
 }
 
-static void amap_free(struct vm_amap *am)
+void amap_free(struct vm_amap *am)
 {
+    KASSERT(!amap_held(am), "amap %p is freed with its lock", am);
     KASSERT(am->nrefs == 0 && am->nused == 0 && !am->chunks.root, "amap %p: %u refs, %lu used", am,
             am->nrefs, am->nused);
-    while (am->covers.root) {
-        struct amap_cover *c = rb_entry(am->covers.root, struct amap_cover, part.node);
-        rb_remove(&am->covers, &c->part.node);
-        stat_dec(amap_stats.ppref_tables);
-        pool_put(&cover_pool, c);
-    }
+    KASSERT(!am->covers.root, "amap %p is shared", am);
+    mutex_retire(&am->lock);
     pool_put(&amap_pool, am);
 }
 
@@ -83,14 +84,14 @@ bool amap_held(const struct vm_amap *am)
 
 // ---- slots ----
 
-static void part_insert(struct rb_tree *tree, struct amap_part *part, pgno_t first)
+void amap_part_insert(struct rb_tree *tree, struct amap_part *part, pgno_t first)
 {
     part->first = first;
     rb_add(tree, &part->node, RB_KEY(struct amap_part, node, first));
 }
 
 // The chunk of the slot, or the first one after it; NULL: none.
-static struct amap_chunk *chunk_at_or_after(struct vm_amap *am, pgno_t slot)
+static struct amap_chunk *chunk_search(struct vm_amap *am, pgno_t slot)
 {
     struct amap_chunk *best = NULL;
 
@@ -102,14 +103,21 @@ static struct amap_chunk *chunk_at_or_after(struct vm_amap *am, pgno_t slot)
             break;
         n = n->child[slot >= c->part.first + CHUNK_SLOTS];
     }
+    am->hint = best;
     return best;
+}
+
+static inline struct amap_chunk *chunk_at_or_after(struct vm_amap *am, pgno_t slot)
+{
+    struct amap_chunk *c = am->hint;
+
+    KASSERT(amap_held(am), "amap %p", am);
+    return c && slot - c->part.first < CHUNK_SLOTS ? c : chunk_search(am, slot);
 }
 
 static struct vm_anon **slot_find(struct vm_amap *am, pgno_t slot)
 {
     struct amap_chunk *c = chunk_at_or_after(am, slot);
-
-    KASSERT(amap_held(am), "amap %p", am);
     struct vm_anon **place = c && slot >= c->part.first ? &c->anons[slot - c->part.first] : NULL;
     return place && *place ? place : NULL;
 }
@@ -125,7 +133,6 @@ struct vm_anon *amap_next(struct vm_amap *am, pgno_t *slot, pgno_t end)
 {
     struct amap_chunk *c;
 
-    KASSERT(amap_held(am), "amap %p", am);
     while ((c = chunk_at_or_after(am, *slot))) {
         for (*slot = max(*slot, c->part.first); *slot < c->part.first + CHUNK_SLOTS; ++*slot) {
             if (*slot >= end)
@@ -142,7 +149,7 @@ static struct amap_chunk *chunk_create(struct vm_amap *am, pgno_t first)
     struct amap_chunk *c = pool_get(&chunk_pool, PR_NOWAIT | PR_RESERVE | PR_ZERO);
 
     if (c)
-        part_insert(&am->chunks, &c->part, first);
+        amap_part_insert(&am->chunks, &c->part, first);
     return c;
 }
 
@@ -150,7 +157,6 @@ int amap_add(struct vm_amap *am, pgno_t slot, struct vm_anon *an)
 {
     struct amap_chunk *c = chunk_at_or_after(am, slot);
 
-    KASSERT(amap_held(am), "amap %p", am);
     KASSERT(slot < am->nslots, "slot %lu of %lu", slot, am->nslots);
     if (!c || slot < c->part.first)
         c = chunk_create(am, slot - slot % CHUNK_SLOTS);
@@ -191,6 +197,7 @@ static void chunk_wipe(struct vm_amap *am, struct amap_chunk *c, pgno_t slot, pg
         anon_unref_unlock(an);
     }
     if (!c->nused) {
+        am->hint = NULL;
         rb_remove(&am->chunks, &c->part.node);
         pool_put(&chunk_pool, c);
     }
@@ -201,7 +208,6 @@ void amap_wipe(struct vm_amap *am, pgno_t slot, pgno_t npages)
     struct amap_chunk *c = chunk_at_or_after(am, slot);
     pgno_t end = slot + npages;
 
-    KASSERT(amap_held(am), "amap %p", am);
     while (c && c->part.first < end) {
         struct rb_node *next = rb_next(&c->part.node);
         chunk_wipe(am, c, slot, end);
@@ -209,90 +215,14 @@ void amap_wipe(struct vm_amap *am, pgno_t slot, pgno_t npages)
     }
 }
 
-// ---- references ----
-
-// The count of entries that cover the slot; NULL: one does, or none.
-static uint16_t *cover_of(struct vm_amap *am, pgno_t slot)
-{
-    for (struct rb_node *n = am->covers.root; n;) {
-        struct amap_cover *c = rb_entry(n, struct amap_cover, part.node);
-        if (slot >= c->part.first && slot < c->part.first + COVER_SLOTS)
-            return &c->count[slot - c->part.first];
-        n = n->child[slot > c->part.first];
-    }
-    return NULL;
-}
-
-bool amap_shared(struct vm_amap *am, pgno_t slot, pgno_t npages)
-{
-    KASSERT(amap_held(am), "amap %p", am);
-    for (pgno_t s = slot; s < slot + npages; s++) {
-        uint16_t *count = cover_of(am, s);
-        if (count && *count > 1)
-            return true;
-    }
-    return false;
-}
-
-// Gives slots [slot, end) cover counts. A slot that no entry covers any more is empty and stays so;
-// that it counts as covered does no harm.
-static int cover_create(struct vm_amap *am, pgno_t slot, pgno_t end)
-{
-    for (pgno_t first = slot - slot % COVER_SLOTS; first < end; first += COVER_SLOTS) {
-        if (cover_of(am, first))
-            continue;
-        struct amap_cover *c = pool_get(&cover_pool, PR_NOWAIT);
-        if (!c)
-            return ENOMEM;
-        for (pgno_t i = 0; i < COVER_SLOTS; i++)
-            c->count[i] = 1;
-        part_insert(&am->covers, &c->part, first);
-        stat_inc(amap_stats.ppref_tables);
-    }
-    return 0;
-}
-
-int amap_ref(struct vm_amap *am, pgno_t slot, pgno_t npages)
-{
-    amap_lock(am);
-    KASSERT(slot + npages <= am->nslots, "[%lu, +%lu) of %lu", slot, npages, am->nslots);
-    int error = cover_create(am, slot, slot + npages);
-    for (pgno_t s = slot; s < slot + npages && !error; s++)
-        ++*cover_of(am, s);
-    am->nrefs += !error;
-    amap_unlock(am);
-    return error;
-}
-
-void amap_unref(struct vm_amap *am, pgno_t slot, pgno_t npages)
-{
-    amap_lock(am);
-    KASSERT(am->nrefs && slot + npages <= am->nslots, "amap %p: %u refs, [%lu, +%lu) of %lu", am,
-            am->nrefs, slot, npages, am->nslots);
-    if (am->covers.root) {
-        for (pgno_t s = slot; s < slot + npages; s++) {
-            uint16_t *count = cover_of(am, s);
-            if (!count || --*count == 0)
-                amap_wipe(am, s, 1);
-        }
-    } else {
-        amap_wipe(am, slot, npages);
-        if (slot + npages == am->nslots)
-            am->nslots = slot;
-    }
-    bool last = --am->nrefs == 0;
-    if (last)
-        amap_unlist(am);
-    amap_unlock(am);
-    if (last)
-        amap_free(am);
-}
+// ---- splits and growth ----
 
 void amap_split(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t end_slot)
 {
     amap_lock(am);
-    KASSERT(first_slot < split_slot && split_slot < end_slot && end_slot <= am->nslots,
-            "%lu < %lu < %lu of %lu", first_slot, split_slot, end_slot, am->nslots);
+    KASSERT(am->nrefs && first_slot < split_slot && split_slot < end_slot && end_slot <= am->nslots,
+            "amap %p: %u refs, %lu < %lu < %lu of %lu", am, am->nrefs, first_slot, split_slot,
+            end_slot, am->nslots);
     am->nrefs++;
     amap_unlock(am);
 }
@@ -311,7 +241,9 @@ void amap_join(struct vm_amap *am, pgno_t first_slot, pgno_t split_slot, pgno_t 
 // Whoever refers to am alone has all slots but its own free: they were wiped.
 static bool extensible(const struct vm_amap *am)
 {
-    return am->nrefs == 1 && !am->covers.root;
+    KASSERT(amap_held(am), "amap %p", am);
+    KASSERT(am->nrefs > 1 || !am->covers.root, "amap %p is shared by one entry", am);
+    return am->nrefs == 1;
 }
 
 int amap_extend(struct vm_amap *am, pgno_t slot, pgno_t npages, pgno_t more)
@@ -350,25 +282,31 @@ unsigned amap_nrefs(struct vm_amap *am)
 
 // ---- checks ----
 
+// What an anon in a slot must be; how many slots hold it is found when all have been seen.
+static const char *anon_fault(const struct vm_anon *an)
+{
+    if (an->nrefs == 0)
+        return "has no reference";
+    if (!an->page && !an->swap_slot)
+        return "is nowhere";
+    return an->page && an->page->anon != an ? "has a page that is not its own" : NULL;
+}
+
 static unsigned chunk_check(struct vm_amap *am, struct amap_chunk *c, struct strbuf *out)
 {
     unsigned faults = 0, nused = 0;
 
     for (unsigned i = 0; i < CHUNK_SLOTS; i++) {
         struct vm_anon *an = c->anons[i];
-        pgno_t slot = c->part.first + i;
         if (!an)
             continue;
         nused++;
-        uint16_t *count = cover_of(am, slot);
-        bool covered = slot < am->nslots && (!count || *count);
-        if (an->nrefs != 1 || ++an->seen > an->nrefs || !covered || (!an->page && !an->swap_slot) ||
-            (an->page && an->page->anon != an)) {
-            strbuf_printf(
-                out,
-                "amap %p slot %lu of %lu%s: anon %p, %u refs, seen %u times, page %p, swap %u\n",
-                am, slot, am->nslots, covered ? "" : " (not covered)", an, an->nrefs, an->seen,
-                an->page, an->swap_slot);
+        an->seen++;
+        pgno_t slot = c->part.first + i;
+        const char *wrong = slot >= am->nslots ? "is in no slot" : anon_fault(an);
+        if (wrong) {
+            strbuf_printf(out, "amap %p slot %lu of %lu: anon %p %s: %u refs, page %p, swap %u\n",
+                          am, slot, am->nslots, an, wrong, an->nrefs, an->page, an->swap_slot);
             faults++;
         }
     }
@@ -378,6 +316,20 @@ static unsigned chunk_check(struct vm_amap *am, struct amap_chunk *c, struct str
         faults++;
     }
     return faults;
+}
+
+// A table is there while some slot in it has another entry, and no slot has more than there are.
+static unsigned cover_check(struct vm_amap *am, struct amap_cover *c, struct strbuf *out)
+{
+    unsigned most = 0;
+
+    for (pgno_t i = 0; i < c->nslots; i++)
+        most = max(most, (unsigned)c->others[i]);
+    if (most > 0 && most < am->nrefs && c->part.first < am->nslots)
+        return 0;
+    strbuf_printf(out, "amap %p, %u refs: a slot from %lu on is covered by %u entries more\n", am,
+                  am->nrefs, c->part.first, most);
+    return 1;
 }
 
 static unsigned amap_check_one(struct vm_amap *am, struct strbuf *out)
@@ -390,48 +342,78 @@ static unsigned amap_check_one(struct vm_amap *am, struct strbuf *out)
         faults += chunk_check(am, c, out);
         nused += c->nused;
     }
-    if (nused != am->nused || am->nrefs == 0 || !rb_valid(&am->chunks)) {
-        strbuf_printf(out, "amap %p: %lu slots used, counts %lu, %u refs, tree %s\n", am, nused,
-                      am->nused, am->nrefs, rb_valid(&am->chunks) ? "valid" : "broken");
+    for (struct rb_node *n = rb_first(&am->covers); n; n = rb_next(n))
+        faults += cover_check(am, rb_entry(n, struct amap_cover, part.node), out);
+    if (nused != am->nused || am->nrefs == 0 || !rb_valid(&am->chunks) || !rb_valid(&am->covers)) {
+        strbuf_printf(out, "amap %p: %lu slots used, counts %lu, %u refs, trees %s\n", am, nused,
+                      am->nused, am->nrefs,
+                      rb_valid(&am->chunks) && rb_valid(&am->covers) ? "valid" : "broken");
         faults++;
     }
     return faults;
 }
 
-// Nothing seen yet: the check counts in which slots each anon is.
+// Nothing seen yet.
 static unsigned forget_seen(struct vm_amap *am, struct strbuf *out)
 {
+    pgno_t slot = 0;
+
     (void)out;
-    for (struct rb_node *n = rb_first(&am->chunks); n; n = rb_next(n)) {
-        struct amap_chunk *c = rb_entry(n, struct amap_chunk, part.node);
-        for (unsigned i = 0; i < CHUNK_SLOTS; i++) {
-            if (c->anons[i])
-                c->anons[i]->seen = 0;
-        }
-    }
+    for (struct vm_anon *an; (an = amap_next(am, &slot, UINT64_MAX)); slot++)
+        an->seen = 0;
     return 0;
 }
 
-// All amaps that nobody has locked just now; amaps_lock held.
+// Each anon that was not seen as often as it has references, once.
+static unsigned compare_seen(struct vm_amap *am, struct strbuf *out)
+{
+    unsigned faults = 0;
+    pgno_t slot = 0;
+
+    for (struct vm_anon *an; (an = amap_next(am, &slot, UINT64_MAX)); slot++) {
+        if (an->seen != an->nrefs && an->seen) {
+            strbuf_printf(out, "amap %p slot %lu: anon %p, %u refs, is in %u slots\n", am, slot, an,
+                          an->nrefs, an->seen);
+            faults++;
+        }
+        an->seen = an->nrefs;
+    }
+    return faults;
+}
+
+// All amaps that nobody has locked just now; *all is false if there are others. amaps_lock held.
 static unsigned for_each_amap(unsigned (*fn)(struct vm_amap *am, struct strbuf *out),
-                              struct strbuf *out)
+                              struct strbuf *out, bool *all)
 {
     unsigned faults = 0;
 
+    KASSERT(spin_held(&amaps_lock), "amaps");
     list_for_each (am, &amaps, struct vm_amap, all_link) {
-        if (!mutex_trylock(&am->lock))
+        if (!mutex_trylock(&am->lock)) {
+            *all = false;
             continue;
+        }
         faults += fn(am, out);
         mutex_unlock(&am->lock);
     }
     return faults;
 }
 
+// How many slots hold an anon can be said only if none has changed meanwhile.
 unsigned amap_check(struct strbuf *out)
 {
+    bool all = true;
+
     spin_lock(&amaps_lock);
-    for_each_amap(forget_seen, out);
-    unsigned faults = for_each_amap(amap_check_one, out);
+    uint64_t before = __atomic_load_n(&anon_ref_changes, __ATOMIC_SEQ_CST);
+    for_each_amap(forget_seen, out, &all);
+    unsigned faults = for_each_amap(amap_check_one, out, &all);
+    struct strbuf said = *out;
+    unsigned miscounted = for_each_amap(compare_seen, out, &all);
+    if (all && before == __atomic_load_n(&anon_ref_changes, __ATOMIC_SEQ_CST))
+        faults += miscounted;
+    else
+        *out = said;
     spin_unlock(&amaps_lock);
     return faults;
 }

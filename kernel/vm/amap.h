@@ -3,7 +3,8 @@
 // Amaps: the private pages of a mapping, an array of anons that map entries refer to. Lab 4 owns
 // its implementation (amap.c, amap_copy.c, amap_impl.h). After UVM (Cranor 1998). First form: an
 // amap is referred to by one entry, or by several only where memory is inherited shared; fork
-// copies every page.
+// copies every page. Final form: fork shares the amap, the first write copies it, that is, its
+// references, and a fault copies the one page that is written.
 //
 //      entry [0, 40)        entry [40, 64)           the map's entries, each with its first slot
 //           |                    |
@@ -14,15 +15,18 @@
 //
 // Invariants: nused anons in nslots slots; nrefs = map entries that refer to it; a slot that no
 // entry covers any more is wiped at once; an anon's nrefs = amap slots that hold it, of all amaps.
-// Counts of the entries that cover a slot (ppref, in UVM) exist only where entries overlap, since
-// an amap was shared.
+// Counts of the entries that cover a slot (ppref, in UVM) exist only where entries overlap; they
+// are made before nrefs rises, so that giving up a part never needs memory. Final form: the counts
+// go when nothing overlaps any more, so that who is alone can extend its amap. Of the entries that
+// cover a slot all are ME_NEEDSCOPY and write to nothing in it, or none is and all see all writes.
 //
 // A typical sequence is: a fault finds an entry without amap: amap_copy makes one; amap_add puts
-// the anon of the new page into its slot; munmap of a part: amap_split, then amap_unref wipes the
-// part's slots; exit: amap_unref of the rest.
+// the anon of the new page into its slot; fork: amap_inherit; the first write after it: amap_copy;
+// munmap of a part: amap_split, then amap_unref wipes the part's slots; exit: amap_unref of the
+// rest.
 //
-// Locks: the amap's mutex guards all fields; only amap.c touches them. Offsets and lengths are in
-// pages.
+// Locks: the amap's mutex guards all fields; only amap.c and amap_copy.c touch them. An anon's
+// mutex comes after it. Offsets and lengths are in pages.
 #pragma once
 
 #include "lib/types.h"
@@ -84,30 +88,35 @@ bool amap_shared(struct vm_amap *am, pgno_t slot, pgno_t npages);
 // pages: an entry that is longer may be clipped to as many before it is copied
 #define AMAP_WINDOW 256ul
 
-// Makes e's amap its own so that it may be written: none -> create; sole reference -> take over;
-// else copy. The map is locked for writing. va: the fault's address; entries of more than
-// AMAP_WINDOW pages may be clipped to a window round it, if c has the entries to spare (c NULL: no
-// clipping). 0 or ENOMEM; never sleeps for memory.
+// Makes e's amap its own so that it may be written: none -> create; nobody else covers its slots
+// -> take over; else copy. Then e is not ME_NEEDSCOPY any more. The map is locked for writing. va:
+// the fault's address; entries of more than AMAP_WINDOW pages may be clipped to a window round it,
+// if c has the entries to spare (c NULL: no clipping). 0 or ENOMEM; never sleeps for memory.
 MUST_CHECK int amap_copy(struct map_change *c, struct vm_map *map, struct vm_map_entry *e,
                          vaddr_t va);
 
 // Throws away the private pages of [start, end) in e, which has an amap and none of whose pages
 // there is mapped any more. Whoever else refers to the amap keeps them: NEEDSCOPY: e gets an amap
-// of its own, without that range. c has the entries to clip it out. 0 or ENOMEM; never sleeps for
-// memory.
+// of its own, or none, without that range, which may be clipped out of e, with c's entries, and
+// merged with its neighbours. 0 or ENOMEM; never sleeps for memory.
 MUST_CHECK int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va,
                             vaddr_t end_va);
 
 // fork: gives the child's entry its view of the parent's (both maps locked for writing, parent
 // first); the child's entry is a copy of the parent's fields that holds no amap and is in no map
-// yet. SHARE: both refer to it. COPY: the first form copies every anon now; the final form defers.
-// May wait for memory and for swap. 0, or ENOMEM, EINTR or EIO with no amap held by the child's
-// entry.
+// yet. SHARE: both refer to it, and neither needs a copy any more. COPY: the first form copies
+// every anon now; the final form defers, but for wired pages, and where others write to the amap
+// for good. What either writes later the other does not see: the parent's pages are
+// write-protected. May wait for memory and for swap. 0, or ENOMEM, EINTR or EIO with no amap held
+// by the child's entry.
 int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
                  struct vm_map_entry *ce);
 
 struct amap_stats {
-    uint64_t amaps, slots_used, anons, copies, eager_pages, ppref_tables;
+    uint64_t amaps, slots_used, anons;
+    uint64_t copies;            // amaps that were copied
+    uint64_t eager_pages;       // pages that fork copied
+    uint64_t ppref_tables;      // tables of counts that there are
 };
 extern struct amap_stats amap_stats;    // counted with stat_inc by the files of this module
 void amap_get_stats(struct amap_stats *st);

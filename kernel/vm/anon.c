@@ -14,9 +14,11 @@
 #include "pmap/pmap.h"
 #include "vm/stat.h"
 #include "vm/swap.h"
+#include "vm/vm_object.h"
 
 static struct pool anon_pool;
 static uint64_t nanons;
+uint64_t anon_ref_changes;
 
 void anon_init(void)
 {
@@ -43,10 +45,21 @@ struct vm_anon *anon_alloc(void)
     return an;
 }
 
+static void anon_give_page(struct vm_anon *an, struct vm_page *pg)
+{
+    KASSERT(mutex_held(&an->lock) && !an->page && !pg->object, "page %p for anon %p, which has %p",
+            pg, an, an->page);
+    pg->anon = an;
+    an->page = pg;
+}
+
 struct vm_anon *anon_alloc_page(const struct vm_page *from)
 {
     struct vm_page *pg = vm_page_alloc(PAGE_ANON, from ? 0 : PA_ZERO);
 
+    KASSERT(!from || from->flags & PG_BUSY || (from->anon && mutex_held(&from->anon->lock)) ||
+                (from->object && mutex_held(&from->object->lock)),
+            "page %p is copied while its owner is not locked", from);
     if (!pg)
         return NULL;
     struct vm_anon *an = anon_alloc();
@@ -56,26 +69,44 @@ struct vm_anon *anon_alloc_page(const struct vm_page *from)
     }
     if (from)
         memcpy(page_to_dmap(pg), page_to_dmap(from), PAGE_SIZE);
-    pg->anon = an;
-    an->page = pg;
+    anon_give_page(an, pg);
     return an;
 }
 
 void anon_ref(struct vm_anon *an)
 {
-    KASSERT(mutex_held(&an->lock), "anon %p", an);
+    KASSERT(mutex_held(&an->lock) && an->nrefs, "anon %p, %u references", an, an->nrefs);
     an->nrefs++;
+    stat_inc(anon_ref_changes);
+}
+
+void anon_unmap(struct vm_anon *an)
+{
+    KASSERT(mutex_held(&an->lock) && anon_resident(an), "anon %p", an);
+    pmap_page_protect(an->page, PROT_NONE);
+    while (an->page->wire_count)
+        vm_page_unwire(an->page);
 }
 
 static void anon_free_page(struct vm_anon *an)
 {
     struct vm_page *pg = an->page;
 
-    an->page = NULL;
     pmap_page_protect(pg, PROT_NONE);
+    if (__builtin_expect(pg->wire_count > 0, 0))
+        anon_unmap(an);
+    an->page = NULL;
     vm_page_dequeue(pg);
     pg->anon = NULL;
     vm_page_free(pg);
+}
+
+static void anon_free(struct vm_anon *an)
+{
+    KASSERT(an->nrefs == 0 && !mutex_held(&an->lock), "anon %p, %u references", an, an->nrefs);
+    mutex_retire(&an->lock);
+    stat_dec(nanons);
+    pool_put(&anon_pool, an);
 }
 
 // The last reference is gone and the page is not busy: frees all, and the lock with it.
@@ -86,14 +117,14 @@ static void anon_free_unlock(struct vm_anon *an)
     if (an->swap_slot)
         swap_free(an->swap_slot, 1);
     mutex_unlock(&an->lock);
-    stat_dec(nanons);
-    pool_put(&anon_pool, an);
+    anon_free(an);
 }
 
 void anon_unref_unlock(struct vm_anon *an)
 {
     KASSERT(mutex_held(&an->lock) && an->nrefs, "anon %p, %u references", an, an->nrefs);
     if (--an->nrefs) {
+        stat_inc(anon_ref_changes);
         mutex_unlock(&an->lock);
     } else if (an->page && (an->page->flags & PG_BUSY)) {
         an->page->flags |= PG_RELEASED;
@@ -117,8 +148,7 @@ int anon_fetch_unlock(struct vm_anon *an)
     }
     uint32_t slot = an->swap_slot;
     KASSERT(slot, "anon %p is nowhere", an);
-    pg->anon = an;
-    an->page = pg;
+    anon_give_page(an, pg);
     vm_page_busy(pg);
     mutex_unlock(&an->lock);
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Anons: one page of private memory, in a frame or in a swap slot, shared by the amap slots that
-// hold it. Lab 6 owns its implementation, with swap and pageout. After UVM (Cranor 1998).
-// First form: an anon belongs to exactly one amap slot (nrefs is always 1). An anon is in a frame
-// or in a swap slot, never in both: reading it back gives the slot up.
+// hold it: each is a reference. While there are several, it may not be written: who writes gets an
+// anon of its own instead. Lab 6 owns its implementation, with swap and pageout. After UVM (Cranor
+// 1998). First form: an anon is in a frame or in a swap slot, never in both: reading it back gives
+// the slot up.
 //
 //      amap slot --> anon --> page       in memory; the page names the anon (page.anon)
+//      amap slot -----^                  after a fork: nrefs 2
 //      amap slot --> anon --> slot 17    in swap: page NULL
 //
 // A typical sequence is: an = anon_alloc_page(NULL); amap_add(am, slot, an);
@@ -36,6 +38,9 @@ struct vm_anon *anon_alloc(void);
 // busy), or zeroes if from is NULL.
 struct vm_anon *anon_alloc_page(const struct vm_page *from);
 void anon_ref(struct vm_anon *an);              // locked
+// Takes away all mappings of its page, and the wiring that came with them. Locked, the page not
+// busy.
+void anon_unmap(struct vm_anon *an);
 // Drops one reference and unlocks; the last frees page and slot. Never allocates. A page that is
 // busy, and the anon with it, are released when its I/O ends.
 void anon_unref_unlock(struct vm_anon *an);
@@ -56,3 +61,4 @@ int anon_fetch_unlock(struct vm_anon *an);
 void anon_paged_out(struct vm_anon *an, uint32_t slot);
 
 uint64_t anon_count(void);
+extern uint64_t anon_ref_changes;   // times that an anon came to be in more slots, or in fewer

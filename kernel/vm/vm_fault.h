@@ -11,8 +11,8 @@
 //
 //                     amap has the page              amap has it not
 //      read           1A map the anon's page         2A map the object's page, read-only if private
-//      write          1A if it is the entry's alone  2B promote: copy it (or zeroes) into an anon
-//                     1B else copy it (final form of lab 4; in the first form it always is)
+//      write          1A if no other slot holds it   2B promote: copy it (or zeroes) into an anon
+//                     1B else copy it
 //
 // A typical sequence is: fault_lookup locks the map and finds the entry; amap_lock, amap_lookup;
 // fault_anon or fault_object; fault_enter; unlock. EAGAIN: from the start; ENOMEM: vm_page_wait,

@@ -64,17 +64,18 @@ static int discard(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, bool on
     int error = map_change_begin_clip(&c, map, start_va, end_va, MAP_ENTRY_SPLITS);
     if (error)
         return error;
-    for (vaddr_t va = start_va; va < end_va && !error; va = e->end_va) {
+    for (vaddr_t va = start_va, stop; va < end_va && !error; va = stop) {
         if (!vm_map_lookup(map, va, &e)) {
             hole = true;
             e = e ? vm_map_next(map, e) : vm_map_first(map);
             if (!e || e->start_va >= end_va)
                 break;
         }
+        stop = min(end_va, e->end_va); // e may become a part of another entry
         if (e->wired || (only_anonymous && e->attr.object))
             error = EINVAL;
         else
-            error = entry_discard(&c, e, max(va, e->start_va), min(end_va, e->end_va));
+            error = entry_discard(&c, e, max(va, e->start_va), stop);
     }
     map_change_end(&c);
     return error ? error : hole ? ENOMEM : 0;

@@ -105,10 +105,10 @@ static void fill(const struct ref *r)
         amap_wipe(am, slot, 1);
         anons[slot] = NULL;
     } else {
+        mutex_lock(&an->lock);
         anons[slot] = anon_alloc_page(an->page);
         mutex_unlock(&anons[slot]->lock);
         CHECK(amap_replace(am, slot, anons[slot]) == an, "replace");
-        mutex_lock(&an->lock);
         anon_unref_unlock(an);
     }
     amap_unlock(am);
