@@ -133,6 +133,34 @@ static void measure_crowded(void)
     munmap(p, CROWD * PAGE);
 }
 
+// The fork call alone, in the parent: once all it has was written since the fork before, and is
+// its own again.
+static void measure_fork_written(char *p)
+{
+    uint64_t spent = 0;
+
+    for (int i = 0; i < 3; i++) {
+        for (size_t at = 0; at < BIG; at += PAGE)
+            p[at]++;
+        uint64_t start = ticks();
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        spent += ticks() - start;
+        need(child > 0 && waitpid(child, NULL, 0) == child, "fork");
+    }
+    report("fork() with 16 MiB, every page written since the last fork", spent / 3);
+}
+
+static char *seen_at;
+
+static void see_64(void)
+{
+    unsigned char seen[64];
+
+    need(mincore(seen_at, 64 * PAGE, seen) == 0, "mincore");
+}
+
 void measure_memory(void (*fork_exit)(void))
 {
     measure_anonymous();
@@ -148,5 +176,8 @@ void measure_memory(void (*fork_exit)(void))
     p = map_anon(BIG);
     memset(p, 1, BIG);
     measure("fork, exit, wait, 16 MiB touched", 5, fork_exit);
+    measure_fork_written(p);
+    seen_at = p;
+    measure("mincore, 64 pages", 100, see_64);
     munmap(p, BIG);
 }

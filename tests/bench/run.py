@@ -51,12 +51,12 @@ def instructions(machine: qemu.Machine) -> dict[str, int]:
 
 
 def print_table(strata: dict[str, int], linux: dict[str, int]) -> None:
-    print(f"{'instructions per operation':34} {'Strata':>12} {'Linux 6.1':>12}  {'ratio':>6}")
+    print(f"{'instructions per operation':58} {'Strata':>12} {'Linux 6.1':>12}  {'ratio':>6}")
     for name, mine in strata.items():
         theirs = linux.get(name)
         label = "boot, with waits for the disk" if name == "start" else name
         ratio = f"{mine / theirs:6.2f}" if theirs else ""
-        print(f"{label:34} {mine:12,} {theirs or 0:12,}  {ratio}")
+        print(f"{label:58} {mine:12,} {theirs or 0:12,}  {ratio}")
 
 
 def print_last_write(machine: qemu.Machine) -> None:
