@@ -248,13 +248,13 @@ def amaps(walker: Walker) -> Picture:
                 key = f"e{pid}:{entry['start_va']:x}"
                 text = f"{pid}: {entry['start_va']:#x} {rights(entry['prot'])}"
                 nodes[key] = [key, 0, text, 5]
-                edges.append([key, _amap(walker, entry["amap"], key, order, nodes, edges)])
+                edges.append([key, amap_of(walker, entry["amap"], key, order, nodes, edges)])
     heads = ["map entries", "amaps", "anons", "where"]
     return {"kind": "graph", "title": "private memory", "layers": heads,
             "nodes": list(nodes.values()), "edges": edges}  # fmt: skip
 
 
-def _amap(
+def amap_of(
     walker: Walker, at: int, entry: str, order: dict[int, str], nodes: dict[str, list[object]],
     edges: list[list[str]],
 ) -> str:  # fmt: skip

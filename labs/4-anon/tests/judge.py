@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Judges lab 4: compares page tables, frames and anons, read from outside, with the tests' model.
+
+The model says which page of which space shows which word, who sees the same memory (a cell) and
+which cells still hold the same copy (a version). What a form copies early, and what late, is its
+own affair in the functional tests; those on cost want as many anons as there are versions.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from grade import layout
+from grade.lab_judge import Boot, Plan, Run
+from grade.oracle import PTE, Oracle
+
+PAGE = 4096
+VA = 0x40000000
+SPACES, PAGES = 8, 1100
+WRITABLE, WIRED, SEEN = 1, 2, 8
+MAX_SAID = 3
+REPORTED = ("nfaults", "nheld", "nanons", "npages", "nbefore", "nitems")
+
+SHOWS = "a page shows what its process wrote last"
+NOT_MAPPED = "what is not mapped is not seen"
+RIGHTS = "a page is writable only where its mapping is"
+OTHERS = "nobody writes to a page that others see"
+SHARED = "who shares memory sees the same page"
+ONE_PAGE = "an anon has one page, and the page one anon"
+REFERENCES = "an anon has as many references as slots hold it"
+FREED = "what nobody can reach is freed at once"
+STAYS = "wired memory stays where it is"
+UNLOCKED = "whoever locks something unlocks it, on every way out"
+CHECKS = "map_check, amap_check, pmap_check, pool_check and page_check find nothing"
+LATE = "a page is copied when it is written, and not before"
+BOUNDED = "a copy takes a bounded amount of memory at a time"
+CHEAP = "fork does not copy pages"
+ALONE = "who is alone again takes over what was shared"
+
+
+@dataclass
+class Page:
+    """One page of a space: what the model says, and what the page table does."""
+
+    space: int
+    number: int
+    cell: int
+    version: int
+    flags: int
+    pte: int
+
+    @property
+    def frame(self) -> int:
+        return self.pte & PTE["PTE_PA"]
+
+    def __str__(self) -> str:
+        return f"page {self.number} of space {self.space}"
+
+
+@dataclass
+class State:
+    name: str
+    owners: Counter[str]
+    pages: list[Page] = field(default_factory=list)
+    words: dict[int, int] = field(default_factory=dict)
+    """The word of each version."""
+    users: dict[int, int] = field(default_factory=dict)
+    """How many cells hold each version."""
+    frames: dict[int, list[Page]] = field(default_factory=dict)
+    report: dict[str, int] = field(default_factory=dict)
+    entries: dict[int, int] = field(default_factory=dict)
+    """Map entries of each space."""
+
+    def of(self, space: int) -> list[Page]:
+        return [page for page in self.pages if page.space == space]
+
+    @property
+    def touched(self) -> int:
+        return len({page.cell for page in self.pages if page.version or page.flags & SEEN})
+
+
+class Reader:
+    """Reads the tests' arrays, by the layout of the tests' own object."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self.oracle = oracle
+        folder = oracle.out / "labs/4-anon/tests"
+        self.types = layout.types_of(folder / "lab_anon.o")
+        self.anon = layout.types_of(folder / "t_cases.o").structs["vm_anon"]
+
+    def at(self, struct_name: str, member: str) -> tuple[int, int]:
+        found = self.types.structs[struct_name].fields[member]
+        return found.offset, found.size
+
+    def number(self, struct_name: str, address: int, member: str) -> int:
+        offset, size = self.at(struct_name, member)
+        return self.value(address + offset, size)
+
+    def anon_field(self, address: int, member: str) -> int:
+        found = self.anon.fields[member]
+        return self.value(address + found.offset, found.size)
+
+    def value(self, address: int, size: int) -> int:
+        data = self.oracle.memory.read(self.oracle.translate(address), size)
+        return int.from_bytes(data, "little")
+
+    def array(self, symbol: str, layout_text: str, count: int) -> list[tuple[int, ...]]:
+        size = struct.calcsize(layout_text)
+        data = self.oracle.memory.read(self.oracle.symbol_pa(symbol), size * count)
+        return list(struct.iter_unpack(layout_text, data))
+
+    def report(self, member: str) -> int:
+        offset, _ = self.at("lab_report", member)
+        return self.oracle.memory.word(self.oracle.symbol_pa("lab_report") + offset)
+
+    def text(self) -> list[str]:
+        offset, size = self.at("lab_report", "text")
+        data = self.oracle.memory.read(self.oracle.symbol_pa("lab_report") + offset, size)
+        return data.split(b"\0")[0].decode(errors="replace").strip().splitlines()
+
+
+def look(name: str, oracle: Oracle, run: Run) -> State:
+    """Reads the state of the machine, and judges what must hold at every point."""
+    state = State(name, oracle.owners())
+    if not run.boot.ktest:
+        return state
+    reader = Reader(oracle)
+    state.report = {name: reader.report(name) for name in REPORTED}
+    cells = reader.array("lab_cell", "<2I", 4 * PAGES)
+    for i, (word, nusers) in enumerate(reader.array("lab_version", "<2Q", 4 * PAGES)):
+        if nusers:
+            state.words[i], state.users[i] = word, nusers
+    model = reader.array("lab_page", "<2I", SPACES * PAGES)
+    tables = {space.address: space.ptes for space in oracle.spaces()}
+    for n, (address,) in enumerate(reader.array("lab_space", "<Q", SPACES)):
+        if address:
+            read_space(state, reader, n, address, tables, model[n * PAGES :], cells)
+    for page in state.pages:
+        if page.pte:
+            state.frames.setdefault(page.frame, []).append(page)
+    judge_report(state, reader, run)
+    for page in state.pages:
+        judge_page(state, page, oracle, run)
+    judge_frames(state, oracle, reader, run)
+    return state
+
+
+def read_space(
+    state: State, reader: Reader, n: int, address: int, tables: dict[int, dict[int, int]],
+    model: list[tuple[int, ...]], cells: list[tuple[int, ...]],
+) -> None:
+    ptes = tables.get(reader.number("vm_space", address, "pmap"), {})
+    map_at = address + reader.at("vm_space", "map")[0]
+    state.entries[n] = reader.number("vm_map", map_at, "nentries")
+    for i in range(min(state.report["npages"], PAGES)):
+        cell, flags = model[i]
+        version = cells[cell][0] if cell else 0
+        state.pages.append(Page(n, i, cell, version, flags, ptes.get(VA + i * PAGE, 0)))
+
+
+# ---- what always holds ----
+
+
+def judge_report(state: State, reader: Reader, run: Run) -> None:
+    where = f"at point {state.name}"
+    if state.report["nfaults"]:
+        run.wrong(f"the kernel's own checks {where}", "no fault",
+                  "; ".join(reader.text()[:MAX_SAID]), invariant=CHECKS)
+    run.expect(f"locks held {where}", 0, state.report["nheld"], invariant=UNLOCKED)
+    anons, versions = state.report["nanons"], len(state.words)
+    if not state.report["npages"]:
+        return
+    if anons > state.touched:
+        run.wrong(f"anons {where}", f"at most {state.touched}, the pages that were touched", anons,
+                  invariant=FREED, hint="A slot that no entry covers any more is wiped when its "
+                  "last entry goes; an error drops what was new.")
+    elif anons < versions:
+        run.wrong(f"anons {where}", f"at least {versions}, the contents that differ", anons,
+                  invariant=SHOWS, hint="A page was freed, or is shared, that should be there.")
+
+
+def judge_page(state: State, page: Page, oracle: Oracle, run: Run) -> None:
+    where = f"{page} at point {state.name}"
+    if page.flags & WIRED and not page.pte & PTE["PTE_WIRED"]:
+        run.wrong(f"{where}: its PTE", "there and wired", f"{page.pte:#x}", invariant=STAYS)
+    if not page.pte:
+        return
+    if not page.version and not page.flags & SEEN:
+        run.wrong(where, "nothing: it is not mapped, or was thrown away", f"{page.frame:#x}",
+                  invariant=NOT_MAPPED)
+        return
+    word = oracle.memory.word(page.frame)
+    wanted = state.words.get(page.version, 0)
+    if word != wanted:
+        run.wrong(f"{where}: its first word", wanted, word, invariant=SHOWS)
+    if page.pte & PTE["PTE_W"] and not page.flags & WRITABLE:
+        run.wrong(f"{where}: its PTE", "read-only", "writable", invariant=RIGHTS)
+
+
+def judge_frames(state: State, oracle: Oracle, reader: Reader, run: Run) -> None:
+    where: defaultdict[int, set[int]] = defaultdict(set)
+    for frame, pages in state.frames.items():
+        cells = {page.cell for page in pages}
+        writers = [page for page in pages if page.pte & PTE["PTE_W"]]
+        if len(cells) > 1 and writers:
+            other = next(page for page in pages if page.cell != writers[0].cell)
+            run.wrong(f"{writers[0]} at point {state.name}: its PTE",
+                      f"read-only, as {other} shows the same frame", "writable", invariant=OTHERS)
+        if len(cells) > 1 and any(page.flags & WIRED for page in pages):
+            run.wrong(f"who sees the wired {pages[0]} at point {state.name}", "its space alone",
+                      ", ".join(map(str, pages[:MAX_SAID])), invariant=STAYS)
+        for page in pages:
+            where[page.cell].add(frame)
+    for cell, frames in where.items():
+        if len(frames) > 1:
+            pages = [page for page in state.pages if page.cell == cell]
+            run.wrong(f"frames of {pages[0]} and {pages[-1]} at point {state.name}", "the same",
+                      ", ".join(f"{frame:#x}" for frame in sorted(frames)), invariant=SHARED)
+    judge_anons(state, oracle, reader, run)
+
+
+def judge_anons(state: State, oracle: Oracle, reader: Reader, run: Run) -> None:
+    """The anons of the pages that are mapped."""
+    size = oracle.types.structs["vm_page"].size
+    for frame, pages in state.frames.items():
+        struct_at = next(
+            seg.pages + (frame - seg.start_pa) // PAGE * size
+            for seg in oracle.segments
+            if 0 <= (frame - seg.start_pa) // PAGE < seg.count
+        )
+        anon = oracle.page_field(struct_at, "anon")
+        where = f"{pages[0]} at point {state.name}"
+        if not anon or reader.anon_field(anon, "page") != struct_at:
+            run.wrong(f"{where}: the anon of its frame", "one that has this frame",
+                      f"{anon:#x}", invariant=ONE_PAGE)
+            continue
+        nrefs, most = reader.anon_field(anon, "nrefs"), state.users.get(pages[0].version, SPACES)
+        if not 1 <= nrefs <= most:
+            run.wrong(f"{where}: references of its anon", f"1 to {most}, as so many see it", nrefs,
+                      invariant=REFERENCES)
+
+
+# ---- the tests ----
+
+
+def nothing(run: Run) -> None:
+    """All that matters is judged at each point."""
+
+
+def nothing_left(run: Run) -> None:
+    for state in run.named("end"):
+        run.expect("anons at the end", 0, state.report["nanons"], invariant=FREED)
+        run.expect("items of pools at the end, amaps, their parts and entries among them",
+                   state.report["nbefore"], state.report["nitems"], invariant=FREED)
+
+
+def swapped(run: Run) -> None:
+    nothing_left(run)
+    for words in run.records("swapped"):
+        if int(words[0]) < 50:
+            run.wrong("pages that went to swap", "50 or more", words[0])
+        run.expect("swap slots in use at the end", 0, int(words[2]), invariant=FREED)
+
+
+def fail_nth(run: Run) -> None:
+    nothing_left(run)
+    for words in run.records("refused"):
+        if int(words[0]) < 5:
+            run.wrong("operations that were refused for want of memory", "5 or more", words[0])
+
+
+def exact(run: Run) -> None:
+    """As many anons as contents that differ, at every point."""
+    for state in run.states:
+        anons = state.report["nanons"]
+        if anons > len(state.words):
+            run.wrong(f"anons at point {state.name}",
+                      f"{len(state.words)}, the contents that differ", anons, invariant=LATE)
+
+
+def copies(run: Run) -> None:
+    exact(run)
+    for state in run.states:
+        if state.name in ("filled", "forked", "alone", "rewritten"):
+            run.expect(f"frames of private pages at point {state.name}", 600,
+                       state.owners["ANON"], invariant=LATE)
+
+
+def reuse(run: Run) -> None:
+    exact(run)
+    for before, after in zip(run.named("alone"), run.named("rewritten")):
+        moved = [a for a, b in zip(before.of(0), after.of(0)) if a.pte and a.frame != b.frame]
+        if moved:
+            run.wrong("pages that were copied though nobody else has them any more", 0,
+                      f"{len(moved)}: {moved[0]}", invariant=ALONE)
+
+
+def readers(run: Run) -> None:
+    exact(run)
+    for state in run.named("read"):
+        run.expect("frames of private pages that eight spaces read", 500, state.owners["ANON"],
+                   invariant=LATE)
+
+
+def grow(run: Run) -> None:
+    exact(run)
+    for state in run.named("grown"):
+        run.expect("map entries for 64 pages that were mapped side by side", 1,
+                   state.entries.get(0), invariant=ALONE)
+
+
+PER_PAGE, FORK_BASE, PAGES_FORKED = 45, 30000, 1024
+MOST_ALLOCS = 24
+
+
+def forks(run: Run) -> None:
+    most = PER_PAGE * PAGES_FORKED + FORK_BASE
+    for words in run.records("costs"):
+        run.notes.append(f"a fork of {PAGES_FORKED} pages takes {words[0]} instructions")
+        if int(words[0]) > most:
+            run.wrong(f"instructions for a fork of {PAGES_FORKED} pages", f"at most {most}",
+                      words[0], invariant=CHEAP)
+
+
+def bounded(run: Run) -> None:
+    wanted = COSTS if run.boot.ktest.endswith("costs") else ["copied", "end"]
+    run.expect("points reached", wanted, [state.name for state in run.states])
+    for words in run.records("costs"):
+        run.notes.append(f"a first write takes {words[1]} allocations")
+        if int(words[1]) > MOST_ALLOCS:
+            run.wrong("allocations for the first write to a large region after a fork",
+                      f"at most {MOST_ALLOCS}", words[1], invariant=BOUNDED)
+
+
+ONE = "lab_anon_"
+OPS = ["start", *["ops"] * 6, "end"]
+FAMILY = ["forked", *["written"] * 3, "gone", "gone", "end"]
+HALVES = ["shared", "one", "both", "alone", "end"]
+COPIES = ["filled", "forked", "written", "alone", "rewritten", "end"]
+COSTS = ["copied", "copied", "end"]
+
+
+def plan(name: str, points: list[str], judge: object, **more: object) -> Plan:
+    return Plan([Boot(ONE + name)], points, judge, **more)  # type: ignore[arg-type]
+
+
+PLANS: dict[str, Plan] = {
+    "trace": plan("trace", OPS * 4, nothing_left),
+    "large": plan("large", OPS, nothing_left),
+    "family": plan("family", FAMILY * 9, nothing_left),
+    "partial-shared": plan("partial_shared", HALVES, exact),
+    "swapped": plan("swapped", ["start", *["ops"] * 7, "end"], swapped, records={"swapped": 1}),
+    "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left),
+    "fail-nth": plan("fail_nth", OPS * 4, fail_nth, records={"refused": 1}),
+    "dontneed": plan("dontneed", ["discarded", "discarded", "written", "end"] * 4, nothing_left),
+    "zeroes": plan("zeroes", ["read", "written", "read", "written", "end"], nothing_left),
+    "check": plan("check", ["right", "right", "end"], nothing_left),
+    "forks": plan("costs", COSTS, forks, records={"costs": 2}),
+    "writes": Plan([Boot(ONE + "trace", seed_step=1), Boot(ONE + "copies")], None, exact),
+    "reuse": plan("copies", COPIES, reuse),
+    "readers": plan("readers", ["read", "end"], readers),
+    "partial": plan("partial", HALVES, exact),
+    "grow": plan("grow", ["grown", "end"], grow),
+    "bounded": Plan([Boot(ONE + "costs"), Boot(ONE + "window_end")], None, bounded,
+                    records={"costs": 2}),
+    "tight": Plan([Boot(ONE + "tight", mem="64M")], ["written", "end"], nothing),
+}

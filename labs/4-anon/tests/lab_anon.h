@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What the lab's in-kernel tests share: address spaces under fixed numbers, and a model of what
+// their pages must show, which the judge on the host compares with the page tables, the frames and
+// the anons. The tests use the frozen interfaces alone.
+#pragma once
+
+#include "lib/rng.h"
+#include "vm/vm_space.h"
+
+#define LAB_SPACES 8
+#define LAB_PAGES  1100
+#define LAB_CELLS  (4 * LAB_PAGES)
+#define LAB_VA     0x40000000ul
+
+// Page i of a space is at LAB_VA + i pages. What spaces inherited shared is one cell; cells that
+// hold the same copy of a page share a version.
+struct lab_cell {
+    uint32_t version; // 0: nobody has touched it
+    uint32_t nusers;  // pages of spaces
+};
+
+struct lab_version {
+    uint64_t word;   // the page's first one
+    uint64_t nusers; // cells
+};
+
+// SEEN: it was read before it was written, and shows zeroes.
+enum lab_page_flags { LAB_WRITABLE = 1, LAB_WIRED = 2, LAB_SHARE = 4, LAB_SEEN = 8 };
+
+struct lab_page {
+    uint32_t cell;  // 0: not mapped
+    uint32_t flags; // enum lab_page_flags
+};
+
+struct lab_report {
+    uint64_t nfaults; // of the kernel's checks
+    uint64_t nheld;   // locks that the running thread holds
+    uint64_t nanons;  // anon_count
+    uint64_t npages;  // of each region
+    uint64_t nbefore; // items of all pools before the first space, once what may go is gone
+    uint64_t nitems;  // and now
+    char text[2048];  // what the checks said
+};
+
+extern struct lab_report lab_report;
+extern struct vm_space *lab_space[LAB_SPACES];
+extern struct lab_page lab_page[LAB_SPACES][LAB_PAGES];
+extern struct lab_cell lab_cell[LAB_CELLS];
+extern struct lab_version lab_version[LAB_CELLS];
+
+struct rng lab_rng(uint64_t part);
+static inline vaddr_t lab_va(unsigned page)
+{
+    return LAB_VA + page * PAGE_SIZE;
+}
+
+// ---- operations: on the space and on the model; they fail the test if the kernel says no ----
+
+// Space number n, new; its region of npages pages is not mapped yet.
+void lab_begin(unsigned npages);
+void lab_new_space(unsigned n);
+void lab_map(unsigned n, unsigned first, unsigned end);
+void lab_unmap(unsigned n, unsigned first, unsigned end);
+void lab_protect(unsigned n, unsigned first, unsigned end, bool writable);
+void lab_inherit(unsigned n, unsigned first, unsigned end, bool share);
+void lab_wire(unsigned n, unsigned first, unsigned end, bool wire);
+void lab_discard(unsigned n, unsigned first, unsigned end);
+void lab_move(unsigned n, unsigned first, unsigned end, unsigned to);
+void lab_write(unsigned n, unsigned page, uint64_t word);
+void lab_read(unsigned n, unsigned page); // compares
+void lab_read_untouched(unsigned n, unsigned page);
+void lab_read_all(void);                  // of every space, what was touched
+void lab_fork(unsigned n, unsigned child);
+extern uint64_t lab_fork_ticks; // that the last one took
+void lab_exit(unsigned n);
+void lab_end(void); // all spaces, and all memory is back
+
+bool lab_mapped(unsigned n, unsigned first, unsigned end);
+// The pages that have a version each, as the model counts them.
+unsigned lab_versions(void);
+
+// While it is not 0, operations may fail with ENOMEM, and then change nothing: the nth allocation
+// of each fails. lab_refused counts them.
+extern unsigned lab_fail_nth, lab_refused;
+
+// All checks, and a point of this name.
+void lab_point(const char *name);

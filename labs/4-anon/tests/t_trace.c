@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Seeded families of spaces: every operation, in small regions and in one of several windows; with
+// swap; with allocations that fail.
+
+#include "dev/record.h"
+#include "lab_anon.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mem/vm_page.h"
+#include "vm/pageout.h"
+#include "vm/swap.h"
+#include "vm/vm_object.h"
+
+static struct rng rng;
+static unsigned npages;
+static uint64_t words;
+
+static unsigned below(unsigned n)
+{
+    return (unsigned)rng_below(&rng, n);
+}
+
+struct range {
+    unsigned first, end;
+};
+
+static struct range any_range(void)
+{
+    unsigned first = below(npages), most = npages > 100 && below(4) ? 20 : npages;
+    unsigned end = first + 1 + below(most);
+
+    return (struct range){first, min(npages, end)};
+}
+
+static unsigned any_space(void)
+{
+    unsigned n = below(LAB_SPACES);
+
+    while (!lab_space[n])
+        n = (n + 1) % LAB_SPACES;
+    return n;
+}
+
+static bool any_flag(unsigned n, struct range r, uint32_t flags)
+{
+    for (unsigned i = r.first; i < r.end; i++)
+        if (lab_page[n][i].flags & flags)
+            return true;
+    return false;
+}
+
+// Only what is inherited by copying is wired: the model does not know whose wiring a shared page
+// has.
+static void wire(unsigned n, struct range r, bool on)
+{
+    for (unsigned i = r.first; i < r.end; i++) {
+        const struct lab_page *p = &lab_page[n][i];
+        if (!(p->flags & LAB_WRITABLE) || p->flags & LAB_SHARE || lab_cell[p->cell].nusers > 1)
+            return;
+    }
+    lab_wire(n, r.first, r.end, on);
+}
+
+// Only what is one mapping moves.
+static void move(unsigned n, struct range r)
+{
+    for (unsigned i = r.first; i < r.end; i++)
+        if (lab_page[n][i].flags != lab_page[n][r.first].flags)
+            return;
+    unsigned len = r.end - r.first, to = below(npages - len + 1);
+
+    if ((to >= r.end || r.first >= to + len) && !any_flag(n, r, LAB_WIRED))
+        lab_move(n, r.first, r.end, to);
+}
+
+static void fork_any(unsigned n, unsigned most)
+{
+    for (unsigned child = 0; child < most; child++) {
+        if (!lab_space[child]) {
+            lab_fork(n, child);
+            return;
+        }
+    }
+}
+
+static bool alone(unsigned n)
+{
+    for (unsigned i = 0; i < LAB_SPACES; i++)
+        if (lab_space[i] && i != n)
+            return false;
+    return true;
+}
+
+// An operation on a range that is mapped throughout.
+static void change(unsigned n, struct range r, unsigned dice)
+{
+    if (!lab_mapped(n, r.first, r.end))
+        return;
+    if (dice == 0)
+        lab_protect(n, r.first, r.end, below(3));
+    else if (dice == 1 && !any_flag(n, r, LAB_WIRED))
+        lab_discard(n, r.first, r.end);
+    else if (dice == 2 && !lab_fail_nth)
+        wire(n, r, below(2));
+    else if (dice == 3 && !any_flag(n, r, LAB_WIRED))
+        lab_inherit(n, r.first, r.end, below(3) == 0);
+    else if (dice == 4)
+        move(n, r);
+}
+
+static void step(unsigned most_spaces)
+{
+    struct range r = any_range();
+    unsigned n = any_space(), dice = below(40);
+
+    if (dice < 10)
+        change(n, r, dice / 2);
+    else if (dice < 12)
+        lab_map(n, r.first, r.end);
+    else if (dice < 14)
+        lab_unmap(n, r.first, r.end);
+    else if (dice < 17)
+        fork_any(n, most_spaces);
+    else if (dice < 19 && !alone(n))
+        lab_exit(n);
+    else
+        lab_write(n, below(npages), ++words);
+}
+
+static void family(unsigned pages, unsigned rounds, unsigned steps, unsigned most_spaces)
+{
+    npages = pages;
+    words = 0;
+    lab_begin(pages);
+    lab_new_space(0);
+    lab_map(0, 0, npages);
+    for (unsigned i = 0; i < npages && pages % 2; i++)
+        lab_write(0, i, ++words);
+    lab_point("start");
+    for (unsigned round = 0; round < rounds; round++) {
+        for (unsigned i = 0; i < steps; i++) {
+            if (lab_fail_nth)
+                lab_fail_nth = 1 + below(12);
+            step(most_spaces);
+        }
+        lab_point("ops");
+        lab_read_all();
+    }
+}
+
+KTEST(lab_anon_trace)
+{
+    rng = lab_rng(0);
+    for (unsigned i = 0; i < 4; i++) {
+        family(4 + below(20) * 2 + i % 2, 6, 60, LAB_SPACES);
+        lab_end();
+    }
+}
+
+// A region of several windows.
+KTEST(lab_anon_large)
+{
+    rng = lab_rng(1);
+    family(LAB_PAGES - 1 - 2 * below(50), 6, 60, 3);
+    lab_end();
+}
+
+KTEST(lab_anon_fail_nth)
+{
+    rng = lab_rng(2);
+    lab_refused = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        lab_fail_nth = 1;
+        family(8 + below(40) / 2 * 2 + i % 2, 6, 80, LAB_SPACES);
+        lab_fail_nth = 0;
+        lab_end();
+    }
+    record_printf("refused %u", lab_refused);
+}
+
+// ---- swap ----
+
+#define SLOTS 600u
+static uint64_t slot_word[SLOTS];
+
+static int swap_write(uint64_t block, struct vm_page **pages, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        slot_word[block + i] = *(uint64_t *)page_to_dmap(pages[i]);
+    return 0;
+}
+
+static int swap_read(uint64_t block, struct vm_page **pages, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        memset(page_to_dmap(pages[i]), 0, PAGE_SIZE);
+        *(uint64_t *)page_to_dmap(pages[i]) = slot_word[block + i];
+    }
+    return 0;
+}
+
+// What is shared is in swap: of it, too, there is one copy.
+KTEST(lab_anon_swapped)
+{
+    static const struct swap_dev device = {swap_read, swap_write, SLOTS};
+    struct swap_stats st;
+
+    swap_get_stats(&st);
+    KASSERT(!st.nslots, "there is swap already");
+    swap_init(&device);
+    rng = lab_rng(3);
+    family(41, 1, 10, 4);
+    for (unsigned round = 0; round < 6; round++) {
+        for (unsigned i = 0; i < 40; i++)
+            step(4);
+        pageout_pass(200);
+        lab_point("ops");
+        for (unsigned i = 0; i < 20; i++)
+            step(4);
+        lab_read_all();
+    }
+    lab_end();
+    swap_get_stats(&st);
+    record_printf("swapped %lu left %lu", st.outs, st.nused);
+}
