@@ -77,6 +77,8 @@ static void unmap_halves(bool share)
     lab_inherit(0, 0, 16, share);
     lab_fork(0, 1);
     lab_point("shared");
+    lab_write(0, 0, ++words);
+    lab_write(1, 15, ++words);
     lab_unmap(0, 4, 12);
     lab_point("one");
     lab_unmap(1, 2, 10);
@@ -278,6 +280,15 @@ KTEST(lab_anon_costs)
     lab_end();
 }
 
+// What the hardware shows at the page, if anything.
+static uint64_t *first_word(struct vm_space *vs, unsigned page)
+{
+    paddr_t pa;
+    vm_prot_t prot;
+
+    return pmap_extract(vs->pmap, lab_va(page), &pa, &prot) ? phys_to_dmap(pa) : NULL;
+}
+
 // 48 MiB in a machine of 64: the child writes sixteen pages of them.
 KTEST(lab_anon_tight)
 {
@@ -294,8 +305,11 @@ KTEST(lab_anon_tight)
     KASSERT(!error, "48 MiB: error %d", error);
     error = vm_space_fork(vs, &child);
     KTEST_CHECK(!error, "fork: error %d", error);
-    for (unsigned i = 0; i < N && !error; i += N / 16)
+    for (unsigned i = 0; i < N && !error; i += N / 16) {
         error = vm_fault(&child->map, lab_va(i), PROT_WRITE);
+        uint64_t *mine = error ? NULL : first_word(child, i), *parents = first_word(vs, i);
+        KTEST_CHECK(!mine || !parents || mine != parents, "page %u is written for both", i);
+    }
     KTEST_CHECK(!error, "the child's writes: error %d", error);
     lab_point("written");
     if (child)
