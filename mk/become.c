@@ -60,12 +60,20 @@ static char *progress(const char *function, unsigned int argc, char **argv)
     return NULL;
 }
 
+// What a recipe starts is part of this make, which holds the lock.
+#define HELD "STRATA_LOCK"
+
 static char *lock(const char *function, unsigned int argc, char **argv)
 {
-    int fd = open(argv[0], O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    char *held = getenv(HELD), text[512];
 
     (void)function;
     (void)argc;
+    if (held && strcmp(held, argv[0]) == 0)
+        return NULL;
+    int fd = open(argv[0], O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    snprintf(text, sizeof text, "export " HELD " := %s", argv[0]);
+    gmk_eval(text, NULL);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
         return NULL;
     to_stderr("strata: another make is building here: waiting until it is done\n");
@@ -99,6 +107,7 @@ static char *become(const char *function, unsigned int argc, char **argv)
     export_variables();
     unsetenv("MAKEFLAGS");
     unsetenv("MAKELEVEL");
+    unsetenv(HELD);
     if (ntold && isatty(2))
         to_stderr(CLEAR_LINE);
     sigset_t none;
