@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "amd64/clock.h"
 #include "lib/shim.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
@@ -93,6 +94,11 @@ uint64_t shim_now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return ts.tv_sec * 1000000000ul + ts.tv_nsec;
+}
+
+uint64_t clock_ns(void)
+{
+    return shim_now();
 }
 
 void shim_sleep(uint64_t ns)
