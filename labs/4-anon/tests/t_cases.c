@@ -77,12 +77,12 @@ static void unmap_halves(bool share)
     lab_inherit(0, 0, 16, share);
     lab_fork(0, 1);
     lab_point("shared");
-    lab_write(0, 0, ++words);
-    lab_write(1, 15, ++words);
     lab_unmap(0, 4, 12);
     lab_point("one");
     lab_unmap(1, 2, 10);
     lab_point("both");
+    lab_write(0, 0, ++words);
+    lab_write(1, 15, ++words);
     lab_read_all();
     lab_unmap(1, 10, 12);
     lab_exit(0);
