@@ -19,9 +19,11 @@ static struct vm_space *space(void)
 // What a mapping of f may be allowed: a shared one cannot be more than the file's mode.
 static int file_max_prot(const struct file *f, unsigned flags, vm_prot_t prot, vm_prot_t *max_prot)
 {
-    unsigned mode = f->flags & O_ACCMODE;
-    bool shared = (flags & LINUX_MAP_TYPE) != LINUX_MAP_PRIVATE;
+    unsigned mode = f->flags & O_ACCMODE, type = flags & LINUX_MAP_TYPE;
+    bool shared = type != LINUX_MAP_PRIVATE;
 
+    if (type == 0 || type > LINUX_MAP_SHARED_VALIDATE)
+        return EINVAL;
     if (mode == O_WRONLY)
         return EACCES;
     if (!vnode_can_map(f->vnode) && !vnode_is_zero(f->vnode))

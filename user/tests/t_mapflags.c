@@ -65,6 +65,7 @@ static void zero(void)
     T_PTR(mmap(NULL, PAGE, RW, MAP_SHARED, ro, 0));
     T_PTR(mmap(NULL, PAGE, RW, MAP_PRIVATE, ro, 0));
     T_PTR(mmap(NULL, PAGE, RW, MAP_PRIVATE, open("/dev/zero", O_WRONLY), 0));
+    T_PTR(mmap(NULL, PAGE, RW, 0, open("/dev/zero", O_WRONLY), 0)); /* no kind */
     T_PTR(mmap(NULL, PAGE, RW, MAP_PRIVATE, open("/dev/null", O_RDWR), 0));
     T(fcntl(fd, F_GETFD));
 }
