@@ -20,7 +20,7 @@ from grade import backtrace, oracle, qemu
 from grade.lab import Lab
 from grade.oracle import Oracle, OracleError
 
-STOPPERS = ("judge_point", "lab_point", "judge_store")
+STOPPERS = ("judge_point", "lab_point", "store_judge")
 """Where a stopped CPU may stand: one with a host thread of its own goes on for a little."""
 RUNNER = "ktest_run"
 PREFIX = "ktest_"

@@ -55,7 +55,7 @@ $(KERNEL_OBJ)/%.S.o: kernel/%.S
 	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Tests, and a lab's own, name headers of tests from the root.
-TEST_INCLUDE := -iquote .
+TEST_INCLUDE := -iquote . -Wno-unused-result
 
 $(O)/tests/kernel/%.o: tests/kernel/%.c
 	$(call begin,CC)

@@ -195,7 +195,6 @@ static uint64_t pass(uint64_t target_pages, uint64_t floor)
     uint64_t nfreed = 0;
 
     assert_may_wait_for_memory("pageout_pass");
-    lock_assert_none_held("pageout_pass");
     stat_inc(stats.passes);
     kmem_drain();
     for (unsigned round = 1; round <= ROUNDS && nfreed < target_pages; round++) {

@@ -6,11 +6,11 @@
 #include "amd64/cpu.h"
 #include "dev/record.h"
 #include "lab_pv.h"
-#include "amd64/watch.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
 #include "sync/kctx.h"
+#include "tests/kernel/watch.h"
 
 // Maps n pages in a row, from page `first' on.
 static void map_row(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
