@@ -16,7 +16,6 @@
 #include "vm/kmem.h"
 #include "vm/map_change.h"
 #include "vm/map_space.h"
-#include "vm/pageout.h"
 #include "vm/swap.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
@@ -221,12 +220,6 @@ static void sleep_none_held(void)
     waitq_block(WAIT_INTR, WAIT_FOREVER);
 }
 
-static void daemon_none_held(void)
-{
-    mutex_lock(&mutex);
-    pageout_pass(1);
-}
-
 static void begin(void)
 {
     int error = map_change_begin(&change, map, 0, PR_WAITOK);
@@ -328,7 +321,6 @@ static const struct broken {
     {"may not sleep", sleep_irqs_off, "vm_fault may sleep"},
     {"may not sleep", sleep_kmem, "kmem_alloc may sleep"},
     {"no lock at all", sleep_none_held, "waitq_block: thread"},
-    {"no lock at all", daemon_none_held, "pageout_pass: thread"},
     {"no wait for memory", memwait_pool, "pool_get may wait for memory"},
     {"no wait for memory", memwait_page, "vm_page_wait may wait for memory"},
     {"no allocation", noalloc_pool, "may not allocate, and does"},
