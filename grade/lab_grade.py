@@ -39,6 +39,8 @@ BUSY_SECONDS = 60.0
 SLOW_SECONDS = 20.0
 MAX_HANGS = 2
 """Tests that hang in the same way before the rest is not run."""
+OWN_CHECKS = "the kernel's own checks"
+"""What they find is told after all else: it is the same, seen from inside."""
 LAST_PART = 77
 """Of a seed: its sequence for what a grade ends with."""
 OPEN_RECORDS = ("nth",)
@@ -286,7 +288,9 @@ class Grader:
         if run.boot.ktest:
             for words in run.records("test"):
                 if words[1] != "ok":
-                    run.wrong(f"{words[0]} in the guest", "ok", " ".join(words[2:]))
+                    # It saw the operation itself; what is wrong at a point came of it.
+                    said = " ".join(words[2:])
+                    run.findings.insert(0, Finding(f"{words[0]} in the guest", "ok", said))
             if not run.records("test") and end.end is End.EXIT:
                 run.wrong("the end of the test", "a record that it ran", "none")
             self.judge_records(plan, run)
@@ -299,6 +303,7 @@ class Grader:
             if end.end is not End.EXIT:
                 # What a test counts at its end says nothing; what was wrong at a point does.
                 run.findings[known:] = [f for f in run.findings[known:] if "point " in f.what]
+        run.findings.sort(key=lambda finding: finding.what.startswith(OWN_CHECKS))
 
 
 def main() -> int:

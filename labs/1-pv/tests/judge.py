@@ -216,6 +216,14 @@ def judge_figures(state: State, run: Run) -> None:
     st, held = state.stats, state.owners["PV"] * 4096
     total = state.entries.total()
     where = f"pv_get_stats at point {state.name}: "
+    if held > st["pv_bytes"] == st["pc_chunk_count"] * 4096:
+        # The figures agree, and it is the pages that are too many.
+        run.wrong(f"pages of the reverse map at point {state.name}",
+                  f"{st['pc_chunk_count']}, a page for each of pc_chunk_count", held // 4096,
+                  invariant=memory.GIVEN_BACK,
+                  hint="A page is held that is no chunk: it was lost, or is kept in store. When "
+                  "the last entry of a chunk is freed, its page goes back at once.")
+        held = st["pv_bytes"]
     for what, expected, got in (
         ("pv_entry_count is the number of mappings", total, st["pv_entry_count"]),
         (
@@ -273,7 +281,7 @@ PLANS: dict[str, Plan] = {
         workloads.given_back,
     ),
     "steal-used": Plan(
-        [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 6, workloads.steal_used
+        [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 12, workloads.steal_used
     ),
     "fork": Plan(
         [Boot(command="/tests/pvwork fork")],
@@ -307,7 +315,7 @@ PLANS: dict[str, Plan] = {
         ["before", "full", "thinned", "refilled", "after"],
         workloads.reuse,
     ),
-    "speed": Plan([Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 5}),
+    "speed": Plan([Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 6}),
     "steal": Plan(
         [Boot(ONE + "steal")],
         ["exhausted", "stolen", "end"],
@@ -326,6 +334,7 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], workloads.steal_wired,
         {"entered": 2, "asked": 1, "looked": 1},
         [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen", "end"], workloads.steal_room),
+         Plan([Boot(ONE + "steal_far")], ["sparse", "stolen", "end"], workloads.steal_far),
          Plan([Boot(ONE + "steal_flushes")], ["exhausted", "stolen", "end"],
               workloads.steal_flushes, {"entered": 1, "flushed": 1})],
     ),

@@ -225,6 +225,19 @@ static void measure_pages(unsigned first, unsigned n)
     record_printf("ticks page %lu 0", (rdtsc() - t0) / n);
 }
 
+// Ticks of entering a page that is mapped n times already.
+static void measure_shared(unsigned pmap, vaddr_t va, unsigned page, unsigned n)
+{
+    enum { TIMES = 100 };
+
+    for (unsigned i = 0; i < n; i++)
+        lab_enter(pmap, va + i * PAGE_SIZE, page, PROT_READ, 0);
+    uint64_t t0 = rdtsc();
+    for (unsigned i = n; i < n + TIMES; i++)
+        lab_enter(pmap, va + i * PAGE_SIZE, page, PROT_READ, 0);
+    record_printf("ticks shared %lu 0", (rdtsc() - t0) / TIMES);
+}
+
 // Ticks of making a hole among many mappings, and of filling it: at their beginning, in the middle
 // and at the end, and what costs most counts.
 static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
@@ -266,6 +279,7 @@ KTEST(lab_pv_speed)
     irq_pop();
     measure("large", 1, LAB_VA, N);
     measure_pages(N - SPREAD, SPREAD);
+    measure_shared(0, LAB_VA + (1ul << 30), N, 4 * N);
     uint64_t t0 = rdtsc();
     pmap_remove_all_user(lab_pmap[1]);
     record_printf("ticks exit %lu 0", (rdtsc() - t0) / (MANY + 1));

@@ -7,6 +7,7 @@
 #include "amd64/ksyms.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
+#include "lib/panic.h"
 #include "pmap/pmap_impl.h"
 #include "sync/irq.h"
 #include "tests/kernel/watch.h"
@@ -146,9 +147,25 @@ static void read_all(vaddr_t rip)
         lab_peek(VA(i), &word);
 }
 
+// pv_lock changes hands: what is recorded is mapped then, or somebody else comes in between.
+static void see_let_go(vaddr_t rip)
+{
+    (void)rip;
+    for (unsigned i = 0; i < CHUNKFUL; i++) {
+        const uint64_t *pte = pmap_pte(lab_pmap[0], VA(i));
+        if (pv_is_mapped(lab_page[i]) && !(pte && *pte & PTE_P)) {
+            ktest_fail("pv_lock is let go of while an entry has no mapping: page %u of %u", i,
+                       CHUNKFUL);
+            return;
+        }
+    }
+}
+
+enum watched { BY_PAGE, BY_PTE, BY_LOCK, WATCHED };
+
 // Steals all that pmap 0 has, with one page's part or its PTE watched: the first that is stolen or
-// the last, or one between. All translations are in the TLB when it begins.
-static void steal_watched(unsigned page, bool by_pte)
+// the last, or one between; or pv_lock. All translations are in the TLB when it begins.
+static void steal_watched(unsigned page, enum watched by)
 {
     uint64_t word;
 
@@ -158,7 +175,9 @@ static void steal_watched(unsigned page, bool by_pte)
     for (unsigned i = 0; i < CHUNKFUL; i++)
         KTEST_CHECK(lab_peek(VA(i), &word), "page %u is mapped, and cannot be read", i);
     watched_page = page;
-    if (by_pte)
+    if (by == BY_LOCK)
+        watch_words(&pv_lock.lock.owner, 1, WATCH_WRITES, see_let_go);
+    else if (by == BY_PTE)
         watch_words(pmap_pte(lab_pmap[0], VA(page)), 1, WATCH_ALL, read_all);
     else
         watch_words(lab_page[page]->pv, WATCH_MAX, WATCH_WRITES, see_tlb);
@@ -180,10 +199,10 @@ KTEST(lab_pv_forget)
         lab_enter(pmap, VA(511), PAGES, PROT_READ, PMAP_WIRED);
     irq_push();
     pmap_activate(lab_pmap[0]);
-    for (unsigned by_pte = 0; by_pte < 2; by_pte++) {
-        steal_watched(0, by_pte);
-        steal_watched(CHUNKFUL / 2, by_pte);
-        steal_watched(CHUNKFUL - 1, by_pte);
+    for (enum watched by = BY_PAGE; by < WATCHED; by++) {
+        steal_watched(0, by);
+        steal_watched(CHUNKFUL / 2, by);
+        steal_watched(CHUNKFUL - 1, by);
     }
     irq_pop();
     lab_point("worked", false);
@@ -193,6 +212,15 @@ KTEST(lab_pv_forget)
 }
 
 // ---- a victim that is busy ----
+
+#define TRIES 10000u
+
+static void see_tried(vaddr_t rip)
+{
+    (void)rip;
+    if (++touched == TRIES)
+        panic("a pmap that was locked by another is tried again and again");
+}
 
 // The oldest chunk's pmap is locked by somebody else: the next one is stolen from. The somebody
 // is this thread here, in the order of two pmaps.
@@ -210,8 +238,11 @@ KTEST(lab_pv_busy)
         lab_enter(2, VA(i), i, PROT_RW, 0);
     lab_exhaust();
     spin_lock(&lab_pmap[busy]->lock);
+    touched = 0;
+    watch_words(&lab_pmap[busy]->lock.taken, 1, WATCH_ALL, see_tried);
     for (unsigned i = 0; i < WANTED; i++)
         lab_must_enter(needy, VA(i), i);
+    watch_off();
     KTEST_CHECK(lab_pmap[busy]->resident == EACH, "%lu mappings are left of a pmap that was locked",
                 lab_pmap[busy]->resident);
     spin_unlock(&lab_pmap[busy]->lock);

@@ -56,23 +56,48 @@ static unsigned look_at_row(unsigned pmap)
     return present;
 }
 
-// The first victim's chunk is older, but it was used after the second's: that one goes first. With
-// chunks that are full and others that are not, so that use alone tells which.
-static void steal_used(unsigned mine, unsigned others)
+#define OTHERS 256u // the second victim's first page
+
+static void fill(unsigned pmap, unsigned first, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        lab_enter(pmap, LAB_VA + i * PAGE_SIZE, first + i, PROT_RW, 0);
+}
+
+// The first victim's chunk is older, but an entry was taken from it after the second's.
+static void use_again(unsigned mine, unsigned others)
+{
+    fill(0, 0, mine);
+    fill(1, OTHERS, others);
+    pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + PAGE_SIZE);
+    lab_enter(0, LAB_VA, 0, PROT_RW, 0);
+}
+
+// The second victim's chunk is older, and all that happens to it is no use: entries go, on each of
+// the ways, its pages' mappings are asked for, and one is entered that is there.
+static void look_and_give(unsigned mine, unsigned others)
+{
+    fill(1, OTHERS, others);
+    fill(0, 0, mine);
+    pmap_remove(lab_pmap[1], LAB_VA, LAB_VA + PAGE_SIZE);
+    pmap_page_protect(lab_page[OTHERS + 1], PROT_NONE);
+    pmap_clear_reference(lab_page[OTHERS + 2]);
+    lab_enter(1, LAB_VA + 3 * PAGE_SIZE, OTHERS + 3, PROT_READ, 0);
+}
+
+// The second victim goes first. With chunks that are full and others that are not, so that use
+// alone tells which.
+static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mine, unsigned others)
 {
     lab_make_pmaps(3);
     make_tables(2, 511);
-    for (unsigned i = 0; i < mine; i++)
-        lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
-    for (unsigned i = 0; i < others; i++)
-        lab_enter(1, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
-    pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + PAGE_SIZE);
-    lab_enter(0, LAB_VA, 0, PROT_RW, 0);
+    work(mine, others);
+    uint64_t had = lab_pmap[0]->resident + lab_pmap[1]->resident;
     lab_exhaust();
     lab_point("exhausted", true);
     for (unsigned i = 0; i < 500; i++) {
         lab_must_enter(2, LAB_VA + i * PAGE_SIZE, i);
-        if (lab_pmap[0]->resident + lab_pmap[1]->resident < mine + others)
+        if (lab_pmap[0]->resident + lab_pmap[1]->resident < had)
             break;
     }
     lab_point("stolen", false);
@@ -86,8 +111,10 @@ KTEST(lab_pv_steal_used)
                                        {168, 165}, {5, 168},   {168, 5}};
 
     lab_make_pages(512);
-    for (unsigned i = 0; i < array_len(sizes); i++)
-        steal_used(sizes[i][0], sizes[i][1]);
+    for (unsigned i = 0; i < array_len(sizes); i++) {
+        steal_used(use_again, sizes[i][0], sizes[i][1]);
+        steal_used(look_and_give, sizes[i][0], sizes[i][1]);
+    }
     lab_free_pages();
 }
 
@@ -279,6 +306,30 @@ KTEST(lab_pv_steal_wired)
     unsigned looked =
         touches(&lab_pmap[0]->lock.lock.owner, WATCH_WRITES, NEWCOMER, HALF, 2 * HALF);
     record_printf("looked %u each %u", looked, touches_of_a_look(lab_pmap[0]));
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// Before the one chunk that can be had come hundreds of others, each with a wired mapping in it:
+// the walk goes on until it has been everywhere.
+KTEST(lab_pv_steal_far)
+{
+    enum { CHUNK = 168, WIRED = 600, VICTIM = 1, NEWCOMER };
+
+    lab_make_pmaps(NEWCOMER + 1);
+    lab_make_pages(512);
+    make_tables(NEWCOMER, 511);
+    for (unsigned i = 0; i < WIRED * CHUNK; i++)
+        lab_enter(0, LAB_VA + i * PAGE_SIZE, i % 512, PROT_RW, i % CHUNK ? 0 : PMAP_WIRED);
+    pmap_remove_all_user(lab_pmap[0]);
+    fill(VICTIM, 0, CHUNK);
+    lab_exhaust();
+    lab_point("sparse", true);
+    for (unsigned i = 0; i < CHUNK; i++)
+        lab_must_enter(NEWCOMER, LAB_VA + i * PAGE_SIZE, i);
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();

@@ -274,7 +274,10 @@ def entered(run: Run, wanted: int) -> None:
                 f"{words[0]}: the others were refused (ENOMEM)",
                 invariant=NEVER_FAILS,
                 hint="When there is no page for entries, take the page of the least recently used "
-                "chunk: destroy all of its mappings that are not wired.",
+                "chunk: destroy all of its mappings that are not wired."
+                if int(words[0]) * 2 < wanted else
+                "Most were entered: one chunk that gave no page ended the walk. Go on to the next "
+                "one; where a chunk that is put last has none, take the next one's address before.",
             )
 
 
@@ -351,6 +354,16 @@ def steal_used(run: Run) -> None:
         return
     for before, after in zip(run.named("exhausted"), run.named("stolen")):
         had, has = ([len(state.space(n)) for n in (0, 1)] for state in (before, after))
+        if has[0] < had[0] and has[1] < had[1]:
+            run.wrong(
+                "mappings left to two processes with a chunk each, where one page was missing",
+                f"{had[0]} and fewer than {had[1]}",
+                f"{has[0]} and {has[1]}: both lost some",
+                invariant="the least recently used chunk is stolen first",
+                hint="One chunk is enough. What is stolen beyond it comes back by a fault each, "
+                "and helps nobody.",
+            )
+            return
         if has[0] < had[0] or has[1] == had[1]:
             run.wrong(
                 f"mappings left to the process whose chunk was used last, of {had[0]}, and to the "
@@ -359,13 +372,20 @@ def steal_used(run: Run) -> None:
                 f"{has[0]}, and {has[1]}",
                 invariant="the least recently used chunk is stolen first",
                 hint="Taking an entry from a chunk makes it the most recently used one, also the "
-                "last one; how many are taken tells nothing.",
+                "last one, and nothing else does: neither an entry that is given back, nor how "
+                "many are taken.",
             )
             return
 
 
 def steal_room(run: Run) -> None:
     for states in zip(run.named("exhausted"), run.named("stolen")):
+        wired_left(run, *states)
+    memory.judge_exists(run)
+
+
+def steal_far(run: Run) -> None:
+    for states in zip(run.named("sparse"), run.named("stolen")):
         wired_left(run, *states)
     memory.judge_exists(run)
 

@@ -178,7 +178,7 @@ PLANS: dict[str, Plan] = {
     "kmem": plan("kmem", ["before", "full", "worked", "end"], verdicts.kmem),
     "apart": plan("apart", ["mapped", "end"], verdicts.apart),
     "changes": plan("changes", CHANGES, verdicts.changes, more=[
-        plan("calls", ["start", "changed", "end"], None),
+        plan("calls", ["start", "thinned", "changed", "end"], None),
         plan("far", ["mapped", "cut", "end"], verdicts.far),
     ]),
     "touched": plan("touched", [*CHANGES[:-1], "forked", "touched", "end"], verdicts.touched),
@@ -188,7 +188,7 @@ PLANS: dict[str, Plan] = {
     "fail-nth": plan(
         "fail_nth", ["before", "after", "end"], programs.fail_nth, records={"refused": 1}
     ),
-    "speed": plan("speed", ["measured"], programs.speed, records={"ticks": 3}),
+    "speed": plan("speed", ["measured", "row"], programs.speed, records={"ticks": 4}),
     "smp": Plan(several_cpus("smp"), ["worked", "freed", "end"], verdicts.blocks),
     "tasks": Plan(
         several_at_once("tasks"),

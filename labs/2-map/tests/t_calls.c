@@ -109,6 +109,31 @@ static void unlink(vaddr_t from, vaddr_t to)
     map_change_end(&c);
 }
 
+// A quantum that was merged is unmapped by somebody who has entries to spare: they are not for it.
+static void unlink_quanta(void)
+{
+    enum { BLOCKS = 9, LEN = 4 };
+    static const uint8_t order[BLOCKS] = {4, 0, 8, 2, 3, 7, 1, 6, 5}; // the middle, both ends, ...
+    vaddr_t base = lab_map[1]->min_va;
+    struct map_change c;
+
+    for (unsigned i = 0; i < BLOCKS; i++)
+        lab_alloc(1, i, LAB_QUANTUM, base + i * LEN * PAGE_SIZE, LEN);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        struct lab_slot *slot = &lab_slot[order[i]];
+        int error = map_change_begin(&c, lab_map[1], MAP_ENTRY_SPLITS, PR_WAITOK);
+        KASSERT(!error, "no memory for entries: error %d", error);
+        vm_map_clear(&c, slot->va, slot->va + slot->len);
+        unsigned taken = MAP_ENTRY_SPLITS - length(&c.spare);
+        KTEST_CHECK(taken == 0, "unmapping a quantum took %u entries from c->spare, which are not "
+                                "for it: the map's reserve is", taken);
+        map_change_end(&c);
+        slot->va = 0;
+        if (i == BLOCKS / 2)
+            lab_point("thinned");
+    }
+}
+
 KTEST(lab_map_calls)
 {
     static const vm_prot_t prots[] = {PROT_NONE, PROT_READ, PROT_RW};
@@ -116,7 +141,9 @@ KTEST(lab_map_calls)
     struct vm_map_entry *e;
 
     lab_make_space(0);
+    lab_make_kernel_map(1, 64);
     lab_point("start");
+    unlink_quanta();
     for (unsigned i = 0; i < ROUNDS; i++) {
         uint64_t page = rng_below(&r, PAGES), n = 1 + rng_below(&r, 8), what = rng_below(&r, 4);
         vm_prot_t prot = prots[rng_below(&r, 3)];

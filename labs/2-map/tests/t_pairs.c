@@ -44,6 +44,11 @@ static const struct field fields[] = {
     FIELD(entry_flags, 0, ME_STACK),
     FIELD(entry_flags, 0, ME_GUARD),
     FIELD(entry_flags, 0, ME_WRITER),
+    // two values that are both "yes"
+    FIELD(attr.prot, PROT_READ, PROT_RW),
+    FIELD(attr.inherit, INHERIT_COPY, INHERIT_NONE),
+    FIELD(attr.advice, ADVICE_RANDOM, ADVICE_SEQUENTIAL),
+    FIELD(wired, 1, 2),
 };
 
 // Pairs that take more than one field to tell: the object and the offset in it, in bytes.

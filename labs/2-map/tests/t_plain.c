@@ -187,14 +187,16 @@ KTEST(lab_map_touched)
 #define FAR_VA   (1ul << 40)
 #define FAR_LEN  (6ul << 30)
 #define FAR_FROM (3ul << 30) // offset of the object's mapping
-#define FAR_STEP (FAR_LEN / 8)
+#define HUGE_VA  (1ul << 46)
+#define HUGE_LEN (40ul << 40)
 
-// Six GiB of an object from its third on, and six of private memory, cut in eight places, and pages
-// taken out of them: what a page shows does not depend on how far into its entry it lies.
-static void cut(vaddr_t va)
+// Six GiB of an object from its third on, 40 TiB of it, and six GiB of private memory, cut in seven
+// places, and pages taken out of them: what a page shows does not depend on how far into its entry
+// it lies.
+static void cut(vaddr_t va, size_t len)
 {
     for (unsigned i = 7; i > 0; i--) { // from above: what is left below is as long as it can be
-        vaddr_t at = va + i * FAR_STEP;
+        vaddr_t at = va + i * (len / 8);
         KTEST_CHECK(vm_map_protect(lab_map[0], at, at + 2 * PAGE_SIZE, PROT_READ) == 0,
                     "protecting two pages at %#lx", at);
         KTEST_CHECK(vm_map_unmap(lab_map[0], at + 8 * PAGE_SIZE, at + 9 * PAGE_SIZE) == 0,
@@ -233,18 +235,22 @@ KTEST(lab_map_far)
     req.attr.object = lab_object[0];
     req.attr.offset = FAR_FROM;
     lab_map_one(req);
+    req.va = HUGE_VA;
+    req.len = HUGE_LEN;
+    lab_map_one(req);
     req = lab_plain(2 * FAR_VA);
     req.len = FAR_LEN;
     req.attr.prot = PROT_RW;
     req.entry_flags = ME_COW;
     lab_map_one(req);
     for (unsigned i = 0; i < 8; i++)
-        write_far(2 * FAR_VA + i * FAR_STEP + 4 * PAGE_SIZE, i + 1);
+        write_far(2 * FAR_VA + i * (FAR_LEN / 8) + 4 * PAGE_SIZE, i + 1);
     lab_point("mapped");
-    cut(FAR_VA);
-    cut(2 * FAR_VA);
+    cut(FAR_VA, FAR_LEN);
+    cut(2 * FAR_VA, FAR_LEN);
+    cut(HUGE_VA, HUGE_LEN);
     lab_point("cut");
     for (unsigned i = 0; i < 8; i++)
-        read_far(2 * FAR_VA + i * FAR_STEP + 4 * PAGE_SIZE, i + 1);
+        read_far(2 * FAR_VA + i * (FAR_LEN / 8) + 4 * PAGE_SIZE, i + 1);
     end_changes();
 }

@@ -196,6 +196,11 @@ static void break_the_law(struct vm_map *map)
     map->nreserve++;
     KTEST_CHECK(form_check(map) > 0, "map_entry_check does not count the reserve");
     map->nreserve--;
+    struct vm_map_entry stray = {0};
+    list_push_back(&map->reserve, &stray.link);
+    KTEST_CHECK(form_check(map) > 0, "map_entry_check believes nreserve, and does not count the "
+                                     "entries that are in the reserve");
+    list_remove(&stray.link);
 }
 
 KTEST(lab_map_refused)

@@ -17,15 +17,15 @@ static void crowd(unsigned from, unsigned to)
 }
 
 // Ticks of mapping and freeing a block at this page of the map.
-static void time_at(size_t page, size_t npages, uint64_t *mapping, uint64_t *freeing)
+static void time_in(unsigned map, size_t page, size_t npages, uint64_t *mapping, uint64_t *freeing)
 {
     enum { TIMES = 200 };
-    vaddr_t va = lab_map[0]->min_va + page * PAGE_SIZE;
+    vaddr_t va = lab_map[map]->min_va + page * PAGE_SIZE;
     uint64_t mapped = 0, freed = 0;
 
     for (unsigned i = 0; i < TIMES; i++) {
         uint64_t start = rdtsc();
-        lab_alloc(0, 1, LAB_GUARD, va, npages);
+        lab_alloc(map, 1, LAB_GUARD, va, npages);
         mapped += rdtsc() - start;
         start = rdtsc();
         lab_free(1);
@@ -33,6 +33,11 @@ static void time_at(size_t page, size_t npages, uint64_t *mapping, uint64_t *fre
     }
     *mapping = max(*mapping, mapped / TIMES);
     *freeing = max(*freeing, freed / TIMES);
+}
+
+static void time_at(size_t page, size_t npages, uint64_t *mapping, uint64_t *freeing)
+{
+    time_in(0, page, npages, mapping, freeing);
 }
 
 // Lookups all over the map; mapping and freeing at its beginning, in its middle and at its end, and
@@ -60,6 +65,23 @@ static void time_with(const char *name, unsigned nentries)
     record_printf("ticks %s %lu %lu %lu", name, looked, mapping, freeing);
 }
 
+// The same inside a row of so many blocks, which are one entry: the others are in the reserve,
+// which may be as long as it likes.
+static void time_in_row(unsigned nblocks)
+{
+    uint64_t mapping = 0, freeing = 0;
+
+    for (unsigned i = 0; i < nblocks; i++)
+        lab_alloc(1, 0, LAB_GUARD, lab_map[1]->min_va + i * PAGE_SIZE, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned page = i * (nblocks / 2 - 1) + !i;
+        lab_free_at(lab_map[1], lab_map[1]->min_va + page * PAGE_SIZE, PAGE_SIZE);
+        time_in(1, page, 1, &mapping, &freeing);
+        lab_alloc(1, 0, LAB_GUARD, lab_map[1]->min_va + page * PAGE_SIZE, 1);
+    }
+    record_printf("ticks row 0 %lu %lu", mapping, freeing);
+}
+
 KTEST(lab_map_speed)
 {
     lab_make_kernel_map(0, 24000);
@@ -70,5 +92,9 @@ KTEST(lab_map_speed)
     crowd(1000, 20000);
     time_with("20000", 20000);
     lab_quick_point("measured");
+    lab_destroy_maps();
+    lab_make_kernel_map(1, 20000);
+    time_in_row(20000);
+    lab_quick_point("row");
     lab_destroy_maps();
 }

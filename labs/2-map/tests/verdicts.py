@@ -289,6 +289,23 @@ def apart(run: Run) -> None:
                        missing - {"flags", "attr"})
 
 
+ASKED = ("object", "wired", "prot", "max_prot", "inherit", "advice", "flags")
+
+
+def why_apart(got: list[Entry]) -> str:
+    """The hint for entries that should be one: what they say of themselves, read from outside."""
+    for below, above in zip(got, got[1:]):
+        if differ := [name for name in ASKED if getattr(below, name) != getattr(above, name)]:
+            values = ", ".join(f"{name} ({getattr(below, name)}, {getattr(above, name)})"
+                               for name in differ)
+            return (f"They were asked for alike, and differ in {values}: a new entry has every "
+                    "field from its request, also what is 0 there; a split copies all.")
+        if not below.agrees(above):
+            return "Without an object offsets must be equal; with one, they must go on."
+    return ("They agree in all that the contract names: something else is asked for, or the "
+            "neighbour was not looked at.")
+
+
 def together(run: Run) -> None:
     for name, wanted in (("mapped", 1), ("holes", 2), ("filled", 1)):
         for state in run.named(name):
@@ -299,7 +316,7 @@ def together(run: Run) -> None:
                         run.wrong(f"two neighbours that agree ({pair.name}), "
                                   f"{'the upper' if order else 'the lower'} one first, "
                                   f"at point {name}", f"{wanted} entries", walk.describe(got),
-                                  invariant=ALL_MERGED)
+                                  invariant=ALL_MERGED, hint=why_apart(got))
                     elif got[0].offset != pair.offset:
                         run.wrong(f"the offset of the first entry ({pair.name}) at point {name}",
                                   pair.offset, got[0].offset, invariant=WHAT_WAS_MAPPED)
@@ -397,21 +414,26 @@ def changes_short(run: Run) -> None:
 
 
 FAR_VA, FAR_LEN, FAR_FROM = 1 << 40, 6 << 30, 3 << 30
+HUGE_VA, HUGE_LEN = 1 << 46, 40 << 40
 
 
 def far(run: Run) -> None:
     """Very large mappings: every entry shows of its object what its address says."""
     for state in run.named("mapped") + run.named("cut"):
         gone = 7 * PAGE if state.name == "cut" else 0
-        for start, has_object in ((FAR_VA, True), (2 * FAR_VA, False)):
-            entries = state.maps[0].within(start, start + FAR_LEN)
-            run.expect(f"bytes mapped of 6 GiB at {start:#x}, point {state.name}", FAR_LEN - gone,
-                       sum(e.end - e.start for e in entries), invariant=WHAT_WAS_MAPPED)
+        for start, length, has_object in (
+            (FAR_VA, FAR_LEN, True), (2 * FAR_VA, FAR_LEN, False), (HUGE_VA, HUGE_LEN, True)
+        ):
+            entries = state.maps[0].within(start, start + length)
+            run.expect(f"bytes mapped of {length >> 30} GiB at {start:#x}, point {state.name}",
+                       length - gone, sum(e.end - e.start for e in entries),
+                       invariant=WHAT_WAS_MAPPED)
             for entry in entries if has_object else ():
                 wanted = FAR_FROM + entry.start - start
                 if entry.offset != wanted:
                     run.wrong(f"the offset of {entry} at point {state.name}", f"{wanted:#x}",
                               f"{entry.offset:#x}", invariant=WHAT_WAS_MAPPED,
-                              hint="Offsets and lengths may be larger than 4 GiB.")
+                              hint="Offsets and lengths may be larger than 4 GiB, and 32 bits "
+                              "are too few for pages, too: they end at 16 TiB.")
                     return
         judge_refs(state, run)
