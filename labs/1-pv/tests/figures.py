@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Judges how long operations take, and what is asked of the programs that a grade ends with."""
+"""Judges how long operations take, what they ask for, and the programs that a grade ends with."""
 
 from __future__ import annotations
 
 from grade.lab_judge import Run
 
 import memory
-from workloads import COST, NEVER_FAILS, ONE_MAPPING, PER_CHUNK, first, of_spaces
+from workloads import COST, NEVER_FAILS, PER_CHUNK, ROOM_FIRST, first, made, of_spaces
+
+ONE_MAPPING = "the cost of one mapping does not grow with their number"
 
 # The reference's figures (gcc, clang) and a half; the starter, which passes, is below them, too.
 REFERENCE = {"entering": 514, "removing": 709, "page": 913}
@@ -44,6 +46,31 @@ def too_many(run: Run, what: str, got: int, most: int, hint: str) -> None:
     if got > most:
         run.wrong(f"instructions for {what}", f"at most {most}", got, invariant=ONE_MAPPING,
                   hint=hint)
+
+
+LOCKS = 1.5 # takings of pv_lock for each mapping: what the reference needs, and a half
+
+
+def counted(run: Run) -> None:
+    """What is not timed but counted: requests for memory, and takings of pv_lock."""
+    states = first(run, "before", "mapped", "after")
+    if not states:
+        return
+    pages = states[1].owners["PV"] - states[0].owners["PV"]
+    for words in run.records("counted"):
+        allocs, entering, removing, unit = (int(words[i]) for i in (0, 2, 3, 6))
+        run.notes.append(f"{allocs} requests for memory, pv_lock taken {entering // unit} times "
+                         f"to enter 1000 mappings and {removing // unit} times to remove them")
+        run.expect("requests for memory while 1000 mappings are entered, each with a page",
+                   pages, allocs, invariant=ROOM_FIRST,
+                   hint="Look for room first: no page is asked for where there is some.")
+        for what, takings in (("entering", entering), ("removing", removing)):
+            if takings > LOCKS * 1000 * unit:
+                run.wrong(f"takings of pv_lock while {what} 1000 mappings",
+                          f"at most {int(LOCKS * 1000)}", takings // unit, invariant=ONE_MAPPING,
+                          hint="All CPUs wait for pv_lock: once for an entry is enough.")
+    made(run, states[0], states[1], 1000)
+    memory.judge_exists(run)
 
 
 # ---- what a grade ends with: programs in an ordinary boot ----

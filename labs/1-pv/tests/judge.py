@@ -308,7 +308,7 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "thousand")],
         WORK,
         workloads.bytes_per_mapping,
-        more=[Plan([Boot(ONE + "counted")], WORK, workloads.counted, {"counted": 1})],
+        more=[Plan([Boot(ONE + "counted")], WORK, figures.counted, {"counted": 1})],
     ),
     "reuse": Plan(
         [Boot(ONE + "reuse"), Boot(ONE + "reuse_row"), Boot(ONE + "reuse_page")],

@@ -37,7 +37,6 @@ BITS = "a stolen mapping's modified and referenced bits go to the page"
 IN_VAIN = "what cannot be stolen costs nothing twice"
 NAMED = "the statistics count what they are named for"
 ROOM_FIRST = "chunks with room come before full ones, and room is used first"
-ONE_MAPPING = "the cost of one mapping does not grow with their number"
 FLUSHED = "a mapping is forgotten only after its PTE is gone and the TLBs are flushed"
 MOST_IN_PAGE = 256      # entries, of whatever form
 
@@ -96,31 +95,6 @@ def made(run: Run, before: State, after: State, entries: int) -> None:
     run.expect(f"pv_entry_allocs after {entries} mappings were entered",
                before.stats["pv_entry_allocs"] + entries, after.stats["pv_entry_allocs"],
                invariant=NAMED)
-
-
-LOCKS = 1.5 # takings of pv_lock for each mapping: what the reference needs, and a half
-
-
-def counted(run: Run) -> None:
-    """What is not timed but counted: requests for memory, and takings of pv_lock."""
-    states = first(run, "before", "mapped", "after")
-    if not states:
-        return
-    pages = states[1].owners["PV"] - states[0].owners["PV"]
-    for words in run.records("counted"):
-        allocs, entering, removing, unit = (int(words[i]) for i in (0, 2, 3, 6))
-        run.notes.append(f"{allocs} requests for memory, pv_lock taken {entering // unit} times "
-                         f"to enter 1000 mappings and {removing // unit} times to remove them")
-        run.expect("requests for memory while 1000 mappings are entered, each with a page",
-                   pages, allocs, invariant=ROOM_FIRST,
-                   hint="Look for room first: no page is asked for where there is some.")
-        for what, takings in (("entering", entering), ("removing", removing)):
-            if takings > LOCKS * 1000 * unit:
-                run.wrong(f"takings of pv_lock while {what} 1000 mappings",
-                          f"at most {int(LOCKS * 1000)}", takings // unit, invariant=ONE_MAPPING,
-                          hint="All CPUs wait for pv_lock: once for an entry is enough.")
-    made(run, states[0], states[1], 1000)
-    memory.judge_exists(run)
 
 
 def of_spaces(state: State) -> list[int]:
