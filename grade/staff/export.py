@@ -40,7 +40,7 @@ DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
 tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/proof.py
 tests/suites/backwards.py tests/suites/course*.py tests/suites/tools.py
-tests/host/test_map_quanta.c tests/host/test_map_merge.c
+tests/host/test_map_quanta.c tests/host/test_map_merge.c tests/host/test_pool_shortage.c
 """.split()
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/*".split()
 BUILT = (".o", ".elf", ".d", ".s", "")

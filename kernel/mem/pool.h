@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Pools of fixed-size objects (NetBSD's pool(9), 1997-2001). A pool takes pages from a backend, a
-// pool_allocator, and cuts them into items. The backend knows all pools that use it. (In the final
-// form of lab 5, a backend that has nothing left drains the others before it gives up; in this one
-// pool_get fails.)
+// pool_allocator, and cuts them into items. In the final form of lab 5 the backend knows all pools
+// that use it: when it has nothing left, one pool after the other is asked for an empty page before
+// pool_get fails.
 //
 //      pool "anon" -- empty, partial, full: lists of pages          backend "direct": 4 KiB
 //          |                                                        backend "kva": 16 KiB, bounded
@@ -17,7 +17,12 @@
 //
 // Invariants: nitems_free + nitems_out == npages * items_per_page; each page is on exactly one of
 // the empty, partial and full lists. Where a page's header is, at the page's end or beside it, is
-// pool.c's affair; in this form it is at the end, so that an item may not be as large as a page.
+// pool.c's affair; in both forms it is at the end, so that an item may not be as large as a page.
+//
+// Shortage: a get that finds no page asks each other pool of its backend once at most, takes one
+// page of the first that may lose one, and tries again. Nobody goes below min_pages for another,
+// and who was asked last is asked last again. PR_NOWAIT, PR_RESERVE and the owner hold for every
+// try alike. What others free meanwhile may be anybody's: a get may fail though it drained.
 //
 // Locks: each pool's spinlock guards its lists; the backend's spinlock its list of pools. Neither
 // is held while a backend allocates or frees a page. pool_get with PR_WAITOK may sleep; every
@@ -40,7 +45,8 @@ struct pool_allocator {
     void (*free)(struct pool_allocator *pa, void *page);    // never sleeps
     size_t page_size;           // bytes, a power of two
     struct spinlock lock;       // guards pools
-    struct list pools;          // (lock) struct pool.backend_link
+    struct list pools;          // (lock) struct pool.backend_link, who is drained next first; empty
+                                // where no pool knows another
     uint64_t word[8];           // the form's own
 };
 
