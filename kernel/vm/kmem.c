@@ -202,10 +202,13 @@ void kmem_drain(void)
 
 // ---- the pools' backend ----
 
+// All that lies in pool_map is of one size, and the map begins at a multiple of it: so does every
+// page, without asking for it. Nor is a hole of one page too small where searches pad.
 static void *kva_page_alloc(struct pool_allocator *pa, unsigned flags)
 {
-    return kmem_alloc(pool_map, pa->page_size, pa->page_size,
-                      flags & PR_WAITOK ? KM_WAITOK : KM_NOWAIT);
+    KASSERT(pa->page_size == KVA_POOL_PAGE && pool_map->min_va % KVA_POOL_PAGE == 0,
+            "pages of %zu from %#lx on", pa->page_size, pool_map->min_va);
+    return kmem_alloc(pool_map, pa->page_size, 0, flags & PR_WAITOK ? KM_WAITOK : KM_NOWAIT);
 }
 
 static void kva_page_free(struct pool_allocator *pa, void *page)
