@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The common part of the lab's in-kernel tests: arenas, which note who asks for what; pools and
+// their items; the report.
+
+#include "lab_pool.h"
+
+#include "dev/judge.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "main/cmdline.h"
+#include "mem/memlayout.h"
+#include "sync/kctx.h"
+#include "vm/kmem.h"
+
+struct lab_report lab_report;
+struct lab_arena lab_arena[LAB_ARENAS];
+struct pool lab_pool[LAB_POOLS];
+uint64_t lab_made[LAB_POOLS], lab_align[LAB_POOLS], lab_size[LAB_POOLS];
+struct lab_item lab_item[LAB_POOLS][LAB_ITEMS];
+
+static uint64_t last_stamp;
+static volatile unsigned npoints;
+static unsigned lowest[LAB_POOLS]; // no item number below it is free
+
+struct rng lab_rng(uint64_t part)
+{
+    struct rng r = {cmdline_number("seed", 1) + (part << 32)};
+    return r;
+}
+
+// ---- arenas ----
+
+static void wrong(const char *what, unsigned long got)
+{
+    if (lab_report.nwrong++ == 0)
+        ksnprintf(lab_report.wrong, sizeof(lab_report.wrong), "%s: %#lx", what, got);
+}
+
+static void look_at_call(struct lab_arena *a, unsigned flags)
+{
+    const struct kctx *ctx = kctx_current();
+
+    for (size_t i = 1; i <= ctx->nheld; i++)
+        if (ctx->held[i]->rank == LOCK_POOL || ctx->held[i]->rank == LOCK_POOL_BACKEND ||
+            ctx->held[i]->rank == LOCK_POOL_LIST)
+            wrong("the backend is called with a lock of the pools held; its rank",
+                  ctx->held[i]->rank);
+    if (flags & PR_WAITOK)
+        assert_may_sleep("the backend's alloc");
+    if (a->says_flags && (flags & (PR_WAITOK | PR_RESERVE)) != a->flags)
+        wrong("the flags of a get, as the backend sees them", flags);
+}
+
+static void *arena_alloc(struct pool_allocator *pa, unsigned flags)
+{
+    struct lab_arena *a = container_of(pa, struct lab_arena, pa);
+    unsigned owner = flags >> PR_OWNER_SHIFT, i = LAB_PAGES;
+    bool fail = fail_injected();
+
+    look_at_call(a, flags);
+    spin_lock(&a->lock);
+    if (owner == 0 || owner > LAB_POOLS)
+        wrong("the owner that a page is for", owner);
+    uint64_t limit = flags & PR_RESERVE ? a->limit : a->limit - min(a->limit, a->reserve);
+    if (!fail && a->nout < limit)
+        for (i = 0; i < LAB_PAGES && a->owner[i]; i++)
+            ;
+    if (i < LAB_PAGES) {
+        a->owner[i] = (uint8_t)owner;
+        a->nout++;
+        a->allocs++;
+    } else {
+        a->refusals++;
+    }
+    spin_unlock(&a->lock);
+    return i < LAB_PAGES ? a->base + i * pa->page_size : NULL;
+}
+
+static void arena_free(struct pool_allocator *pa, void *page)
+{
+    struct lab_arena *a = container_of(pa, struct lab_arena, pa);
+    size_t at = (size_t)((char *)page - a->base), i = at / pa->page_size;
+
+    look_at_call(a, a->flags);
+    KASSERT(at % pa->page_size == 0 && i < LAB_PAGES, "%p is given back to arena %s", page,
+            pa->name);
+    memset(page, 0xdb, pa->page_size);
+    spin_lock(&a->lock);
+    KASSERT(a->owner[i], "page %zu of arena %s is given back twice", i, pa->name);
+    a->owner[i] = 0;
+    a->nout--;
+    a->frees++;
+    if (a->takes_away)
+        a->limit--;
+    spin_unlock(&a->lock);
+}
+
+void lab_make_arena(unsigned n, size_t page_size, unsigned limit)
+{
+    static const char *const names[LAB_ARENAS] = {"lab 0", "lab 1", "lab 2"};
+    struct lab_arena *a = &lab_arena[n];
+
+    KASSERT(limit <= LAB_PAGES, "%u pages", limit);
+    *a = (struct lab_arena){
+        .pa = {.name = names[n], .alloc = arena_alloc, .free = arena_free, .page_size = page_size},
+        .limit = limit};
+    a->base = kmem_alloc(kernel_map, LAB_PAGES * page_size, page_size, KM_WAITOK);
+    KASSERT(a->base, "no memory for an arena");
+    memset(a->base, 0xa5, LAB_PAGES * page_size);
+    spin_init(&a->lock, "lab arena", LOCK_DISK, 0);
+    pool_allocator_init(&a->pa);
+}
+
+// ---- pools and items ----
+
+void lab_make_pool(unsigned n, unsigned arena, size_t size, size_t align)
+{
+    pool_init(&lab_pool[n], "lab", size, align, &lab_arena[arena].pa);
+    lab_pool[n].page_owner = (uint8_t)(n + 1);
+    lab_made[n] = 1;
+    lab_align[n] = max(align, sizeof(uint64_t));
+    lab_size[n] = size;
+    lowest[n] = 0;
+}
+
+void lab_destroy_pool(unsigned n)
+{
+    lab_made[n] = 0;
+    pool_destroy(&lab_pool[n]);
+    memset(&lab_pool[n], 0xdb, sizeof(lab_pool[n]));
+}
+
+static uint64_t *last_word(unsigned n, const struct lab_item *it)
+{
+    return (uint64_t *)it->address + max(lab_size[n] / sizeof(uint64_t), 1ul) - 1;
+}
+
+static void note(unsigned n, void *p, unsigned flags)
+{
+    struct lab_item *it = &lab_item[n][lowest[n]];
+
+    if (flags & PR_ZERO)
+        for (size_t i = 0; i < lab_size[n]; i++)
+            if (((unsigned char *)p)[i]) {
+                ktest_fail("byte %zu of an item that was to be zeroed is %#x", i,
+                           ((unsigned char *)p)[i]);
+                break;
+            }
+    memset(p, 0xc3, lab_size[n]);
+    *it = (struct lab_item){(uintptr_t)p, ++last_stamp};
+    *(uint64_t *)p = *last_word(n, it) = it->stamp;
+}
+
+bool lab_get(unsigned n, unsigned flags)
+{
+    while (lowest[n] < LAB_ITEMS && lab_item[n][lowest[n]].address)
+        lowest[n]++;
+    KASSERT(lowest[n] < LAB_ITEMS, "pool %u has %u items", n, lowest[n]);
+    struct lab_arena *a = container_of(lab_pool[n].backend, struct lab_arena, pa);
+    a->flags = flags & (PR_WAITOK | PR_RESERVE);
+    void *p = pool_get(&lab_pool[n], flags);
+    if (p)
+        note(n, p, flags);
+    return p;
+}
+
+void lab_put(unsigned n, unsigned i)
+{
+    struct lab_item *it = &lab_item[n][i];
+    uint64_t first = *(uint64_t *)it->address;
+
+    KTEST_CHECK(first == it->stamp && *last_word(n, it) == it->stamp,
+                "item %#lx of pool %u holds %#lx and %#lx, not %#lx", it->address, n, first,
+                *last_word(n, it), it->stamp);
+    void *p = (void *)it->address;
+    it->address = 0;
+    lowest[n] = min(lowest[n], i);
+    pool_put(&lab_pool[n], p);
+}
+
+void lab_put_all(unsigned n)
+{
+    for (unsigned i = 0; i < LAB_ITEMS; i++)
+        if (lab_item[n][i].address)
+            lab_put(n, i);
+}
+
+unsigned lab_count(unsigned n)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < LAB_ITEMS; i++)
+        count += lab_item[n][i].address != 0;
+    return count;
+}
+
+void lab_fill(unsigned n, unsigned npages)
+{
+    for (unsigned i = 0; i < npages * lab_pool[n].items_per_page; i++)
+        KASSERT(lab_get(n, PR_NOWAIT), "pool %u: item %u of %u pages", n, i, npages);
+}
+
+void lab_pages(unsigned n, unsigned npages, unsigned nempty, bool full)
+{
+    uint64_t base[LAB_PAGES];
+    unsigned nseen[LAB_PAGES] = {0}, nbases = 0;
+
+    lab_fill(n, npages);
+    for (unsigned i = 0; i < LAB_ITEMS; i++) {
+        uint64_t page = lab_item[n][i].address & ~(lab_pool[n].backend->page_size - 1);
+        unsigned k = 0;
+        if (!page)
+            continue;
+        while (k < nbases && base[k] != page)
+            k++;
+        if (k == nbases)
+            base[nbases++] = page;
+        if (k < nempty || (!full && nseen[k] % 2))
+            lab_put(n, i);
+        nseen[k]++;
+    }
+    KASSERT(nbases == npages, "pool %u: its items are in %u pages, not %u", n, nbases, npages);
+}
+
+void lab_end(void)
+{
+    for (unsigned n = 0; n < LAB_POOLS; n++)
+        if (lab_made[n]) {
+            lab_put_all(n);
+            lab_destroy_pool(n);
+        }
+    lab_point("end");
+    for (unsigned n = 0; n < LAB_ARENAS; n++)
+        if (lab_arena[n].base) {
+            kmem_free(kernel_map, lab_arena[n].base, LAB_PAGES * lab_arena[n].pa.page_size);
+            lab_arena[n].base = NULL;
+        }
+}
+
+// ---- the report ----
+
+void judge_report(void)
+{
+    struct strbuf out;
+
+    lab_report.nheld = kctx_current()->nheld;
+    lab_report.nfaults = 0;
+    if (lab_report.nheld)
+        return;
+    strbuf_init(&out, lab_report.text, sizeof(lab_report.text));
+    lab_report.nfaults = pool_check(NULL, &out);
+}
+
+// A CPU that others run beside stands still only once judge_point has returned: that must be in here.
+__attribute__((noinline)) void lab_point(const char *name)
+{
+    judge_point("%s", name);
+    npoints++;
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What the lab's in-kernel tests share: backends of their own ("arenas"), pools under fixed numbers
+// and the items that were taken of each, which the judge on the host compares with each other. The
+// tests use the frozen interface alone.
+#pragma once
+
+#include "lib/rng.h"
+#include "mem/pool.h"
+
+#define LAB_ARENAS 3u
+#define LAB_PAGES  64u // of an arena
+#define LAB_POOLS  24u
+#define LAB_ITEMS  2048u // of a pool
+
+// A backend. Which pool got a page is known by the owner that the get was for: each pool of a test
+// has one of its own.
+struct lab_arena {
+    struct pool_allocator pa;
+    struct spinlock lock;     // guards the rest
+    char *base;               // LAB_PAGES pages
+    uint64_t limit;           // so many may be out
+    uint64_t reserve;         // the last of them, for who may use the reserve
+    uint64_t nout;            // now
+    uint64_t allocs;          // calls that gave a page
+    uint64_t refusals;        // and that did not
+    uint64_t frees;           // pages given back
+    bool takes_away;          // what is given back is somebody else's at once: the limit falls
+    bool says_flags;          // each call must be of just the flags `flags'
+    unsigned flags;           // enum pool_flags
+    uint8_t owner[LAB_PAGES]; // 1 + the number of the pool that has it; 0: free
+};
+
+struct lab_item {
+    uint64_t address; // 0: none
+    uint64_t stamp;   // what its first and its last word hold
+};
+
+struct lab_report {
+    uint64_t nfaults;  // of pool_check
+    uint64_t nheld;    // locks that the running thread holds
+    uint64_t nwrong;   // things that an arena was asked in the wrong way
+    char text[2048];   // what the checks said
+    char wrong[256];   // and the first wrong thing
+};
+
+extern struct lab_report lab_report;
+extern struct lab_arena lab_arena[LAB_ARENAS];
+extern struct pool lab_pool[LAB_POOLS];
+extern uint64_t lab_made[LAB_POOLS]; // 1: it is there
+extern uint64_t lab_align[LAB_POOLS], lab_size[LAB_POOLS]; // as asked for
+extern struct lab_item lab_item[LAB_POOLS][LAB_ITEMS];
+
+struct rng lab_rng(uint64_t part);
+
+// Arena n of so many pages; they are NPAGES << PAGE_SHIFT bytes each. And the end of all of them.
+void lab_make_arena(unsigned n, size_t page_size, unsigned limit);
+void lab_end(void); // all items are put, all pools destroyed, and all memory is back
+
+void lab_make_pool(unsigned n, unsigned arena, size_t size, size_t align);
+void lab_destroy_pool(unsigned n);
+
+// Takes an item and stamps it; false if the pool says no. `flags' is what the arena must see too.
+bool lab_get(unsigned n, unsigned flags);
+void lab_put(unsigned n, unsigned i); // compares; its item number i
+void lab_put_all(unsigned n);
+unsigned lab_count(unsigned n); // items of pool n
+// Items until `npages' more pages are in use: all of them full.
+void lab_fill(unsigned n, unsigned npages);
+// A pool with so many pages, of which so many are empty, and the others partial or full.
+void lab_pages(unsigned n, unsigned npages, unsigned nempty, bool full);
+
+// All checks, and a point of this name.
+void lab_point(const char *name);

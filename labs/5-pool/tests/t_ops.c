@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What every form must do: items, limits, reclaim, failures, flags, the life of pools.
+
+#include "lab_pool.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "mem/memlayout.h"
+#include "mem/vm_page.h"
+#include "sync/kctx.h"
+
+// A random item of pool n, or LAB_ITEMS.
+static unsigned some_item(unsigned n, struct rng *r)
+{
+    for (unsigned tries = 0; tries < 30; tries++) {
+        unsigned i = (unsigned)rng_below(r, 200);
+        if (lab_item[n][i].address)
+            return i;
+    }
+    for (unsigned i = 0; i < LAB_ITEMS; i++)
+        if (lab_item[n][i].address)
+            return i;
+    return LAB_ITEMS;
+}
+
+// Phases of growth and of shrinking; a reclaim now and then.
+static void random_ops(struct rng *r, unsigned npools, unsigned rounds)
+{
+    for (unsigned k = 0; k < rounds; k++) {
+        unsigned n = (unsigned)rng_below(r, npools), i;
+        bool grow = rng_below(r, 10) < (k / 300 % 2 ? 3u : 7u);
+        if (grow && lab_count(n) < 200)
+            (void)lab_get(n, (unsigned)rng_below(r, 4)); // NOWAIT or WAITOK, ZERO
+        else if ((i = some_item(n, r)) < LAB_ITEMS)
+            lab_put(n, i);
+        if (rng_below(r, 60) == 0)
+            pool_reclaim(&lab_pool[n]);
+    }
+}
+
+KTEST(lab_pool_model)
+{
+    static const struct {
+        unsigned arena;
+        size_t size, align;
+    } made[] = {{0, 8, 0},  {0, 24, 0},    {0, 200, 0},  {0, 1000, 0},   {0, 2048, 0},
+                {1, 64, 0}, {1, 3000, 64}, {1, 4096, 0}, {1, 8000, 256}, {0, 100, 32}};
+    struct rng r = lab_rng(1);
+
+    lab_make_arena(0, PAGE_SIZE, LAB_PAGES);
+    lab_make_arena(1, 4 * PAGE_SIZE, 20);
+    for (unsigned n = 0; n < array_len(made); n++)
+        lab_make_pool(n, made[n].arena, made[n].size, made[n].align);
+    for (unsigned part = 0; part < 8; part++) {
+        random_ops(&r, array_len(made), 500);
+        lab_point("worked");
+    }
+    lab_end();
+}
+
+// Every size with every alignment that leaves room for two items, and what one page holds.
+KTEST(lab_pool_align)
+{
+    unsigned n = 0;
+
+    lab_make_arena(0, PAGE_SIZE, LAB_PAGES);
+    lab_make_arena(1, 4 * PAGE_SIZE, LAB_PAGES);
+    for (size_t align = 8; align <= 1024; align *= 2, n++) {
+        lab_make_pool(n, n % 2, n * 41 + 1, align == 8 ? 0 : align);
+        lab_fill(n, 2);
+    }
+    lab_make_pool(n, 0, 2048, 0);
+    lab_fill(n++, 3);
+    lab_make_pool(n, 1, 4096, 4096);
+    lab_fill(n++, 3);
+    lab_make_pool(n, 0, 1, 1);
+    lab_fill(n, 1);
+    lab_point("full");
+    for (unsigned k = 0; k <= n; k++) {
+        lab_put_all(k);
+        for (unsigned i = 0; i < 3; i++)
+            KTEST_CHECK(lab_get(k, PR_ZERO), "pool %u has empty pages", k);
+    }
+    lab_point("again");
+    lab_end();
+}
+
+KTEST(lab_pool_limits)
+{
+    lab_make_arena(0, PAGE_SIZE, 10);
+    lab_make_pool(0, 0, 1000, 0);
+    pool_set_limits(&lab_pool[0], 2, 20);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 20; i++)
+            KTEST_CHECK(lab_get(0, PR_NOWAIT), "item %u of 20", i);
+        KTEST_CHECK(!lab_get(0, PR_NOWAIT) && !lab_get(0, PR_WAITOK), "item 21 of 20");
+        lab_point("full");
+        lab_put(0, 3);
+        KTEST_CHECK(lab_get(0, PR_NOWAIT) && !lab_get(0, PR_NOWAIT), "one of 20 came back");
+        lab_put_all(0);
+        bool gave = pool_reclaim(&lab_pool[0]);
+        KTEST_CHECK(gave, "empty pages beyond the least");
+        KTEST_CHECK(!pool_reclaim(&lab_pool[0]), "no empty page beyond the least");
+        lab_point("empty");
+    }
+    KTEST_CHECK(lab_pool[0].fails == 6, "%lu failures, not 6", lab_pool[0].fails);
+    pool_set_limits(&lab_pool[0], 0, 0);
+    for (unsigned i = 0; i < 25; i++)
+        KTEST_CHECK(lab_get(0, PR_NOWAIT), "item %u without a limit", i);
+    lab_point("more");
+    lab_end();
+}
+
+// What may go goes, nothing else does, and the answer says so.
+KTEST(lab_pool_reclaim)
+{
+    lab_make_arena(0, PAGE_SIZE, 40);
+    lab_make_pool(0, 0, 1000, 0);
+    lab_make_pool(1, 0, 500, 0);
+    lab_pages(0, 10, 4, false);
+    lab_pages(1, 6, 6, false);
+    lab_point("made");
+    KTEST_CHECK(pool_reclaim(&lab_pool[0]), "four pages are empty");
+    KTEST_CHECK(lab_pool[0].npages == 6 && lab_pool[1].npages == 6, "%lu and %lu pages",
+                lab_pool[0].npages, lab_pool[1].npages);
+    lab_point("reclaimed");
+    KTEST_CHECK(!pool_reclaim(&lab_pool[0]), "no page is empty");
+    spin_lock(&lab_pool[1].lock);
+    bool gave = pool_reclaim(&lab_pool[1]);
+    spin_unlock(&lab_pool[1].lock);
+    KTEST_CHECK(!gave, "a pool that is locked");
+    pool_set_limits(&lab_pool[1], 1, 0);
+    uint64_t frees = lab_arena[0].frees, n = pool_reclaim_all();
+    KTEST_CHECK(n >= 5 && lab_arena[0].frees == frees + 5, "%lu pages of the second pool, of %lu",
+                lab_arena[0].frees - frees, n);
+    lab_point("reclaimed");
+    lab_put_all(0);
+    KTEST_CHECK(pool_reclaim(&lab_pool[0]) && lab_pool[0].npages == 0, "%lu pages of none",
+                lab_pool[0].npages);
+    lab_point("reclaimed");
+    lab_end();
+}
+
+// The nth allocation of a row fails: the get says so, and nothing else is seen of it.
+KTEST(lab_pool_fail_nth)
+{
+    lab_make_arena(0, PAGE_SIZE, 40);
+    lab_make_pool(0, 0, 1000, 0);
+    for (unsigned nth = 1; nth <= 24; nth++) {
+        unsigned nfailed = 0;
+        uint64_t fails = lab_pool[0].fails;
+        kctx_current()->fail_nth = nth;
+        for (unsigned i = 0; i < 18; i++) {
+            uint64_t before = kctx_current()->fail_nth;
+            bool got = lab_get(0, i % 2 ? PR_WAITOK : PR_NOWAIT);
+            bool failed = before && !kctx_current()->fail_nth;
+            KTEST_CHECK(got || failed, "nth %u: item %u is refused", nth, i);
+            KTEST_CHECK(kctx_current()->nheld == 0, "nth %u leaves a lock taken", nth);
+            nfailed += !got;
+        }
+        kctx_current()->fail_nth = 0;
+        KTEST_CHECK(nfailed <= 1 && lab_pool[0].fails == fails + nfailed,
+                    "nth %u: %u gets failed, %lu counted", nth, nfailed, lab_pool[0].fails - fails);
+        if (nth % 6 == 0)
+            lab_point("failed");
+        lab_put_all(0);
+        pool_reclaim(&lab_pool[0]);
+    }
+    lab_end();
+}
+
+static struct spinlock above = SPINLOCK_INIT("lab: above pools", LOCK_PV, 0);
+
+// Under a lock nothing waits, and the backend is told so; without one it may.
+KTEST(lab_pool_nowait)
+{
+    lab_make_arena(0, PAGE_SIZE, 4);
+    lab_arena[0].says_flags = true;
+    lab_make_pool(0, 0, 1000, 0);
+    lab_make_pool(1, 0, 500, 0);
+    spin_lock(&above);
+    nosleep_enter();
+    for (unsigned i = 0; i < 8; i++)
+        KTEST_CHECK(lab_get(0, PR_NOWAIT), "item %u of 8", i);
+    for (unsigned i = 0; i < 14; i++)
+        KTEST_CHECK(lab_get(1, PR_NOWAIT | PR_ZERO), "item %u of 14", i);
+    for (unsigned i = 0; i < 3; i++)
+        KTEST_CHECK(!lab_get(0, PR_NOWAIT), "no page is empty");
+    lab_put(1, 0);
+    nosleep_exit();
+    spin_unlock(&above);
+    lab_point("full");
+    lab_put_all(0);
+    pool_reclaim(&lab_pool[0]);
+    for (unsigned i = 0; i < 8; i++)
+        KTEST_CHECK(lab_get(0, PR_WAITOK), "item %u of 8", i);
+    KTEST_CHECK(!lab_get(0, PR_WAITOK), "all pages are full");
+    lab_point("full");
+    lab_end();
+}
+
+// Two pages are for those who may use the reserve.
+KTEST(lab_pool_reserve)
+{
+    lab_make_arena(0, PAGE_SIZE, 6);
+    lab_arena[0].reserve = 2;
+    lab_arena[0].says_flags = true;
+    lab_make_pool(0, 0, 2000, 0);
+    lab_make_pool(1, 0, 2040, 0);
+    for (unsigned i = 0; i < 4; i++)
+        KTEST_CHECK(lab_get(0, i % 2 ? PR_NOWAIT : PR_WAITOK), "item %u", i);
+    for (unsigned i = 0; i < 4 && lab_arena[0].nout < 4; i++)
+        KTEST_CHECK(lab_get(1, PR_NOWAIT), "item %u", i);
+    while (lab_get(0, PR_NOWAIT))
+        ;
+    KTEST_CHECK(lab_arena[0].nout == 4, "%lu pages of 6, two of them the reserve",
+                lab_arena[0].nout);
+    lab_point("spent");
+    KTEST_CHECK(lab_get(0, PR_RESERVE), "a page of the reserve");
+    lab_point("reserve");
+    while (lab_get(1, PR_RESERVE | PR_WAITOK))
+        ;
+    while (lab_get(0, PR_RESERVE))
+        ;
+    KTEST_CHECK(lab_arena[0].nout == 6, "%lu pages of 6", lab_arena[0].nout);
+    lab_point("reserve");
+    lab_end();
+}
+
+KTEST(lab_pool_put_twice)
+{
+    lab_make_arena(0, PAGE_SIZE, 4);
+    lab_make_pool(0, 0, 100, 0);
+    lab_fill(0, 1);
+    void *item = (void *)lab_item[0][7].address;
+    lab_put(0, 3);
+    lab_put(0, 7);
+    lab_put(0, 9);
+    lab_point("put");
+    pool_put(&lab_pool[0], item);
+    lab_point("put-twice");
+}
+
+static void count_labs(struct pool *p, void *n)
+{
+    *(unsigned *)n += p >= lab_pool && p < lab_pool + LAB_POOLS;
+}
+
+static unsigned count_pools(void)
+{
+    unsigned n = 0;
+
+    pool_for_each(count_labs, &n);
+    return n;
+}
+
+// Who is gone is nowhere any more, and its pages are back, whatever its limits were.
+KTEST(lab_pool_destroy)
+{
+    lab_make_arena(0, PAGE_SIZE, 12);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned n = 0; n < 6; n++)
+            lab_make_pool(n, 0, 500 + 100 * n, 0);
+        KTEST_CHECK(count_pools() == 6, "%u pools, not 6", count_pools());
+        for (unsigned n = 0; n < 6; n++)
+            lab_pages(n, 2, n % 3, false);
+        pool_set_limits(&lab_pool[2], 2, 0);
+        lab_point("made");
+        for (unsigned k = 0; k < 5; k++) {
+            unsigned n = (k * 2 + round) % 5;
+            lab_put_all(n);
+            lab_destroy_pool(n);
+            KTEST_CHECK(count_pools() == 5 - k, "%u pools, not %u", count_pools(), 5 - k);
+            KTEST_CHECK(lab_arena[0].nout <= 2 * (5 - k), "%lu pages of %u pools",
+                        lab_arena[0].nout, 5 - k);
+            lab_point("gone");
+        }
+        while (lab_get(5, PR_NOWAIT))
+            ;
+        KTEST_CHECK(lab_arena[0].nout == 12, "%lu pages of 12", lab_arena[0].nout);
+        lab_point("alone");
+        lab_put_all(5);
+        lab_destroy_pool(5);
+    }
+    lab_end();
+}
+
+// A backend's shortage is nobody else's.
+KTEST(lab_pool_isolation)
+{
+    for (unsigned k = 0; k < LAB_ARENAS; k++)
+        lab_make_arena(k, PAGE_SIZE, 6);
+    for (unsigned n = 0; n < 9; n++) {
+        lab_make_pool(n, n % 3, 1000, 0);
+        lab_pages(n, 2, n % 3 ? 2 : 0, true);
+    }
+    uint64_t frees = lab_arena[1].frees + lab_arena[2].frees;
+    uint64_t allocs = lab_arena[1].allocs + lab_arena[2].allocs;
+    lab_point("made");
+    for (unsigned n = 0; n < 9; n += 3)
+        KTEST_CHECK(!lab_get(n, PR_NOWAIT) && !lab_get(n, PR_WAITOK), "a page of another backend");
+    KTEST_CHECK(lab_arena[1].frees + lab_arena[2].frees == frees &&
+                    lab_arena[1].allocs + lab_arena[2].allocs == allocs,
+                "another backend was asked");
+    lab_point("short");
+    lab_end();
+}
+
+static bool finds(struct pool *p)
+{
+    static char text[512];
+    struct strbuf out;
+
+    strbuf_init(&out, text, sizeof(text));
+    return pool_check(p, &out) > 0;
+}
+
+static void drift(uint64_t *field, const char *what)
+{
+    *field += 1;
+    KTEST_CHECK(finds(&lab_pool[0]) && finds(NULL), "%s: one too many is not found", what);
+    *field -= 2;
+    KTEST_CHECK(finds(&lab_pool[0]), "%s: one too few is not found", what);
+    KTEST_CHECK(!finds(&lab_pool[1]), "the other pool is right");
+    *field += 1;
+    KTEST_CHECK(!finds(&lab_pool[0]), "%s: right again", what);
+}
+
+// The check finds what was made wrong, and only that.
+KTEST(lab_pool_check)
+{
+    struct pool *p = &lab_pool[0];
+
+    lab_make_arena(0, PAGE_SIZE, 20);
+    lab_make_pool(0, 0, 500, 0);
+    lab_make_pool(1, 0, 500, 0);
+    lab_pages(0, 6, 2, false);
+    lab_pages(1, 2, 0, true);
+    lab_point("right");
+    drift(&p->npages, "pages");
+    drift(&p->nitems_out, "items that are out");
+    drift(&p->nitems_free, "free items");
+    drift(&p->gets, "gets");
+    drift(&p->page_frees, "pages given back");
+    struct list *page = p->partial.next;
+    list_remove(page);
+    KTEST_CHECK(finds(p), "a page on no list is not found");
+    list_push_front(&p->full, page);
+    KTEST_CHECK(finds(p), "a partial page on the list of full ones is not found");
+    list_remove(page);
+    list_push_back(&p->empty, page);
+    KTEST_CHECK(finds(p), "a partial page on the list of empty ones is not found");
+    list_remove(page);
+    list_push_front(&p->partial, page);
+    unsigned i = 0;
+    while (!lab_item[0][i].address)
+        i++;
+    uint64_t *item = (uint64_t *)lab_item[0][i].address;
+    lab_put(0, i);
+    item[1]++;
+    KTEST_CHECK(finds(p), "a free item that was written to is not found");
+    item[1]--;
+    KTEST_CHECK(!finds(NULL), "right again");
+    lab_point("right");
+    lab_end();
+}

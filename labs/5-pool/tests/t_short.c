@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Shortage: a backend has nothing left, and other pools of it hold empty pages, or do not. How many
+// pages changed hands is read by the judge from the arenas' counts.
+
+#include "amd64/cpu.h"
+#include "dev/record.h"
+#include "lab_pool.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mem/memlayout.h"
+#include "sync/kctx.h"
+#include "vm/kmem.h"
+
+// A pool that is full and wants one page after the other until there is none; another one that has
+// empty ones.
+static void starve(size_t page_size, size_t size, unsigned flags)
+{
+    lab_make_arena(0, page_size, 10);
+    lab_make_pool(0, 0, size, 0);
+    lab_make_pool(1, 0, size / 2, 0);
+    lab_pages(0, 5, 5, false);
+    lab_pages(1, 5, 0, true);
+    lab_point("full");
+    for (unsigned n = 0; n < 5; n++) {
+        KTEST_CHECK(lab_get(1, flags), "the other pool has %u empty pages", 5 - n);
+        lab_point("granted");
+        while (lab_pool[1].nitems_free > 0)
+            KTEST_CHECK(lab_get(1, flags), "there are free items");
+    }
+    KTEST_CHECK(!lab_get(1, flags), "the other pool has no page left");
+    KTEST_CHECK(!lab_get(0, flags), "the other pool is full");
+    lab_point("none");
+    lab_put_all(1);
+    KTEST_CHECK(lab_get(0, flags), "the other pool has ten empty pages");
+    lab_point("back");
+    lab_end();
+}
+
+KTEST(lab_pool_starve)
+{
+    starve(PAGE_SIZE, 1000, PR_WAITOK);
+    starve(PAGE_SIZE, 2048, PR_NOWAIT);
+    starve(4 * PAGE_SIZE, 3000, PR_WAITOK | PR_ZERO);
+}
+
+static struct spinlock above = SPINLOCK_INIT("lab: above pools", LOCK_PV, 0);
+
+// The same with a lock held; and for one who may use the reserve: its second try may as well.
+KTEST(lab_pool_starve_nowait)
+{
+    lab_make_arena(0, PAGE_SIZE, 10);
+    lab_arena[0].reserve = 2;
+    lab_arena[0].says_flags = true;
+    lab_make_pool(0, 0, 1000, 0);
+    lab_make_pool(1, 0, 1000, 0);
+    lab_pages(0, 4, 3, false);
+    lab_pages(1, 4, 0, true);
+    lab_point("full");
+    spin_lock(&above);
+    nosleep_enter();
+    bool got = lab_get(1, PR_NOWAIT);
+    nosleep_exit();
+    spin_unlock(&above);
+    KTEST_CHECK(got, "the other pool has three empty pages");
+    lab_point("granted");
+    while (lab_get(1, PR_RESERVE) && lab_arena[0].nout < 10)
+        ;
+    while (lab_pool[1].nitems_free > 0)
+        KTEST_CHECK(lab_get(1, PR_NOWAIT), "there are free items");
+    KTEST_CHECK(lab_arena[0].nout == 10, "%lu pages of 10", lab_arena[0].nout);
+    lab_point("reserve");
+    got = lab_get(1, PR_RESERVE | PR_WAITOK);
+    KTEST_CHECK(got, "the other pool has two empty pages");
+    lab_point("granted");
+    lab_end();
+}
+
+// So many pools with so many empty pages each, and one more that is full.
+static unsigned rich(unsigned npools, unsigned each)
+{
+    lab_make_arena(0, PAGE_SIZE, npools * each + 4);
+    for (unsigned n = 0; n <= npools; n++)
+        lab_make_pool(n, 0, 600 + n * 16, 0);
+    for (unsigned n = 0; n < npools; n++)
+        lab_pages(n, each, each, false);
+    lab_pages(npools, 4, 0, true);
+    lab_point("full");
+    return npools;
+}
+
+static void want_pages(unsigned n, unsigned npages)
+{
+    for (unsigned k = 0; k < npages; k++) {
+        KTEST_CHECK(lab_get(n, PR_NOWAIT), "page %u: other pools have empty pages", k);
+        lab_point("granted");
+        while (lab_pool[n].nitems_free > 0)
+            KTEST_CHECK(lab_get(n, PR_NOWAIT), "there are free items");
+    }
+}
+
+KTEST(lab_pool_one)
+{
+    want_pages(rich(6, 3), 6);
+    lab_end();
+}
+
+// Turn about: nobody gives twice before everybody has given once.
+KTEST(lab_pool_turn)
+{
+    unsigned n = rich(5, 4);
+
+    for (unsigned k = 0; k < 4; k++) {
+        want_pages(n, 5);
+        lab_point("round");
+    }
+    lab_end();
+}
+
+// What a pool's limit leaves it is its own.
+KTEST(lab_pool_minimum)
+{
+    lab_make_arena(0, PAGE_SIZE, 16);
+    for (unsigned n = 0; n < 4; n++)
+        lab_make_pool(n, 0, 1000, 0);
+    lab_pages(0, 4, 4, false);
+    pool_set_limits(&lab_pool[0], 2, 0);
+    lab_pages(1, 4, 3, false);
+    pool_set_limits(&lab_pool[1], 4, 0);
+    lab_pages(2, 4, 3, false);
+    pool_set_limits(&lab_pool[2], 2, 0);
+    lab_pages(3, 4, 0, true);
+    lab_point("full");
+    want_pages(3, 4);
+    KTEST_CHECK(!lab_get(3, PR_NOWAIT), "all pools are at their least");
+    lab_point("none");
+    for (unsigned n = 0; n < 3; n++)
+        for (unsigned i = 0; i < 5; i++)
+            KTEST_CHECK(lab_get(n, PR_NOWAIT), "pool %u has kept two pages", n);
+    lab_point("kept");
+    lab_end();
+}
+
+// ---- bounds ----
+
+#define BUSY 20u
+
+// Nobody has an empty page: a get fails, and has asked each pool once at most.
+static void in_vain(bool full)
+{
+    lab_make_arena(0, PAGE_SIZE, 2 * BUSY);
+    for (unsigned n = 0; n < BUSY; n++)
+        lab_make_pool(n, 0, 500, 0);
+    for (unsigned n = 0; n < BUSY; n++)
+        lab_pages(n, 2, 0, full || n == 0);
+    lab_point("full");
+    uint64_t ticks = rdtsc();
+    bool got = lab_get(0, PR_NOWAIT);
+    record_printf("ticks %lu", rdtsc() - ticks);
+    KTEST_CHECK(!got, "no pool has an empty page");
+    lab_point("refused");
+    lab_end();
+}
+
+// Somebody else takes at once what a pool gives up: the others may be asked once each.
+static void taken_away(void)
+{
+    unsigned n = rich(8, 6);
+
+    lab_arena[0].takes_away = true;
+    KTEST_CHECK(!lab_get(n, PR_NOWAIT), "there is a page for it");
+    lab_point("refused");
+    lab_arena[0].takes_away = false;
+    want_pages(n, 1);
+    lab_end();
+}
+
+// Two pools that starve: what one gets is not taken from it before it has used it.
+static void two_starve(void)
+{
+    lab_make_arena(0, PAGE_SIZE, 3);
+    for (unsigned n = 0; n < 2; n++) {
+        lab_make_pool(n, 0, 1000, 0);
+        lab_pages(n, 1, 0, true);
+    }
+    for (unsigned round = 0; round < 40; round++) {
+        unsigned n = round % 2;
+        KTEST_CHECK(lab_get(n, PR_WAITOK), "round %u: a page is free or empty", round);
+        KTEST_CHECK(!lab_get(1 - n, PR_WAITOK), "round %u: all pages have items", round);
+        unsigned last = LAB_ITEMS;
+        while (!lab_item[n][--last].address)
+            ;
+        lab_put(n, last);
+    }
+    lab_point("starved");
+    lab_end();
+}
+
+KTEST(lab_pool_bounded)
+{
+    in_vain(true);
+    in_vain(false);
+    taken_away();
+    two_starve();
+}
+
+// ---- the kernel's own backends ----
+
+struct chain {
+    struct chain *next;
+};
+
+static unsigned take_all(struct pool *p, unsigned flags, struct chain **items)
+{
+    struct chain *it;
+    unsigned n = 0;
+
+    while ((it = pool_get(p, flags))) {
+        it->next = *items;
+        *items = it;
+        n++;
+    }
+    return n;
+}
+
+static void give_all(struct pool *p, struct chain **items)
+{
+    struct chain *it;
+
+    while ((it = *items)) {
+        *items = it->next;
+        pool_put(p, it);
+    }
+}
+
+// Address space for pools: what one pool has laid aside serves another.
+KTEST(lab_pool_kva)
+{
+    static struct pool large, small;
+    struct chain *mine = NULL, *theirs = NULL;
+
+    pool_init(&large, "lab large", 8000, 0, &pool_allocator_kva);
+    pool_init(&small, "lab small", 3000, 0, &pool_allocator_kva);
+    unsigned nlarge = take_all(&large, PR_WAITOK, &mine);
+    unsigned npages = (unsigned)large.npages;
+    give_all(&large, &mine);
+    unsigned nsmall = take_all(&small, PR_NOWAIT, &theirs);
+    record_printf("kva %u %u %u %u", nlarge, npages, nsmall, small.items_per_page);
+    lab_point("taken");
+    give_all(&small, &theirs);
+    KTEST_CHECK(take_all(&large, PR_WAITOK, &mine) == nlarge, "not what it was");
+    give_all(&large, &mine);
+    pool_destroy(&large);
+    pool_destroy(&small);
+    lab_point("end");
+}

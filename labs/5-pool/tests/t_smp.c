@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Pools on several CPUs at once: shared ones, reclaimed meanwhile; ones that starve beside each
+// other; ones that are destroyed while others drain.
+
+#include "amd64/cpu.h"
+#include "amd64/intr.h"
+#include "dev/record.h"
+#include "lab_pool.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "mem/memlayout.h"
+#include "tests/kernel/smp_test.h"
+
+#define SHARED 3u  // pools
+#define EACH   24u // items of a CPU
+#define TIMES  1500u
+
+struct held {
+    uint64_t *p;
+    uint64_t stamp;
+    unsigned pool;
+};
+
+static struct held held[MAX_CPUS][EACH];
+static bool own_pools;            // each CPU has a pool of its own
+static unsigned granted, refused; // atomic
+
+static size_t words(unsigned n)
+{
+    return lab_size[n] / sizeof(uint64_t);
+}
+
+static void take(struct held *h, unsigned n, uint64_t stamp)
+{
+    uint64_t *p = pool_get(&lab_pool[n], PR_NOWAIT);
+
+    __atomic_fetch_add(p ? &granted : &refused, 1, __ATOMIC_RELAXED);
+    if (!p)
+        return;
+    *h = (struct held){p, stamp, n};
+    for (size_t i = 0; i < words(n); i++)
+        p[i] = stamp;
+}
+
+static void give(struct held *h)
+{
+    for (size_t i = 0; i < words(h->pool); i++)
+        if (h->p[i] != h->stamp) {
+            ktest_fail("word %zu of item %p is %#lx, not %#lx", i, (void *)h->p, h->p[i], h->stamp);
+            break;
+        }
+    pool_put(&lab_pool[h->pool], h->p);
+    h->p = NULL;
+}
+
+static void smp_work(unsigned cpu)
+{
+    struct rng r = lab_rng(100 + cpu);
+
+    for (unsigned k = 0; k < TIMES; k++) {
+        struct held *h = &held[cpu][rng_below(&r, EACH)];
+        unsigned n = own_pools ? cpu : (unsigned)rng_below(&r, SHARED);
+        if (h->p)
+            give(h);
+        else
+            take(h, n, (uint64_t)cpu << 32 | k);
+        if (!own_pools && rng_below(&r, 50) == 0)
+            pool_reclaim(&lab_pool[n]);
+        if (!own_pools && rng_below(&r, 200) == 0)
+            pool_reclaim_all();
+        spin_poll();
+    }
+    for (unsigned i = 0; i < EACH; i++)
+        if (held[cpu][i].p)
+            give(&held[cpu][i]);
+}
+
+static void begin(unsigned limit)
+{
+    struct rng r = lab_rng(200);
+
+    take_short_turns(&r);
+    granted = refused = 0;
+    lab_make_arena(0, PAGE_SIZE, limit);
+}
+
+KTEST(lab_pool_smp)
+{
+    begin(LAB_PAGES);
+    own_pools = false;
+    for (unsigned n = 0; n < SHARED; n++)
+        lab_make_pool(n, 0, 300 * n + 104, 0);
+    on_all_cpus(smp_work);
+    KTEST_CHECK(!refused, "%u gets are refused, %u not", refused, granted);
+    lab_point("worked");
+    lab_end();
+}
+
+// Pages for half of what they want. In the end all are empty, and one pool wants them.
+KTEST(lab_pool_starve_smp)
+{
+    unsigned npages = 3 * ncpus, nitems = 0;
+
+    begin(npages);
+    own_pools = true;
+    for (unsigned n = 0; n < ncpus; n++)
+        lab_make_pool(n, 0, 1000, 0);
+    on_all_cpus(smp_work);
+    record_printf("starved %u %u", granted, refused);
+    lab_point("worked");
+    while (lab_get(0, PR_NOWAIT))
+        nitems++;
+    KTEST_CHECK(nitems == npages * lab_pool[0].items_per_page, "%u items in %u pages", nitems,
+                npages);
+    lab_point("used");
+    lab_end();
+}
+
+// ---- pools that come and go ----
+
+static unsigned nrunning; // CPUs that starve; atomic
+
+// A pool of its own for each of the other CPUs, which want more than there is.
+static void starve_part(void)
+{
+    unsigned cpu = this_cpu()->id;
+    struct rng r = lab_rng(300 + cpu);
+
+    for (unsigned k = 0; k < 4 * TIMES; k++) {
+        struct held *h = &held[cpu][rng_below(&r, EACH)];
+        if (h->p)
+            give(h);
+        else
+            take(h, cpu, (uint64_t)cpu << 32 | k);
+        spin_poll();
+    }
+    for (unsigned i = 0; i < EACH; i++)
+        if (held[cpu][i].p)
+            give(&held[cpu][i]);
+    __atomic_fetch_sub(&nrunning, 1, __ATOMIC_SEQ_CST);
+}
+
+// What this CPU destroys, the others may be about to drain.
+static void come_and_go(unsigned n)
+{
+    lab_make_pool(n, 0, 700, 0);
+    for (unsigned i = 0; i < 6; i++)
+        (void)lab_get(n, PR_NOWAIT);
+    lab_put_all(n);
+    for (unsigned i = 0; i < 40; i++)
+        spin_poll();
+    lab_destroy_pool(n);
+}
+
+KTEST(lab_pool_come_and_go)
+{
+    unsigned self = this_cpu()->id, ntimes = 0;
+
+    begin(ncpus + 2);
+    for (unsigned n = 0; n < ncpus; n++)
+        lab_make_pool(n, 0, 1000, 0);
+    nrunning = ncpus - 1;
+    ipi_register(IPI_TEST, starve_part);
+    for (unsigned cpu = 0; cpu < ncpus; cpu++)
+        if (cpu != self)
+            ipi_send(cpu, IPI_TEST);
+    do
+        come_and_go(MAX_CPUS + ntimes++ % 4);
+    while (__atomic_load_n(&nrunning, __ATOMIC_SEQ_CST) > 0);
+    record_printf("starved %u %u", granted, refused);
+    lab_point("worked");
+    lab_end();
+}
