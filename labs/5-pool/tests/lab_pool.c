@@ -254,7 +254,8 @@ void judge_report(void)
     lab_report.nfaults = pool_check(NULL, &out);
 }
 
-// A CPU that others run beside stands still only once judge_point has returned: that must be in here.
+// A CPU that others run beside stands still only once judge_point has returned: that must be in
+// here.
 __attribute__((noinline)) void lab_point(const char *name)
 {
     judge_point("%s", name);

@@ -102,6 +102,7 @@ KTEST(lab_pool_limits)
         bool gave = pool_reclaim(&lab_pool[0]);
         KTEST_CHECK(gave, "empty pages beyond the least");
         KTEST_CHECK(!pool_reclaim(&lab_pool[0]), "no empty page beyond the least");
+        KTEST_CHECK(lab_pool[0].npages == 2, "%lu pages, not 2, the least", lab_pool[0].npages);
         lab_point("empty");
     }
     KTEST_CHECK(lab_pool[0].fails == 6, "%lu failures, not 6", lab_pool[0].fails);

@@ -129,8 +129,10 @@ static void starve_part(void)
 
     for (unsigned k = 0; k < 4 * TIMES; k++) {
         struct held *h = &held[cpu][rng_below(&r, EACH)];
-        if (h->p)
+        if (h->p && rng_below(&r, 8) == 0)
             give(h);
+        else if (h->p)
+            spin_poll();
         else
             take(h, cpu, (uint64_t)cpu << 32 | k);
         spin_poll();
@@ -141,15 +143,13 @@ static void starve_part(void)
     __atomic_fetch_sub(&nrunning, 1, __ATOMIC_SEQ_CST);
 }
 
-// What this CPU destroys, the others may be about to drain.
+// What this CPU destroys, the others may be about to drain. It has pages of its own: the reserve.
 static void come_and_go(unsigned n)
 {
     lab_make_pool(n, 0, 700, 0);
     for (unsigned i = 0; i < 6; i++)
-        (void)lab_get(n, PR_NOWAIT);
+        (void)lab_get(n, PR_RESERVE);
     lab_put_all(n);
-    for (unsigned i = 0; i < 40; i++)
-        spin_poll();
     lab_destroy_pool(n);
 }
 
@@ -157,7 +157,8 @@ KTEST(lab_pool_come_and_go)
 {
     unsigned self = this_cpu()->id, ntimes = 0;
 
-    begin(ncpus + 2);
+    begin(2 * ncpus + 2);
+    lab_arena[0].reserve = 2;
     for (unsigned n = 0; n < ncpus; n++)
         lab_make_pool(n, 0, 1000, 0);
     nrunning = ncpus - 1;
