@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The pictures of lab 5's lecture: a backend's pages, whose they are and how full; and the pools."""
+"""The pictures of lab 5: a backend's pages, whose they are and how full; and the pools."""
 
 from __future__ import annotations
 
