@@ -67,7 +67,8 @@ $(O)/tests/kernel/%.S.o: tests/kernel/%.S
 	$(call begin,AS)
 	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# $(call kernel-from,object,source,prerequisites,flags,warnings): an object whose source lies elsewhere.
+# $(call kernel-from,object,source,prerequisites,flags,warnings): an object whose source lies
+# elsewhere.
 define kernel-from
 $(1): $(2) $(3)
 	$$(call begin,CC)

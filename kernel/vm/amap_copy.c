@@ -128,13 +128,12 @@ int amap_ref(struct vm_amap *am, pgno_t slot, pgno_t npages)
     amap_lock(am);
     KASSERT(am->nrefs && end <= am->nslots, "amap %p: %u refs, [%lu, +%lu) of %lu", am, am->nrefs,
             slot, npages, am->nslots);
-    KASSERT(am->nrefs < UINT16_MAX, "amap %p: %u references", am, am->nrefs);
     int error = cover_create(am, slot, end);
     for (pgno_t s = slot; s < end && !error; s = stop) {
         struct amap_cover *c = cover_at(am, s);
         stop = min(end, c->part.first + size);
         for (uint16_t *n = &c->others[s - c->part.first]; n < &c->others[stop - c->part.first]; n++)
-            ++*n;
+            KASSERT(++*n, "amap %p: a slot of as many entries as processes cannot have", am);
     }
     if (error)
         cover_trim(am, slot, end);

@@ -161,6 +161,25 @@ static void rights(void)
     CHECK(holds(p, 0, 30, 60));
 }
 
+/* One amap in so many entries that its references and the child's are more than 16 bits count. */
+static void many_entries(void)
+{
+    size_t npages = 33000, failed = 0;
+    char *p = map(npages);
+    fill(p, 0, 30, 1, 1);
+    for (size_t i = 1; i < npages; i += 2)
+        failed += mprotect(p + i * PAGE, PAGE, PROT_READ) != 0;
+    CHECK(failed == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        fill(p, 0, 30, 2, 61);
+        _exit(p[0] != 61 || p[1] != 1 || p[28] != 61);
+    }
+    CHECK(child_says_yes(pid));
+    CHECK(holds(p, 0, 30, 1));
+    T(munmap(p, npages * PAGE));
+}
+
 int main(void)
 {
     char *p = map(30);
@@ -169,5 +188,6 @@ int main(void)
     fill(p, 0, 30, 1, 1);
     generations(p, 0);
     rights();
+    many_entries();
     return 0;
 }
