@@ -67,6 +67,8 @@ class State:
     page_owner: dict[int, list[int]] = field(default_factory=dict)
     page_size: dict[int, int] = field(default_factory=dict)
     pools: dict[int, PoolState] = field(default_factory=dict)
+    nspaces: int = 0
+    """Address spaces, and so processes, where programs run."""
 
 
 class Reader:
@@ -101,6 +103,7 @@ def look(name: str, oracle: Oracle, run: Run) -> State:
     """Reads the state of the machine, and judges what must hold at every point."""
     state = State(name)
     if not run.boot.ktest:
+        state.nspaces = len(oracle.spaces())
         return state
     reader = Reader(oracle)
     state.report = {n: reader.field("lab_report", "lab_report", 0, n) for n in REPORTED}
@@ -284,6 +287,18 @@ def kva(run: Run) -> None:
                       f"{npages * per_page} or more", nsmall, invariant=SPACE)
 
 
+PIPES, PROCESSES = 85, 80
+
+
+def programs(run: Run) -> None:
+    """Pipes that were closed leave room for processes."""
+    for state in run.named("forked"):
+        run.notes.append(f"{state.nspaces} processes, after {PIPES} pipes were closed")
+        if state.nspaces < PROCESSES:
+            run.wrong(f"processes that can be made, after {PIPES} pipes were closed",
+                      f"{PROCESSES} or more", state.nspaces, invariant=SPACE)
+
+
 def starved(run: Run) -> None:
     for words in run.records("starved"):
         run.notes.append(f"{words[0]} gets granted, {words[1]} refused")
@@ -293,6 +308,8 @@ def starved(run: Run) -> None:
 
 
 ANY = "lab_pool_"
+LITTLE = ("poolkva=512K",)
+"""Address space for pools: 32 pages."""
 
 
 def several_cpus(name: str) -> list[Boot]:
@@ -334,8 +351,11 @@ PLANS: dict[str, Plan] = {
     "minimum": plan("minimum", ["full", *["granted"] * 4, "none", "kept", "end"], minimum),
     "bounded": plan("bounded", [*REFUSED * 2, *REFUSED[:2], "granted", "end", "starved", "end"],
                     bounded, records={"ticks": 2}),
-    "kva": Plan([Boot(ANY + "kva", words=("poolkva=512K",))], ["taken", "end"], kva,
-                {"kva": 1}),
+    "kva": Plan(
+        [Boot(ANY + "kva", words=LITTLE)], ["taken", "end"], kva, {"kva": 1},
+        [Plan([Boot(command=f"/tests/poolwork {PIPES}", words=LITTLE)],
+              ["start", "piped", "forked", "reaped"], programs)],
+    ),
     "starve-smp": Plan(several_cpus("starve_smp"), ["worked", "used", "end"], starved,
                        {"starved": 1}),
 }
