@@ -335,7 +335,7 @@ PLANS: dict[str, Plan] = {
     "fail-nth": plan("fail_nth", [*["failed"] * 4, "end"]),
     "nowait": plan("nowait", ["full", "full", "end"]),
     "reserve": plan("reserve", ["spent", "reserve", "reserve", "end"]),
-    "put-twice": plan("put_twice", ["put"], put_twice),
+    "put-twice": Plan([Boot("crash_" + ANY + "put_twice")], ["put"], put_twice),
     "destroy": Plan(
         [Boot(ANY + "destroy")], ["made", *["gone"] * 5, "alone"] * 3 + ["end"], nothing,
         more=[Plan(several_cpus("come_and_go"), ["worked", "end"], nothing, {"starved": 1})],

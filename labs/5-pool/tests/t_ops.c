@@ -229,7 +229,7 @@ KTEST(lab_pool_reserve)
     lab_end();
 }
 
-KTEST(lab_pool_put_twice)
+KTEST(crash_lab_pool_put_twice)
 {
     lab_make_arena(0, PAGE_SIZE, 4);
     lab_make_pool(0, 0, 100, 0);
