@@ -26,7 +26,7 @@ struct amap_chunk {
 
 // How many entries cover a slot beyond the first one. Where no table is, one does, or none; and a
 // table is there only while some slot of it has another. So each slot whose count is 0 is its
-// entry's alone, or empty.
+// entry's alone, or empty. 16 bits are enough: a process has a slot in one entry at most.
 struct amap_cover {
     struct amap_part part;
     pgno_t nslots; // of its amap's size: all tables of an amap have the same
