@@ -124,8 +124,8 @@ MUST_CHECK struct vm_page *vm_page_alloc(enum page_owner owner, unsigned flags);
 void vm_page_free(struct vm_page *pg);
 
 // Sleeps until there are free pages above the reserve: 0. ENOMEM if the page daemon went round
-// and can free nothing, and the last resort neither; EINTR if the thread is being killed. No
-// spinlock held; the page daemon itself may not call it.
+// and can free nothing, and the last resort neither, or if there is no page daemon yet; EINTR if
+// the thread is being killed. No spinlock held; the page daemon itself may not call it.
 MUST_CHECK int vm_page_wait(void);
 // The same for who has waited many times, and each time others took what there was: only the last
 // resort will do.

@@ -107,8 +107,8 @@ MUST_CHECK int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_
 // yet. SHARE: both refer to it, and neither needs a copy any more. COPY: the first form copies
 // every anon now; the final form defers, but for wired pages, and where others write to the amap
 // for good. What either writes later the other does not see: the parent's pages are
-// write-protected. May wait for memory and for swap. 0, or ENOMEM, EINTR or EIO with no amap held
-// by the child's entry.
+// write-protected. May wait for memory; where pages are read in to be copied, for swap, too.
+// 0, or ENOMEM, EINTR or EIO (of swap) with no amap held by the child's entry.
 int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
                  struct vm_map_entry *ce);
 

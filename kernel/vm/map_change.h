@@ -13,9 +13,9 @@
 //
 // Why? Who waits for memory with a map locked may wait for a page daemon that waits for somebody
 // who waits for the map; and the last reference to a file takes its vnode's lock, which comes
-// before maps. Two places may wait in between all the same, and say so: fork's copies of private
-// pages (amap_copy.c) wait for memory, and a fault's amap_copy takes an amap's memory, without
-// sleeping.
+// before maps. Two places need memory in between all the same, and say so (amap_copy.c): fork waits
+// for that of amaps, of their counts and of pages that it copies, and a fault's amap_copy takes an
+// amap's without sleeping.
 //
 // A typical sequence is
 //      struct map_change c;

@@ -17,7 +17,8 @@
 //
 //      three quanta side by side:   [      one entry      ]      reserve: 2        1 + 2 == 3
 //      the middle one is unmapped:  [ entry ]      [ entry ]     reserve: 0        2 + 0 == 2
-//      (one entry of the reserve became the upper piece, one the middle, which went to the pool)
+//      (the reserve's two became the pieces below and above; the old entry, by then the middle,
+//      went to the pool)
 //
 // A typical sequence is: map_change_begin_clip; map_entry_clip_start and _clip_end where a range
 // cuts an entry; change the entry; map_entry_simplify; map_change_end. Mapping: map_entry_link.

@@ -17,6 +17,8 @@
 //          ^                                             |                clean: freed
 //          +----------------- referenced ----------------+                dirty: written first
 //
+// First of all it is unmapped, everywhere: from then on nobody can make it dirty unseen.
+//
 // A typical sequence is: vm_page_daemon_sleep returns, as memory is short; a pass of some rounds
 // ages the active queue and takes the oldest inactive pages; if that gave too little, empty pages
 // of pools go; vm_page_daemon_report wakes who waited.

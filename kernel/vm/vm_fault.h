@@ -14,6 +14,11 @@
 //      write          1A if no other slot holds it   2B promote: copy it (or zeroes) into an anon
 //                     1B else copy it
 //
+// Locks, as they are taken: map for reading (fault_lookup), amap (fault_once), the slot's anon
+// (fault_anon) or the object (fault_object), in case 1B or 2B the new anon too (it is born locked,
+// by a try-lock), and in pmap_enter the pmap and pv. What is left locked: at most the map
+// (f->locked).
+//
 // A typical sequence is: fault_lookup locks the map and finds the entry; amap_lock, amap_lookup;
 // fault_anon or fault_object; fault_enter; unlock. EAGAIN: from the start; ENOMEM: vm_page_wait,
 // and from the start.
@@ -72,5 +77,5 @@ struct vm_fault_stats {
     uint64_t faults, anon_hits, anon_copies, object_maps, promotes, zero_fills;
     uint64_t restarts, waits, failures;
 };
-extern struct vm_fault_stats vm_fault_stats;    // counted with stat_inc, here and in fault_case.c
+extern struct vm_fault_stats vm_fault_stats;    // counted with stat_inc; fault_map.c has them
 void vm_fault_get_stats(struct vm_fault_stats *st);

@@ -69,7 +69,7 @@ struct vm_map_entry {
     struct vm_map_attr attr;    // (m)
     struct vm_amap *amap;       // (m) private pages, one reference; NULL: none yet
     pgno_t amap_slot;           // (m) slot of start_va in the amap
-    uint32_t wired;             // (m) wiring count
+    uint32_t wired;             // (m) 1: its pages stay in memory (mlock does not nest)
     uint32_t flags;             // (m) enum map_entry_flags
 };
 

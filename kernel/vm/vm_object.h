@@ -29,8 +29,8 @@
 struct vm_object;
 struct vm_page;
 
-// Every operation is called with the object locked, may release it to sleep, and returns with it
-// locked.
+// get and put are called with the object locked, may release it to sleep, and return with it
+// locked; of the others each says what is held.
 struct vm_pager_ops {
     // A valid page, BUSY by the caller, on a page queue if it can ever be put away. `access'
     // PROT_WRITE: the page will be modified, so its backing store must exist afterwards (a hole

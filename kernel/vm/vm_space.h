@@ -44,7 +44,7 @@ void vm_space_init_pools(void);
 MUST_CHECK struct vm_space *vm_space_create(void);         // NULL: no memory
 void vm_space_ref(struct vm_space *vs);
 void vm_space_unref(struct vm_space *vs);       // the last one frees it; no thread runs in it then
-// A child's copy; 0, ENOMEM, EINTR or EIO with nothing left behind.
+// A child's copy; 0, or amap_inherit's error with no child left behind.
 MUST_CHECK int vm_space_fork(struct vm_space *parent, struct vm_space **child);
 
 // The mmap family. object NULL: anonymous; else it comes with a reference, which is taken over on
