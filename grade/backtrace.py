@@ -51,18 +51,10 @@ def cpus(vm: qemu.Qemu) -> list[Cpu]:
     return found
 
 
-def all_halted(vm: qemu.Qemu) -> bool:
-    """Whether every CPU waits for an interrupt."""
+def all_halted(vm: qemu.Qemu, for_ever: bool = False) -> bool:
+    """Whether every CPU waits for an interrupt; for ever: with interrupts off."""
     try:
-        return all(cpu.halted for cpu in cpus(vm))
-    except OSError:
-        return False
-
-
-def all_stopped(vm: qemu.Qemu) -> bool:
-    """Whether nothing can ever run again: every CPU halted with interrupts off."""
-    try:
-        return all(cpu.halted and not cpu.interrupts for cpu in cpus(vm))
+        return all(cpu.halted and not (for_ever and cpu.interrupts) for cpu in cpus(vm))
     except OSError:
         return False
 

@@ -288,14 +288,17 @@ class Qemu:
             self._monitor_file = self._monitor.makefile("rw", encoding="utf-8")
             self._monitor_file.readline()
             self.qmp("qmp_capabilities")
-        self._monitor_file.write(json.dumps({"execute": name, "arguments": arguments or {}}) + "\n")
-        self._monitor_file.flush()
+        self._monitor_ask(name, arguments or {})
         while True:
             answer = self._monitor_line()
             if "return" in answer:
                 return answer["return"]
             if "error" in answer:
                 raise OSError(f"QEMU's monitor: {answer['error']['desc']}")
+
+    def _monitor_ask(self, name: str, arguments: dict[str, Any]) -> None:
+        self._monitor_file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self._monitor_file.flush()
 
     def _monitor_line(self) -> dict[str, Any]:
         line = self._monitor_file.readline()
@@ -321,8 +324,7 @@ class Qemu:
         self.qmp("query-status")
         assert self._monitor
         self._monitor.settimeout(seconds)
-        self._monitor_file.write(json.dumps({"execute": "cont"}) + "\n")
-        self._monitor_file.flush()
+        self._monitor_ask("cont", {})
         while self._monitor_line().get("event") != "STOP":
             pass
         self._monitor.settimeout(10)

@@ -162,7 +162,7 @@ class Session:
 
     def _stuck(self, vm: qemu.Qemu) -> str:
         """Why a quiet machine will never go on, or nothing."""
-        if backtrace.all_stopped(vm):
+        if backtrace.all_halted(vm, for_ever=True):
             return "every CPU is halted with interrupts off"
         if self.busy and self._idles(vm):
             return "every CPU idles, and nobody wakes who waits"

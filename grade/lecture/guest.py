@@ -65,9 +65,6 @@ class SceneSession(LabSession):
             icount=True,
             words=words,
         )
-        if machine.disk:
-            # A counted clock that leaps ahead while nothing runs can leave the disk no time.
-            machine.extra += ["-icount", "shift=0,sleep=on"]
         if self.wire:
             machine.extra += ["-S", *self.wire.arguments()]
             machine.fds.append(self.wire.theirs.fileno())

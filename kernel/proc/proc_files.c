@@ -173,7 +173,7 @@ static int store_fail_nth(int pid, const char *text)
 {
     const char *end;
     uint64_t n = strtou64(text, &end, 0);
-    PROCESS_SCOPED(p, process_find(pid));
+    SCOPED_PROCESS(p, process_find(pid));
 
     if (!p)
         return ESRCH;
@@ -190,7 +190,7 @@ static int store_fail_nth(int pid, const char *text)
 
 static int with_process(int pid, struct strbuf *out, int (*show)(struct process *, struct strbuf *))
 {
-    PROCESS_SCOPED(p, process_find(pid));
+    SCOPED_PROCESS(p, process_find(pid));
 
     return p ? show(p, out) : ESRCH;
 }
@@ -219,14 +219,14 @@ static int pid_self(void)
 
 static int pid_next(int pid)
 {
-    PROCESS_SCOPED(p, process_next(pid));
+    SCOPED_PROCESS(p, process_next(pid));
 
     return p ? p->pid : 0;
 }
 
 static bool pid_exists(int pid)
 {
-    PROCESS_SCOPED(p, process_find(pid));
+    SCOPED_PROCESS(p, process_find(pid));
 
     return p;
 }
@@ -277,7 +277,7 @@ static struct vnode *link_target(struct process *p, const char *name)
 
 static int pid_link(int pid, const char *name, struct vnode **v, char *text, size_t size)
 {
-    PROCESS_SCOPED(p, process_find(pid));
+    SCOPED_PROCESS(p, process_find(pid));
 
     *v = p ? link_target(p, name) : NULL;
     if (!*v)
@@ -289,7 +289,7 @@ static int pid_link(int pid, const char *name, struct vnode **v, char *text, siz
 
 static int pid_next_fd(int pid, int fd)
 {
-    PROCESS_SCOPED(p, process_find(pid));
+    SCOPED_PROCESS(p, process_find(pid));
     struct fdtable *files = p ? files_of(p) : NULL;
 
     if (!files)

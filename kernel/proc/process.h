@@ -138,7 +138,7 @@ static inline void process_scope_ends(struct process **p)
         process_unref(*p);
 }
 // Declares p with what finds it, or NULL; the reference is dropped at the end of the block.
-#define PROCESS_SCOPED(p, found)                                                                   \
+#define SCOPED_PROCESS(p, found)                                                                   \
     __attribute__((cleanup(process_scope_ends))) struct process *p = (found)
 // Gives up what a process runs (struct process's exe): the claim on the file, and the reference.
 void program_unref(struct vnode *exe);

@@ -125,8 +125,10 @@ static void unlink_quanta(void)
         KASSERT(!error, "no memory for entries: error %d", error);
         vm_map_clear(&c, slot->va, slot->va + slot->len);
         unsigned taken = MAP_ENTRY_SPLITS - length(&c.spare);
-        KTEST_CHECK(taken == 0, "unmapping a quantum took %u entries from c->spare, which are not "
-                                "for it: the map's reserve is", taken);
+        KTEST_CHECK(taken == 0,
+                    "unmapping a quantum took %u entries from c->spare, which are not "
+                    "for it: the map's reserve is",
+                    taken);
         map_change_end(&c);
         slot->va = 0;
         if (i == BLOCKS / 2)

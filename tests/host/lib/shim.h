@@ -92,5 +92,4 @@ bool shim_blocked(struct shim_thread *t);   // it sleeps in wait_ops.block
 void shim_wait_blocked(struct shim_thread *t);  // returns once it does
 unsigned shim_yields(void);                 // how often wait_ops.yield was called
 
-uint64_t shim_now(void);                    // ns of the monotonic clock, as for deadlines
 void shim_sleep(uint64_t ns);
