@@ -44,7 +44,9 @@ class Build:
                 if seg["p_type"] == "PT_LOAD" and not seg["p_flags"] & WRITABLE
                 and seg["p_vaddr"] >= backtrace.KERNEL_HALF
             ]
-        self.functions = sorted((at, name) for name, at, kind in symbols if kind == "STT_FUNC")
+        self.functions: list[tuple[int, str]] = sorted(
+            (at, name) for name, at, kind in symbols if kind == "STT_FUNC"
+        )
         self.addresses = [at for at, _ in self.functions]
         self.files = _functions_by_file(kernel)
         named = {name: at for name, at, _ in symbols}
@@ -99,7 +101,8 @@ def check_image(build: Build, memory: oracle.Memory) -> None:
 
 def _chain(build: Build, judge: Oracle, cpu: backtrace.Cpu) -> list[tuple[int, str]]:
     """The functions on a CPU's stack: (the function's own address, its name), innermost first."""
-    found, rip, rbp = [], cpu.rip, cpu.rbp
+    found: list[tuple[int, str]] = []
+    rip, rbp = cpu.rip, cpu.rbp
     while len(found) < MAX_FRAMES:
         index = bisect.bisect_right(build.addresses, rip) - 1
         found.append(build.functions[index])

@@ -115,7 +115,7 @@ def hang_kind(lab: Lab, outcome: Outcome) -> str:
     names = "|".join(re.escape(Path(path).name) for path in lab.owned)
     frame = rf"^ *0x[0-9a-f]+ (\w+) at \S*/(?:{names}):\d+\b"
     found = re.findall(frame, outcome.detail, re.MULTILINE)
-    return found[-1] if found else ""
+    return str(found[-1]) if found else ""
 
 
 class Grader:

@@ -97,11 +97,12 @@ def short(path: Path) -> str:
 
 
 def main() -> int:
-    get = lambda name: os.environ.get(name, "").strip()
-    out = Path(get("O"))
-    name, chosen = forms(get("LAB"), get("IMPL"), get("BASE"), get("STAGE"))
+    words = ("LAB", "IMPL", "BASE", "STAGE")
+    asked, impl, base, stage = (os.environ.get(word, "").strip() for word in words)
+    out = Path(os.environ.get("O", "").strip())
+    name, chosen = forms(asked, impl, base, stage)
     variant = out / "labs" / name
-    lab = labs.find(get("LAB")) if get("LAB") else None
+    lab = labs.find(asked) if asked else None
     text = overlay(out, variant, lab, chosen)
     print(lab_forms.write_changed(variant / "overlay.mk", text.encode()))
     return 0

@@ -22,7 +22,7 @@ from collections import deque
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from grade import qemu
 from grade.wire import Wire
@@ -194,7 +194,9 @@ class Output:
         with contextlib.suppress(OSError):
             while data:
                 select.select([source], [], [])
-                with self._reading if shown else contextlib.nullcontext():
+                with contextlib.ExitStack() as held:
+                    if shown:
+                        held.enter_context(self._reading)
                     data = os.read(source, 4096)
                     if shown and self.sink >= 0:
                         os.write(self.sink, data)
@@ -258,7 +260,7 @@ def serve(debuggee: Debuggee, listener: socket.socket) -> None:
 
 
 def answer(debuggee: Debuggee, asker: socket.socket, question: dict[str, Any]) -> dict[str, Any]:
-    deeds = {
+    deeds: dict[str, Callable[..., Any]] = {
         "here": debuggee.here,
         "go": debuggee.go,
         "entered": partial(debuggee.entered, asker),

@@ -64,7 +64,7 @@ class Outcome:
         return f"{name}: {self.detail}" if self.detail else name
 
     def exit_status(self) -> int:
-        return self.status if self.end is End.EXIT else self.end.value
+        return self.status if self.end is End.EXIT else int(self.end.value)
 
 
 def where(vm: qemu.Qemu) -> str:

@@ -170,7 +170,8 @@ def names_in(header: Path) -> set[str]:
 
 def _vet_names(lab: Lab, objects: list[Path], sources: list[Path]) -> None:
     """What is declared by headers that came along with others, unasked, is not named."""
-    known, hidden = set(), {}
+    known: set[str] = set()
+    hidden: dict[str, str] = {}
     for name in sorted({name for path in objects for name in reads(path)}):
         header = ROOT / name
         if not name.startswith("kernel/") or not name.endswith(".h") or name in lab.owned:
@@ -199,7 +200,9 @@ def _vet_reads(path: Path, own: set[str]) -> None:
 
 def _vet_object(path: Path) -> tuple[set[str], set[str]]:
     """The global symbols that it defines, and those that it wants."""
-    static, defined, wanted = 0, set(), set()
+    static = 0
+    defined: set[str] = set()
+    wanted: set[str] = set()
     with open(path, "rb") as file:
         elf = ELFFile(file)
         for section in elf.iter_sections():

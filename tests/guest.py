@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Sequence
 
 from grade import qemu
 from grade.session import End, Outcome, Session
@@ -34,7 +34,7 @@ class Ran:
     """The session's end, when it was not the command's own: a panic, a hang, ..."""
 
 
-def boot(config: Config, command: str, limit: float = LIMIT_SECONDS, **changes: object) -> Outcome:
+def boot(config: Config, command: str, limit: float = LIMIT_SECONDS, **changes: Any) -> Outcome:
     """One boot that runs `command`."""
     machine = config.machine(**changes)
     machine.words += [qemu.run_word(command), "quiet"]
@@ -46,7 +46,7 @@ def text_of(console: bytes) -> str:
 
 
 def run_batch(
-    config: Config, commands: Sequence[tuple[str, str]], **changes: object
+    config: Config, commands: Sequence[tuple[str, str]], **changes: Any
 ) -> dict[str, Ran]:
     """Runs (name, command) pairs one after the other, in as few boots as it takes.
 

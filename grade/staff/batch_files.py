@@ -15,8 +15,9 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Callable, Iterator
+from typing import IO, BinaryIO, Callable, Iterator
 
 from grade import vet
 from grade.lab import Lab
@@ -95,7 +96,7 @@ def _members(path: Path) -> Iterator[Member]:
     return _of_zip(path) if path.name.lower().endswith(ZIP) else _of_tar(path)
 
 
-def _limited(name: object, file: BinaryIO, size: int) -> bytes:
+def _limited(name: object, file: IO[bytes], size: int) -> bytes:
     data = file.read(size + 1)
     if len(data) > size:
         raise Refused(f"{name}: more than {size >> 10} KiB")
@@ -110,7 +111,7 @@ def _of_folder(folder: Path) -> Iterator[Member]:
             mode = path.lstat().st_mode
             trouble = "" if stat.S_ISREG(mode) else "not a regular file"
             trouble = "a symbolic link" if stat.S_ISLNK(mode) else trouble
-            yield PurePosixPath(path.relative_to(folder)), trouble, lambda p=path: vet.read(p)
+            yield PurePosixPath(path.relative_to(folder)), trouble, partial(vet.read, path)
 
 
 class _Counted(io.RawIOBase):
@@ -140,15 +141,21 @@ def _of_tar(path: Path) -> Iterator[Member]:
     }
     with opened[path.suffix.lower()](path) as packed:
         counted = _Counted(packed)
-        with tarfile.open(fileobj=counted, mode="r|") as archive:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=counted, mode="r|") as archive:  # type: ignore[arg-type]
             for member in archive:
                 if member.isdir():
                     continue
                 trouble = "" if member.isreg() else "not a regular file"
                 trouble = "a link" if member.issym() or member.islnk() else trouble
-                yield PurePosixPath(member.name), trouble, lambda m=member: _limited(
-                    m.name, archive.extractfile(m), MAX_FILE
+                yield PurePosixPath(member.name), trouble, partial(
+                    _untar, archive, member
                 )
+
+
+def _untar(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    assert file is not None
+    return _limited(member.name, file, MAX_FILE)
 
 
 def _of_zip(path: Path) -> Iterator[Member]:
@@ -159,11 +166,11 @@ def _of_zip(path: Path) -> Iterator[Member]:
             mode = info.external_attr >> 16
             link = stat.S_ISLNK(mode)
             trouble = "a link" if link else "encrypted" if info.flag_bits & 1 else ""
-            yield PurePosixPath(info.filename.replace("\\", "/")), trouble, lambda i=info: _unzip(
-                archive, i
+            yield PurePosixPath(info.filename.replace("\\", "/")), trouble, partial(
+                _unzip, archive, info
             )
 
 
 def _unzip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     with archive.open(info) as file:
-        return _limited(info.filename, file, MAX_FILE)  # type: ignore[arg-type]
+        return _limited(info.filename, file, MAX_FILE)

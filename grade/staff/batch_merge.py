@@ -48,7 +48,8 @@ def write_csv(lab: Lab, records: list[dict[str, Any]], path: Path) -> None:
         names = [test.name for test in lab.tests]
         table = csv.DictWriter(file, [*COLUMNS, *names], extrasaction="ignore")
         table.writeheader()
-        table.writerows(row(record) for record in sorted(records, key=lambda r: r["submission"]))
+        by_name = sorted(records, key=lambda record: str(record["submission"]))
+        table.writerows(row(record) for record in by_name)
     temporary.replace(path)
 
 

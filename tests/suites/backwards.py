@@ -39,7 +39,7 @@ ENTRY = "set $entry = (struct vm_map_entry *)lab_map[0]->entries.next"  # its fi
 SIXTH = ENTRY + "->next" * 5
 STATS = "'pv.c'::stats."
 RESERVE = "lab_map[0]->nreserve"
-IN_PV = [
+IN_PV: list[Step] = [
     ("back-to pv_enter", "pv_enter (pm="),
     ("back", "enter_locked", "pv_enter(pm, va, "),
     ("back 2", "pmap_user.c:"),
@@ -49,7 +49,7 @@ IN_PV = [
     ("forward", "crash (message="),
     ("last-write $chunk->free[2]", "chunk_add"),
 ]
-IN_MAP = [
+IN_MAP: list[Step] = [
     ("back-to map_entry_link 3", "map_entry_link (c="),
     ("back", "map_entry_link(c, "),
     ("forward", "map_entry_link (c="),

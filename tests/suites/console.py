@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
@@ -28,7 +28,7 @@ LINES = [
 ]
 
 
-def start(config, module="grade.console", *more):  # type: ignore[no-untyped-def]
+def start(config: Config, module: str = "grade.console", *more: str) -> Any:
     """A module of the grader on a terminal of ROWS and COLUMNS."""
     import pexpect
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Iterator
 
@@ -191,17 +192,17 @@ def jobs(config: Config) -> list[Job]:
     known = labs.all_labs()
     if config.all:
         found += [
-            Job("course/pv/class", lambda lab=lab: check_class(config, lab), heavy=True)
+            Job("course/pv/class", partial(check_class, config, lab), heavy=True)
             for lab in known if lab.name == "pv"
         ]
         for lab in known:
             found.append(
                 Job(f"course/{lab.name}/clean-root",
-                    lambda lab=lab: check_clean_root(config, lab), heavy=True)
+                    partial(check_clean_root, config, lab), heavy=True)
             )
             name = f"course/{lab.name}/many"
             words = ("grade-many", f"LAB={lab.name}", f"N={os.environ.get('N') or 200}")
             found.append(
-                Job(name, lambda n=name, w=words: check_long(config, n, *w), heavy=True)
+                Job(name, partial(check_long, config, name, *words), heavy=True)
             )
     return found

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 from grade import qemu
 from grade.session import Session
@@ -97,7 +97,7 @@ ENDLESS = [
     ("continue", "The recorded run ends here."),
     ("back-to sys_nanosleep", "sys_nanosleep ("),
 ]
-NO_PAST = {
+NO_PAST: dict[str, tuple[dict[str, str], str]] = {
     "ICOUNT": ({}, "its instructions are not counted (make gdb ICOUNT=1 counts them)"),
     "CPUS": ({"ICOUNT": "1", "CPUS": "2"}, "QEMU repeats runs of one CPU only"),
     "PERSIST": ({"ICOUNT": "1", "PERSIST": "1"}, "it changes the disk itself"),
@@ -147,7 +147,7 @@ def check_trap(config: Config) -> Iterator[Result]:
     yield Result("debugger/trap", right, f"expected {wanted!r}, got\n{done.stdout}")
 
 
-def ask_gdb(command: list[str], steps: list[Step], **env: str) -> str:
+def ask_gdb(command: list[str], steps: list[Step], **env: Any) -> str:
     """Has a session go through these steps; what is wrong with GDB's answers, or nothing."""
     words = ["-batch"]
     for number, (asked, *_) in enumerate(steps):

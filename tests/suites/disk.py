@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -55,7 +56,9 @@ LOOK = "(cat /kept; ls /made) 2>/dev/null"
 CUTS = [("on-time", 1, 4, "kept\ntrue\n"), ("too-early", 1000, 0, "")]
 
 
-def check_syncer(config: Config, name: str, period: int, wait: int, expected: str) -> Result:
+def check_syncer(
+    config: Config, name: str, period: int, wait: int, expected: str
+) -> Iterator[Result]:
     """What was written and never synced survives a power cut once the syncer had its time."""
     with tempfile.TemporaryDirectory(dir=config.out) as folder:
         image = disk_image.make(config, Path(folder) / "disk", "16M")
@@ -65,7 +68,7 @@ def check_syncer(config: Config, name: str, period: int, wait: int, expected: st
         clean, said = disk_image.fsck(config, image.path)
         after = text_of(boot(config, LOOK, disk=image.path).console)
     right = clean and after == expected
-    return Result(f"disk/syncer/{name}", right, f"fsck: {said}\nfound: {after!r}")
+    yield Result(f"disk/syncer/{name}", right, f"fsck: {said}\nfound: {after!r}")
 
 
 # ---- images that it cannot start from ----
@@ -371,9 +374,9 @@ def jobs(config: Config) -> list[Job]:
         Job("disk", lambda: check_refused(config)),
         Job("disk/swap", lambda: check_swap(config)),
         Job("disk/damage", lambda: check_damage(config)),
-        *[Job(f"disk/{use[0]}", lambda u=use: check_use(config, *u)) for use in USES],
+        *[Job(f"disk/{use[0]}", partial(check_use, config, *use)) for use in USES],
         *[
-            Job(f"disk/syncer/{cut[0]}", lambda c=cut: iter([check_syncer(config, *c)]))
+            Job(f"disk/syncer/{cut[0]}", partial(check_syncer, config, *cut))
             for cut in CUTS
         ],
     ]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from typing import Iterator
 
 from grade import qemu
@@ -170,17 +171,17 @@ def jobs(config: Config) -> list[Job]:
         found.append(
             Job(
                 f"harness/end/{guest}",
-                lambda g=guest, s=status, o=out, e=err: check_end(config, g, s, o, e),
+                partial(check_end, config, guest, status, out, err),
             )
         )
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
-        found.append(Job(f"harness/kill/{number.name}", lambda n=number: check_kill(config, n)))
+        found.append(Job(f"harness/kill/{number.name}", partial(check_kill, config, number)))
     found.append(Job("harness/documented", check_documented))
     for goal, word, message in REFUSED:
         found.append(
             Job(
                 f"harness/refuse/{goal}-{word}",
-                lambda g=goal, w=word, m=message: check_refused(g, w, m),
+                partial(check_refused, goal, word, message),
             )
         )
     return found

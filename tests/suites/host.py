@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Iterator
 
@@ -50,4 +51,4 @@ def check(config: Config, program: Path) -> Iterator[Result]:
 def jobs(config: Config) -> list[Job]:
     programs = sorted(p.stem for p in (ROOT / "tests" / "host").glob("*.c"))
     folder = config.out / "tests" / "host"
-    return [Job(f"host/{name}", lambda n=name: check(config, folder / n)) for name in programs]
+    return [Job(f"host/{name}", partial(check, config, folder / name)) for name in programs]

@@ -7,6 +7,7 @@ They run on the machine asked for, and twice more on several CPUs with preemptio
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Iterator
 
 from grade.session import End, Session
@@ -50,6 +51,6 @@ def jobs(config: Config) -> list[Job]:
     if not config.kernel.exists():
         return []
     return [
-        Job(suite, lambda s=suite, c=changes: check(config, s, c), heavy=suite == "kernel-parallel")
+        Job(suite, partial(check, config, suite, changes), heavy=suite == "kernel-parallel")
         for suite, changes in MACHINES
     ]

@@ -11,6 +11,7 @@ import difflib
 import json
 import re
 import subprocess
+from functools import partial
 from typing import Any, Iterator
 from unittest import mock
 
@@ -128,18 +129,18 @@ def jobs(config: Config) -> list[Job]:
     known = labs.all_labs()
     found = [Job("labs/gaps", lambda: check_gaps(known))] if known else []
     for lab in known:
-        found.append(Job(f"labs/{lab.name}/files", lambda lab=lab: check_files(lab)))
+        found.append(Job(f"labs/{lab.name}/files", partial(check_files, lab)))
         if not config.graded:
             continue
         if (lab.folder / "demo").exists():
             found.append(
-                Job(f"labs/{lab.name}/demo", lambda lab=lab: check_demo(config, lab), heavy=True)
+                Job(f"labs/{lab.name}/demo", partial(check_demo, config, lab), heavy=True)
             )
         for impl, score in (("reference", lab.total), ("starter", lab.starter_score)):
             found.append(
                 Job(
                     f"labs/{lab.name}/{impl}",
-                    lambda lab=lab, impl=impl, score=score: check_score(config, lab, impl, score),
+                    partial(check_score, config, lab, impl, score),
                     heavy=True,
                 )
             )
@@ -147,14 +148,13 @@ def jobs(config: Config) -> list[Job]:
             found.append(
                 Job(
                     f"labs/{lab.name}/{impl}",
-                    lambda lab=lab, impl=impl: check_challenge(config, lab, impl),
+                    partial(check_challenge, config, lab, impl),
                     heavy=True,
                 )
             )
     for name, words, variant in mixes(known):
         found.append(
-            Job(f"labs/{name}", lambda n=name, w=words, v=variant: check_mix(
-                config, f"labs/{n}", w, v))
+            Job(f"labs/{name}", partial(check_mix, config, f"labs/{name}", words, variant))
         )
     return found
 

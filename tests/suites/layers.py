@@ -153,7 +153,9 @@ def check_objects(config: Config) -> Iterator[Result]:
 
 def check_finder() -> Iterator[Result]:
     """The search sees circles of two and of three files, and none where there is none."""
-    edges = {"a": {"b"}, "b": {"a", "c"}, "c": {"d"}, "d": {"e", "f"}, "e": {"c"}, "f": set()}
+    edges: dict[str, set[str]] = {
+        "a": {"b"}, "b": {"a", "c"}, "c": {"d"}, "d": {"e", "f"}, "e": {"c"}, "f": set()
+    }
     right = circles(edges) == [{"a", "b"}, {"c", "d", "e"}]
     right = right and not circles({"a": {"b"}, "b": set()})
     yield Result("layers/finder", right, str(circles(edges)))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Iterator
 
 from grade import options
@@ -41,6 +42,6 @@ def jobs(config: Config) -> list[Job]:
     machines = [(f"matrix/cpus-{n}", n, config.mem) for n in range(1, options.MAX_CPUS + 1)]
     machines += [(f"matrix/mem-{mem}", config.cpus, mem) for mem in MEMORIES]
     return [
-        Job(name, lambda name=name, cpus=cpus, mem=mem: check(config, name, cpus, mem))
+        Job(name, partial(check, config, name, cpus, mem))
         for name, cpus, mem in machines
     ]

@@ -264,7 +264,7 @@ def check_entries(lab: Lab) -> Iterator[Result]:
     bits = judge.PTE["PTE_MANAGED"] | judge.PTE["PTE_P"]
     ptes = {(pmap, va): page | bits for pmap, va, page in right}
     first, second = (1, 0x1000, 0x7000), (2, 0x2000, 0x8000)
-    cases = [
+    cases: list[tuple[list[Any], list[Any], list[str]]] = [
         ([], [], []),
         ([first], [], ["1 PTEs have no entry: pmap 0"]),
         ([], [first], ["1 entries too many, of mappings that are recorded twice: pmap 0"]),
@@ -383,7 +383,7 @@ def jobs(config: Config) -> list[Job]:
     for lab in (lab for lab in known if lab.name == "pv"):
         found.append(Job("messages/pv/entries", partial(check_entries, lab)))
         found += [
-            Job(f"messages/{case[0]}", lambda case=case: check_case(config, *case))
+            Job(f"messages/{case[0]}", partial(check_case, config, *case))
             for case in CASES + (SLOW_CASES if config.all else [])
         ]
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Iterator, Sequence
 
@@ -89,5 +90,5 @@ def differential(config: Config) -> list[Job]:
     for group, members in by_group.items():
         for at in range(0, len(members), BATCH):
             batch = members[at : at + BATCH]
-            found.append(Job(group, lambda b=batch: check(config, b)))
+            found.append(Job(group, partial(check, config, batch)))
     return found

@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -119,11 +120,12 @@ def archives(folder: Path) -> Iterator[tuple[Path, str]]:
     with zipfile.ZipFile(folder / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("pv.c", bytes(8 << 20))
     yield folder / "bomb.zip", "more than 256 KiB"
-    for name, make in (
+    odd: list[tuple[str, Callable[[Path], object]]] = [
         ("symlink", lambda p: p.symlink_to("/etc/passwd")),
         ("fifo", os.mkfifo),
         ("huge", lambda p: os.truncate(os.open(p, os.O_CREAT | os.O_WRONLY), 3 << 30)),
-    ):
+    ]
+    for name, make in odd:
         (folder / name).mkdir()
         make(folder / name / "pv.c")
         yield folder / name, {"symlink": "symbolic link", "fifo": "regular"}.get(name, "more than")
@@ -225,7 +227,8 @@ def check_own(config: Config, before: Lab, lab: Lab) -> Iterator[Result]:
 def descendants(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
     parents = {int(a): int(b) for a, b in (line.split() for line in listed.stdout.splitlines())}
-    found, new = set(), {pid}
+    found: set[int] = set()
+    new = {pid}
     while new:
         new = {child for child, parent in parents.items() if parent in new} - found
         found |= new
@@ -249,7 +252,8 @@ def check_ended(config: Config, lab: Lab) -> Iterator[Result]:
         (ROOT / config.out / "proof" / lab.name / f"{name}.quick.json").unlink(missing_ok=True)
     env = clean_environment(O=str(config.out), ONLY=" ".join(names))
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
-    until, below = time.monotonic() + 60, []
+    until = time.monotonic() + 60
+    below: list[int] = []
     while time.monotonic() < until and not any("qemu" in name_of(pid) for pid in below):
         time.sleep(0.1)
         below = descendants(process.pid)
@@ -343,27 +347,27 @@ def jobs(config: Config) -> list[Job]:
         found.append(Job("proof/archive", lambda: check_archives(known[0])))
     for lab in known:
         found += [
-            Job(f"proof/{lab.name}/patches", lambda lab=lab: check_patches(lab)),
-            Job(f"proof/{lab.name}/reference", lambda lab=lab: check_reference(lab)),
-            Job(f"proof/{lab.name}/export", lambda lab=lab: check_export(lab)),
+            Job(f"proof/{lab.name}/patches", partial(check_patches, lab)),
+            Job(f"proof/{lab.name}/reference", partial(check_reference, lab)),
+            Job(f"proof/{lab.name}/export", partial(check_export, lab)),
         ]
         if lab is not known[0]:
             before = known[known.index(lab) - 1]
             found.append(
                 Job(f"proof/{lab.name}/own-{before.name}",
-                    lambda before=before, lab=lab: check_own(config, before, lab))
+                    partial(check_own, config, before, lab))
             )
         if kills.path_of(lab).exists():
-            found.append(Job(f"proof/{lab.name}/kills", lambda lab=lab: check_kills(lab)))
+            found.append(Job(f"proof/{lab.name}/kills", partial(check_kills, lab)))
         if config.kernel.exists() and not config.all:
             found.append(
-                Job(f"proof/{lab.name}/sample", lambda lab=lab: check_sample(config, lab))
+                Job(f"proof/{lab.name}/sample", partial(check_sample, config, lab))
             )
         if PV in lab.owned and config.kernel.exists():
-            found.append(Job("proof/ended", lambda lab=lab: check_ended(config, lab)))
-            found.append(Job("proof/endless", lambda lab=lab: check_endless(config, lab)))
+            found.append(Job("proof/ended", partial(check_ended, config, lab)))
+            found.append(Job("proof/endless", partial(check_endless, config, lab)))
             found.append(
-                Job("proof/grade", lambda lab=lab: check_hostile_folders(config, lab))
+                Job("proof/grade", partial(check_hostile_folders, config, lab))
             )
         if config.all and config.kernel.exists():
             # Where nobody has said which mechanical changes are equivalent, some survive.
@@ -372,6 +376,6 @@ def jobs(config: Config) -> list[Job]:
                 name = f"proof/{lab.name}/{word}"
                 words = (word, f"LAB={lab.name}")
                 found.append(
-                    Job(name, lambda n=name, w=words: check_long(config, n, *w), heavy=True)
+                    Job(name, partial(check_long, config, name, *words), heavy=True)
                 )
     return found

@@ -4,6 +4,7 @@ what they print under dash. The programs suite runs them on Strata."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Iterator
 
@@ -23,6 +24,6 @@ def jobs(config: Config) -> list[Job]:
     if not shell.exists() or not Path(DASH).exists():
         return []
     return [
-        Job(f"shell/{script.stem}", lambda s=script: check(shell, s))
+        Job(f"shell/{script.stem}", partial(check, shell, script))
         for script in sorted((ROOT / "user/tests/sh").glob("*.sh"))
     ]

@@ -9,7 +9,8 @@ same, under -icount; two CPUs run truly at once.
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from functools import partial
+from typing import Any, Iterator
 
 from tests.guest import boot, text_of
 from tests.job import Config, Job, Result
@@ -74,7 +75,7 @@ def verdict(text: str) -> str:
 def check(
     config: Config, name: str, cpus: int, seed: int, line: str, mem: str
 ) -> Iterator[Result]:
-    machine: dict[str, object] = {"cpus": cpus, "seed": seed, "jitter": JITTER}
+    machine: dict[str, Any] = {"cpus": cpus, "seed": seed, "jitter": JITTER}
     variables: dict[str, object] = {"CPUS": cpus, "SEED": seed, "JITTER": JITTER, "CMD": line}
     if cpus != 2:
         machine["icount"] = True
@@ -108,7 +109,7 @@ def check_leaks(config: Config, name: str, children: int, least: int) -> Iterato
 def leak_jobs(config: Config) -> list[Job]:
     sizes = [LEAKS] + ([MANY_LEAKS] if config.all else [])
     return [
-        Job(name, lambda n=f"stress/{name}", c=count, m=least: check_leaks(config, n, c, m))
+        Job(name, partial(check_leaks, config, f"stress/{name}", count, least))
         for name, count, least in sizes
     ]
 
@@ -124,8 +125,8 @@ def jobs(config: Config) -> list[Job]:
                 line = command(large.format(**values), small.format(**values))
                 name = f"stress/{program}/cpus-{cpus}/seed-{seed}"
                 args = (name, cpus, seed, line, mem)
-                found.append(Job(name, lambda a=args: check(config, *a), heavy=cpus == 2))
+                found.append(Job(name, partial(check, config, *args), heavy=cpus == 2))
     for cpus in FULL_CPUS if config.all else []:
         name = f"stress/vmtorture-full/cpus-{cpus}"
-        found.append(Job(name, lambda n=name, c=cpus: check_full(config, n, c)))
+        found.append(Job(name, partial(check_full, config, name, cpus)))
     return found

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Iterator
 
@@ -163,7 +164,7 @@ def jobs(config: Config) -> list[Job]:
         return []
     lab = known[0]
     return [
-        *(Job(f"tools/defaults/{name}", lambda name=name: check_defaults(config, name, lab))
+        *(Job(f"tools/defaults/{name}", partial(check_defaults, config, name, lab))
           for name in COMPILERS),
         Job("tools/reaches", lambda: check_reaches(lab)),
         Job("tools/two-makes", lambda: check_two_makes(config)),

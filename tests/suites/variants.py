@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from functools import partial
 from typing import Iterator
 
 from tests.job import ROOT, Config, Job, Result, run_as_user
@@ -46,5 +47,5 @@ def jobs(config: Config) -> list[Job]:
     if config.make_words or not (ROOT / "kernel/kernel.mk").exists():
         return []
     return [
-        Job(f"variants/{variant[0]}", lambda v=variant: check(config, *v)) for variant in VARIANTS
+        Job(f"variants/{variant[0]}", partial(check, config, *variant)) for variant in VARIANTS
     ]
