@@ -26,7 +26,7 @@ from grade.lab import CURRENT, ROOT, Lab
 from grade.staff import proof_tree
 
 ALLOWED = """
-Makefile LICENSE README.md setup .gitignore .clang-format
+Makefile LICENSE README.md setup .gitignore .clang-format mypy.ini
 mk/*.mk mk/*.c mk/*.sh mk/*.txt
 kernel/* user/* mkfs/*
 grade/*.py grade/gdb/* grade/lecture/*
@@ -218,8 +218,8 @@ def try_out(export: Export, target: Path) -> list[str]:
         tree = Path(scratch) / "tree"
         shutil.copytree(target, tree, ignore=shutil.ignore_patterns("build"))
         env = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": scratch}
-        done = {}
-        for goal in ([], ["run", "CMD=echo booted"], ["grade"]):
+        goals: list[list[str]] = [[], ["run", "CMD=echo booted"], ["grade"]]
+        for goal in goals:
             command = ["make", "-s", *goal]
             print(f"strata: in a copy: {' '.join(command)}", file=sys.stderr, flush=True)
             done = subprocess.run(
