@@ -206,6 +206,12 @@ def put_twice(run: Run) -> None:
                   invariant=TWICE)
 
 
+def dense(run: Run) -> None:
+    for words in run.records("dense"):
+        size, npages, memory = (int(word) for word in words)
+        run.notes.append(f"100 items of {size} bytes: {npages} pages, {memory} of memory")
+
+
 def granted(run: Run) -> None:
     """Each shortage that was relieved cost one page of one pool, and one more try."""
     for before, after in zip(run.states, run.states[1:]):
@@ -251,6 +257,8 @@ def minimum(run: Run) -> None:
 
 
 PER_POOL, BASE_COST = 600, 8000
+ROUNDS = 40
+"""Of two pools that starve: in each one get is granted and one is refused."""
 ENOUGH = 300
 """Of the gets of two CPUs."""
 
@@ -271,6 +279,17 @@ def bounded(run: Run) -> None:
         if now["limit"] < was["limit"] and sum(lost) != others:
             run.wrong("pools that were asked, while each page went to somebody else", others,
                       sum(lost), invariant=SHORT)
+    for before, after in zip(run.states, run.states[1:]):
+        if after.name != "starved":
+            continue
+        was, now = before.arenas[0], after.arenas[0]
+        run.expect("pages that two pools got of each other in 40 rounds", ROUNDS,
+                   now["allocs"] - was["allocs"], invariant=ONE)
+        run.expect("pages that they gave back", ROUNDS - 1, now["frees"] - was["frees"],
+                   invariant=ONE)
+        if now["refusals"] - was["refusals"] > 3 * ROUNDS:
+            run.wrong("times that 80 gets asked the backend in vain", f"at most {3 * ROUNDS}",
+                      now["refusals"] - was["refusals"], invariant=ONCE)
     for words in run.records("ticks"):
         run.notes.append(f"a get that asks 19 pools in vain takes {words[0]} instructions")
         if int(words[0]) > 20 * PER_POOL + BASE_COST:
@@ -329,7 +348,8 @@ REFUSED = ["full", "refused", "end"]
 PLANS: dict[str, Plan] = {
     "model": Plan([Boot(ANY + "model", seed_step=i) for i in range(2)],
                   [*["worked"] * 8, "end"], nothing),
-    "align": plan("align", ["full", "again", "end"]),
+    "align": plan("align", ["full", "again", "end"],
+                  more=[plan("dense", ["end"], dense, records={"dense": 6})]),
     "limits": plan("limits", ["full", "empty", "full", "empty", "more", "end"]),
     "reclaim": plan("reclaim", ["made", *["reclaimed"] * 3, "end"]),
     "fail-nth": plan("fail_nth", [*["failed"] * 4, "end"]),
@@ -343,13 +363,15 @@ PLANS: dict[str, Plan] = {
     "isolation": plan("isolation", ["made", "short", "end"]),
     "check": plan("check", ["right", "right", "end"]),
     "smp": Plan(several_cpus("smp"), ["worked", "end"], nothing),
-    "starve": plan("starve", STARVE * 3, starve),
+    "starve": plan("starve", STARVE * 3, starve,
+                   more=[plan("short_fail_nth", [*["full", "failed"] * 8, "end"])]),
     "starve-nowait": plan(
         "starve_nowait", ["full", "granted", "reserve", "granted", "end"], granted),
     "one-is-enough": plan("one", ["full", *["granted"] * 6, "end"], granted),
     "turn": plan("turn", ["full", *[*["granted"] * 5, "round"] * 4, "end"], turn),
     "minimum": plan("minimum", ["full", *["granted"] * 4, "none", "kept", "end"], minimum),
-    "bounded": plan("bounded", [*REFUSED * 2, *REFUSED[:2], "granted", "end", "starved", "end"],
+    "bounded": plan("bounded", [*REFUSED * 2, *REFUSED[:2], "granted", "end", "full", "starved",
+                                "end"],
                     bounded, records={"ticks": 2}),
     "kva": Plan(
         [Boot(ANY + "kva", words=LITTLE)], ["taken", "end"], kva, {"kva": 1},

@@ -10,6 +10,7 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mem/memlayout.h"
+#include "mem/vm_page.h"
 #include "sync/kctx.h"
 #include "vm/kmem.h"
 
@@ -74,6 +75,34 @@ KTEST(lab_pool_starve_nowait)
     got = lab_get(1, PR_RESERVE | PR_WAITOK);
     KTEST_CHECK(got, "the other pool has two empty pages");
     lab_point("granted");
+    lab_end();
+}
+
+// A shortage in which the nth allocation fails: the get's own, the backend's, the one after a drain.
+KTEST(lab_pool_short_fail_nth)
+{
+    lab_make_arena(0, PAGE_SIZE, 6);
+    for (unsigned n = 0; n < 3; n++)
+        lab_make_pool(n, 0, 1000, 0);
+    for (unsigned nth = 1; nth <= 8; nth++) {
+        for (unsigned n = 0; n < 3; n++)
+            lab_pages(n, 2, n < 2 ? 2 : 0, true);
+        lab_point("full");
+        uint64_t fails = lab_pool[2].fails;
+        kctx_current()->fail_nth = nth;
+        bool got = lab_get(2, nth % 2 ? PR_WAITOK : PR_NOWAIT);
+        bool failed = !kctx_current()->fail_nth;
+        kctx_current()->fail_nth = 0;
+        KTEST_CHECK(got || failed, "nth %u: refused, and none has failed", nth);
+        KTEST_CHECK(lab_pool[2].fails == fails + !got, "nth %u: %lu gets failed", nth,
+                    lab_pool[2].fails - fails);
+        lab_point("failed");
+        KTEST_CHECK(lab_get(2, PR_NOWAIT), "nth %u: there are empty pages", nth);
+        for (unsigned n = 0; n < 3; n++) {
+            lab_put_all(n);
+            pool_reclaim(&lab_pool[n]);
+        }
+    }
     lab_end();
 }
 
@@ -184,6 +213,7 @@ static void two_starve(void)
         lab_make_pool(n, 0, 1000, 0);
         lab_pages(n, 1, 0, true);
     }
+    lab_point("full");
     for (unsigned round = 0; round < 40; round++) {
         unsigned n = round % 2;
         KTEST_CHECK(lab_get(n, PR_WAITOK), "round %u: a page is free or empty", round);
@@ -207,16 +237,18 @@ KTEST(lab_pool_bounded)
 
 // ---- the kernel's own backends ----
 
+#define ALL ~0u
+
 struct chain {
     struct chain *next;
 };
 
-static unsigned take_all(struct pool *p, unsigned flags, struct chain **items)
+static unsigned take(struct pool *p, unsigned flags, unsigned most, struct chain **items)
 {
     struct chain *it;
     unsigned n = 0;
 
-    while ((it = pool_get(p, flags))) {
+    while (n < most && (it = pool_get(p, flags))) {
         it->next = *items;
         *items = it;
         n++;
@@ -242,16 +274,49 @@ KTEST(lab_pool_kva)
 
     pool_init(&large, "lab large", 8000, 0, &pool_allocator_kva);
     pool_init(&small, "lab small", 3000, 0, &pool_allocator_kva);
-    unsigned nlarge = take_all(&large, PR_WAITOK, &mine);
+    unsigned nlarge = take(&large, PR_WAITOK, ALL, &mine);
     unsigned npages = (unsigned)large.npages;
     give_all(&large, &mine);
-    unsigned nsmall = take_all(&small, PR_NOWAIT, &theirs);
+    unsigned nsmall = take(&small, PR_NOWAIT, ALL, &theirs);
     record_printf("kva %u %u %u %u", nlarge, npages, nsmall, small.items_per_page);
     lab_point("taken");
     give_all(&small, &theirs);
-    KTEST_CHECK(take_all(&large, PR_WAITOK, &mine) == nlarge, "not what it was");
+    KTEST_CHECK(take(&large, PR_WAITOK, ALL, &mine) == nlarge, "not what it was");
     give_all(&large, &mine);
     pool_destroy(&large);
     pool_destroy(&small);
+    lab_point("end");
+}
+
+static uint64_t free_pages(void)
+{
+    struct vm_page_stats s;
+
+    vm_page_get_stats(&s);
+    return s.nfree;
+}
+
+static void take_dense(size_t size, unsigned nitems, struct pool_allocator *backend)
+{
+    static struct pool p;
+    struct chain *items = NULL;
+    uint64_t before = free_pages();
+
+    pool_init(&p, "lab dense", size, 0, backend);
+    unsigned n = take(&p, PR_WAITOK, nitems, &items);
+    KTEST_CHECK(n == nitems, "%u items of %zu bytes", n, size);
+    record_printf("dense %zu %lu %lu", size, p.npages, before - free_pages());
+    give_all(&p, &items);
+    pool_destroy(&p);
+}
+
+// What a hundred items take of memory, headers included.
+KTEST(lab_pool_dense)
+{
+    pool_reclaim_all();
+    for (size_t size = 512; size <= 2048; size *= 2)
+        take_dense(size, 100, NULL);
+    for (size_t size = 2048; size <= 8192; size *= 2)
+        take_dense(size, 100, &pool_allocator_kva);
     lab_point("end");
 }
