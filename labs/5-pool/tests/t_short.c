@@ -83,7 +83,7 @@ KTEST(lab_pool_short_fail_nth)
 {
     lab_make_arena(0, PAGE_SIZE, 6);
     for (unsigned n = 0; n < 3; n++)
-        lab_make_pool(n, 0, 1000, 0);
+        lab_make_pool(n, 0, 2048, 0);
     for (unsigned nth = 1; nth <= 8; nth++) {
         for (unsigned n = 0; n < 3; n++)
             lab_pages(n, 2, n < 2 ? 2 : 0, true);
