@@ -354,7 +354,8 @@ PLANS: dict[str, Plan] = {
     "reclaim": plan("reclaim", ["made", *["reclaimed"] * 3, "end"]),
     "fail-nth": plan("fail_nth", [*["failed"] * 4, "end"]),
     "nowait": plan("nowait", ["full", "full", "end"]),
-    "reserve": plan("reserve", ["spent", "reserve", "reserve", "end"]),
+    "reserve": plan("reserve", ["spent", "reserve", "reserve", "end"],
+                    more=[Plan([Boot(ANY + "direct_reserve", mem="32M")], ["end"], nothing)]),
     "put-twice": Plan([Boot("crash_" + ANY + "put_twice")], ["put"], put_twice),
     "destroy": Plan(
         [Boot(ANY + "destroy")], ["made", *["gone"] * 5, "alone"] * 3 + ["end"], nothing,

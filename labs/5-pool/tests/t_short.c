@@ -308,6 +308,28 @@ static void take_dense(size_t size, unsigned nitems, struct pool_allocator *back
     record_printf("dense %zu %lu %lu", size, p.npages, before - free_pages());
     give_all(&p, &items);
     pool_destroy(&p);
+    pool_reclaim_all();
+    KTEST_CHECK(backend || free_pages() == before, "%lu pages of memory are free, %lu were",
+                free_pages(), before);
+}
+
+// Memory is there until the reserve, which is for those who may use it.
+KTEST(lab_pool_direct_reserve)
+{
+    static struct pool p;
+    struct chain *items = NULL;
+
+    pool_init(&p, "lab direct", 2000, 0, NULL);
+    unsigned n = take(&p, PR_NOWAIT, ALL, &items);
+    uint64_t left = free_pages();
+    KTEST_CHECK(n > 0 && left == vm_page_reserve_kernel, "%lu pages are left, %lu are the reserve",
+                left, vm_page_reserve_kernel);
+    n = take(&p, PR_RESERVE, 2 * p.items_per_page, &items);
+    KTEST_CHECK(n == 2 * p.items_per_page && free_pages() == left - 2, "%lu pages are left",
+                free_pages());
+    give_all(&p, &items);
+    pool_destroy(&p);
+    lab_point("end");
 }
 
 // What a hundred items take of memory, headers included.
