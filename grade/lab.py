@@ -56,6 +56,9 @@ class Lab:
     limit: int
     """Guest instructions that one boot may take."""
     challenges: dict[str, str]
+    callers: list[str] = field(default_factory=list)
+    """Of the owned files those that only use what the lab changes. A lab that has some is a branch
+    of its own: in no stage, and beside no other lab's starter."""
     headers: list[str] = field(default_factory=list)
     """Patterns of the kernel's headers that a solution may include; its own besides."""
     symbols: list[str] = field(default_factory=list)
@@ -65,6 +68,11 @@ class Lab:
     hints: list[Hint] = field(default_factory=list)
     """The first that fits is shown."""
     tests: list[Test] = field(default_factory=list)
+
+    @property
+    def own(self) -> list[str]:
+        """The owned files that are no mere callers."""
+        return [path for path in self.owned if path not in self.callers]
 
     @property
     def total(self) -> int:
@@ -84,8 +92,6 @@ class Lab:
     def mutants(self) -> list[str]:
         return sorted(path.stem for path in (self.folder / "mutants").glob("*.patch"))
 
-    def starter(self, path: str) -> Path:
-        return self.folder / "starter" / path
 
 
 def read(folder: Path) -> Lab:
@@ -96,7 +102,8 @@ def read(folder: Path) -> Lab:
         name=data["name"],
         title=data["title"],
         folder=folder,
-        owned=data["owned"],
+        owned=[*data["owned"], *data.get("callers", [])],
+        callers=data.get("callers", []),
         frozen=data["frozen"],
         limit=data["limit"],
         challenges=data.get("challenges", {}),
@@ -106,15 +113,22 @@ def read(folder: Path) -> Lab:
         hints=[Hint(**hint) for hint in data.get("hint", [])],
         tests=[Test(**test) for test in data["test"]],
     )
-    if folder.name != f"{lab.number}-{lab.name}" or not 1 <= len(lab.owned) <= MAX_OWNED:
+    own = len(data["owned"]) if not lab.callers else 1
+    if folder.name != f"{lab.number}-{lab.name}" or not 1 <= own <= MAX_OWNED:
         raise SystemExit(f"strata: {folder}/lab.toml: wrong number, name or count of owned files")
     return lab
 
 
 def all_labs(root: Path = ROOT) -> list[Lab]:
-    """All labs, by number."""
+    """All labs, by number; of one number the branches last."""
     folders = [path.parent for path in (root / "labs").glob("*/lab.toml")]
-    return sorted((read(folder) for folder in folders), key=lambda lab: lab.number)
+    found = [read(folder) for folder in folders]
+    return sorted(found, key=lambda lab: (lab.number, bool(lab.callers)))
+
+
+def in_row(root: Path = ROOT) -> list[Lab]:
+    """The labs that a kernel is made of, each in some form: all but the branches."""
+    return [lab for lab in all_labs(root) if not lab.callers]
 
 
 def find(name: str, root: Path = ROOT) -> Lab:

@@ -3,17 +3,22 @@
 
 starter and challenges lie below the lab's folder; mine is the work tree's; the reference is the
 file whose git blob id is sealed in the lab's reference.ids, found in the work tree or, once a
-learner has put something else there, where `make start` kept it or in git's store. A mutant is
-the reference with a patch. A value with a slash in it is a folder of somebody's files.
+learner has put something else there, where `make start` kept it or in git's store. A branch's
+callers are not sealed: they are what the work tree has, or had before `make start`. A mutant is
+the reference with a patch, and so is a branch's starter. A value with a slash in it is a folder of
+somebody's files.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 
-from grade.lab import ROOT, Lab
+from grade.lab import ROOT, Lab, read
 
 MUTANT = "mutant-"
 
@@ -50,12 +55,43 @@ def from_git(wanted: str) -> bytes | None:
 def reference_bytes(lab: Lab, path: str) -> bytes:
     """One file of the reference. SystemExit if this tree does not have it."""
     wanted = sealed_ids(lab).get(path)
+    if path in lab.callers and sealed_ids(lab):
+        place = kept(lab, path)
+        return (place if place.exists() else ROOT / path).read_bytes()
     for place in (ROOT / path, kept(lab, path)):
         if wanted and place.exists() and blob_id(place.read_bytes()) == wanted:
             return place.read_bytes()
     if wanted and (data := from_git(wanted)) is not None:
         return data
     raise SystemExit(f"strata: the reference of {path} (lab {lab.name}) is not in this tree")
+
+
+def is_reference(lab: Lab, path: str, data: bytes) -> bool:
+    if path in lab.callers and sealed_ids(lab):
+        return data == reference_bytes(lab, path)
+    return sealed_ids(lab).get(path) == blob_id(data)
+
+
+def starter(lab: Lab, path: str) -> Path:
+    """The starter's file, which need not be there."""
+    patch = lab.folder / "starter.patch"
+    return (_starter_of(lab.folder, patch) if patch.exists() else lab.folder / "starter") / path
+
+
+@lru_cache(maxsize=None)
+def _starter_of(folder: Path, patch: Path) -> Path:
+    """The patched reference, made once for each process. Others may be reading what is there."""
+    lab = read(folder)
+    made = ROOT / "build" / "starters" / folder.name
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in lab.owned:
+            write_changed(Path(scratch) / path, reference_bytes(lab, path))
+        apply_patch(patch, Path(scratch))
+        for path in lab.owned:
+            data, new = (Path(scratch) / path).read_bytes(), made / f"{path}.{os.getpid()}"
+            if not (made / path).exists() or (made / path).read_bytes() != data:
+                write_changed(new, data).replace(made / path)
+    return made
 
 
 def form_names(lab: Lab) -> list[str]:
@@ -79,7 +115,7 @@ def sources(lab: Lab, form: str, scratch: Path) -> dict[str, Path]:
     if form == "mine":
         found = {path: ROOT / path for path in lab.owned}
     elif form == "starter":
-        found = {path: lab.starter(path) for path in lab.owned}
+        found = {path: starter(lab, path) for path in lab.owned}
     elif form == "reference":
         found = _reference(lab, scratch / "reference")
     elif form in lab.challenges and challenge(lab, form).is_dir():

@@ -252,10 +252,10 @@ class Grader:
 
     def judge_static(self, test: Test, run: Run) -> None:
         """Memory that no page's owner tells of."""
-        size = authentic.static_bytes([self.variant, self.out], self.lab.owned)
+        size = authentic.static_bytes([self.variant, self.out], self.lab.own)
         if test.kind != "functional" and size > vet.MAX_STATIC:
             run.wrong(
-                f"bytes of variables in {' '.join(self.lab.owned)}",
+                f"bytes of variables in {' '.join(self.lab.own)}",
                 f"at most {vet.MAX_STATIC}",
                 size,
                 invariant="memory comes from pages, where it is counted",

@@ -3,7 +3,8 @@
 
 Reads LAB, IMPL, BASE, STAGE and O from the environment; writes <variant>/overlay.mk and prints its
 path. The variant's directory gets the objects of the files that differ, and the linked kernel; all
-other objects are those of the plain build.
+other objects are those of the plain build. A lab that is a branch has its form alone beside the
+others' references, and its files are its own, whoever else has them.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from grade import lab as labs
 from grade import lab_forms
 from grade.lab import ROOT, Lab
 
+INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 BASES = ["reference", "starter", "mine"]
 
 
 def forms(lab: str, impl: str, base: str, stage: str) -> tuple[str, dict[str, str]]:
     """The variant's name, and the form of every lab in it. Labs' numbers may have gaps: STAGE=4 is
     a stage also where there is no lab 3."""
-    known = labs.all_labs()
+    known = labs.in_row()
     students = (ROOT / labs.CURRENT).exists()
     if stage:
         if lab or impl or base:
@@ -42,7 +44,10 @@ def forms(lab: str, impl: str, base: str, stage: str) -> tuple[str, dict[str, st
     chosen = {each.name: base or ("mine" if students else "reference") for each in known}
     if not lab:
         return f"base-{base}", chosen
-    name = labs.find(lab).name
+    found = labs.find(lab)
+    name = found.name
+    if found.callers and base not in ("", "reference"):
+        raise SystemExit(f"strata: BASE={base}: lab {name} is a branch of the reference")
     chosen[name] = impl or "mine"
     suffix = f"+{base}" if base and base != "reference" else ""
     return f"{name}-{safe_name(impl or 'mine')}{suffix}", chosen
@@ -55,11 +60,12 @@ def safe_name(form: str) -> str:
 def overlay(out: Path, variant: Path, lab: Lab | None, chosen: dict[str, str]) -> str:
     """The make fragment: files that do not come from the work tree, and the lab's own tests."""
     pairs, hidden, folders = [], [], []
-    for each in labs.all_labs():
+    branch = lab.owned if lab and lab.callers else []
+    for each in (each for each in labs.all_labs() if each.name in chosen):
         found = lab_forms.sources(each, chosen[each.name], out / "labs" / "src" / each.name)
         for path in each.owned:
             source = found.get(path)
-            if source == ROOT / path:
+            if source == ROOT / path or (path in branch and each != lab):
                 continue
             hidden.append(path)
             if source and path.endswith(".c"):
@@ -67,14 +73,18 @@ def overlay(out: Path, variant: Path, lab: Lab | None, chosen: dict[str, str]) -
             if source and path.endswith(".h"):
                 # kernel/pmap/x.h is included as "pmap/x.h"; a flat folder is given that shape.
                 folders.append(short(header_root(source, path, variant)))
-        if any(path in hidden and path.endswith(".h") for path in each.owned):
-            # Who includes the header that differs differs, too.
-            for path in each.owned:
-                if path.endswith(".c") and path not in hidden and found.get(path):
-                    hidden.append(path)
-                    pairs.append(f"{variant}/{path.removesuffix('.c')}.o={path}")
+    # Who includes a header that differs differs, too.
+    for path in includers({path for path in hidden if path.endswith(".h")}):
+        if path not in hidden:
+            hidden.append(path)
+            pairs.append(f"{variant}/{path.removesuffix('.c')}.o={path}")
     tests = sorted((lab.folder / "tests").glob("*.c")) if lab else []
-    tested = [f"{out}/{short(path).removesuffix('.c')}.o={short(path)}" for path in tests]
+    # A branch's tests are compiled for each of its forms: they include a header that may differ.
+    place = variant if branch else out
+    tested = [f"{place}/{short(path).removesuffix('.c')}.o={short(path)}" for path in tests]
+    if branch:
+        pairs, tested = [*pairs, *tested], []
+        folders.append(".")
     return (
         f"KERNEL_OUT := {variant}\n"
         f"OVERLAY_HIDES := {' '.join(hidden)}\n"
@@ -82,6 +92,21 @@ def overlay(out: Path, variant: Path, lab: Lab | None, chosen: dict[str, str]) -
         f"OVERLAY_TESTS := {' '.join(tested)}\n"
         f"OVERLAY_CFLAGS := {' '.join(f'-I{folder}' for folder in dict.fromkeys(folders))}\n"
     )
+
+
+def includers(headers: set[str]) -> list[str]:
+    """The C files of the kernel and of its tests that include one of these, if through others."""
+    if not headers:
+        return []
+    paths = [*(ROOT / "kernel").rglob("*.[ch]"), *(ROOT / "tests" / "kernel").glob("*.c")]
+    names = {short(path): set(INCLUDE.findall(path.read_text("utf-8"))) for path in paths}
+    found: set[str] = set()
+    new = headers
+    while new:
+        wanted = {path.removeprefix("kernel/") for path in new}
+        new = {path for path, included in names.items() if included & wanted} - found
+        found |= new
+    return sorted(path for path in found if path.endswith(".c"))
 
 
 def header_root(source: Path, path: str, variant: Path) -> Path:

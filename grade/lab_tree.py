@@ -17,7 +17,8 @@ from pathlib import Path
 from grade import lab as labs
 from grade import options
 from grade.lab import ROOT, Lab
-from grade.lab_forms import blob_id, kept, reference_bytes, sealed_ids, write_changed
+from grade.lab_forms import blob_id, is_reference, kept, reference_bytes, starter
+from grade.lab_forms import write_changed
 
 
 def state(lab: Lab, path: str) -> str:
@@ -26,9 +27,9 @@ def state(lab: Lab, path: str) -> str:
     if not mine.exists():
         return "missing"
     data = mine.read_bytes()
-    starter = lab.starter(path)
-    same = ["starter"] if starter.exists() and starter.read_bytes() == data else []
-    same += ["reference"] if sealed_ids(lab).get(path) == blob_id(data) else []
+    first = starter(lab, path)
+    same = ["starter"] if first.exists() and first.read_bytes() == data else []
+    same += ["reference"] if is_reference(lab, path, data) else []
     return " = ".join(same) or "modified"
 
 
@@ -55,6 +56,8 @@ def restore(name: str) -> int:
     states = states_of(lab, "restore")
     for path, data in found.items():
         write_changed(ROOT / path, data)
+        if path in lab.callers:
+            kept(lab, path).unlink(missing_ok=True)
         print(f"  {path}: reference (was {states[path]})")
     return 0
 
@@ -62,10 +65,11 @@ def restore(name: str) -> int:
 def start(name: str) -> int:
     lab = labs.find(name)
     states = states_of(lab, "start")
-    for path in lab.owned:
+    found = {path: starter(lab, path).read_bytes() for path in lab.owned}
+    for path, data in found.items():
         if "reference" in states[path]:
             write_changed(kept(lab, path), (ROOT / path).read_bytes())
-        write_changed(ROOT / path, lab.starter(path).read_bytes())
+        write_changed(ROOT / path, data)
         print(f"  {path}: starter (was {states[path]})")
     handout = (lab.folder / "README.md").relative_to(ROOT)
     print(f"Lab {lab.number} is yours. Read {handout}; how far you are says:")
@@ -84,7 +88,7 @@ def status(name: str) -> int:
 def diff(name: str) -> int:
     lab = labs.find(name)
     for path in lab.owned:
-        old = lab.starter(path).read_text(encoding="utf-8").splitlines(keepends=True)
+        old = starter(lab, path).read_text(encoding="utf-8").splitlines(keepends=True)
         new = reference_bytes(lab, path).decode().splitlines(keepends=True)
         sys.stdout.writelines(
             difflib.unified_diff(old, new, f"starter/{path}", f"reference/{path}")
@@ -97,7 +101,7 @@ def seal(name: str) -> int:
     for lab in chosen(name):
         lines = ["# SPDX-License-Identifier: BSD-2-Clause"]
         lines += ["# Git's names of the reference's files; `make lab-seal` writes this."]
-        lines += [f"{blob_id((ROOT / path).read_bytes())} {path}" for path in lab.owned]
+        lines += [f"{blob_id((ROOT / path).read_bytes())} {path}" for path in lab.own]
         path: Path = lab.folder / "reference.ids"
         write_changed(path, ("\n".join(lines) + "\n").encode())
         print(f"  {path.relative_to(ROOT)}")

@@ -2,9 +2,10 @@
 """`make export LAB=pv OUT=folder [FROM=folder]`: the students' tree, proved to hold no solution.
 
 An allow-list says what goes in. This lab and later ones come as starters, earlier ones as
-references, or as the student's own files out of FROM. Then no distinctive line of what stays behind
-may be in it; and, unless TRY=0, a copy is built, booted and graded with this tree out of sight,
-must reach the starter's declared score, and what was built is looked through as well.
+references, or as the student's own files out of FROM. A branch's own tree has the branch's starter
+in place of whatever those have. Then no distinctive line of what stays behind may be in it; and,
+unless TRY=0, a copy is built, booted and graded with this tree out of sight, must reach the
+starter's declared score, and what was built is looked through as well.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def matches(name: str, patterns: list[str]) -> bool:
 class Export:
     def __init__(self, lab: Lab, source: Path | None) -> None:
         self.lab = lab
-        self.labs = labs.all_labs()
+        self.labs = [*labs.in_row(), *([lab] if lab.callers else [])]
         self.files = proof_tree.tree_files()
         self.source = source
 
@@ -77,6 +78,9 @@ class Export:
                 given = [*OF_A_LAB, *(["reference.ids"] if each.number < self.lab.number else [])]
                 below = [n for n in below if matches(n.removeprefix(prefix), given)]
                 found |= {name: (ROOT / name).read_bytes() for name in below}
+        if self.lab.callers:
+            folder = self.lab.folder.relative_to(ROOT)
+            found |= {f"{folder}/starter/{path}": found[path] for path in self.lab.owned}
         found[CURRENT] = f"{self.lab.name}\n".encode()
         there = present(found)
         for name in [name for name in found if name.endswith(".md")]:
@@ -89,8 +93,8 @@ class Export:
         for path in each.owned:
             found.pop(path, None)
             if each.number >= self.lab.number:
-                if each.starter(path).exists():
-                    found[path] = each.starter(path).read_bytes()
+                if lab_forms.starter(each, path).exists():
+                    found[path] = lab_forms.starter(each, path).read_bytes()
             elif self.source:
                 own = lab_forms.sources(each, f"{self.source}/", ROOT).get(path)
                 if own:
@@ -116,7 +120,7 @@ class Export:
         for each in self.labs:
             if each.number < self.lab.number:
                 continue
-            for path in each.owned:
+            for path in each.own:
                 data = lab_forms.reference_bytes(each, path)
                 found[f"the reference's {path}"] = data.decode("utf-8")
             prefix = f"{each.folder.relative_to(ROOT)}/"
@@ -131,7 +135,7 @@ class Export:
         owned = {path for each in self.labs for path in each.owned}
         names = [n for n in self.files if n.startswith("kernel/") and n not in owned]
         paths = [ROOT / name for name in names]
-        paths += [each.starter(path) for each in self.labs for path in each.owned]
+        paths += [lab_forms.starter(each, path) for each in self.labs for path in each.owned]
         paths += [ROOT / path for each in self.labs for path in each.frozen]
         texts = (p.read_text(encoding="utf-8") for p in paths if p.is_file())
         return {plain(line) for text in texts for line in text.splitlines()}

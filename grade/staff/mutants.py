@@ -102,7 +102,7 @@ def fingerprint(lab: Lab, variant: Variant) -> str:
     digest = hashlib.sha256(variant.path.read_bytes())
     paths = [ROOT / name for name in [*lab.owned, *lab.frozen, *variant.files]]
     paths += [lab.folder / "lab.toml", *sorted((lab.folder / "tests").iterdir())]
-    paths += [lab.starter(name) for name in variant.files]
+    paths += [lab_forms.starter(lab, name) for name in variant.files]
     paths += [ROOT / "grade" / f"{name}.py" for name in JUDGING]
     paths += sorted((ROOT / "kernel").rglob("*.h"))
     for path in paths:
@@ -160,7 +160,7 @@ class Runner:
 
     def _patched(self, variant: Variant, folder: Path) -> None:
         for path in self.lab.owned:
-            starter = self.lab.starter(path)
+            starter = lab_forms.starter(self.lab, path)
             if variant.base == "starter" and not starter.exists():
                 continue
             data = starter.read_bytes() if variant.base == "starter" else b""

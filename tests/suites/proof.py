@@ -218,7 +218,7 @@ def check_own(config: Config, before: Lab, lab: Lab) -> Iterator[Result]:
         export.Export(lab, before.folder / "starter").write(tree)
         words = ["-s", "-n", "kernel", f"LAB={lab.name}", *config.make_words]
         done = run_as_user(["make", *words], cwd=tree)
-        same = [(tree / path).read_bytes() == before.starter(path).read_bytes()
+        same = [(tree / path).read_bytes() == lab_forms.starter(before, path).read_bytes()
                 for path in before.owned]
         right = done.returncode == 0 and all(same)
         yield Result(f"proof/{lab.name}/own-{before.name}", right, done.stdout[-2000:])
@@ -341,7 +341,7 @@ def jobs(config: Config) -> list[Job]:
     if config.variant or not config.graded:
         return []
     found = [Job("proof/points", check_points), Job("proof/limited", check_limited)]
-    known = labs.all_labs()
+    known, row = labs.all_labs(), labs.in_row()
     if known:
         found.append(Job("proof/hostile", lambda: check_hostile_text(known[0])))
         found.append(Job("proof/archive", lambda: check_archives(known[0])))
@@ -351,8 +351,8 @@ def jobs(config: Config) -> list[Job]:
             Job(f"proof/{lab.name}/reference", partial(check_reference, lab)),
             Job(f"proof/{lab.name}/export", partial(check_export, lab)),
         ]
-        if lab is not known[0]:
-            before = known[known.index(lab) - 1]
+        if lab in row[1:]:
+            before = row[row.index(lab) - 1]
             found.append(
                 Job(f"proof/{lab.name}/own-{before.name}",
                     partial(check_own, config, before, lab))

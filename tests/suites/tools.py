@@ -58,7 +58,7 @@ def check_defaults(config: Config, compiler: str, lab: Lab) -> Iterator[Result]:
         words += ["LLVM=1"] if compiler == "clang" else []
         done = run_as_user(["make", "-s", "kernel", f"LAB={lab.name}", "IMPL=starter", *words])
         yield Result(f"{name}/build", done.returncode == 0 and not done.stdout, done.stdout)
-        sources = [lab.starter(path) for path in lab.owned]
+        sources = [lab_forms.starter(lab, path) for path in lab.owned]
         variant = out / "labs" / f"{lab.name}-starter"
         got = refusal(lab, variant, out, sources)
         yield Result(f"{name}/vetted", not got, got)
@@ -134,7 +134,7 @@ def check_restore(lab: Lab) -> Iterator[Result]:
             return done.stdout
 
         said += make("start")
-        started = (tree / lab.owned[0]).read_bytes() == lab.starter(lab.owned[0]).read_bytes()
+        started = (tree / lab.owned[0]).read_bytes() == lab_forms.starter(lab, lab.owned[0]).read_bytes()
         (tree / lab.owned[0]).write_text("// mine\n")
         said += make("restore")
         refused = (tree / lab.owned[0]).read_text() == "// mine\n"
