@@ -67,6 +67,8 @@ class Lab:
     """Invariants that findings name, and where the handout has them: the start of a heading."""
     hints: list[Hint] = field(default_factory=list)
     """The first that fits is shown."""
+    hunted: list[str] = field(default_factory=list)
+    """Mutants that a test tells from the reference without counting what anything costs."""
     tests: list[Test] = field(default_factory=list)
 
     @property
@@ -111,6 +113,7 @@ def read(folder: Path) -> Lab:
         symbols=data["uses"]["symbols"],
         rules=data.get("rules", {}),
         hints=[Hint(**hint) for hint in data.get("hint", [])],
+        hunted=data.get("hunt", {}).get("mutants", []),
         tests=[Test(**test) for test in data["test"]],
     )
     own = len(data["owned"]) if not lab.callers else 1

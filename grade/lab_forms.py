@@ -171,12 +171,13 @@ def apply_patch(patch: Path, folder: Path) -> None:
 
 
 def _folder(lab: Lab, folder: Path) -> dict[str, Path]:
-    """A folder holds the files by their paths, or side by side."""
+    """A folder holds the files by their paths, or side by side; or compiled, as objects."""
     folder = folder if folder.is_absolute() else ROOT / folder
     found = {}
     for path in lab.owned:
-        deep, flat = folder / path, folder / Path(path).name
-        found[path] = deep if deep.exists() else flat
+        flat = folder / Path(path).name
+        places = (folder / path, flat, (folder / path).with_suffix(".o"))
+        found[path] = next((place for place in places if place.exists()), flat)
     return found
 
 

@@ -45,7 +45,7 @@ LAST_PART = 77
 """Of a seed: its sequence for what a grade ends with."""
 OPEN_RECORDS = ("nth",)
 """Records whose number only the lab's judge knows."""
-LAB_WORDS = ("LAB", "IMPL", "BASE", "STAGE", "T", "O")
+LAB_WORDS = ("LAB", "IMPL", "BASE", "STAGE", "TESTS", "T", "O")
 
 
 def judge_of(lab: Lab) -> ModuleType:

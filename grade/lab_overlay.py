@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Says how a variant of the kernel differs from the work tree: for mk/labs.mk.
 
-Reads LAB, IMPL, BASE, STAGE and O from the environment; writes <variant>/overlay.mk and prints its
-path. The variant's directory gets the objects of the files that differ, and the linked kernel; all
-other objects are those of the plain build. A lab that is a branch has its form alone beside the
-others' references, and its files are its own, whoever else has them.
+Reads LAB, IMPL, BASE, STAGE, TESTS and O from the environment; writes <variant>/overlay.mk and
+prints its path. The variant's directory gets the objects of the files that differ, and the linked
+kernel; all other objects are those of the plain build. A lab that is a branch has its form alone
+beside the others' references, and its files are its own, whoever else has them. TESTS is a folder
+whose tests are linked instead of the lab's; what the lab's own share (lab_*.c) stays.
 """
 
 from __future__ import annotations
@@ -57,9 +58,23 @@ def safe_name(form: str) -> str:
     return re.sub(r"[^\w.-]+", "_", form).strip("_.")
 
 
-def overlay(out: Path, variant: Path, lab: Lab | None, chosen: dict[str, str]) -> str:
-    """The make fragment: files that do not come from the work tree, and the lab's own tests."""
-    pairs, hidden, folders = [], [], []
+def tests_of(lab: Lab, variant: Path, out: Path, own: str) -> list[str]:
+    """The objects of the tests that are linked, each with its source."""
+    paths = sorted((lab.folder / "tests").glob("lab_*.c" if own else "*.c"))
+    # A branch's tests are compiled for each of its forms: they include a header that may differ.
+    place = variant if lab.callers else out
+    pairs = [f"{place}/{short(path).removesuffix('.c')}.o={short(path)}" for path in paths]
+    folder = f"{place}/labs/tests/{safe_name(own)}"
+    return pairs + [f"{folder}/{path.stem}.o={short(path)}" for path in
+                    sorted(Path(own).glob("*.c") if own else ())]
+
+
+def overlay(
+    out: Path, variant: Path, lab: Lab | None, chosen: dict[str, str], own: str = ""
+) -> str:
+    """The make fragment: files that do not come from the work tree, and the lab's own tests, or
+    those of the folder `own`."""
+    pairs, hidden, folders, binaries = [], [], [], []
     branch = lab.owned if lab and lab.callers else []
     for each in (each for each in labs.all_labs() if each.name in chosen):
         found = lab_forms.sources(each, chosen[each.name], out / "labs" / "src" / each.name)
@@ -68,7 +83,9 @@ def overlay(out: Path, variant: Path, lab: Lab | None, chosen: dict[str, str]) -
             if source == ROOT / path or (path in branch and each != lab):
                 continue
             hidden.append(path)
-            if source and path.endswith(".c"):
+            if source and source.suffix == ".o":
+                binaries.append(short(source))
+            elif source and path.endswith(".c"):
                 pairs.append(f"{variant}/{path.removesuffix('.c')}.o={short(source)}")
             if source and path.endswith(".h"):
                 # kernel/pmap/x.h is included as "pmap/x.h"; a flat folder is given that shape.
@@ -78,10 +95,8 @@ def overlay(out: Path, variant: Path, lab: Lab | None, chosen: dict[str, str]) -
         if path not in hidden:
             hidden.append(path)
             pairs.append(f"{variant}/{path.removesuffix('.c')}.o={path}")
-    tests = sorted((lab.folder / "tests").glob("*.c")) if lab else []
-    # A branch's tests are compiled for each of its forms: they include a header that may differ.
-    place = variant if branch else out
-    tested = [f"{place}/{short(path).removesuffix('.c')}.o={short(path)}" for path in tests]
+    tested = tests_of(lab, variant, out, own) if lab else []
+    share = f"-iquote {short(lab.folder / 'tests')}" if lab and own else ""
     if branch:
         pairs, tested = [*pairs, *tested], []
         folders.append(".")
@@ -89,7 +104,9 @@ def overlay(out: Path, variant: Path, lab: Lab | None, chosen: dict[str, str]) -
         f"KERNEL_OUT := {variant}\n"
         f"OVERLAY_HIDES := {' '.join(hidden)}\n"
         f"OVERLAY_OBJECTS := {' '.join(pairs)}\n"
+        f"OVERLAY_BINARIES := {' '.join(binaries)}\n"
         f"OVERLAY_TESTS := {' '.join(tested)}\n"
+        f"OVERLAY_TEST_CFLAGS := {share}\n"
         f"OVERLAY_CFLAGS := {' '.join(f'-I{folder}' for folder in dict.fromkeys(folders))}\n"
     )
 
@@ -128,7 +145,7 @@ def main() -> int:
     name, chosen = forms(asked, impl, base, stage)
     variant = out / "labs" / name
     lab = labs.find(asked) if asked else None
-    text = overlay(out, variant, lab, chosen)
+    text = overlay(out, variant, lab, chosen, os.environ.get("TESTS", "").strip())
     print(lab_forms.write_changed(variant / "overlay.mk", text.encode()))
     return 0
 

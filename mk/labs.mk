@@ -8,12 +8,15 @@ LAB ?=
 IMPL ?=
 BASE ?=
 STAGE ?=
+TESTS ?=
 LABS := $(wildcard labs/*/lab.toml)
 
 KERNEL_OUT := $(O)
 OVERLAY_HIDES :=
 OVERLAY_OBJECTS :=
+OVERLAY_BINARIES :=
 OVERLAY_TESTS :=
+OVERLAY_TEST_CFLAGS :=
 OVERLAY_CFLAGS :=
 
 ifneq ($(and $(strip $(LAB)$(IMPL)$(BASE)$(STAGE)),\
@@ -22,7 +25,7 @@ ifneq ($(and $(strip $(LAB)$(IMPL)$(BASE)$(STAGE)),\
     $(error strata: there are no labs in this tree)
   endif
   overlay := $(shell O='$(O)' LAB='$(LAB)' IMPL='$(IMPL)' BASE='$(BASE)' STAGE='$(STAGE)' \
-	$(PYTHON) -m grade.lab_overlay 2>&1)
+	TESTS='$(TESTS)' $(PYTHON) -m grade.lab_overlay 2>&1)
   ifneq ($(words $(overlay)),1)
     $(error $(overlay))
   endif
@@ -38,16 +41,21 @@ AUTO ?=
 FORCE ?=
 STEPS ?=
 OUT ?=
-EXPORTED += LAB IMPL BASE STAGE T GDB GDB_ARGS AUTO FORCE STEPS OUT
-export LAB IMPL BASE STAGE T GDB GDB_ARGS AUTO FORCE STEPS OUT
+EXPORTED += LAB IMPL BASE STAGE TESTS T GDB GDB_ARGS AUTO FORCE STEPS OUT
+export LAB IMPL BASE STAGE TESTS T GDB GDB_ARGS AUTO FORCE STEPS OUT
 
 ifneq ($(and $(UBSAN)$(POISON),$(filter grade,$(goals))),)
   $(error strata: the points are for the plain build: leave UBSAN and POISON out)
 endif
 
-.PHONY: demo grade repro start restore lab-status lab-seal diff
+.PHONY: demo grade hunt repro start restore lab-status lab-seal diff
 grade:
 	@$(call finally,$(PYTHON) -m grade.lab_grade)
+
+# With the solutions a hunt makes its kernels, and counts: mk/proof.mk.
+HUNTER := grade.hunt
+hunt:
+	@$(call finally,$(PYTHON) -m $(HUNTER))
 
 repro:
 	@$(call finally,$(PYTHON) -m grade.lab_repro)

@@ -73,9 +73,9 @@ O := build/$(TOOLCHAIN)$(if $(UBSAN),-ubsan)$(if $(POISON),-poison)
 
 # A variable that nothing reads is a slip of the pen.
 KNOWN := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND CMD LLVM UBSAN POISON WERROR V \
-	O TEST SUITE EXTRA IMAGE_SIZE BUSYBOX LAB IMPL BASE STAGE T GDB GDB_ARGS AUTO FORCE STEPS JOBS \
-	ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N SQLITE LTP TRY CC LD AR STRIP NM \
-	ADDR2LINE HOSTCC MUSLCC PYTHON CROSS WARNINGS QEMU MAKEFLAGS
+	O TEST SUITE EXTRA IMAGE_SIZE BUSYBOX LAB IMPL BASE STAGE TESTS T GDB GDB_ARGS AUTO FORCE STEPS \
+	JOBS STAFF HUNT ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N SQLITE LTP TRY \
+	CC LD AR STRIP NM ADDR2LINE HOSTCC MUSLCC PYTHON CROSS WARNINGS QEMU MAKEFLAGS
 space := $(subst ,, )
 given := $(foreach word,$(subst \$(space),_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))
 $(foreach name,$(filter-out $(KNOWN),$(given)),\
@@ -89,7 +89,7 @@ ifneq ($(filter grade repro,$(or $(MAKECMDGOALS),all)),)
 endif
 
 # Goals that boot.
-BOOTING := qemu run gdb check bench sqlite ltp grade grade-many repro mutants cheats mutate \
+BOOTING := qemu run gdb check bench sqlite ltp grade hunt grade-many repro mutants cheats mutate \
 	batch check-all
 
 # What a goal needs beyond the compiler.

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make export LAB=pv OUT=folder [FROM=folder]`: the students' tree, proved to hold no solution.
+"""`make export LAB=pv OUT=folder [FROM=folder] [HUNT='seed ...']`: the students' tree, proved to
+hold no solution.
 
 An allow-list says what goes in. This lab and later ones come as starters, earlier ones as
 references, or as the student's own files out of FROM. A branch's own tree has the branch's starter
 in place of whatever those have. Then no distinctive line of what stays behind may be in it; and,
 unless TRY=0, a copy is built, booted and graded with this tree out of sight, must reach the
-starter's declared score, and what was built is looked through as well.
+starter's declared score, and what was built is looked through as well. HUNT adds ten kernels for
+each seed, as objects without source (grade/hunt.py).
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ from pathlib import Path
 from typing import Iterable
 
 from grade import lab as labs
-from grade import lab_forms, links
+from grade import lab_forms, links, options
 from grade.lab import CURRENT, ROOT, Lab
-from grade.staff import proof_tree
+from grade.staff import hunt_kernels, proof_tree
 
 ALLOWED = """
 Makefile LICENSE README.md setup .gitignore .clang-format mypy.ini
@@ -40,7 +42,7 @@ OF_A_LAB = "README.md lab.toml tests/* starter/* demo/*".split()
 DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
 tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/proof.py
-tests/suites/backwards.py tests/suites/course*.py tests/suites/tools.py
+tests/suites/hunt.py tests/suites/backwards.py tests/suites/course*.py tests/suites/tools.py
 tests/host/test_map_quanta.c tests/host/test_map_merge.c tests/host/test_pool_shortage.c
 """.split()
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/*".split()
@@ -251,8 +253,14 @@ def main() -> int:
     if target.exists() and any(target.iterdir()):
         raise SystemExit(f"strata: OUT={target}: there is something in it already")
     source = Path(env("FROM") or "").absolute() if env("FROM") else None
+    staff = hunt_kernels.staff_folder()
+    hunts = [options.number("HUNT", word, 1, 10**9) for word in (env("HUNT") or "").split()]
     export = Export(lab, source)
     print(f"  {export.write(target)} files in {target}")
+    for seed in hunts:
+        folder = target / lab.folder.relative_to(ROOT) / "hunt" / str(seed)
+        hunt_kernels.make(lab, seed, Path(env("O") or "build/gcc"), folder, staff)
+        print(f"  ten kernels of seed {seed} to hunt in")
     distinctive = len(export.distinctive())
     troubles = export.leaks(target)
     print(f"  {distinctive} distinctive lines stay behind, {len(troubles)} leaked")

@@ -11,8 +11,8 @@ from pathlib import Path
 from grade import limited
 from grade.lab import ROOT
 
-LAB_WORDS = "LAB IMPL BASE STAGE T GDB O JOBS WITHOUT ONLY OUT FROM SUBMISSIONS".split()
-LAB_WORDS += "RECORDS QUICK RECORD N SEED CPUS MEM JITTER".split()
+LAB_WORDS = "LAB IMPL BASE STAGE TESTS T GDB O JOBS WITHOUT ONLY OUT FROM SUBMISSIONS".split()
+LAB_WORDS += "RECORDS QUICK RECORD N STAFF HUNT SEED CPUS MEM JITTER".split()
 BUILD_SECONDS = 1800
 """Of everything, on a busy machine."""
 LEFT_OUT = {"labs", "tests", "proof"}
