@@ -57,6 +57,8 @@ class Config:
     """The kernel, if it is not the plain build's."""
     all: bool = False
     """Also what takes long: make check-all."""
+    append: list[str] = field(default_factory=list)
+    """Words for every kernel's command line."""
     make_words: list[str] = field(default_factory=list)
     """Variables that select this build, for commands that reproduce a failure."""
 
@@ -91,12 +93,15 @@ class Config:
             "tcg": self.tcg,
         }
         values.update(changes)
-        return qemu.Machine(**values)  # type: ignore[arg-type]
+        machine = qemu.Machine(**values)  # type: ignore[arg-type]
+        machine.words = [*machine.words, *self.append]
+        return machine
 
     def make(self, goal: str, **variables: object) -> str:
         """A make command line for this build, with this machine unless told otherwise."""
         given: dict[str, object] = {"CPUS": self.cpus, "MEM": self.mem, "SEED": self.seed}
         given.update({"JITTER": self.jitter} if self.jitter is not None else {})
+        given.update({"APPEND": " ".join(self.append)} if self.append else {})
         given.update(variables)
         words = [f"{name}={shlex.quote(str(value))}" for name, value in given.items()]
         return " ".join(["make", goal, *self.make_words, *words])

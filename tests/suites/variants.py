@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The other builds: with clang and lld, with undefined-behaviour checks in the kernel, and with a
-pattern in all that it should clear before a program sees it.
+pattern in all that it should clear before a program sees it. And the plain one, where pools have so
+little address space that they must take pages from each other.
 
 Each must build without a warning and then pass the kernel's own tests and the programs'. In the
 last random calls look for the pattern, a million of them in make check-all.
@@ -16,6 +17,7 @@ from typing import Iterator
 from tests.job import ROOT, Config, Job, Result, run_as_user
 from tests.suites import kernel, programs, stress
 
+LITTLE_SPACE = "poolkva=1M"
 # Name, build directory, make variable, tools needed beyond the usual ones.
 VARIANTS = [
     ("llvm", "build/llvm", "LLVM=1", ["clang", "ld.lld", "llvm-strip"]),
@@ -43,9 +45,19 @@ def check(config: Config, name: str, folder: str, word: str, tools: list[str]) -
             yield result
 
 
+def check_plain(config: Config, word: str) -> Iterator[Result]:
+    """The build that all suites test, with one word more on its command line."""
+    inner = dataclasses.replace(config, append=[word], pattern="")
+    for job in kernel.jobs(inner) + programs.jobs(inner):
+        for result in job.run():
+            result.name = f"variants/{word.partition('=')[0]}/{result.name}"
+            yield result
+
+
 def jobs(config: Config) -> list[Job]:
     if config.make_words or not (ROOT / "kernel/kernel.mk").exists():
         return []
-    return [
+    found = [
         Job(f"variants/{variant[0]}", partial(check, config, *variant)) for variant in VARIANTS
     ]
+    return [*found, Job("variants/poolkva", partial(check_plain, config, LITTLE_SPACE))]

@@ -4,6 +4,7 @@
 // closes them all; then makes processes until the kernel says no, and holds them.
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "judged.h"
@@ -48,5 +49,6 @@ int main(int argc, char **argv)
     close(go[0][1]);
     reap(nchildren);
     point("reaped");
+    printf("%d pipes, then %d processes\n", npipes, nchildren);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "lab_pool.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "lib/printf.h"
 #include "lib/string.h"
 #include "mem/memlayout.h"
 #include "mem/vm_page.h"
@@ -341,4 +342,38 @@ KTEST(lab_pool_dense)
     for (size_t size = 2048; size <= 8192; size *= 2)
         take_dense(size, 100, &pool_allocator_kva);
     lab_point("end");
+}
+
+// ---- an experiment, which is not graded ----
+
+#define TRACED 8u
+#define STEPS  20000u
+
+// Eight pools on forty pages. What each wants changes now and then; all together often want more
+// than there is.
+KTEST(lab_pool_trace)
+{
+    struct rng r = lab_rng(7);
+    unsigned wanted[TRACED] = {0}, ngets = 0, nfails = 0;
+    uint64_t drained = 0;
+
+    lab_make_arena(0, PAGE_SIZE, 40);
+    for (unsigned n = 0; n < TRACED; n++)
+        lab_make_pool(n, 0, 500 + 200 * n, 0);
+    for (unsigned k = 0; k < STEPS; k++) {
+        unsigned n = (unsigned)rng_below(&r, TRACED), i = (unsigned)rng_below(&r, 100);
+        if (k % 100 == 0)
+            wanted[n] = (unsigned)rng_below(&r, 3) * 5 * lab_pool[n].items_per_page;
+        if (lab_pool[n].nitems_out < wanted[n]) {
+            ngets++;
+            nfails += !lab_get(n, PR_NOWAIT);
+        } else if (lab_item[n][i].address) {
+            lab_put(n, i);
+        }
+    }
+    for (unsigned n = 0; n < TRACED; n++)
+        drained += lab_pool[n].drained;
+    kprintf("%u gets, %u failed; %lu pages got, %lu of them of other pools\n", ngets, nfails,
+            lab_arena[0].allocs, drained);
+    lab_end();
 }
