@@ -134,7 +134,8 @@ def check_restore(lab: Lab) -> Iterator[Result]:
             return done.stdout
 
         said += make("start")
-        started = (tree / lab.owned[0]).read_bytes() == lab_forms.starter(lab, lab.owned[0]).read_bytes()
+        first = lab.owned[0]
+        started = (tree / first).read_bytes() == lab_forms.starter(lab, first).read_bytes()
         (tree / lab.owned[0]).write_text("// mine\n")
         said += make("restore")
         refused = (tree / lab.owned[0]).read_text() == "// mine\n"
