@@ -97,6 +97,19 @@ ENDLESS = [
     ("continue", "The recorded run ends here."),
     ("back-to sys_nanosleep", "sys_nanosleep ("),
 ]
+LATE_CPU = [
+    ("thbreak smp_start", ""),
+    ("continue", "smp_start ("),
+    ("set scheduler-locking on", ""),
+    ("thbreak kprintf", ""),
+    ("continue", "kprintf (fmt=", "waiting for CPU"),
+    ("set scheduler-locking off", ""),
+    ("thbreak ktest_run", ""),
+    ("continue", "ktest_run ("),
+    ("print ncpus", "= 0x2\n"),
+]
+"""The host lets the second CPU run only after the first one has waited for so long that it says so:
+none is left behind."""
 NO_PAST: dict[str, tuple[dict[str, str], str]] = {
     "ICOUNT": ({}, "its instructions are not counted (make gdb ICOUNT=1 counts them)"),
     "CPUS": ({"ICOUNT": "1", "CPUS": "2"}, "QEMU repeats runs of one CPU only"),
@@ -178,6 +191,12 @@ def check_no_past(config: Config) -> Iterator[Result]:
         yield Result(f"debugger/no-past/{name}", not trouble, trouble)
 
 
+def check_late_cpu(config: Config) -> Iterator[Result]:
+    command = [sys.executable, "-m", "grade.debug", "--kernel", str(config.kernel)]
+    trouble = ask_gdb([*command, "--append", "test=machine_tick"], LATE_CPU, CPUS="2")
+    yield Result("debugger/late-cpu", not trouble, trouble)
+
+
 def check_hang(config: Config) -> Iterator[Result]:
     """A machine that never ends: the report says who runs, or which thread waits, and where."""
     for name, command, wanted in HANGS:
@@ -196,6 +215,7 @@ def jobs(config: Config) -> list[Job]:
         Job("debugger", lambda: check(config)),
         Job("debugger/trap", lambda: check_trap(config)),
         Job("debugger/hang", lambda: check_hang(config)),
+        Job("debugger/late-cpu", lambda: check_late_cpu(config)),
         Job("debugger/no-past", lambda: check_no_past(config)),
         *(
             Job(f"debugger/{name}", partial(check_past, config, name, steps, words))
