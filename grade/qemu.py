@@ -38,6 +38,8 @@ MACHINE = "microvm,acpi=off,pcie=off,usb=off,x-option-roms=off"
 CPU = "qemu64,+smep,+smap,+umip,+fsgsbase,+pdpe1gb,+rdrand"
 RTC = "base=2024-01-01T00:00:00,clock=vm"
 PR_SET_PDEATHSIG = 1
+ANSWER_SECONDS = 600.0
+"""For the monitor: a backstop, as a busy host takes its time."""
 LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
@@ -284,7 +286,7 @@ class Qemu:
         """The answer of QEMU's monitor to a command of its protocol."""
         assert self._monitor
         if not hasattr(self, "_monitor_file"):
-            self._monitor.settimeout(10)
+            self._monitor.settimeout(ANSWER_SECONDS)
             self._monitor_file = self._monitor.makefile("rw", encoding="utf-8")
             self._monitor_file.readline()
             self.qmp("qmp_capabilities")
@@ -327,7 +329,7 @@ class Qemu:
         self._monitor_ask("cont", {})
         while self._monitor_line().get("event") != "STOP":
             pass
-        self._monitor.settimeout(10)
+        self._monitor.settimeout(ANSWER_SECONDS)
 
 
 def die_with_parent(parent: int) -> None:

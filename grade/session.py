@@ -152,7 +152,9 @@ class Session:
                 if events:
                     quiet_since = now
                 elif now - quiet_since >= QUIET_SECONDS and (why := self._stuck(vm)):
-                    return why + "\n" + where(vm)
+                    # What it said before has come by now, but perhaps after the select.
+                    if not selector.select(timeout=0):
+                        return why + "\n" + where(vm)
         return ""
 
     def _takers(self, vm: qemu.Qemu) -> dict[int, Callable[[bytes], None]]:

@@ -6,17 +6,19 @@ from __future__ import annotations
 import os
 import random
 import re
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from functools import partial
+from pathlib import Path
 from typing import Iterator
 
 from grade import qemu
 from grade.records import RecordError, RecordReader, frame
-from grade.session import End
+from grade.session import End, Session
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 # Guest, exit status of run, what standard output holds, what standard error holds.
@@ -65,6 +67,31 @@ def check_end(config: Config, guest: str, status: int, out: str, err: str) -> It
     detail = f"expected status {status}, output {out!r}, on stderr {err!r}\n"
     detail += f"got      status {process.returncode}, output {got_out!r}, on stderr {got_err!r}"
     yield Result(f"harness/end/{guest}", right, detail)
+
+
+class HeldBack(Session):
+    """The machine stands still until it is asked whether it is stuck; then it gets so, and what it
+    prints on its way has come before the answer."""
+
+    def __init__(self, kernel: Path) -> None:
+        super().__init__(qemu.Machine(kernel, extra=["-S"]), limit=0)
+
+    def _stuck(self, vm: qemu.Qemu) -> str:
+        if not self.printed:
+            assert vm.console is not None
+            vm.qmp("cont")
+            select.select([vm.console], [], [])
+            while not super()._stuck(vm):
+                pass
+        return super()._stuck(vm)
+
+
+def check_held_back(config: Config) -> Iterator[Result]:
+    """No output is lost when a machine gets stuck just when it is looked at."""
+    outcome = HeldBack(config.out / "tests" / "guests" / "hang.elf").run()
+    right = outcome.end is End.HANG and outcome.console == b"one line\r\n"
+    detail = f"expected a hang after one line, got {outcome.console!r}\n{outcome.describe()}"
+    yield Result("harness/end/held-back", right, detail)
 
 
 def stat_of(pid: int | str) -> list[str]:
@@ -174,6 +201,7 @@ def jobs(config: Config) -> list[Job]:
                 partial(check_end, config, guest, status, out, err),
             )
         )
+    found.append(Job("harness/end/held-back", partial(check_held_back, config)))
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
         found.append(Job(f"harness/kill/{number.name}", partial(check_kill, config, number)))
     found.append(Job("harness/documented", check_documented))
