@@ -87,6 +87,8 @@ def uses(config: Config) -> list[tuple[str, str, str]]:
     defined: dict[str, str] = {}
     needed: list[tuple[str, str]] = []
     for path, letter, symbol in symbols(objects) if objects else ():
+        if symbol.startswith("__ubsan_"):
+            continue  # the compiler calls it, not the file
         if letter in ("U", "w"):
             needed.append((path, symbol))
         elif letter.isupper() or letter in ("u", "i"):
