@@ -57,6 +57,9 @@ class Machine:
     jitter: int | None = None
     icount: bool = False
     """Count instructions: one host thread, a virtual clock, every run alike, on many CPUs too."""
+    patient: bool = False
+    """With a counted clock: while all CPUs wait it goes on as the host's does. Else it leaps to the
+    next timer, so that between a request and the disk's answer seconds pass in the guest."""
     tcg: str = "auto"
     """How CPUs run: `multi`, a host thread each; `single`, in turns; `auto`: multi if the host
     has as many. With more CPUs than the host's, spinlocks crawl: a holder may wait for the host."""
@@ -92,7 +95,8 @@ class Machine:
             counted = f"shift=0,rr={mode},rrfile={_escaped(log)}"
             args += ["-icount", counted, "-accel", "tcg,thread=single"]
         elif self.icount:
-            args += ["-icount", "shift=0,sleep=off", "-accel", "tcg,thread=single"]
+            sleep = "on" if self.patient else "off"
+            args += ["-icount", f"shift=0,sleep={sleep}", "-accel", "tcg,thread=single"]
         else:
             args += ["-accel", f"tcg,thread={self._threads()}"]
         if self.seed is not None:

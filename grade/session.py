@@ -72,6 +72,16 @@ def where(vm: qemu.Qemu) -> str:
     return backtrace.of_all_cpus(vm) + blocked.of_threads(vm)
 
 
+def available(fd: int) -> bytes | None:
+    """What can be read without waiting: b"" at the end, None while there is nothing. A taker may
+    have read what another descriptor was found ready for: to wait for more of it then would be to
+    wait for a guest that stands still and waits for us."""
+    try:
+        return os.read(fd, CHUNK)
+    except BlockingIOError:
+        return None
+
+
 class Session:
     """Boots `machine`, collects console and records until QEMU ends, and judges.
 
@@ -133,13 +143,14 @@ class Session:
         quiet_since = time.monotonic()
         with selectors.DefaultSelector() as selector:
             for fd in takers:
+                os.set_blocking(fd, False)
                 selector.register(fd, selectors.EVENT_READ)
             while selector.get_map():
                 events = selector.select(timeout=QUIET_SECONDS)
                 for key, _ in events:
-                    if data := os.read(key.fd, CHUNK):
+                    if data := available(key.fd):
                         takers[key.fd](data)
-                    else:
+                    elif data is not None:
                         selector.unregister(key.fd)
                 now = time.monotonic()
                 if (why := self._give_up()) is not None:

@@ -8,8 +8,6 @@ ended after the last step.
 from __future__ import annotations
 
 import contextlib
-import os
-import select
 import struct
 from pathlib import Path
 from typing import Any, Callable
@@ -21,6 +19,7 @@ from grade.lecture.record import Picture
 from grade.lecture.steps import ANY, Scene, Stop
 from grade.lecture.walk import Walker, statics
 from grade.oracle import Memory, Oracle, OracleError
+from grade.session import available
 from grade.wire import Wire
 
 WALL_SECONDS = 600.0
@@ -63,6 +62,8 @@ class SceneSession(LabSession):
             disk=None if self.scene.test else out / "disk.img",
             seed=1,
             icount=True,
+            # The syncer shall not come in between because a disk was slow.
+            patient=not self.scene.test,
             words=words,
         )
         if self.wire:
@@ -189,10 +190,7 @@ class SceneSession(LabSession):
     def _drain(self) -> None:
         """What the guest has printed so far."""
         assert self._vm and self._vm.console is not None
-        while select.select([self._vm.console], [], [], 0)[0]:
-            data = os.read(self._vm.console, 65536)
-            if not data:
-                return
+        while data := available(self._vm.console):
             self._take_console(data)
 
     def _console(self) -> list[str]:

@@ -112,16 +112,18 @@ class Browser:
         text, _, self._data = self._data.partition(b"\0")
         return dict(json.loads(text))
 
-    def _wait_for(self, method: str) -> None:
-        while not any(event.get("method") == method for event in self.events):
+    def _wait_for(self, method: str, since: int) -> None:
+        """Waits for an event; those before the number `since' are others'."""
+        while not any(event.get("method") == method for event in self.events[since:]):
             self.events.append(self._message())
 
     # ---- a page ----
 
     def open(self, url: str, width: int, height: int) -> None:
         self.resize(width, height)
+        since = len(self.events)
         if "loaderId" in self.call("Page.navigate", url=url):  # not the same page's other step
-            self._wait_for("Page.loadEventFired")
+            self._wait_for("Page.loadEventFired", since)
 
     def resize(self, width: int, height: int) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,

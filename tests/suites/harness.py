@@ -11,14 +11,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from functools import partial
 from pathlib import Path
-from typing import Iterator
+from types import SimpleNamespace
+from typing import Any, Callable, Iterator
 
 from grade import qemu
 from grade.records import RecordError, RecordReader, frame
-from grade.session import End, Session
+from grade.session import End, Session, available
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 # Guest, exit status of run, what standard output holds, what standard error holds.
@@ -31,6 +33,8 @@ ENDS: list[tuple[str, int, str, str]] = [
     ("early", End.POWER_OFF.value, "one line\n", "strata: power off: powered off with no exit"),
     ("garbage", End.BAD_RECORDS.value, "", "strata: bad records: frame 1 has checksum deadbeef"),
 ]
+PATIENCE_SECONDS = 60
+"""Until a wait that has no end is a failure."""
 COMMAND = 'say "hi" $x && y=%'
 REFUSED = [
     ("qemu", "CPUS=9", "CPUS=9: must be a whole number from 1 to 8"),
@@ -185,6 +189,37 @@ def _notices(stream: bytes, at: int) -> bool:
     return False
 
 
+class Curious(Session):
+    """Reads the console, too, when a record comes; ends then."""
+
+    def _takers(self, vm: Any) -> dict[int, Callable[[bytes], None]]:
+        def take(_: bytes) -> None:
+            self.console += available(vm.console) or b""
+
+        return {vm.records: take, vm.console: self._take_console}
+
+    def _give_up(self) -> str | None:
+        return "" if self.console else None
+
+
+def check_ready() -> Iterator[Result]:
+    """Two descriptors are found ready, and who takes from the first reads the second, too: nobody
+    waits for more there. Its guest may stand still and wait for the harness."""
+    (records, record), (console, shown) = os.pipe(), os.pipe()
+    patience = threading.Timer(PATIENCE_SECONDS, os.write, (shown, b", and more"))
+    vm = SimpleNamespace(records=records, console=console, kill=lambda: None)
+    session = Curious(qemu.Machine(Path()), limit=0)
+    os.write(record, b"a record")
+    os.write(shown, b"words")
+    patience.start()
+    session._pump(vm, 0)  # type: ignore[arg-type]
+    patience.cancel()
+    patience.join()
+    yield Result("harness/ready", session.console == b"words", f"it took {session.console!r}")
+    for fd in (records, record, console, shown):
+        os.close(fd)
+
+
 def check_run_word() -> Iterator[Result]:
     """The command survives its way over the kernel's command line as one word."""
     word = qemu.run_word("a b\tc\nd=%41 é")
@@ -194,6 +229,7 @@ def check_run_word() -> Iterator[Result]:
 
 def jobs(config: Config) -> list[Job]:
     found = [Job("harness/records", check_records), Job("harness/run-word", check_run_word)]
+    found.append(Job("harness/ready", check_ready))
     for guest, status, out, err in ENDS:
         found.append(
             Job(
