@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Commands that the shell runs itself, because they change it or because they are called so often.
- */
+//
+// Commands that the shell runs itself, because they change it or because they are called so often.
 #include <err.h>
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "shell.h"
 
@@ -18,52 +15,23 @@ static int do_true(int argc, char **argv)
     return 0;
 }
 
-static int do_false(int argc, char **argv)
-{
-    (void)argc, (void)argv;
-    return 1;
-}
-
 static int do_cd(int argc, char **argv)
 {
-    const char *to = argc > 1 ? argv[1] : var_get("HOME");
-    bool back = to && strcmp(to, "-") == 0;
-    if (back)
-        to = var_get("OLDPWD");
-    if (!to || chdir(to) != 0) {
-        warn("cd: %s", to ? to : "no directory");
-        return 1;
-    }
-    char path[PATH_MAX];
-    if (var_get("PWD"))
-        var_set("OLDPWD", var_get("PWD"));
-    if (getcwd(path, sizeof path))
-        var_set("PWD", path);
-    if (back)
-        puts(path);
-    return 0;
-}
-
-static int do_pwd(int argc, char **argv)
-{
-    char path[PATH_MAX];
-    (void)argc, (void)argv;
-    if (!getcwd(path, sizeof path)) {
-        warn("pwd");
-        return 1;
-    }
-    puts(path);
-    return 0;
+    const char *to = argc > 1 ? argv[1] : getenv("HOME");
+    if (to && chdir(to) == 0)
+        return 0;
+    warn("cd: %s", to ? to : "no directory");
+    return 1;
 }
 
 static int do_echo(int argc, char **argv)
 {
-    int first = argc > 1 && strcmp(argv[1], "-n") == 0 ? 2 : 1;
-    for (int i = first; i < argc; i++)
-        printf("%s%s", i > first ? " " : "", argv[i]);
-    if (first == 1)
+    bool newline = argc < 2 || strcmp(argv[1], "-n") != 0;
+    for (int i = newline ? 1 : 2; i < argc; i++)
+        printf("%s%s", argv[i], i < argc - 1 ? " " : "");
+    if (newline)
         putchar('\n');
-    return ferror(stdout) ? 1 : 0;
+    return ferror(stdout) != 0;
 }
 
 static int do_exit(int argc, char **argv)
@@ -71,185 +39,85 @@ static int do_exit(int argc, char **argv)
     shell_exit(argc > 1 ? atoi(argv[1]) : sh.status);
 }
 
-static int do_return(int argc, char **argv)
-{
-    sh.unwind = UNWIND_RETURN;
-    return sh.status = argc > 1 ? atoi(argv[1]) : sh.status;
-}
-
-static int leave_loops(int argc, char **argv, enum unwind how)
+// break and continue.
+static int do_leave(int argc, char **argv)
 {
     int levels = argc > 1 ? atoi(argv[1]) : 1;
-    if (sh.loop_depth == 0)
-        return 0;
-    sh.unwind = how;
-    sh.unwind_levels = levels < sh.loop_depth ? levels : sh.loop_depth;
-    return 0;
-}
-
-static int do_break(int argc, char **argv)
-{
-    return leave_loops(argc, argv, UNWIND_BREAK);
-}
-
-static int do_continue(int argc, char **argv)
-{
-    return leave_loops(argc, argv, UNWIND_CONTINUE);
-}
-
-/* NAME or NAME=value for each argument. */
-static int declare(int argc, char **argv, void (*mark)(const char *))
-{
-    for (int i = 1; i < argc; i++) {
-        size_t n = strcspn(argv[i], "=");
-        if (!name_valid(argv[i], n)) {
-            warnx("%s: %s: not a name", argv[0], argv[i]);
-            return 2;
-        }
-        char *name = mem_dup(argv[i], n);
-        if (mark == var_local)
-            mark(name);
-        if (argv[i][n])
-            var_set(name, argv[i] + n + 1);
-        if (mark != var_local)
-            mark(name);
+    if (sh.loop_depth > 0) {
+        sh.leaving = argv[0][0] == 'b' ? LEAVING_BREAK : LEAVING_CONTINUE;
+        sh.levels = levels < sh.loop_depth ? levels : sh.loop_depth;
     }
     return 0;
 }
 
+// export NAME=value ...
 static int do_export(int argc, char **argv)
 {
-    if (argc == 1 || strcmp(argv[1], "-p") == 0) {
-        var_print(true);
-        return 0;
+    for (int i = 1; i < argc; i++) {
+        size_t n = name_length(argv[i]);
+        if (n > 0 && argv[i][n] == '=')
+            setenv(mem_dup(argv[i], n), argv[i] + n + 1, 1);
     }
-    return declare(argc, argv, var_export);
-}
-
-static int do_readonly(int argc, char **argv)
-{
-    return declare(argc, argv, var_readonly);
-}
-
-static int do_local(int argc, char **argv)
-{
-    return declare(argc, argv, var_local);
+    return 0;
 }
 
 static int do_unset(int argc, char **argv)
 {
-    bool functions = argc > 1 && strcmp(argv[1], "-f") == 0;
-    for (int i = 1; i < argc; i++) {
-        if (argv[i][0] == '-')
-            continue;
-        if (functions)
-            function_unset(argv[i]);
-        else
-            var_unset(argv[i]);
-    }
+    for (int i = 1; i < argc; i++)
+        unsetenv(argv[i]);
     return 0;
 }
 
-static bool set_option(char letter, bool on)
-{
-    const struct {
-        char letter;
-        bool *flag;
-    } options[] = {
-        {'e', &sh.errexit}, {'u', &sh.nounset},     {'x', &sh.xtrace},
-        {'f', &sh.noglob},  {'i', &sh.interactive},
-    };
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        if (options[i].letter == letter) {
-            *options[i].flag = on;
-            return true;
-        }
-    }
-    return false;
-}
-
-void params_free(struct params *p)
-{
-    for (char **s = p->own; s && *s; s++)
-        free(*s);
-    free(p->own);
-}
-
-/* The words are the command's own and go with it: they are copied. */
-static void set_params(int n, char **words)
-{
-    char **own = xmalloc(((size_t)n + 1) * sizeof *own);
-    for (int i = 0; i < n; i++)
-        own[i] = xstrdup(words[i]);
-    own[n] = NULL;
-    params_free(&sh.params);
-    sh.params = (struct params){.n = n, .v = own, .own = own};
-}
-
-int set_options(int argc, char **argv, bool *command)
-{
-    int i = 1;
-    for (; i < argc && (argv[i][0] == '-' || argv[i][0] == '+') && argv[i][1]; i++) {
-        if (strcmp(argv[i], "--") == 0) {
-            set_params(argc - i - 1, argv + i + 1);
-            return argc;
-        }
-        for (const char *c = argv[i] + 1; *c; c++) {
-            if (command && *c == 'c') {
-                *command = true;
-            } else if (!set_option(*c, argv[i][0] == '-')) {
-                warnx("%s: unknown option", argv[i]);
-                return -1;
-            }
-        }
-    }
-    return i;
-}
-
+// set [--] WORD ...: $1 and on, in one piece of memory.
 static int do_set(int argc, char **argv)
 {
-    if (argc == 1)
-        var_print(false);
-    int i = set_options(argc, argv, NULL);
-    if (i < 0)
+    static char **own;
+    if (argc > 1 && argv[1][0] == '-' && argv[1][1] != '-') {
+        warnx("set: there are no options");
         return 2;
-    if (i < argc)
-        set_params(argc - i, argv + i);
+    }
+    int first = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1, n = argc - first;
+    size_t size = ((size_t)n + 2) * sizeof *own;
+    for (int i = first; i < argc; i++)
+        size += strlen(argv[i]) + 1;
+    char **params = malloc(size), *text = (char *)(params + n + 2);
+    if (!params)
+        shell_error("out of memory");
+    params[0] = sh.params[0];
+    params[n + 1] = NULL;
+    for (int i = 0; i < n; i++) {
+        params[i + 1] = strcpy(text, argv[first + i]);
+        text += strlen(text) + 1;
+    }
+    free(own);
+    sh.params = own = params;
     return 0;
 }
 
 static int do_shift(int argc, char **argv)
 {
     int n = argc > 1 ? atoi(argv[1]) : 1;
-    if (n < 0 || n > sh.params.n) {
-        warnx("shift: cannot shift that many");
-        return 2;
-    }
-    sh.params.v += n;
-    sh.params.n -= n;
-    return 0;
+    for (; n > 0 && sh.params[1]; n--, sh.params++)
+        sh.params[1] = sh.params[0];
+    return n > 0;
 }
 
 static int do_eval(int argc, char **argv)
 {
-    return argc > 1 ? run_string(join_words(argv + 1)) : 0;
+    struct buf text = {0};
+    for (int i = 1; i < argc; i++) {
+        buf_add(&text, argv[i], strlen(argv[i]));
+        buf_put(&text, ' ');
+    }
+    return run_string(buf_string(&text), false);
 }
 
 static int do_source(int argc, char **argv)
 {
-    if (argc < 2) {
-        warnx("usage: . file");
-        return 2;
-    }
-    sh.call_depth++;
-    int status = run_file(argv[1]);
-    sh.call_depth--;
-    if (sh.unwind == UNWIND_RETURN)
-        sh.unwind = UNWIND_NONE;
-    if (status >= 0)
-        return status;
-    warn("%s", argv[1]);
-    return 1;
+    int status = argc > 1 ? run_file(argv[1]) : -1;
+    if (status < 0)
+        warn("%s", argc > 1 ? argv[1] : ".");
+    return status < 0 ? 1 : status;
 }
 
 static int do_exec(int argc, char **argv)
@@ -259,49 +127,14 @@ static int do_exec(int argc, char **argv)
     return 0;
 }
 
-static int do_umask(int argc, char **argv)
-{
-    mode_t mask = umask(0);
-    umask(argc > 1 ? (mode_t)strtoul(argv[1], NULL, 8) : mask);
-    if (argc == 1)
-        printf("%04o\n", mask);
-    return 0;
-}
-
-static int which(const char *name)
-{
-    const char *path = name;
-    if (!function_find(name) && !builtin_find(name))
-        path = find_program(name);
-    if (!path)
-        return 127;
-    puts(path);
-    return 0;
-}
-
-static int do_command(int argc, char **argv)
-{
-    if (argc > 2 && argv[1][0] == '-')
-        return which(argv[2]);
-    return argc > 1 ? run_command(argv + 1, argc - 1, 0) : 0;
-}
-
-static int do_type(int argc, char **argv)
+// For the processes named, or all.
+static int do_wait(int argc, char **argv)
 {
     int status = 0;
-    for (int i = 1; i < argc; i++) {
-        const char *path = find_program(argv[i]);
-        if (function_find(argv[i]))
-            printf("%s is a function\n", argv[i]);
-        else if (builtin_find(argv[i]))
-            printf("%s is a shell builtin\n", argv[i]);
-        else if (path)
-            printf("%s is %s\n", argv[i], path);
-        else
-            status = 127;
-        if (status)
-            warnx("%s: not found", argv[i]);
-    }
+    for (int i = 1; i < argc; i++)
+        status = wait_for(atoi(argv[i]), false);
+    while (argc == 1 && wait(NULL) > 0)
+        ;
     return status;
 }
 
@@ -311,17 +144,11 @@ builtin_fn *builtin_find(const char *name)
         const char *name;
         builtin_fn *fn;
     } table[] = {
-        {":", do_true},          {".", do_source},          {"[", builtin_test},
-        {"bg", builtin_bg},      {"break", do_break},       {"cd", do_cd},
-        {"command", do_command}, {"continue", do_continue}, {"echo", do_echo},
-        {"eval", do_eval},       {"exec", do_exec},         {"exit", do_exit},
-        {"export", do_export},   {"false", do_false},       {"fg", builtin_fg},
-        {"jobs", builtin_jobs},  {"kill", builtin_kill},    {"local", do_local},
-        {"pwd", do_pwd},         {"read", builtin_read},    {"readonly", do_readonly},
-        {"return", do_return},   {"set", do_set},           {"shift", do_shift},
-        {"test", builtin_test},  {"trap", builtin_trap},    {"true", do_true},
-        {"type", do_type},       {"umask", do_umask},       {"unset", do_unset},
-        {"wait", builtin_wait},
+        {":", do_true},      {".", do_source},       {"[", builtin_test},    {"break", do_leave},
+        {"cd", do_cd},       {"continue", do_leave}, {"echo", do_echo},      {"eval", do_eval},
+        {"exec", do_exec},   {"exit", do_exit},      {"export", do_export},  {"read", builtin_read},
+        {"set", do_set},     {"shift", do_shift},    {"test", builtin_test}, {"true", do_true},
+        {"unset", do_unset}, {"wait", do_wait},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
         if (strcmp(table[i].name, name) == 0)

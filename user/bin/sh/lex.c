@@ -1,167 +1,164 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Tokens: operators, redirections and here-documents. Words are in word.c.
- */
-#include <ctype.h>
+//
+// Tokens, and where the text comes from: a descriptor is read a line at a time, so that the
+// commands of a script on standard input can read what follows them. A word reaches to the next
+// blank or operator that stands in no quotes, $( ), ${ } or ` `. Inside $( ), parentheses and
+// quotes must come in pairs, those of comments too.
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "shell.h"
-#include "word.h"
 
-static bool take(struct source *s, int c)
+void syntax_error(struct source *s, const char *unexpected)
 {
-    if (source_peek(s) != c)
-        return false;
-    source_next(s);
-    return true;
+    int line = 1;
+    for (size_t i = 0; i < s->pos && i < s->len; i++)
+        line += s->text[i] == '\n';
+    shell_error("line %d: syntax error: unexpected %s", line, unexpected);
 }
 
-static void skip_blanks(struct source *s)
+static void append(struct source *s, char c)
 {
-    for (;;) {
-        int c = source_peek(s);
-        if (c == ' ' || c == '\t') {
-            source_next(s);
-        } else if (c == '#') {
-            while ((c = source_peek(s)) >= 0 && c != '\n')
-                source_next(s);
-        } else if (c != '\\' || !word_skip_continuation(s)) {
-            return;
-        }
+    if (s->len == s->own_size) {
+        s->own_size = 2 * s->own_size + 128;
+        s->text = s->own = realloc(s->own, s->own_size);
+        if (!s->own)
+            shell_error("out of memory");
     }
+    s->own[s->len++] = c;
 }
 
-static enum token redirection(struct lexer *l, enum redir_kind kind, int fd, int default_fd)
+// Reads one line more.
+static bool refill(struct source *s)
 {
-    l->redir = (struct redir){.kind = kind, .fd = fd >= 0 ? fd : default_fd};
+    size_t before = s->len;
+    const char *prompt = sh.interactive ? getenv(s->continued ? "PS2" : "PS1") : NULL;
+    fflush(stdout);
+    if (s->fd >= 0 && prompt)
+        fputs(prompt, stderr);
+    for (char c = 0; s->fd >= 0 && c != '\n';) {
+        ssize_t n = read(s->fd, &c, 1);
+        if (n > 0)
+            append(s, c);
+        else if (n < 0 && errno == EINTR)
+            interrupted();
+        else
+            s->fd = -1;
+    }
+    s->continued = true;
+    return s->len > before;
+}
+
+// The character at i, or -1 at the end of the text.
+static int at(struct source *s, size_t i)
+{
+    return i < s->len || refill(s) ? (unsigned char)s->text[i] : -1;
+}
+
+// Past the `end' of what began before i.
+static size_t past(struct source *s, size_t i, int end)
+{
+    for (int c; (c = at(s, i)) != end;) {
+        if (c < 0)
+            syntax_error(s, "end of text");
+        if (end == '\'' || (end == '"' && c == '\'') || (end == '`' && c != '\\'))
+            i++;
+        else if (end == ')' && c == '(')
+            i = past(s, i + 1, ')');
+        else
+            i = lex_piece(s, i);
+    }
+    return i + 1;
+}
+
+size_t lex_piece(struct source *s, size_t i)
+{
+    int c = at(s, i), next = c == '\\' || c == '$' ? at(s, i + 1) : 0;
+    if (c == '\\')
+        return next < 0 ? i + 1 : i + 2;
+    if (c == '\'' || c == '"' || c == '`')
+        return past(s, i + 1, c);
+    if (c == '$' && (next == '(' || next == '{'))
+        return past(s, i + 2, next == '(' ? ')' : '}');
+    return i + 1;
+}
+
+static size_t skip_blanks(struct source *s, size_t i)
+{
+    for (int c; (c = at(s, i)) >= 0;) {
+        if (c == ' ' || c == '\t')
+            i++;
+        else if (c == '\\' && at(s, i + 1) == '\n')
+            i += 2;
+        else if (c == '#')
+            while ((c = at(s, i)) >= 0 && c != '\n')
+                i++;
+        else
+            break;
+    }
+    return i;
+}
+
+// A < or > at i; fd is the number before it, or -1.
+static int redirection(struct source *s, size_t i, int fd)
+{
+    bool out = s->text[i] == '>';
+    int next = at(s, ++i);
+    s->redir = (struct redir){.kind = out ? REDIR_OUT : REDIR_IN, .fd = fd < 0 ? out : fd};
+    if (next == '&')
+        s->redir.kind = REDIR_DUP;
+    else if (out && next == '>')
+        s->redir.kind = REDIR_APPEND;
+    else if (!out && next == '<')
+        syntax_error(s, "<<: there are no here-documents");
+    s->end = next == '&' || (out && (next == '>' || next == '|')) ? i + 1 : i;
     return TOK_REDIR;
 }
 
-/* What follows < or >; fd is the number before it or -1. */
-static enum token lex_redirection(struct lexer *l, int c, int fd)
+static int operator(struct source *s, int c)
 {
-    struct source *s = l->src;
-    if (c == '>') {
-        if (take(s, '>'))
-            return redirection(l, REDIR_APPEND, fd, 1);
-        if (take(s, '&'))
-            return redirection(l, REDIR_DUP, fd, 1);
-        take(s, '|');
-        return redirection(l, REDIR_OUT, fd, 1);
-    }
-    if (take(s, '<')) {
-        l->here_strip = take(s, '-');
-        return redirection(l, REDIR_HERE, fd, 0);
-    }
-    if (take(s, '&'))
-        return redirection(l, REDIR_DUP, fd, 0);
-    if (take(s, '>'))
-        return redirection(l, REDIR_RDWR, fd, 0);
-    return redirection(l, REDIR_IN, fd, 0);
+    s->end = s->pos + 1;
+    if ((c != '&' && c != '|') || at(s, s->end) != c)
+        return c;
+    s->end++;
+    return c == '&' ? TOK_AND : TOK_OR;
 }
 
-static enum token lex_operator(struct lexer *l, int c)
+static int read_token(struct source *s)
 {
-    struct source *s = l->src;
-    switch (c) {
-    case '\n':
-        return TOK_NEWLINE;
-    case ';':
-        return take(s, ';') ? TOK_DSEMI : TOK_SEMI;
-    case '&':
-        return take(s, '&') ? TOK_AND : TOK_AMP;
-    case '|':
-        return take(s, '|') ? TOK_OR : TOK_PIPE;
-    case '(':
-        return TOK_LPAREN;
-    case ')':
-        return TOK_RPAREN;
-    default:
-        return lex_redirection(l, c, -1);
-    }
-}
-
-static enum token next_token(struct lexer *l)
-{
-    struct source *s = l->src;
-    skip_blanks(s);
-    int c = source_peek(s);
-    if (c < 0) {
-        here_read(l);
+    s->end = s->pos = skip_blanks(s, s->pos);
+    int c = at(s, s->pos);
+    if (c < 0)
         return TOK_EOF;
-    }
-    if (strchr("\n;&|()<>", c)) {
-        source_next(s);
-        enum token tok = lex_operator(l, c);
-        if (tok == TOK_NEWLINE)
-            here_read(l);
-        return tok;
-    }
-    l->word = word_read(s, WORD_PLAIN);
-    const char *text = word_literal(l->word);
-    c = text && isdigit((unsigned char)text[0]) ? source_peek(s) : 0;
-    if ((c == '<' || c == '>') && text[strspn(text, "0123456789")] == '\0') {
-        source_next(s);
-        return lex_redirection(l, c, atoi(text));
-    }
+    if (c == '<' || c == '>')
+        return redirection(s, s->pos, -1);
+    if (strchr("\n;&|()", c))
+        return operator(s, c);
+    while ((c = at(s, s->end)) >= 0 && !strchr(" \t\n;&|()<>", c))
+        s->end = lex_piece(s, s->end);
+    s->word = mem_dup(s->text + s->pos, s->end - s->pos);
+    if ((c == '<' || c == '>') && s->word[strspn(s->word, "0123456789")] == '\0')
+        return redirection(s, s->end, atoi(s->word));
     return TOK_WORD;
 }
 
-enum token lex_peek(struct lexer *l)
+int lex_peek(struct source *s)
 {
-    if (!l->have) {
-        l->tok = next_token(l);
-        l->have = true;
-    }
-    return l->tok;
+    if (!s->have)
+        s->tok = read_token(s);
+    s->have = true;
+    return s->tok;
 }
 
-void lex_skip(struct lexer *l)
+void lex_seek(struct source *s, size_t pos)
 {
-    l->have = false;
+    s->pos = pos;
+    s->have = false;
 }
 
-/* One line of a here-document without its newline; NULL at the end of the text. */
-static char *read_line(struct source *s)
+void lex_next(struct source *s)
 {
-    struct buf b = {0};
-    if (source_peek(s) < 0)
-        return NULL;
-    for (int c; (c = source_next(s)) >= 0 && c != '\n';)
-        buf_put(&b, (char)c);
-    return buf_string(&b);
-}
-
-static struct word *here_word(const char *text, size_t n)
-{
-    struct source s = {.text = text, .len = n, .fd = -1};
-    return word_read(&s, WORD_HERE);
-}
-
-static void read_one(struct source *s, struct here *h)
-{
-    struct arena *outer = mem_switch(h->arena);
-    struct buf text = {0};
-    for (char *line; (line = read_line(s));) {
-        if (h->strip)
-            line += strspn(line, "\t");
-        if (strcmp(line, h->end) == 0)
-            break;
-        buf_add(&text, line, strlen(line));
-        buf_put(&text, '\n');
-    }
-    if (h->quoted)
-        h->redir->target = word_quoted(buf_string(&text));
-    else
-        h->redir->target = here_word(buf_string(&text), text.n);
-    mem_switch(outer);
-}
-
-void here_read(struct lexer *l)
-{
-    while (l->here) {
-        struct here *h = l->here;
-        l->here = h->next;
-        read_one(l->src, h);
-    }
+    lex_seek(s, s->end);
 }

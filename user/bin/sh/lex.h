@@ -1,67 +1,51 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * From characters to tokens. Words come with their structure (quotes, parameters, nested commands)
- * already taken apart.
- */
+//
+// The text of a script and its tokens. A word is a piece of the text; the quotes in it, $... and
+// `...` are expand.c's.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "mem.h"
-#include "tree.h"
 
-struct source { /* where the text comes from */
-    const char *text;
-    size_t pos, len;
-    int fd;           /* read a line at a time without reading ahead; -1: text is all */
-    bool interactive; /* prompts */
-    bool continued;   /* the next prompt is for the rest of a command */
-    bool eof;
-    int line;
-    char *own;        /* buffer of a line when fd >= 0 */
-    size_t own_size;
-};
-
-enum token {
+enum token { // operators of one character are that character
     TOK_EOF,
-    TOK_NEWLINE,
-    TOK_WORD,
-    TOK_SEMI,
-    TOK_DSEMI,
-    TOK_AMP,
+    TOK_WORD = 256,
+    TOK_REDIR,
     TOK_AND,
-    TOK_PIPE,
     TOK_OR,
-    TOK_LPAREN,
-    TOK_RPAREN,
-    TOK_REDIR, /* redir is filled in but for its target */
 };
 
-struct here { /* a here-document whose text is still to come */
-    struct here *next;
-    struct redir *redir;
-    const char *end;
-    bool quoted, strip;
-    struct arena *arena; /* of the command that it belongs to */
+struct word {
+    struct word *next;
+    char *text;
 };
 
-struct lexer {
-    struct source *src;
-    enum token tok; /* the token that the parser looks at */
-    struct word *word;
-    struct redir redir;
-    bool here_strip;
-    bool have;      /* tok is valid */
-    struct here *here;
+struct redir {
+    struct redir *next;
+    enum { REDIR_IN, REDIR_OUT, REDIR_APPEND, REDIR_DUP } kind; // <  > or >|  >>  <& or >&
+    int fd;
+    char *target;
 };
 
-int source_peek(struct source *s); /* -1 at the end */
-int source_next(struct source *s);
-void source_close(struct source *s);
+struct source {
+    const char *text;
+    size_t pos, len; // pos: of the token that comes
+    int fd;          // more is read from it, a line at a time; -1: text is all
+    bool whole;      // what is left is the rest of this process
+    bool continued;  // the next prompt is for the rest of a command
+    char *own;       // the buffer of what was read
+    size_t own_size;
+    bool have; // the token at pos is known: tok, and
+    int tok;
+    size_t end;         // where it ends
+    char *word;         // the word
+    struct redir redir; // or the redirection without its target
+};
 
-enum token lex_peek(struct lexer *l);
-void lex_skip(struct lexer *l); /* drops the token that was looked at */
-const char *word_literal(const struct word *w); /* its text if it is plain, else NULL */
+int lex_peek(struct source *s);
+void lex_seek(struct source *s, size_t pos);
+void lex_next(struct source *s); // goes past the token that was looked at
+_Noreturn void syntax_error(struct source *s, const char *unexpected);
 
-/* Reads the pending here-documents; called where a line ends. */
-void here_read(struct lexer *l);
+// Past the quoted or nested piece, or the one character, that begins at i.
+size_t lex_piece(struct source *s, size_t i);

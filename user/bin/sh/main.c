@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * sh: reads commands from a terminal, a string or a file, and runs them one line after the other.
- *     sh [-efux] [-c command [name [argument...]] | file [argument...]]
- */
+//
+// sh: reads commands from a terminal, a string or a file, and runs them one line after the other.
+//     sh [-c command [name [argument...]] | file [argument...]]
+// It is small: no here-documents, job control, traps, options, history or line editing; where
+// busybox is, its ash has them.
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "shell.h"
 
@@ -17,18 +17,16 @@ struct shell sh;
 
 void shell_exit(int status)
 {
-    sh.status = status & 0xff;
-    trap_exit();
     fflush(stdout);
     exit(status & 0xff);
 }
 
-/* A script ends at an error of the shell; a person gets a new prompt. */
+// A script ends at an error of the shell; a person gets a new prompt.
 void shell_error(const char *fmt, ...)
 {
     va_list ap;
     fflush(stdout);
-    fprintf(stderr, "%s: ", sh.name);
+    fprintf(stderr, "%s: ", sh.params[0]);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
@@ -39,107 +37,41 @@ void shell_error(const char *fmt, ...)
     shell_exit(2);
 }
 
-/* Whether the text is used up, so that the last command may take the shell's own process. */
-static bool at_end(const struct source *src)
+// After an error the rest of the line is dropped and reading goes on.
+static void run_interactive(struct source *s)
 {
-    return src->fd < 0 && src->text[src->pos + strspn(src->text + src->pos, " \t\n")] == '\0';
-}
-
-static int run_lines(struct source *src, int last)
-{
-    struct lexer l = {.src = src};
-    struct mark mark = mem_mark();
-    for (struct node *n; sh.unwind == UNWIND_NONE && parse_line(&l, &n); mem_release(mark))
-        execute(n, at_end(src) ? last : 0);
-    return sh.status;
-}
-
-int run_string(const char *text)
-{
-    struct source src = {.text = text, .len = strlen(text), .fd = -1, .line = 1};
-    return run_lines(&src, 0);
-}
-
-int run_file(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    struct buf text = {0};
-    char part[1024];
-    for (ssize_t n; (n = read(fd, part, sizeof part)) > 0;)
-        buf_add(&text, part, (size_t)n);
-    close(fd);
-    return run_string(buf_string(&text));
-}
-
-/* After an error the rest of the line is dropped and reading goes on. */
-static void run_interactive(struct source *src)
-{
-    struct lexer l = {.src = src};
-    struct mark mark = mem_mark();
     sigjmp_buf on_error;
-    if (sigsetjmp(on_error, 1)) {
-        l = (struct lexer){.src = src};
-        src->pos = src->len;
-    }
+    setenv("PS1", "# ", 1);
+    setenv("PS2", "> ", 1);
+    jobs_init();
+    if (sigsetjmp(on_error, 1))
+        lex_seek(s, s->len);
     sh.on_error = &on_error;
-    for (struct node *n = NULL;; execute(n, 0)) {
-        mem_release(mark);
-        sh.unwind = UNWIND_NONE;
-        sh.loop_depth = sh.call_depth = sh.tested = 0;
-        jobs_report(false);
-        if (!parse_line(&l, &n))
-            return;
-    }
+    do {
+        sh.leaving = LEAVING_NONE;
+        sh.loop_depth = 0;
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+    } while (run_line(s));
+    fputc('\n', stderr);
 }
 
-static void run_input(void)
+int main(int argc, char **argv)
 {
-    struct source src = {.fd = 0, .line = 1, .interactive = sh.interactive};
-    if (sh.interactive) {
-        var_set("PS1", geteuid() == 0 ? "# " : "$ ");
-        var_set("PS2", "> ");
-        run_interactive(&src);
-        fputc('\n', stderr);
-    } else {
-        run_lines(&src, 0);
-    }
-    source_close(&src);
-}
-
-static void set_pwd(void)
-{
-    char path[PATH_MAX];
-    if (getcwd(path, sizeof path))
-        var_set("PWD", path);
-}
-
-int main(int argc, char **argv, char **envp)
-{
-    bool command = false;
-    sh = (struct shell){.name = argv[0], .pid = getpid()};
-    var_import(envp);
-    set_pwd();
-    int i = set_options(argc, argv, &command);
-    if (i < 0 || (command && i == argc))
-        return 2;
-    const char *text = command ? argv[i++] : NULL;
-    sh.interactive |= !command && i == argc && isatty(0) && isatty(2);
-    if (i < argc)
-        sh.name = argv[i++];
-    sh.params = (struct params){.n = argc - i, .v = argv + i};
-    signals_init();
-    if (sh.interactive)
-        jobs_init();
-    if (command) {
-        struct source src = {.text = text, .len = strlen(text), .fd = -1, .line = 1};
-        run_lines(&src, EXEC_LAST);
-    } else if (sh.name != argv[0]) {
-        if (run_file(sh.name) < 0)
-            shell_error("%s", strerror(errno));
-    } else {
-        run_input();
-    }
+    static char *no_params[] = {"sh", NULL};
+    static struct source input = {.text = "", .fd = 0};
+    bool command = argc > 2 && strcmp(argv[1], "-c") == 0;
+    sh = (struct shell){.pid = getpid()};
+    sh.params = argc > 1 + 2 * command ? argv + 1 + 2 * command : no_params;
+    sh.interactive = argc == 1 && isatty(0) && isatty(2);
+    if (command)
+        run_string(argv[2], true);
+    else if (sh.interactive)
+        run_interactive(&input);
+    else if (argc == 1)
+        while (run_line(&input))
+            ;
+    else if (run_file(argv[1]) < 0)
+        shell_error("%s", strerror(errno));
     shell_exit(sh.status);
 }

@@ -1,212 +1,126 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Simple commands: assignments, functions, built-in commands and programs.
- */
+//
+// Simple commands: assignments, redirections, built-in commands and programs.
+#include <ctype.h>
 #include <err.h>
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "shell.h"
 
-struct function {
-    struct function *next;
-    const struct node *body;
-    char name[];
+#define SAVED_FD_MIN 10
+
+struct saved_fd { // what stood at a descriptor, closed in programs
+    struct saved_fd *next;
+    int fd;
+    int copy; // -1: it was closed
 };
 
-static struct function *functions;
-
-static struct function **function_slot(const char *name)
+void redirect_undo(struct saved_fd *s)
 {
-    struct function **f = &functions;
-    while (*f && strcmp((*f)->name, name) != 0)
-        f = &(*f)->next;
-    return f;
-}
-
-struct node *function_find(const char *name)
-{
-    struct function *f = *function_slot(name);
-    return f ? (struct node *)f->body : NULL;
-}
-
-void function_unset(const char *name)
-{
-    struct function **slot = function_slot(name), *f = *slot;
-    if (f) {
-        *slot = f->next;
-        free(f);
+    fflush(stdout);
+    for (; s; s = s->next) {
+        close(s->fd);
+        if (s->copy >= 0) {
+            dup2(s->copy, s->fd);
+            close(s->copy);
+        }
     }
 }
 
-/* The body stays where the parser put it: a function's tree lives as long as the shell. */
-void function_define(const struct node *n)
+static bool redirect_one(const struct redir *r)
 {
-    function_unset(n->name);
-    size_t len = strlen(n->name) + 1;
-    struct function *f = xmalloc(sizeof *f + len);
-    *f = (struct function){.next = functions, .body = n->a};
-    memcpy(f->name, n->name, len);
-    functions = f;
-}
-
-static int call_function(const struct node *body, int argc, char **argv)
-{
-    struct params outer = sh.params;
-    int loop_depth = sh.loop_depth;
-    sh.params = (struct params){.n = argc - 1, .v = argv + 1};
-    sh.loop_depth = 0;
-    sh.call_depth++;
-    int status = execute(body, 0);
-    sh.call_depth--;
-    sh.loop_depth = loop_depth;
-    params_free(&sh.params);
-    sh.params = outer;
-    if (sh.unwind == UNWIND_RETURN) {
-        sh.unwind = UNWIND_NONE;
-        status = sh.status;
+    static const int flags[] = {
+        [REDIR_IN] = O_RDONLY,
+        [REDIR_OUT] = O_WRONLY | O_CREAT | O_TRUNC,
+        [REDIR_APPEND] = O_WRONLY | O_CREAT | O_APPEND,
+    };
+    const char *target = expand_string(r->target);
+    bool dup = r->kind == REDIR_DUP;
+    if (dup && strcmp(target, "-") == 0) {
+        close(r->fd);
+        return true;
     }
-    return status;
-}
-
-char *find_program(const char *name)
-{
-    if (strchr(name, '/'))
-        return access(name, X_OK) == 0 ? mem_dup(name, strlen(name)) : NULL;
-    const char *dir = var_get("PATH");
-    while (dir) {
-        size_t n = strcspn(dir, ":");
-        char *path = mem_printf("%.*s%s%s", (int)n, dir, n ? "/" : "", name);
-        if (access(path, X_OK) == 0)
-            return path;
-        dir = dir[n] ? dir + n + 1 : NULL;
+    int fd = !dup ? open(target, flags[r->kind], 0666) : isdigit(*target) ? atoi(target) : -1;
+    if (fd < 0 || (fd != r->fd && dup2(fd, r->fd) < 0)) {
+        warn("%s", target);
+        return false;
     }
-    return NULL;
+    if (!dup && fd != r->fd)
+        close(fd);
+    return true;
 }
 
-/* A file that is no program is taken for a script. */
+bool redirect(const struct redir *r, struct saved_fd **saved)
+{
+    fflush(stdout);
+    for (; r; r = r->next) {
+        if (saved) {
+            struct saved_fd *s = mem_alloc(sizeof *s);
+            *s = (struct saved_fd){*saved, r->fd, fcntl(r->fd, F_DUPFD_CLOEXEC, SAVED_FD_MIN)};
+            *saved = s;
+        }
+        if (!redirect_one(r))
+            return false;
+    }
+    return true;
+}
+
+// A file that is no program is taken for a script.
 void exec_program(char **argv)
 {
-    char *path = find_program(argv[0]);
-    if (!path && !strchr(argv[0], '/')) {
-        warnx("%s: not found", argv[0]);
-        shell_exit(127);
-    }
-    if (!path)
-        path = argv[0];
-    execve(path, argv, var_environment());
-    if (errno == ENOEXEC) {
-        int n = 0;
-        while (argv[n])
-            n++;
-        sh.name = path;
-        sh.params = (struct params){.n = n - 1, .v = argv + 1};
-        if (run_file(path) >= 0)
+    execvp(argv[0], argv);
+    int error = errno;
+    if (error == ENOEXEC) {
+        sh.params = argv;
+        if (run_file(argv[0]) >= 0)
             shell_exit(sh.status);
     }
-    int error = errno;
-    warn("%s", argv[0]);
-    shell_exit(error == ENOENT || error == ENOTDIR ? 127 : 126);
+    if (error == ENOENT && !strchr(argv[0], '/'))
+        warnx("%s: not found", argv[0]);
+    else
+        warn("%s", argv[0]);
+    shell_exit(error == ENOENT ? 127 : 126);
 }
 
-static void assign(const struct assign *a, bool temporary)
+static void assign(const struct word *list)
 {
-    for (; a; a = a->next) {
-        char *value = expand_string(a->value);
-        if (sh.xtrace)
-            fprintf(stderr, "+ %s=%s\n", a->name, value);
-        if (temporary) {
-            var_local(a->name);
-            var_export(a->name);
-        }
-        var_set(a->name, value);
+    for (; list; list = list->next) {
+        size_t n = name_length(list->text);
+        setenv(mem_dup(list->text, n), expand_string(list->text + n + 1), 1);
     }
 }
 
-static void trace(char **argv)
+static int run_program(const struct simple *c, char **argv, bool last)
 {
-    fputc('+', stderr);
-    for (; *argv; argv++)
-        fprintf(stderr, " %s", *argv);
-    fputc('\n', stderr);
-}
-
-char *join_words(char **words)
-{
-    struct buf b = {0};
-    for (; *words; words++) {
-        buf_add(&b, *words, strlen(*words));
-        if (words[1])
-            buf_put(&b, ' ');
-    }
-    return buf_string(&b);
-}
-
-static int run_program(const struct node *n, char **argv, int flags)
-{
-    if (!(flags & EXEC_LAST) || traps_set()) {
-        struct job *j = job_new(join_words(argv));
-        if (job_fork(j, FORK_FOREGROUND) != 0)
-            return job_wait(j);
-    }
-    if (n) {
-        assign(n->assigns, true);
-        if (!redirect(n->redirs, NULL))
-            shell_exit(1);
-    }
+    pid_t pid = last ? 0 : fork_child(false);
+    if (pid != 0)
+        return wait_for(pid, true);
+    assign(c->assigns);
+    if (!redirect(c->redirs, NULL))
+        shell_exit(1);
     exec_program(argv);
 }
 
-int run_command(char **argv, int argc, int flags)
-{
-    builtin_fn *builtin = builtin_find(argv[0]);
-    if (!builtin)
-        return run_program(NULL, argv, flags);
-    int status = builtin(argc, argv);
-    fflush(stdout);
-    return status;
-}
-
-/* A function or built-in command runs in the shell: what it changed by the way is put back. */
-static int run_inside(const struct node *n, const struct node *body, int argc, char **argv)
+int run_simple(const struct simple *c, bool last)
 {
     struct saved_fd *saved = NULL;
-    bool keep = strcmp(argv[0], "exec") == 0; /* its redirections are what it is for */
-    int scope = body || n->assigns ? var_scope_begin() : 0; /* local needs the function's */
-    assign(n->assigns, true);
-    int status = 1;
-    if (redirect(n->redirs, keep ? NULL : &saved))
-        status = body ? call_function(body, argc, argv) : run_command(argv, argc, 0);
-    redirect_undo(saved);
-    if (scope)
-        var_scope_end(scope);
-    return status;
-}
-
-/* No command: the assignments stay, the redirections are only tried. */
-static int run_assignments(const struct node *n)
-{
-    struct saved_fd *saved = NULL;
-    assign(n->assigns, false);
-    bool ok = redirect(n->redirs, &saved);
-    redirect_undo(saved);
-    return ok ? sh.subst_status : 1;
-}
-
-int run_simple(const struct node *n, int flags)
-{
-    int argc;
     sh.subst_status = 0;
-    char **argv = expand_words(n->words, &argc);
-    if (argc == 0)
-        return run_assignments(n);
-    if (sh.xtrace)
-        trace(argv);
-    const struct node *body = function_find(argv[0]);
-    if (body || builtin_find(argv[0]))
-        return run_inside(n, body, argc, argv);
-    return run_program(n, argv, flags);
+    char **argv = expand_words(c->words);
+    builtin_fn *builtin = argv[0] ? builtin_find(argv[0]) : NULL;
+    if (argv[0] && !builtin)
+        return run_program(c, argv, last);
+    // It runs in the shell: assignments stay, redirections are undone, but those that exec is for.
+    bool keep = argv[0] && strcmp(argv[0], "exec") == 0;
+    int argc = 0, status = 1;
+    while (argv[argc])
+        argc++;
+    assign(c->assigns);
+    if (redirect(c->redirs, keep ? NULL : &saved))
+        status = builtin ? builtin(argc, argv) : sh.subst_status;
+    redirect_undo(saved);
+    return status;
 }

@@ -30,25 +30,11 @@ for i in 1 2 3; do
 done
 while :; do break; done; echo "break: $?"
 while false; do :; done; echo "false: $?"
-case abc in a) echo no;; ab*) echo star;; *) echo default;; esac
-case x in [abc]) echo no;; [!abc]) echo not in set;; esac
-case 'a*' in 'a*') echo literal;; esac
-case a* in "a*") echo literal too;; esac
-case abc in 'a*') echo no;; *) echo default;; esac
-case 5 in [0-9]) echo digit;; esac
-case foo in bar|foo|baz) echo alternative;; esac
-case foo in (foo) echo parentheses;; esac
-case none in a) ;; esac; echo "case: $?"
-v='a b'; case $v in 'a b') echo spaces;; esac
-case "" in "") echo empty;; esac
 { echo group; echo of two; }
 (echo subshell; x=inner); echo "x=$x"
 { x=inner; }; echo "x=$x"
 { echo one; false; }; echo $?
 if [ 1 -eq 1 ] && { [ 2 -eq 3 ] || [ 4 -eq 4 ]; }; then echo logic; fi
 for i in 1 2; do if [ $i = 1 ]; then continue; fi; echo "last $i"; done
-while read -r line; do echo "read $line"; done <<X
-first
-second
-X
+seq 2 | while read -r line; do echo "read $line"; done
 x=0; while [ $x -lt 1000 ]; do x=$((x + 1)); done; echo $x

@@ -4,26 +4,13 @@ unset u; e=; s=value
 echo "${u-d1}|${u:-d2}|${e-d3}|${e:-d4}|${s-d5}|${s:-d6}"
 echo "${u+a1}|${e+a2}|${e:+a3}|${s+a4}|${s:+a5}"
 echo "${n=assigned}|$n|${e:=filled}|$e"
-echo "${#s} ${#u} ${#n}"
-p=/usr/local/lib/libc.so.6
-echo "${p#*/} ${p##*/} ${p%/*} ${p%%/*} ${p%.*} ${p%%.*} ${p#none}"
-q='a*b*c'
-echo "${q#*\*} ${q%\**} ${q%"*c"}"
 echo ${u:-two words} "${u:-two  words}" "${u:-"quoted  words"}" ${u:-'single  quoted'}
 echo "${u:-$(echo from a command)} ${u:-${s}}"
 list='one two  three'
 set -- $list; echo $# "$1" "$3"
-IFS=:; path=/bin:/usr/bin::/sbin
-set -- $path; echo $# "[$1][$2][$3][$4]"
-set -- $list; echo $#
-IFS=' :'; mixed='a : b:c  d'
-set -- $mixed; echo $# "[$1][$2][$3][$4]"
-unset IFS
 set -- 'first one' second
 for i in "$@"; do echo "<$i>"; done
 for i in $@; do echo "<$i>"; done
-for i in "$*"; do echo "<$i>"; done
-IFS=-; echo "$*"; unset IFS
 for i in "x$@y"; do echo "<$i>"; done
 set --; for i in "$@"; do echo never; done; echo "none: $#"
 set a b c d e f g h i j k; echo "$1 $10 ${10} ${11} $#"; shift 9; echo "$1 $#"
@@ -31,8 +18,6 @@ echo "$?"; false; echo "$?"; (exit 42); echo "$?"
 v=$(exit 9); echo "$?"
 a=1 b=2; echo $a$b
 c=$a; a=3; echo $c
-(echo ${u?gone}) 2>/dev/null; echo "status $?"
-(set -u; echo $u) 2>/dev/null; echo "status $?"
 echo ${s}x $s.x ${s}${s}
 t="tab	here"; echo "$t" $t
 echo a${u}b "${u}"c

@@ -19,10 +19,8 @@ echo star\*
 echo 'sp'*
 for f in *; do echo "<$f>"; done
 x='a*'; echo $x "$x"
-set -f; echo a*; set +f; echo a*
 y=*; echo "$y"
 echo [[:digit:]]* *[[:digit:]]
-case ab in a?) echo match;; esac
 echo nothing[x
 cd ..; echo d/a* d/s*/x
 rm -r d; echo d/*

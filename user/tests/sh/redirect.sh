@@ -8,29 +8,6 @@ cat none 2> /dev/null || echo no such file
 echo to stderr 2>&1 >/dev/null >&2 | cat
 exec 3> third; echo by number >&3; exec 3>&-; cat third
 exec 4< f; read -r a <&4; read -r b <&4; exec 4<&-; echo "$a $b"
-cat <<END
-plain $((1 + 1)) $(echo substituted) \$escaped "quotes" 'stay' \\
-END
-x=value
-cat <<'END'
-nothing $x \$here `at all`
-END
-cat <<-END
-	tabs	go
-		away $x
-	END
-cat <<A; cat <<B
-first
-A
-second
-B
-cat <<END | tr a-z A-Z
-through a pipe
-END
-if true; then cat <<END
-in a list
-END
-fi
 while read -r l; do echo "$l!"; done < f
 for i in 1 2 3; do echo $i; done > loop; cat loop
 (echo sub; echo shell) > sub; cat sub
@@ -40,25 +17,3 @@ echo a>g;cat<g
 2>/dev/null cat none; echo "before $?"
 { echo never < none || echo failed; } 2>/dev/null
 : > f; for i in 1 2 3; do echo $i >> f; done; wc -l < f
-y=$(cat <<END
-in a substitution
-END
-); echo "$y"
-read -r a b c <<END
-1 2 3 4 5
-END
-echo "$a $b $c"
-cat <<END
-$(cat <<INNER
-nested $x
-INNER
-)
-END
-cat <<"E F"
-a space in the end
-E F
-head -c 100000 /dev/zero | wc -c
-big=$(head -c 70000 /dev/zero | tr '\0' x)
-cat <<END | wc -c
-$big
-END
