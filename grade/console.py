@@ -62,9 +62,10 @@ def show(fd: int, ready: threading.Event) -> None:
 def main() -> int:
     opts = options.parse()
     machine = options.machine(opts)
-    machine.words += qemu.terminal_words()
-    qemu.end_on_signals()
     at_terminal = sys.stdin.isatty()
+    # Without somebody who types, the shell is to take lines as they come (user/bin/init.c).
+    machine.words += qemu.terminal_words() if at_terminal else []
+    qemu.end_on_signals()
     with terminal_kept(), qemu.Qemu(machine, tty=at_terminal) as vm:
         threading.Thread(target=drain, args=(vm.records,), daemon=True).start()
         if vm.console is not None and vm.console_in is not None:

@@ -14,25 +14,51 @@ from typing import Any, Iterator
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 LIMIT_SECONDS = 120
-PROMPT = r"\n# $"
+# ash asks the terminal where the cursor is.
+PROMPT = r"\n# (\x1b\[6n)?$"
 ROWS, COLUMNS = 37, 111
-# What is typed, and what comes before the next prompt.
+# What is typed, and what comes then. What a command is to read is typed once it runs, as ash
+# reads single keys.
 LINES = [
     ("echo one tw\x7fwo | wc -w\r", r"\b2\r"),
     ("discarded\x15echo kept\r", r"\nkept\r"),
-    ("sleep 1000\r\x03", r"\^C"),
-    ("cat\rback\r\x04", r"\nback\r"),
+    ("", PROMPT),
+    ("echo goes; sleep 1000\r", r"\ngoes\r"),
+    ("\x03", r"\^C"),
+    ("", PROMPT),
+    ("echo goes; cat\r", r"\ngoes\r"),
+    ("back\r", r"\nback\r"),
+    ("\x04", PROMPT),
     # The first shell's end is said, and another one follows.
     ("exit 3\r", r"\nThe shell ended with 3; here is another one\. .*poweroff.*\^A x"),
+    ("", PROMPT),
     ("\x04", r"\nThe shell ended with 0; "),
+    ("", PROMPT),
 ]
+EDITED = [
+    # The line before once more (^P is arrow up, too), a name that Tab completes, what help says.
+    ("echo edi''ted\r", r"\nedited\r"),
+    ("", PROMPT),
+    ("\x10\r", r"\nedited\r"),
+    ("", PROMPT),
+    ("echo /bin/busyb\t\r", r"\n/bin/busybox\r"),
+    ("", PROMPT),
+    ("help\r", r"\bexport\b"),
+    ("", PROMPT),
+    ("which vi; id -un; cd; pwd\r", r"\n/bin/vi\r+\nroot\r+\n/root\r"),
+    ("", PROMPT),
+]
+"""Where busybox is."""
 
 
-def start(config: Config, module: str = "grade.console", *more: str) -> Any:
+def start(
+    config: Config, module: str = "grade.console", *more: str, disk: Path | None = None
+) -> Any:
     """A module of the grader on a terminal of ROWS and COLUMNS."""
     import pexpect
 
-    arguments = ["-m", module, "--kernel", str(config.kernel), "--disk", str(config.disk), *more]
+    image = str(disk or config.disk)
+    arguments = ["-m", module, "--kernel", str(config.kernel), "--disk", image, *more]
     return pexpect.spawn(
         sys.executable,
         arguments,
@@ -48,32 +74,57 @@ def has_busybox(config: Config) -> bool:
     return (config.out / "root/bin/busybox").exists()
 
 
-def greeting_fault(config: Config, before: str) -> str:
-    """What is wrong with the last two lines before the first prompt, or nothing: what this is, how
-    to leave, and the shell with line editing if it is there."""
-    lines = before.replace("\r", "").rstrip().splitlines()[-2:]
+def greeting_fault(ash: bool, before: str) -> str:
+    """What is wrong with the lines before the first prompt, or nothing: what this is, how to leave,
+    and help if the shell has it."""
+    lines = before.replace("\r", "").partition("This is ")[2].splitlines()
     text = "\n".join(lines)
-    wanted = ["Strata", "poweroff", "^A x"]
+    wanted = ["Strata", "poweroff", "^A x", "ls /bin"]
     missing = [word for word in wanted if word not in text]
-    if has_busybox(config) != ("busybox ash" in text):
-        missing.append("busybox ash, if and only if it is on the image")
+    if ash != ("help" in text and "(ash)" in text):
+        missing.append("help and ash's name, if and only if it is on the image")
     return f"{text}\nwithout: {', '.join(missing)}" if missing else ""
 
 
+def without_busybox(config: Config, folder: Path) -> Path:
+    """An image that is the plain one but for busybox and the links to it."""
+    def applets(where: str, names: list[str]) -> list[str]:
+        return [name for name in names if (Path(where) / name).resolve().name == "busybox"]
+
+    root = config.out / "root"
+    shutil.copytree(root, folder / "root", copy_function=os.link, ignore=applets)
+    mkfs = [str(config.out / "mkfs"), str(folder / "disk"), "64M", str(folder / "root")]
+    subprocess.run(mkfs, check=True)
+    return folder / "disk"
+
+
+def check_without(config: Config) -> Iterator[Result]:
+    with tempfile.TemporaryDirectory(dir=config.out) as folder:
+        disk = without_busybox(config, Path(folder))
+        yield from session("console/without-busybox", config, disk, LINES, False)
+
+
 def check(config: Config) -> Iterator[Result]:
+    ash = has_busybox(config)
+    lines = [*EDITED, *LINES] if ash else LINES
+    yield from session("console/session", config, config.disk, lines, ash)
+
+
+def session(
+    name: str, config: Config, disk: Path, lines: list[tuple[str, str]], ash: bool
+) -> Iterator[Result]:
     import pexpect
 
-    child = start(config)
+    child = start(config, disk=disk)
     seen = ""
     fault = ""
     try:
         child.expect(PROMPT)
-        fault = greeting_fault(config, child.before)
-        for typed, expected in LINES:
+        fault = greeting_fault(ash, child.before)
+        for typed, expected in lines:
             seen = f"typed {typed!r}, expected {expected!r}"
             child.send(typed)
             child.expect(expected)
-            child.expect(PROMPT)
         seen = "typed poweroff"
         child.sendline("poweroff")
         child.expect(pexpect.EOF)
@@ -83,8 +134,8 @@ def check(config: Config) -> Iterator[Result]:
         right, detail = False, f"{seen}\n{error}"
     finally:
         child.close(force=True)
-    yield Result("console/session", right, detail)
-    yield Result("console/greeting", not fault, fault)
+    yield Result(name, right, detail)
+    yield Result(f"{name}/greeting", not fault, fault)
 
 
 def check_size(config: Config) -> Iterator[Result]:
@@ -169,6 +220,8 @@ def jobs(config: Config) -> list[Job]:
         return []
     return [
         Job("console/session", lambda: check(config)),
+        *([Job("console/without-busybox", lambda: check_without(config))]
+          if has_busybox(config) else []),
         Job("console/quit", lambda: check_quit(config)),
         Job("console/size", lambda: check_size(config)),
         *([] if config.variant or config.make_words else [

@@ -3,12 +3,17 @@
  * init: the first process. With run=COMMAND on the kernel's command line (percent-encoded) it runs
  * the command in a shell, puts "exit STATUS" on the record channel and switches the machine off;
  * without, it keeps an interactive shell on the console: when one ends, another follows. Either way
- * it reaps every orphan. columns=N lines=N is the size of the terminal that shows the console.
+ * it reaps every orphan. columns=N lines=N is the size of the terminal that shows the console, and
+ * says that somebody sits there: the interactive shell is then busybox's ash, if there is one, which
+ * draws the line that it edits. Else it is our own sh, which takes lines as they come. ash knows
+ * poweroff, halt and reboot itself: they signal init, which switches the machine off.
  */
 #include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +23,7 @@
 #include <unistd.h>
 
 #define MAX_CMDLINE 8192
+#define BUSYBOX     "/bin/busybox"
 
 static char *const environment[] = {"PATH=/bin:/usr/bin", "HOME=/", "TERM=vt100", NULL};
 
@@ -77,25 +83,49 @@ static void read_cmdline(void)
     }
 }
 
+static void power_off(int sig)
+{
+    (void)sig;
+    sync();
+    reboot(RB_POWER_OFF);
+}
+
+static void heed_signals(void)
+{
+    static const int signals[] = {SIGUSR1, SIGUSR2, SIGTERM}; // halt, poweroff, reboot
+    struct sigaction sa = {0};
+    sa.sa_handler = power_off;
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaction(signals[i], &sa, NULL);
+}
+
+static bool uses_ash(void)
+{
+    return size.ws_col > 0 && size.ws_row > 0 && access(BUSYBOX, X_OK) == 0;
+}
+
 static void greet(void)
 {
     puts("This is Strata, a small kernel for learning. `ls /bin' lists its programs.");
     printf("`poweroff' or ^A x leaves.%s\n",
-           access("/bin/busybox", X_OK) == 0 ? " `busybox ash' has history, arrows and completion."
-                                             : "");
+           uses_ash() ? " Arrows, ^R and Tab edit the line; `help' lists the shell's commands."
+                      : "");
     fflush(stdout);
 }
 
 /* Starts a shell in a session of its own that owns the console. */
 static pid_t start_shell(void)
 {
-    char *const argv[] = {command ? "sh" : "-sh", command ? "-c" : NULL, command, NULL};
+    char *const run[] = {"sh", "-c", command, NULL}, *const sh[] = {"-sh", NULL};
+    char *const ash[] = {"-ash", NULL};
     pid_t pid = fork();
     if (pid != 0)
         return pid;
     setsid();
     ioctl(0, TIOCSCTTY, 0);
-    execve("/bin/sh", argv, environment);
+    if (!command && uses_ash())
+        execve(BUSYBOX, ash, environment);
+    execve("/bin/sh", command ? run : sh, environment);
     err(127, "/bin/sh");
 }
 
@@ -126,6 +156,7 @@ int main(void)
     read_cmdline();
     if (size.ws_col > 0 && size.ws_row > 0)
         ioctl(0, TIOCSWINSZ, &size);
+    heed_signals();
     if (!command)
         greet();
     while (!command) {
@@ -140,7 +171,6 @@ int main(void)
     char text[32];
     snprintf(text, sizeof text, "exit %d", wait_for(start_shell()));
     record(text);
-    sync();
-    reboot(RB_POWER_OFF);
+    power_off(0);
     err(1, "reboot");
 }
