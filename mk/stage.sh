@@ -55,8 +55,8 @@ for extra in "$@"; do
     cp -R "$extra" "$target"
 done
 
-# busybox's applets that no other program has the name of appear under theirs. Where busybox does not
-# run on this host, there are none.
+# busybox's applets that no other program has the name of appear under theirs. Where busybox does
+# not run on this host, there are none.
 for applet in $([ -z "$BUSYBOX" ] || "$BUSYBOX" --list 2>/dev/null || :); do
     [ -e "$root/bin/$applet" ] || ln -s busybox "$root/bin/$applet"
 done

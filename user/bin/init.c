@@ -4,9 +4,9 @@
  * the command in a shell, puts "exit STATUS" on the record channel and switches the machine off;
  * without, it keeps an interactive shell on the console: when one ends, another follows. Either way
  * it reaps every orphan. columns=N lines=N is the size of the terminal that shows the console, and
- * says that somebody sits there: the interactive shell is then busybox's ash, if there is one, which
- * draws the line that it edits. Else it is our own sh, which takes lines as they come. ash knows
- * poweroff, halt and reboot itself: they signal init, which switches the machine off.
+ * says that somebody sits there: the interactive shell is then busybox's ash, if there is one,
+ * which draws the line that it edits. Else it is our own sh, which takes lines as they come. ash
+ * knows poweroff, halt and reboot itself: they signal init, which switches the machine off.
  */
 #include <ctype.h>
 #include <err.h>

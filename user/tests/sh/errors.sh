@@ -16,6 +16,5 @@ echo 'exit 6' > s; sh s; echo $?
 sh none 2>/dev/null; echo $?
 sh -c 'shift 5; echo reached' 2>/dev/null > /dev/null; echo done
 printf 'echo no newline at the end' | sh
-sh -c 'x=1; x=2 true; echo $x'
 sh -c 'cat < none; echo next' 2>/dev/null
 sh -c 'cd none; echo next' 2>/dev/null
