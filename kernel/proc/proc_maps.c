@@ -40,7 +40,8 @@ static void copy_entry(const struct vm_map_entry *e, void *arg)
 
     const struct vm_map_entry *last = rows->last;
     rows->last = e;
-    if (last && vm_map_continues(last, e) && (last->flags ^ e->flags) == ME_NEEDSCOPY) {
+    if (last && vm_map_continues(last, e) && last->wired == e->wired &&
+        last->attr.advice == e->attr.advice) { // whatever amaps they have
         rows->row[rows->n - 1].end_va = e->end_va;
         return;
     }

@@ -51,8 +51,11 @@ static int fault_make_amap(struct fault *f, size_t size)
     int error = map_change_begin(&c, f->map, nentries, PR_WAITOK);
     if (error)
         return error;
-    if (vm_map_lookup(f->map, f->va, &e) && needs_amap(e, f->access))
+    if (vm_map_lookup(f->map, f->va, &e) && needs_amap(e, f->access)) {
         error = amap_copy(&c, f->map, e, f->va);
+        if (!error) // what a neighbour took over before may be one with it again
+            map_entry_simplify(&c, e);
+    }
     map_change_end(&c);
     return error ? error : EAGAIN;
 }

@@ -260,6 +260,37 @@ static void test_inherit_share(void)
     machine_check();
 }
 
+// What a child leaves is taken over window by window, and is one entry again in the end.
+static void test_windows_merge(void)
+{
+    enum { N = 3 * AMAP_WINDOW, BASE = 0x10000000 };
+    struct vm_space *vs, *child;
+    vaddr_t va = BASE;
+    uint64_t value;
+    size_t len = N * PAGE_SIZE, window = AMAP_WINDOW * PAGE_SIZE;
+
+    vs = vm_space_create();
+    CHECK(vm_mmap(vs, &va, len, PROT_RW, PROT_ALL,
+                  LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED, NULL, 0) == 0,
+          "mmap");
+    for (size_t at = 0; at < len; at += 16 * PAGE_SIZE)
+        CHECK(user_store(vs, BASE + at, at + 1) == 0, "store");
+    CHECK(vm_space_fork(vs, &child) == 0, "fork");
+    CHECK(vm_munmap(child, BASE + window, 2 * window) == 0, "munmap");
+    CHECK(user_store(vs, BASE + window + PAGE_SIZE, 2) == 0, "store");
+    unsigned clipped = vs->map.nentries;
+    CHECK(clipped <= 3, "%u entries", clipped);
+    CHECK(user_store(vs, BASE + 2 * window + PAGE_SIZE, 3) == 0, "store");
+    CHECK(vs->map.nentries <= 2, "%u entries, %u before", vs->map.nentries, clipped);
+    vm_space_unref(child);
+    CHECK(user_store(vs, BASE + PAGE_SIZE, 1) == 0, "store");
+    CHECK(vs->map.nentries == 1, "%u entries", vs->map.nentries);
+    for (size_t at = 0; at < len; at += 16 * PAGE_SIZE)
+        CHECK(user_load(vs, BASE + at, &value) == 0 && value == at + 1, "at %#lx", at);
+    vm_space_unref(vs);
+    machine_check();
+}
+
 int main(int argc, char **argv)
 {
     shim_main(argc, argv);
@@ -269,5 +300,6 @@ int main(int argc, char **argv)
     RUN(test_extend);
     RUN(test_extend_down);
     RUN(test_inherit_share);
+    RUN(test_windows_merge);
     return shim_done();
 }

@@ -52,6 +52,36 @@ static void maps(void)
     show_mapping("unmapped", p + PAGE);
 }
 
+/* A mapping is one row, whatever a fork and writes after it made of it. */
+static void one_row(void)
+{
+    size_t len = 4 << 20, rows = 0;
+    int go[2];
+    char byte;
+    /* not readable: no neighbour of it is so */
+    char *p = mmap(NULL, len + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + PAGE;
+    mprotect(p, len, PROT_READ | PROT_WRITE);
+    memset(p, 1, len);
+    CHECK(pipe(go) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(go[1]);
+        _exit((int)read(go[0], &byte, 1));
+    }
+    for (size_t at = 0; at < len; at += 64 * PAGE)
+        p[at] = 2;
+    slurp("/proc/self/maps");
+    for (char *line = text; *line; line += strcspn(line, "\n") + 1) {
+        char *end;
+        unsigned long low = strtoul(line, &end, 16), high = strtoul(end + 1, &end, 16);
+        rows += low < (unsigned long)p + len && high > (unsigned long)p;
+    }
+    say("after a fork and writes: %zu row\n", rows);
+    close(go[0]), close(go[1]);
+    CHECK(waitpid(child, NULL, 0) == child);
+    munmap(p - PAGE, len + 2 * PAGE);
+}
+
 static void stat_line(void)
 {
     char path[64], state;
@@ -121,6 +151,7 @@ int main(void)
 {
     t_begin();
     maps();
+    one_row();
     stat_line();
     figures();
     reading();
