@@ -7,50 +7,29 @@
 // faulted in with it released. A writer that is in the middle of bytes that must stay together
 // keeps the others out meanwhile (`parted').
 //
-// A pipe made with O_DIRECT has packets instead of a ring: each write is one, or several of at most
-// PIPE_BUF bytes, each read takes one and drops what it has no room for. A packet is filled before
-// the pipe is locked, and emptied after it.
+// Of a large write whole pages are borrowed, if they may be, instead of copied (pipe_lent.h): the
+// ring of bytes is empty then, and stays behind them.
+//
+// A pipe made with O_DIRECT has packets instead of a ring (pipe_packet.c).
 
-#include "fs/file.h"
+#include "fs/pipe_impl.h"
 
 #include "amd64/usercopy.h"
+#include "fs/file.h"
 #include "fs/uio.h"
-#include "fs/vnode_impl.h"
 #include "lib/errno.h"
-#include "lib/list.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mem/pool.h"
 #include "sync/kctx.h"
 #include "sync/scoped.h"
 #include "vm/kmem.h"
-#include "vm/slab.h"
+#include "vm/vm_loan.h"
 
-#define PIPE_BUF PAGE_SIZE // bytes that are written at once
 #define RING_MIN PIPE_BUF
 #define RING_MAX (64ul << 10)
+#define LOAN_MIN (4 * PAGE_SIZE) // less is copied: to borrow a page costs as much
 #define FIONREAD 0x541bul
-
-struct pipe {
-    struct vnode vnode; // one for both ends
-    struct mutex lock;
-    bool by_packet;              // constant
-    struct list packets;         // if by_packet, and no ring
-    char *ring;                  // kernel memory
-    size_t size;                 // of the ring, a power of two; at most so many bytes in packets
-    size_t head;                 // bytes ever read
-    size_t tail;                 // bytes ever written; tail - head <= size
-    unsigned nreaders, nwriters; // open ends
-    bool parted;                 // a writer faults in memory amid an atomic write
-    bool full_grown;             // no larger ring can be had
-    struct waitq can_read, can_write;
-};
-
-struct packet {
-    struct list link;
-    size_t len;
-    char data[];
-};
 
 static struct pool pipe_pool, ring_pool; // the rings of RING_MIN bytes
 static const struct vnode_ops pipe_ops;
@@ -127,7 +106,23 @@ size_t pipe_bytes(const struct vnode *v)
         return 0;
     size_t used =
         __atomic_load_n(&p->tail, __ATOMIC_RELAXED) - __atomic_load_n(&p->head, __ATOMIC_RELAXED);
-    return sizeof(*p) + (p->by_packet ? used : __atomic_load_n(&p->size, __ATOMIC_RELAXED));
+    return sizeof(*p) + pipe_lent_bytes(&p->lent) +
+           (p->by_packet ? used : __atomic_load_n(&p->size, __ATOMIC_RELAXED));
+}
+
+// Bytes that may be read. The lock is held.
+static size_t ready_bytes(const struct pipe *p)
+{
+    KASSERT(mutex_held(&p->lock), "pipe %p", p);
+    return pipe_lent_bytes(&p->lent) + (p->tail - p->head);
+}
+
+// Room in the ring; a pipe has RING_MAX bytes at most, lent ones among them. The lock is held.
+static size_t ring_room(const struct pipe *p)
+{
+    KASSERT(mutex_held(&p->lock), "pipe %p", p);
+    size_t most = min(p->size, RING_MAX - pipe_lent_bytes(&p->lent));
+    return most - min(most, p->tail - p->head);
 }
 
 // Counts an open end in or out: how is 1 or -1.
@@ -162,34 +157,42 @@ static void pipe_inactive(struct vnode *v)
 
     if (!vnode_drop_last(v))
         return;
-    for (struct packet *pk; (pk = list_pop(&p->packets, struct packet, link));)
-        slab_free(pk);
+    pipe_drop_packets(p);
     if (p->ring)
         free_ring(p->ring, p->size);
+    pipe_lent_drop(&p->lent);
     vnode_fini(v);
     pool_put(&pipe_pool, p);
 }
 
-// Waits for the other end, unless the file may not; the lock is held.
-static int wait_for(struct pipe *p, struct waitq *q, const struct uio *uio)
+// Where the next bytes are, or go, and how many of the *n lie there in a row.
+static char *place(struct pipe *p, bool write, size_t *n)
 {
-    if (uio->flags & O_NONBLOCK)
-        return EAGAIN;
-    int error = waitq_wait_mutex(q, &p->lock, WAIT_INTR, WAIT_FOREVER);
-    return error == EINTR ? ERESTART : error;
+    if (!write && pipe_lent_bytes(&p->lent))
+        return pipe_lent_front(&p->lent, n);
+    size_t at = (write ? p->tail : p->head) & (p->size - 1);
+    *n = min(*n, p->size - at);
+    return p->ring + at;
 }
 
-// Moves bytes between uio and the ring, `limit' of them. The lock is held; if user memory must be
-// faulted in, it is released meanwhile, and what is left is for the next round.
+// n bytes were moved there.
+static void advance(struct pipe *p, bool write, size_t n)
+{
+    if (!write && pipe_lent_bytes(&p->lent))
+        pipe_lent_advance(&p->lent, n);
+    else
+        *(write ? &p->tail : &p->head) += n;
+}
+
+// Moves bytes between uio and the ring, or from what is lent, `limit' of them. The lock is held; if
+// user memory must be faulted in, it is released meanwhile, and what is left is for the next round.
 static int move_ring(struct pipe *p, struct uio *uio, size_t limit)
 {
-    size_t *pos = uio->write ? &p->tail : &p->head;
-
     while (limit > 0) {
-        size_t at = *pos & (p->size - 1), moved;
-        size_t n = min(limit, p->size - at);
-        int error = uio_move_nofault(uio, p->ring + at, n, &moved);
-        *pos += moved;
+        size_t n = limit, moved;
+        char *at = place(p, uio->write, &n);
+        int error = uio_move_nofault(uio, at, n, &moved);
+        advance(p, uio->write, moved);
         limit -= moved;
         if (error) {
             mutex_unlock(&p->lock);
@@ -199,65 +202,6 @@ static int move_ring(struct pipe *p, struct uio *uio, size_t limit)
         }
     }
     return 0;
-}
-
-// ---- packets ----
-
-static int read_packet(struct pipe *p, struct uio *uio)
-{
-    struct packet *pk SCOPED_SLAB = NULL;
-    int error = 0;
-
-    mutex_lock(&p->lock);
-    while (!error && !(pk = list_pop(&p->packets, struct packet, link)) && p->nwriters > 0)
-        error = wait_for(p, &p->can_read, uio);
-    if (pk)
-        p->head += pk->len;
-    mutex_unlock(&p->lock);
-    if (!pk)
-        return error;
-    waitq_wake_all(&p->can_write);
-    return uio_move(uio, pk->data, min(pk->len, uio->resid));
-}
-
-// Takes pk over unless it fails.
-static int send_packet(struct pipe *p, struct packet *pk, const struct uio *uio)
-{
-    int error = 0;
-
-    mutex_lock(&p->lock);
-    while (!error && p->nreaders > 0 && p->tail - p->head + pk->len > p->size)
-        error = wait_for(p, &p->can_write, uio);
-    if (!error && p->nreaders == 0)
-        error = EPIPE;
-    if (!error) {
-        list_push_back(&p->packets, &pk->link);
-        p->tail += pk->len;
-    }
-    mutex_unlock(&p->lock);
-    waitq_wake_all(&p->can_read);
-    return error;
-}
-
-static int write_packets(struct pipe *p, struct uio *uio)
-{
-    int error = 0;
-
-    while (!error && uio->resid > 0) {
-        size_t left = uio->resid, len = min(left, PIPE_BUF);
-        struct packet *pk = slab_alloc(sizeof(*pk) + len, KM_WAITOK);
-        if (!pk)
-            return ENOMEM;
-        pk->len = len;
-        error = uio_move(uio, pk->data, len);
-        if (!error)
-            error = send_packet(p, pk, uio);
-        if (error) {
-            slab_free(pk);
-            uio->resid = left; // none of it was written
-        }
-    }
-    return error;
 }
 
 // ---- reading and writing ----
@@ -271,17 +215,17 @@ static int pipe_read(struct vnode *v, struct uio *uio)
     if (start == 0)
         return 0;
     if (p->by_packet)
-        return read_packet(p, uio);
+        return pipe_read_packet(p, uio);
     mutex_lock(&p->lock);
     while (!error && uio->resid > 0) {
-        size_t ready = p->tail - p->head;
+        size_t ready = ready_bytes(p);
         if (ready > 0) {
             error = move_ring(p, uio, min(ready, uio->resid));
             waitq_wake_all(&p->can_write);
         } else if (uio->resid < start || p->nwriters == 0) {
             break;
         } else {
-            error = wait_for(p, &p->can_read, uio);
+            error = pipe_wait(p, &p->can_read, uio);
         }
     }
     mutex_unlock(&p->lock);
@@ -317,21 +261,47 @@ static bool grow(struct pipe *p)
     return true;
 }
 
+// Borrows as many of the writer's next pages as there is room for; the lock is held, and released
+// meanwhile, so the caller must look at the pipe again. False: they must be copied.
+static bool borrow(struct pipe *p, struct uio *uio)
+{
+    struct vm_page *pages[PIPE_LENT_MAX];
+    unsigned n = (unsigned)min((size_t)pipe_lent_room(&p->lent), uio_whole_pages(uio)), fit = 0;
+
+    mutex_unlock(&p->lock);
+    int error = vm_loan(uio->vec->base, pages, &n);
+    mutex_lock(&p->lock);
+    if (error)
+        return false;
+    if (p->nreaders && !p->parted && p->tail == p->head) // still
+        fit = min(n, pipe_lent_room(&p->lent));
+    pipe_lent_add(&p->lent, pages, fit);
+    uio_skip(uio, fit * PAGE_SIZE);
+    vm_loan_end(pages + fit, n - fit);
+    return true;
+}
+
 static int pipe_write(struct vnode *v, struct uio *uio)
 {
     struct pipe *p = pipe_of(v);
     size_t start = uio->resid;
-    bool atomic = start <= RING_MIN, may_grow = true;
+    bool atomic = start <= RING_MIN, may_grow = true, may_borrow = start >= LOAN_MIN;
     bool mine = false; // p->parted is this writer's
     int error = 0;
 
     if (p->by_packet)
-        return write_packets(p, uio);
+        return pipe_write_packets(p, uio);
     mutex_lock(&p->lock);
     while (!error && uio->resid > 0) {
-        size_t space = p->size - (p->tail - p->head);
+        size_t space = ring_room(p);
+        bool pages = may_borrow && p->tail == p->head && uio_whole_pages(uio);
         if (p->nreaders == 0) {
             error = EPIPE;
+        } else if (pages && !p->parted && pipe_lent_room(&p->lent)) {
+            may_borrow = borrow(p, uio);
+            waitq_wake_all(&p->can_read);
+        } else if (pages) {
+            error = pipe_wait(p, &p->can_write, uio);
         } else if (mine || (!p->parted && space > 0 && (!atomic || space >= start))) {
             p->parted = mine = atomic;
             error = move_ring(p, uio, min(space, uio->resid));
@@ -339,7 +309,7 @@ static int pipe_write(struct vnode *v, struct uio *uio)
         } else if (may_grow && !p->parted) {
             may_grow = grow(p); // which lets go of the pipe: look again
         } else {
-            error = wait_for(p, &p->can_write, uio);
+            error = pipe_wait(p, &p->can_write, uio);
         }
     }
     if (mine)
@@ -358,9 +328,10 @@ static unsigned pipe_poll(struct vnode *v, struct pollset *ps)
     pollset_add(ps, &p->can_read);
     pollset_add(ps, &p->can_write);
     SCOPED_MUTEX(&p->lock);
-    if (p->tail != p->head)
+    if (ready_bytes(p))
         ready |= POLLIN;
-    if (p->size - (p->tail - p->head) >= RING_MIN || !p->full_grown)
+    if (ring_room(p) >= RING_MIN ||
+        (!p->full_grown && pipe_lent_bytes(&p->lent) + p->size < RING_MAX))
         ready |= POLLOUT;
     if (p->nwriters == 0)
         ready |= POLLHUP;
@@ -376,7 +347,7 @@ static int pipe_ioctl(struct vnode *v, unsigned long cmd, vaddr_t arg)
     if (cmd != FIONREAD)
         return ENOTTY;
     mutex_lock(&p->lock);
-    int ready = (int)(p->tail - p->head);
+    int ready = (int)ready_bytes(p);
     mutex_unlock(&p->lock);
     return copyout(arg, &ready, sizeof(ready));
 }

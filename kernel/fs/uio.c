@@ -10,12 +10,24 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 
-static void uio_advance(struct uio *uio, size_t n)
+void uio_skip(struct uio *uio, size_t n)
 {
     uio->vec->base += n;
     uio->vec->len -= n;
     uio->resid -= n;
     uio->offset += (off_t)n;
+}
+
+static void skip_empty(struct uio *uio)
+{
+    for (; uio->vec->len == 0 && uio->nvec > 1; uio->nvec--)
+        uio->vec++;
+}
+
+size_t uio_whole_pages(struct uio *uio)
+{
+    skip_empty(uio);
+    return uio->user && page_aligned(uio->vec->base) ? uio->vec->len >> PAGE_SHIFT : 0;
 }
 
 // Moves up to n bytes of the first vector; *done says how many were.
@@ -34,7 +46,7 @@ static int move_front(struct uio *uio, char *kbuf, size_t n, bool nofault, size_
         error = uio->write ? copyin(kbuf, base, n) : copyout(base, kbuf, n);
         *done = error ? 0 : n;
     }
-    uio_advance(uio, *done);
+    uio_skip(uio, *done);
     return error;
 }
 
@@ -44,8 +56,7 @@ static int move(struct uio *uio, char *kbuf, size_t n, bool nofault, size_t *mov
 
     KASSERT(n <= uio->resid, "n %zu resid %zu", n, uio->resid);
     for (*moved = 0; !error && *moved < n;) {
-        for (; uio->vec->len == 0 && uio->nvec > 1; uio->nvec--)
-            uio->vec++;
+        skip_empty(uio);
         size_t done, len = min(n - *moved, uio->vec->len);
         error = move_front(uio, kbuf + *moved, len, nofault, &done);
         *moved += done;

@@ -17,6 +17,12 @@ int uio_move(struct uio *uio, void *kbuf, size_t n);
 // What was moved before is kept: *moved.
 int uio_move_nofault(struct uio *uio, void *kbuf, size_t n, size_t *moved);
 
+// How many whole pages are at the front, which is made the first vector: 0 unless it is the
+// user's and page aligned.
+size_t uio_whole_pages(struct uio *uio);
+// Leaves out n bytes of the first vector.
+void uio_skip(struct uio *uio, size_t n);
+
 // Faults in the memory at the front of the uio, up to n bytes of it, so that a nofault move can
 // get on: 0, or EFAULT if not even its first byte can be had.
 int uio_fault_in(struct uio *uio, size_t n);

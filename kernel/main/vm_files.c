@@ -15,6 +15,7 @@
 #include "vm/slab.h"
 #include "vm/swap.h"
 #include "vm/vm_fault.h"
+#include "vm/vm_loan.h"
 #include "vm/vm_map.h"
 
 // A uint64_t of a module's stats structure, shown under its own name.
@@ -37,6 +38,7 @@ struct figure {
 #define PAGEOUT(field) ROW(pageout, field)
 #define SWAP(field)    ROW(swap, field)
 #define SLAB(field)    ROW(slab, field)
+#define LOAN(field)    ROW(vm_loan, field)
 
 static const struct figure vm_page_rows[] = {
     PAGE(npages), PAGE(nfree), PAGE(nactive),        PAGE(ninactive), PAGE(nwired),
@@ -63,6 +65,7 @@ static const struct figure swap_rows[] = {SWAP(nslots), SWAP(nused), SWAP(ins), 
                                           SWAP(errors)};
 static const struct figure slab_rows[] = {SLAB(zones),        SLAB(zone_bytes),  SLAB(objects),
                                           SLAB(object_bytes), SLAB(large_bytes), SLAB(lookups)};
+static const struct figure vm_loan_rows[] = {LOAN(asked), LOAN(refused), LOAN(lent), LOAN(ended)};
 
 static void print_rows(struct strbuf *out, const struct figure *rows, unsigned n, const void *stats)
 {
@@ -88,6 +91,7 @@ SHOW(vm_fault)
 SHOW(pageout)
 SHOW(swap)
 SHOW(slab)
+SHOW(vm_loan)
 
 // ---- files with more than rows ----
 
@@ -153,4 +157,5 @@ void vm_files_init(void)
     procfs_register("vm/pageout", show_pageout, NULL);
     procfs_register("vm/swap", show_swap, NULL);
     procfs_register("vm/slab", show_slab, NULL);
+    procfs_register("vm/loan", show_vm_loan, NULL);
 }

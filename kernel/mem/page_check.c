@@ -45,8 +45,9 @@ static void check_used_page(struct tally *t, const struct vm_page *pg)
 
     if (pg->on_queue == PQ_FREE || pg->on_queue > PQ_ACTIVE)
         FAULT(t, "page %lx of %s is on queue %u", pa, page_owner_name[pg->owner], pg->on_queue);
-    if (pg->wire_count && pg->on_queue != PQ_NONE)
-        FAULT(t, "page %lx is wired %u times and on queue %u", pa, pg->wire_count, pg->on_queue);
+    if ((pg->wire_count || pg->loan_count) && pg->on_queue != PQ_NONE)
+        FAULT(t, "page %lx is wired %u times, lent %u times and on queue %u", pa, pg->wire_count,
+              pg->loan_count, pg->on_queue);
     if (pg->object && pg->anon)
         FAULT(t, "page %lx has object %p and anon %p", pa, (void *)pg->object, (void *)pg->anon);
     if ((pg->object && pg->owner != PAGE_OBJECT) || (pg->anon && pg->owner != PAGE_ANON))

@@ -19,6 +19,12 @@
 // BUSY is the sleeping lock of one page: set while its contents are read, written or moved; whoever
 // finds it set waits with vm_page_busy_wait and looks the page up again. A busy page stays with its
 // owner.
+//
+// LENT. The kernel may borrow a page instead of copying what is in it. While there are loans the
+// page's contents do not change, and it is on no queue, so that the page daemon does not meet it.
+// Who wants to write to it makes a copy, and writes there (an anon's fault: as in case 1B). Its
+// mappings may go, by an unmap or because a pv entry is stolen; its owner may give it up: it is
+// free when the last loan is over.
 #pragma once
 
 #include "lib/list.h"
@@ -54,7 +60,7 @@ enum page_flags {               // (o) unless said otherwise
     PG_WANTED = 2,              // someone sleeps until it is not busy
     PG_DIRTY = 4,               // contents newer than the backing store (beside PGA_MODIFIED)
     PG_PAGEOUT = 8,             // being written by the page daemon
-    PG_RELEASED = 16,           // free it when it stops being busy
+    PG_RELEASED = 16,           // free it when it stops being busy, or (q) lent
     PG_FAKE = 32,               // contents not valid yet
     PG_POISONED = 64,           // (p) free and filled with the poison pattern
     PG_BACKED = 128,            // the pager has made room for it on the device: may be written to
@@ -74,7 +80,8 @@ struct vm_page {
     pgno_t pgno;                // (o) page index in the object
     uint64_t pv[4];             // (v) the reverse map's; only pv.c looks inside
     uint32_t wire_count;        // (q) > 0: not on a page queue, never paged out
-    uint32_t flags;             // enum page_flags
+    uint16_t flags;             // enum page_flags
+    uint16_t loan_count;        // (q) > 0: lent to the kernel; on no page queue, never written to
     uint32_t attrs;             // (a) enum page_attrs
     uint8_t owner;              // (p) enum page_owner
     uint8_t on_queue;           // (q) enum page_queue; PQ_FREE by (p)
@@ -163,8 +170,8 @@ void vm_page_busy_wait(struct vm_page *pg, struct mutex *m);
 
 // ---- queues (page ageing) ----
 //
-// All but vm_page_queue_first and vm_page_requeue take the queue lock themselves. A wired page goes
-// on no queue.
+// All but vm_page_queue_first and vm_page_requeue take the queue lock themselves. A page that is
+// wired or lent goes on no queue.
 
 extern struct spinlock vm_page_queue_lock;
 void vm_page_activate(struct vm_page *pg);      // to the active queue's tail
@@ -172,6 +179,14 @@ void vm_page_deactivate(struct vm_page *pg);    // to the inactive queue's tail
 void vm_page_dequeue(struct vm_page *pg);
 void vm_page_wire(struct vm_page *pg);          // nests; takes it off the queues
 void vm_page_unwire(struct vm_page *pg);        // the last one makes it active
+// Lends it once more: not busy, its owner locked, who sees to it that nobody writes to it. False:
+// it is wired, whose writers may not wait for another page; or no more loans can be counted.
+MUST_CHECK bool vm_page_lend(struct vm_page *pg);
+// A loan is over; the owner need not be locked. The last one makes it active again, or free.
+void vm_page_lend_end(struct vm_page *pg);
+// Its anon, which is locked, gives the page up, unmapped and not busy: off the queues, without
+// anon, and free, unless it is lent.
+void vm_page_give_up(struct vm_page *pg);
 struct vm_page *vm_page_queue_first(enum page_queue q);     // the oldest, or NULL; queue lock held
 // To that queue's tail, or (PQ_NONE) off the queues; queue lock held, so for a page just found
 // there its owner need not be locked.

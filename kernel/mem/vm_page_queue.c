@@ -83,7 +83,7 @@ void vm_page_requeue(struct vm_page *pg, enum page_queue q)
     KASSERT(spin_held(&vm_page_queue_lock) && pg->owner != PAGE_FREE, "page %p of %s", (void *)pg,
             page_owner_name[pg->owner]);
     dequeue_locked(pg);
-    if (pg->wire_count > 0 || q == PQ_NONE)
+    if (pg->wire_count > 0 || pg->loan_count > 0 || q == PQ_NONE)
         return;
     pg->on_queue = (uint8_t)q;
     if (q == PQ_ACTIVE) {

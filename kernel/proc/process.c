@@ -11,6 +11,7 @@
 #include "mem/pool.h"
 #include "sync/scoped.h"
 #include "vm/kmem.h"
+#include "vm/vm_loan.h"
 #include "vm/vm_space.h"
 
 #define HASH_SIZE       256
@@ -26,12 +27,20 @@ static unsigned count;                   // (T)
 static int last_id;                      // (T)
 static bool ids_wrapped;                 // (T)
 
+static struct vm_map *current_map(void)
+{
+    struct process *p = process_current();
+
+    return p && p->space ? &p->space->map : NULL;
+}
+
 void process_init(void)
 {
     mutex_init(&proc_tree_lock, "process tree", LOCK_PROC_TREE, 0);
     pool_init(&process_pool, "process", sizeof(struct process), 0, &pool_allocator_kva);
     limits_init();
     dirs_init();
+    vm_loan_map = current_map;
 }
 
 // ---- ids ----

@@ -47,6 +47,13 @@ struct vm_amap *amap_alloc(pgno_t npages)
     return am;
 }
 
+// That is left to objects.
+int amap_create_shared(pgno_t npages UNUSED, struct vm_amap **am)
+{
+    *am = NULL;
+    return EOPNOTSUPP;
+}
+
 // While it is locked still, so that the check meets no amap without references.
 void amap_unlist(struct vm_amap *am)
 {

@@ -37,6 +37,7 @@ struct vm_amap;
 struct vm_anon;
 struct vm_map;
 struct vm_map_entry;
+struct vm_page;
 
 void amap_init(void);
 
@@ -111,6 +112,18 @@ MUST_CHECK int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_
 // 0, or ENOMEM, EINTR or EIO (of swap) with no amap held by the child's entry.
 int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
                  struct vm_map_entry *ce);
+
+// ---- what a form may do, or leave to others ----
+
+// Lends the pages of slots [slot, slot + *npages) to the kernel: anon_lend of each, into pages[].
+// am locked. 0: the first *npages are lent, at least one, and a fault that writes to one of them
+// copies it; EAGAIN: the first one is not in memory; EOPNOTSUPP: the first one is not lent, as no
+// page is in a form that lends nothing: its bytes are copied. Today's form lends nothing.
+MUST_CHECK int amap_lend(struct vm_amap *am, pgno_t slot, unsigned *npages, struct vm_page **pages);
+
+// An amap for npages of shared anonymous memory, inherited shared by all who will see it; or NULL
+// and EOPNOTSUPP: an object holds them (anon_object_create); or ENOMEM. Today's form: an object.
+MUST_CHECK int amap_create_shared(pgno_t npages, struct vm_amap **am);
 
 struct amap_stats {
     uint64_t amaps, slots_used, anons;

@@ -88,6 +88,15 @@ void anon_unmap(struct vm_anon *an)
         vm_page_unwire(an->page);
 }
 
+struct vm_page *anon_lend(struct vm_anon *an)
+{
+    KASSERT(mutex_held(&an->lock) && anon_resident(an), "anon %p, page %p", an, an->page);
+    if (!vm_page_lend(an->page))
+        return NULL;
+    pmap_page_protect(an->page, PROT_READ);
+    return an->page;
+}
+
 static void anon_free_page(struct vm_anon *an)
 {
     struct vm_page *pg = an->page;
@@ -96,9 +105,7 @@ static void anon_free_page(struct vm_anon *an)
     if (__builtin_expect(pg->wire_count > 0, 0))
         anon_unmap(an);
     an->page = NULL;
-    vm_page_dequeue(pg);
-    pg->anon = NULL;
-    vm_page_free(pg);
+    vm_page_give_up(pg);
 }
 
 static void anon_free(struct vm_anon *an)

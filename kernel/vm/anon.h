@@ -41,6 +41,9 @@ void anon_ref(struct vm_anon *an);              // locked
 // Takes away all mappings of its page, and the wiring that came with them. Locked, the page not
 // busy.
 void anon_unmap(struct vm_anon *an);
+// Lends its page to the kernel (vm_page.h): nobody has it mapped writable any more, until
+// vm_page_lend_end. Locked, resident. NULL: it may not be lent.
+struct vm_page *anon_lend(struct vm_anon *an);
 // Drops one reference and unlocks; the last frees page and slot. Never allocates. A page that is
 // busy, and the anon with it, are released when its I/O ends.
 void anon_unref_unlock(struct vm_anon *an);

@@ -9,6 +9,7 @@
 
 #include "lib/errno.h"
 #include "mem/memlayout.h"
+#include "vm/amap.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
 
@@ -70,6 +71,20 @@ static int mmap_kind(unsigned linux_flags, bool anonymous, vm_prot_t max_prot,
     return 0;
 }
 
+// What is to be behind shared anonymous memory: an amap, or an object. 0 or ENOMEM.
+static int shared_anonymous(struct vm_map_req *req)
+{
+    pgno_t npages = req->len >> PAGE_SHIFT;
+    int error = amap_create_shared(npages, &req->amap);
+
+    if (!error)
+        req->entry_flags |= ME_COW; // as whatever has an amap; INHERIT_SHARE makes it shared
+    if (error != EOPNOTSUPP)
+        return error;
+    req->attr.object = anon_object_create(npages);
+    return req->attr.object ? 0 : ENOMEM;
+}
+
 int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_prot_t max_prot,
             unsigned linux_flags, struct vm_object *object, uint64_t offset)
 {
@@ -92,12 +107,13 @@ int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_pro
         error = mmap_kind(linux_flags, anonymous, max_prot, &req);
     if (error)
         return error;
-    if (anonymous && !(req.entry_flags & ME_COW)) {
-        object = anon_object_create(req.len >> PAGE_SHIFT);
-        if (!object)
-            return ENOMEM;
-    }
     req.attr.object = object;
+    if (anonymous && !(req.entry_flags & ME_COW)) {
+        error = shared_anonymous(&req);
+        if (error)
+            return error;
+        object = req.attr.object;
+    }
     req.wired = !!(linux_flags & LINUX_MAP_LOCKED);
     int64_t claim = req.entry_flags & ME_WRITER ? (int64_t)(req.len >> PAGE_SHIFT) : 0;
     if (claim)
@@ -108,6 +124,8 @@ int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_pro
             vm_object_claim(object, -claim);
         if (anonymous && object)
             vm_object_unref(object);
+        if (req.amap)
+            amap_unref(req.amap, 0, req.len >> PAGE_SHIFT);
         return error;
     }
     *va = req.va;

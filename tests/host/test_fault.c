@@ -244,6 +244,23 @@ static void test_fork(void)
     end();
 }
 
+// Behind shared anonymous memory is an object, as this form of amaps says.
+static void test_shared_anonymous(void)
+{
+    struct vm_map_entry *e;
+    struct vm_amap *am;
+
+    begin();
+    CHECK(amap_create_shared(4, &am) == EOPNOTSUPP && !am, "an amap");
+    map(BASE, 4, PROT_RW, ANON | LINUX_MAP_SHARED);
+    store(BASE, 1);
+    rw_lock_read(&vs->map.lock);
+    CHECK(vm_map_lookup(&vs->map, BASE, &e) && e->attr.object && !e->amap, "amap %p", e->amap);
+    rw_unlock_read(&vs->map.lock);
+    CHECK(anon_count() == 0, "%lu anons", anon_count());
+    end();
+}
+
 // ---- swap and the page daemon ----
 
 #define SWAP_PAGES 300
@@ -407,6 +424,7 @@ int main(int argc, char **argv)
     RUN(test_stack);
     RUN(test_wiring);
     RUN(test_fork);
+    RUN(test_shared_anonymous);
     RUN(test_pageout_without_swap);
     RUN(test_fail_nth);
     RUN(test_enter_fails);

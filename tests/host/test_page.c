@@ -203,6 +203,47 @@ static void test_check_notices(void)
     vm_page_free(pg);
 }
 
+// What is lent leaves the queues and comes back; what its owner gives up meanwhile is free when the
+// last loan is over, and not before.
+static void test_lend(void)
+{
+    struct vm_page *pg = vm_page_alloc(PAGE_ANON, 0);
+    uint64_t nfree = stats().nfree;
+
+    pg->anon = (struct vm_anon *)pg;
+    vm_page_activate(pg);
+    CHECK(vm_page_lend(pg) && vm_page_lend(pg), "lend");
+    CHECK(pg->on_queue == PQ_NONE && pg->loan_count == 2, "queue %u", pg->on_queue);
+    vm_page_activate(pg);
+    vm_page_wire(pg);
+    vm_page_unwire(pg);
+    CHECK(pg->on_queue == PQ_NONE, "queue %u", pg->on_queue);
+    check();
+    pg->on_queue = PQ_ACTIVE;
+    CHECK(faults() == 2 && strstr(text, "lent 2 times"), "%s", text);
+    pg->on_queue = PQ_NONE;
+    vm_page_lend_end(pg);
+    vm_page_lend_end(pg);
+    CHECK(pg->on_queue == PQ_ACTIVE, "queue %u", pg->on_queue);
+    PANICS("is not lent", vm_page_lend_end(pg));
+    vm_page_wire(pg);
+    CHECK(!vm_page_lend(pg), "a wired page is lent");
+    vm_page_unwire(pg);
+    pg->loan_count = UINT16_MAX;
+    CHECK(!vm_page_lend(pg), "more loans than can be counted");
+    pg->loan_count = 0;
+
+    CHECK(vm_page_lend(pg) && vm_page_lend(pg), "lend");
+    vm_page_give_up(pg);
+    vm_page_lend_end(pg);
+    CHECK(stats().nfree == nfree && pg->owner == PAGE_ANON, "freed while it is lent");
+    check();
+    vm_page_lend_end(pg);
+    CHECK(stats().nfree == nfree + 1, "not freed");
+    check();
+    _Static_assert(sizeof(struct vm_page) == 120, "a page is to have 120 bytes");
+}
+
 // ---- random operations against a model ----
 
 struct model {
@@ -350,6 +391,7 @@ int main(int argc, char **argv)
     RUN(test_poison);
     RUN(test_misuse);
     RUN(test_check_notices);
+    RUN(test_lend);
     RUN(test_random);
     RUN(test_queue_order);
     RUN(test_busy);

@@ -7,7 +7,7 @@
 // link: kernel/fs/sfs/journal.c kernel/fs/sfs/sfs_*.c
 // link: kernel/fs/vnode.c kernel/fs/vnode_*.c kernel/fs/sfs/vnode_sfs.c
 // link: kernel/fs/namei.c kernel/fs/vfs_ops.c
-// link: kernel/fs/file_lock.c kernel/fs/file.c kernel/fs/uio.c kernel/fs/pipe.c
+// link: kernel/fs/file_lock.c kernel/fs/file.c kernel/fs/uio.c kernel/fs/pipe*.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
 // link: kernel/vm/*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c
 // link: kernel/mem/*.c
@@ -22,6 +22,8 @@
 #include "lib/rng.h"
 #include "sync/waitq.h"
 #include "tests/host/lib/vfs_machine.h"
+#include "vm/vm_loan.h"
+#include "vm/vm_space.h"
 
 #define RECORD  200ul // bytes that stay together
 #define WRITERS 3u
@@ -114,6 +116,42 @@ static void test_reopen(void)
     v->ops->close(v, O_RDWR);
     CHECK(put(wr, 0, 3, &moved) == 0 && take(rd, 0, 9, &moved) == 0 && moved == 3, "broken");
     CHECK(take(rd, 0, 9, &moved) == EAGAIN, "a writer is still there");
+    end();
+}
+
+// The pipe asks for a large writer's pages; this form lends none, and the bytes are copied.
+static struct vm_map *my_map(void)
+{
+    return &user_space()->map;
+}
+
+static void test_not_lent(void)
+{
+    static uint8_t data[16 * PAGE_SIZE], got[16 * PAGE_SIZE];
+    struct vm_page *pages[16];
+    struct vm_loan_stats before, after;
+    unsigned npages = 16;
+    size_t moved;
+
+    begin(O_NONBLOCK);
+    vm_loan_map = my_map;
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 7 + (i >> 12));
+    user_fill(0, data, sizeof(data));
+    CHECK(vm_loan(USER_BASE, pages, &npages) == EOPNOTSUPP, "a page is lent");
+    vm_loan_get_stats(&before);
+    CHECK(put(wr, 0, sizeof(data), &moved) == 0 && moved == sizeof(data), "%zu bytes", moved);
+    vm_loan_get_stats(&after);
+    CHECK(after.asked == before.asked + 1 && after.refused == after.asked && !after.lent,
+          "asked %lu times, refused %lu times", after.asked - before.asked, after.refused);
+    user_evict();
+    CHECK(take(rd, 0, sizeof(data), &moved) == 0 && moved == sizeof(data), "%zu bytes", moved);
+    user_fetch(0, got, sizeof(got));
+    CHECK(memcmp(data, got, sizeof(data)) == 0, "other bytes");
+    CHECK(put(wr, 0, 3 * PAGE_SIZE, &moved) == 0 && put(wr, 8, 4 * PAGE_SIZE, &moved) == 0, "put");
+    vm_loan_get_stats(&before);
+    CHECK(before.asked == after.asked, "asked for few pages, or for parts");
+    vm_loan_map = NULL;
     end();
 }
 
@@ -224,6 +262,7 @@ int main(int argc, char **argv)
     RUN(test_states);
     RUN(test_bad_memory);
     RUN(test_reopen);
+    RUN(test_not_lent);
     RUN(test_signal);
     RUN(test_records);
     RUN(test_no_memory);

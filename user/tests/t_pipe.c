@@ -4,6 +4,9 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 #include "t.h"
 
 #define LOTS (1000 * 1000)
@@ -190,6 +193,161 @@ static void atomic(void)
     T(close(fds[0]));
 }
 
+/* ---- large writes: whole pages, whose writer goes on with them ---- */
+
+#define LARGE (16 * PAGE)
+
+static void fill(unsigned char *p, size_t n, unsigned seed)
+{
+    for (size_t i = 0; i < n; i++)
+        p[i] = (unsigned char)(i * 5 + (i >> 12) + seed);
+}
+
+static unsigned char *pages(size_t n, unsigned seed)
+{
+    unsigned char *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    fill(p, n, seed);
+    return p;
+}
+
+/* Reads n bytes: whether they are what fill(seed) made, from `at' on. */
+static int arrives(size_t at, size_t n, unsigned seed)
+{
+    static unsigned char got[LARGE], wanted[2 * LARGE];
+    for (size_t have = 0; have < n;) {
+        long r = read(fds[0], got + have, n - have);
+        if (r <= 0)
+            return 0;
+        have += (size_t)r;
+    }
+    fill(wanted, at + n, seed);
+    return memcmp(got, wanted + at, n) == 0;
+}
+
+/* What is read is what was written, whatever the writer does with its memory meanwhile. */
+static void large_changes(void)
+{
+    unsigned char *p = pages(LARGE, 1);
+    T(pipe2(fds, O_NONBLOCK));
+    T(write(fds[1], p, LARGE));
+    fill(p, LARGE, 2);
+    CHECK(arrives(0, LARGE, 1));
+    T(write(fds[1], p, LARGE));
+    if (fork() == 0) {
+        fill(p, LARGE, 3);
+        _exit(0);
+    }
+    p[5] = 77;
+    wait(NULL);
+    CHECK(arrives(0, LARGE, 2));
+    fill(p, LARGE, 4);
+    T(write(fds[1], p, LARGE));
+    T(madvise(p, 4 * PAGE, MADV_DONTNEED));
+    p[0] = 9;
+    T(mprotect(p + 4 * PAGE, 4 * PAGE, PROT_NONE));
+    T(munmap(p + 8 * PAGE, 8 * PAGE));
+    CHECK(arrives(0, LARGE, 4));
+    T(mprotect(p + 4 * PAGE, 4 * PAGE, PROT_READ | PROT_WRITE));
+    CHECK(p[PAGE] == 0 && p[4 * PAGE + 1] == (unsigned char)(5 + 4 + 4));
+    T(munmap(p, 8 * PAGE));
+    T(close(fds[0]));
+    T(close(fds[1]));
+}
+
+/* In parts, with what else is in the pipe, and as much as it holds. */
+static void large_parts(void)
+{
+    unsigned char *p = pages(2 * LARGE, 5);
+    struct iovec vec[2] = {{p, 5 * PAGE}, {p + 5 * PAGE, 3 * PAGE + 100}};
+    int n;
+    T(pipe2(fds, O_NONBLOCK));
+    T(write(fds[1], p, 2 * LARGE));
+    T(write(fds[1], p, PAGE));
+    CHECK(arrives(0, 5000, 5));
+    T((ioctl(fds[0], FIONREAD, &n), n));
+    T(write(fds[1], p, 3000));
+    CHECK(arrives(5000, LARGE - 5000, 5));
+    CHECK(arrives(0, 3000, 5));
+    T(write(fds[1], p + 10, 10));
+    T(write(fds[1], p, 4 * PAGE));
+    T((ioctl(fds[0], FIONREAD, &n), n));
+    CHECK(arrives(10, 10, 5));
+    T(writev(fds[1], vec, 2));
+    CHECK(arrives(0, 4 * PAGE, 5));
+    CHECK(arrives(0, 8 * PAGE + 100, 5));
+    T(write(fds[1], p + LARGE, 4 * PAGE + 1));
+    T(munmap(p, 2 * LARGE));
+    CHECK(arrives(LARGE, 4 * PAGE + 1, 5));
+    T(read(fds[0], &n, 1));
+    T(close(fds[0]));
+    T(close(fds[1]));
+}
+
+/* The writer is gone before anything is read; the reader before all is. */
+static void large_ends(void)
+{
+    unsigned char *p = pages(2 * LARGE, 6);
+    T(pipe(fds));
+    if (fork() == 0) {
+        fill(p, LARGE, 7);
+        _exit(write(fds[1], p, LARGE) != LARGE);
+    }
+    wait(NULL);
+    CHECK(arrives(0, LARGE, 7));
+    signal(SIGPIPE, SIG_IGN);
+    pid_t reader = fork();
+    if (reader == 0) {
+        close(fds[1]);
+        _exit(!arrives(0, PAGE, 6));
+    }
+    close(fds[0]);
+    CHECK(write(fds[1], p, 2 * LARGE) >= (long)LARGE);
+    waitpid(reader, NULL, 0);
+    fill(p, LARGE, 8);
+    CHECK(p[LARGE - 1] == (unsigned char)((LARGE - 1) * 5 + 15 + 8));
+    T(write(fds[1], p, LARGE));
+    signal(SIGPIPE, SIG_DFL);
+    T(munmap(p, 2 * LARGE));
+    T(close(fds[1]));
+}
+
+/* Memory of other kinds: of files, which are cut; never touched; shared; not readable. */
+static void large_kinds(void)
+{
+    static unsigned char page[PAGE], got[LARGE];
+    int fd = T(open("file", O_RDWR | O_CREAT, 0600));
+    for (unsigned i = 0; i < 16; i++) {
+        memset(page, (int)i, PAGE);
+        write(fd, page, PAGE);
+    }
+    unsigned char *p = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    for (unsigned i = 0; i < 8; i++)
+        p[i * PAGE] = 100;
+    T(pipe2(fds, O_NONBLOCK));
+    T(write(fds[1], p, LARGE));
+    T(ftruncate(fd, 0));
+    T(read(fds[0], got, LARGE));
+    CHECK(got[0] == 100 && got[7 * PAGE] == 100 && got[7 * PAGE + 1] == 7 && got[15 * PAGE] == 15);
+    T(munmap(p, LARGE));
+    p = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    fill(p, 8 * PAGE, 9);
+    T(write(fds[1], p, 8 * PAGE));
+    T(write(fds[1], p + 8 * PAGE, 4 * PAGE));
+    fill(p, 8 * PAGE, 10);
+    CHECK(arrives(0, 8 * PAGE, 9));
+    T(read(fds[0], got, LARGE));
+    CHECK(got[0] == 0 && got[4 * PAGE - 1] == 0);
+    T(mprotect(p + 8 * PAGE, 8 * PAGE, PROT_NONE));
+    T(write(fds[1], p + 8 * PAGE, 8 * PAGE));
+    T(write(fds[1], p + 2 * PAGE, 8 * PAGE));
+    CHECK(arrives(2 * PAGE, 6 * PAGE, 10));
+    T(munmap(p, LARGE));
+    T(close(fds[0]));
+    T(close(fds[1]));
+    T(close(fd));
+    T(unlink("file"));
+}
+
 int main(void)
 {
     t_begin();
@@ -200,5 +358,9 @@ int main(void)
     stream();
     wait_for_end();
     atomic();
+    large_changes();
+    large_parts();
+    large_ends();
+    large_kinds();
     return 0;
 }

@@ -154,3 +154,10 @@ int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *
     ce->amap_slot = 0;
     return 0;
 }
+
+// That is left to objects.
+int amap_create_shared(pgno_t npages UNUSED, struct vm_amap **am)
+{
+    *am = NULL;
+    return EOPNOTSUPP;
+}

@@ -153,3 +153,12 @@ int fault_object(struct fault *f)
         amap_unlock(am);
     return error;
 }
+
+// ---- loans ----
+
+int amap_lend(struct vm_amap *am, pgno_t slot UNUSED, unsigned *npages UNUSED,
+              struct vm_page **pages UNUSED)
+{
+    KASSERT(amap_held(am), "amap %p", am);
+    return EOPNOTSUPP;
+}
