@@ -9,6 +9,7 @@
 #include "pmap/pmap.h"
 #include "pmap/ptshare.h"
 #include "pmap/pv.h"
+#include "sync/lock_check.h"
 #include "vm/amap.h"
 #include "vm/kmem.h"
 #include "vm/pageout.h"
@@ -145,6 +146,12 @@ static int show_maps(int pid, struct strbuf *out)
     return 0;
 }
 
+static int show_locks(int pid UNUSED, struct strbuf *out)
+{
+    strbuf_printf(out, "contended %lu\n", lock_contended);
+    return 0;
+}
+
 void vm_files_init(void)
 {
     procfs_register("vm/pages", show_pages, NULL);
@@ -158,4 +165,5 @@ void vm_files_init(void)
     procfs_register("vm/swap", show_swap, NULL);
     procfs_register("vm/slab", show_slab, NULL);
     procfs_register("vm/loan", show_vm_loan, NULL);
+    procfs_register("vm/locks", show_locks, NULL);
 }

@@ -8,6 +8,8 @@
 #include "sync/lock_check.h"
 #include "sync/spinlock.h"
 
+uint64_t lock_contended;
+
 _Static_assert(LOCK_RANKS <= UINT8_MAX, "a rank fits struct lock and top_rank");
 
 bool lock_held_before(const struct lock *l)

@@ -74,6 +74,12 @@ void lock_print_held(const struct kctx *ctx, void (*place)(uintptr_t at));
 // The running thread wants l and its rank is not above all held ones: returns if the order
 // permits it nevertheless (nested class), else panics.
 OFF_THE_WAY void lock_check_order(struct lock *l);
+// Acquisitions that found the lock taken, of all CPUs. For /proc/vm/locks.
+extern uint64_t lock_contended;
+static inline void lock_count_contended(void)
+{
+    __atomic_fetch_add(&lock_contended, 1, __ATOMIC_RELAXED);
+}
 // Takes l off the held list although it is not the last one taken; panics if it is not on it.
 OFF_THE_WAY void lock_forget(struct lock *l);
 _Noreturn void lock_too_many(struct lock *l) __attribute__((cold));

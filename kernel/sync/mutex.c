@@ -86,6 +86,7 @@ static void mutex_wait(struct mutex *m)
     uint32_t gone = 0, wanted = MUTEX_WAITED;
 
     ctx->waiting = &m->lock;
+    lock_count_contended();
     while (!spin(m, gone)) {
         spin_lock(&m->waiters.lock);
         if (take_or_wait(m, gone, wanted)) {

@@ -69,6 +69,7 @@ static void rw_wait(struct rwlock *l, bool write)
         }
     }
     ctx->waiting = &l->lock;
+    lock_count_contended();
     waitq_enqueue(&l->waiters, &w.waiter);
     waitq_wait_granted(&l->waiters, &w.waiter);
     ctx->waiting = NULL;

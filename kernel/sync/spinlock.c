@@ -33,6 +33,7 @@ OFF_THE_WAY static void wait_and_take(struct spinlock *l, uint32_t place)
         lock_check_order(&l->lock);
     ctx->waiting = &l->lock;
     while (!take(l, place)) {
+        lock_count_contended();
         while (__atomic_load_n(&l->taken, __ATOMIC_RELAXED)) {
             cpu_relax();
             spin_poll();
