@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 MAX_OWNED = 4
 CURRENT = "labs/current"
-"""In a tree made for the students of one lab: its name."""
+"""In a tree made for the students of one lab: its name; and the part's, if they get only that."""
 
 
 @dataclass
@@ -28,6 +30,8 @@ class Test:
     hint: str = ""
     starter: bool = True
     """Whether the starter gets the points."""
+    part: str = ""
+    """The part of the lab that it belongs to, where a lab has parts."""
     step: int = 0
     """The handout's step that turns it green; 0: it is green from the start."""
 
@@ -70,6 +74,24 @@ class Lab:
     hunted: list[str] = field(default_factory=list)
     """Mutants that a test tells from the reference without counting what anything costs."""
     tests: list[Test] = field(default_factory=list)
+    parts: dict[str, str] = field(default_factory=dict)
+    """Parts that may be graded alone, and what each is about."""
+    part: str = ""
+    """The part whose tests alone these are."""
+
+    def of_part(self, part: str) -> Lab:
+        """The lab with the tests of one part alone; all of it without a name."""
+        if not part:
+            return self
+        if part not in self.parts:
+            names = f"has the parts {' '.join(self.parts)}" if self.parts else "has no parts"
+            raise SystemExit(f"strata: PART={part}: lab {self.name} {names}")
+        tests = [test for test in self.tests if test.part == part]
+        return dataclasses.replace(self, tests=tests, part=part)
+
+    @property
+    def title_of_part(self) -> str:
+        return f"{self.name}, part {self.part}" if self.part else self.name
 
     @property
     def own(self) -> list[str]:
@@ -89,7 +111,7 @@ class Lab:
             if test.name == name:
                 return test
         names = " ".join(test.name for test in self.tests)
-        raise SystemExit(f"strata: T={name}: the tests of lab {self.name} are {names}")
+        raise SystemExit(f"strata: T={name}: the tests of lab {self.title_of_part} are {names}")
 
     def mutants(self) -> list[str]:
         return sorted(path.stem for path in (self.folder / "mutants").glob("*.patch"))
@@ -115,7 +137,10 @@ def read(folder: Path) -> Lab:
         hints=[Hint(**hint) for hint in data.get("hint", [])],
         hunted=data.get("hunt", {}).get("mutants", []),
         tests=[Test(**test) for test in data["test"]],
+        parts=data.get("parts", {}),
     )
+    if {test.part for test in lab.tests} != set(lab.parts or [""]):
+        raise SystemExit(f"strata: {folder}/lab.toml: each test is of one of its parts")
     own = len(data["owned"]) if not lab.callers else 1
     if folder.name != f"{lab.number}-{lab.name}" or not 1 <= own <= MAX_OWNED:
         raise SystemExit(f"strata: {folder}/lab.toml: wrong number, name or count of owned files")
@@ -134,11 +159,17 @@ def in_row(root: Path = ROOT) -> list[Lab]:
     return [lab for lab in all_labs(root) if not lab.callers]
 
 
+def current(root: Path = ROOT) -> tuple[str, str]:
+    """The lab that this tree is for, and the part; or nothing."""
+    path = root / CURRENT
+    words = path.read_text(encoding="utf-8").split() if path.exists() else []
+    return words[0] if words else "", words[1] if len(words) > 1 else ""
+
+
 def find(name: str, root: Path = ROOT) -> Lab:
     """The lab called `name`, or whose number it is; without one, what this tree is for."""
     labs = all_labs(root)
-    if not name and (root / CURRENT).exists():
-        name = (root / CURRENT).read_text(encoding="utf-8").strip()
+    name = name or current(root)[0]
     for lab in labs:
         if name in (lab.name, str(lab.number)):
             return lab
@@ -146,3 +177,10 @@ def find(name: str, root: Path = ROOT) -> Lab:
     if not name:
         raise SystemExit(f"strata: LAB is missing: LAB=pv; the labs are {names}")
     raise SystemExit(f"strata: LAB={name}: the labs are {names}")
+
+
+def find_part(name: str, root: Path = ROOT) -> Lab:
+    """The same, with the tests of one part alone if PART or this tree says so."""
+    lab = find(name, root)
+    here, part = current(root)
+    return lab.of_part(os.environ.get("PART") or (part if here == lab.name else ""))

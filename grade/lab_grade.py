@@ -45,7 +45,7 @@ LAST_PART = 77
 """Of a seed: its sequence for what a grade ends with."""
 OPEN_RECORDS = ("nth",)
 """Records whose number only the lab's judge knows."""
-LAB_WORDS = ("LAB", "IMPL", "BASE", "STAGE", "TESTS", "T", "O")
+LAB_WORDS = ("LAB", "PART", "IMPL", "BASE", "STAGE", "TESTS", "T", "O")
 
 
 def judge_of(lab: Lab) -> ModuleType:
@@ -318,7 +318,7 @@ def main() -> int:
     parser.add_argument("--trusted", action="store_true", help="was looked at, or shall not be")
     parser.add_argument("--whole", action="store_true", help="all tests, however many hang")
     args = parser.parse_args()
-    lab = labs.find(args.lab)
+    lab = labs.find_part(args.lab)
     tests = [lab.test(name) for name in args.test.split()] or lab.tests
     seed = options.optional_number("SEED", args.seed) or 1
     words = [f"{name}={value}" for name in ("LLVM", "UBSAN", "V") if (value := env(name))]

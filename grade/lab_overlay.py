@@ -37,12 +37,21 @@ def forms(lab: str, impl: str, base: str, stage: str) -> tuple[str, dict[str, st
         return f"stage{stage}", {
             each.name: "reference" if each.number <= int(stage) else "starter" for each in known
         }
-    if base and base not in BASES:
-        raise SystemExit(f"strata: BASE={base}: must be reference, starter or mine")
     if impl and not lab:
         raise SystemExit(f"strata: IMPL={impl} needs a lab: LAB=pv")
     # In the students' tree earlier labs are there in one form: the reference, or their own.
-    chosen = {each.name: base or ("mine" if students else "reference") for each in known}
+    chosen = {each.name: "mine" if students else "reference" for each in known}
+    for word in base.split():
+        named, _, form = word.rpartition("=")
+        if named in chosen:
+            chosen[named] = form
+        elif word in BASES:
+            chosen = dict.fromkeys(chosen, word)
+        else:
+            names = ", ".join(f"{name}=form" for name in chosen)
+            raise SystemExit(f"strata: BASE={base}: {word} must be reference, starter or mine; or "
+                             f"{names}")
+    base = safe_name(base)
     if not lab:
         return f"base-{base}", chosen
     found = labs.find(lab)

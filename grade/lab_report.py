@@ -142,6 +142,7 @@ class Report:
         done = sorted(self.results, key=lambda result: order.index(result.test.name))
         data = {
             "lab": self.lab.name,
+            "part": self.lab.part,
             "impl": self.impl,
             "seed": self.seed,
             "score": self.score,
@@ -273,7 +274,8 @@ class Report:
         self.verdict, self.detail = verdict, detail
         self.write(True)
         print(f"{verdict}: {detail.strip()}", file=self.screen)
-        print(f"lab {self.lab.name}, {self.impl}: 0/{self.lab.total} points", file=self.screen)
+        print(f"lab {self.lab.title_of_part}, {self.impl}: 0/{self.lab.total} points",
+              file=self.screen)
 
     def finish(self, partial: bool) -> None:
         self.write(not partial)
@@ -284,6 +286,6 @@ class Report:
             print(f"failed: {' '.join(failed)}", file=self.screen)
         if not partial:
             print(
-                f"lab {self.lab.name}, {self.impl}: {self.score}/{self.lab.total} points",
+                f"lab {self.lab.title_of_part}, {self.impl}: {self.score}/{self.lab.total} points",
                 file=self.screen,
             )

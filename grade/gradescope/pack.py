@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 from grade import lab as labs
-from grade.lab import CURRENT, ROOT
+from grade.lab import CURRENT, ROOT, Lab
 from grade.staff import proof_tree
 
 TOP = ("setup.sh", "run_autograder")
@@ -25,7 +25,7 @@ def add(archive: zipfile.ZipFile, name: str, data: bytes, mode: int) -> None:
     archive.writestr(info, data)
 
 
-def pack(lab_name: str, target: Path) -> int:
+def pack(lab: Lab, target: Path) -> int:
     names = [name for name in proof_tree.tree_files() if name != CURRENT]
     with zipfile.ZipFile(target, "w") as archive:
         for name in TOP:
@@ -33,16 +33,17 @@ def pack(lab_name: str, target: Path) -> int:
         for name in names:
             mode = (ROOT / name).stat().st_mode
             add(archive, f"strata/{name}", (ROOT / name).read_bytes(), mode)
-        add(archive, f"strata/{CURRENT}", f"{lab_name}\n".encode(), 0o100644)
+        add(archive, f"strata/{CURRENT}", f"{lab.name} {lab.part}".strip().encode() + b"\n",
+            0o100644)
     return len(names)
 
 
 def main() -> int:
-    lab = labs.find(os.environ.get("LAB", ""))
+    lab = labs.find_part(os.environ.get("LAB", ""))
     target = os.environ.get("OUT", "")
     if not target.endswith(".zip"):
         raise SystemExit("strata: make gradescope LAB=pv OUT=autograder.zip")
-    print(f"{pack(lab.name, Path(target))} files: {target}")
+    print(f"{pack(lab, Path(target))} files: {target}")
     return 0
 
 

@@ -69,6 +69,7 @@ class Batch:
         name = batch_files.submission_name(path)
         home = self.folder / identifier(name)
         record: dict[str, Any] = {"submission": name, "lab": self.lab.name, "seed": self.seed}
+        record["part"] = self.lab.part
         record |= {"score": 0, "max_score": self.lab.total, "verdict": "refused", "detail": ""}
         started = time.monotonic()
         try:
@@ -91,7 +92,7 @@ class Batch:
         return record
 
     def _digest(self, files: dict[str, bytes]) -> str:
-        digest = hashlib.sha256(f"{self.tests} {self.seed}".encode())
+        digest = hashlib.sha256(f"{self.tests} {self.seed} {self.lab.part}".encode())
         for path, data in sorted(files.items()):
             digest.update(f"{path} {len(data)} ".encode() + data)
         return digest.hexdigest()
@@ -141,7 +142,7 @@ class Batch:
     def _run_tests(self, home: Path, form: str, variant: Path) -> dict[str, Any]:
         command = [sys.executable, "-m", "grade.lab_grade", "--trusted", "--lab", self.lab.name]
         command += ["--impl", form, "--workers", "1", "--seed", str(self.seed)]
-        env = proof_tree.clean_environment(O=str(self.out))
+        env = proof_tree.clean_environment(O=str(self.out), PART=self.lab.part)
         status, text = limited.run(command, GRADE_SECONDS, ROOT, env, limits=False)
         (home / "log.txt").write_text(text, encoding="utf-8")
         result = json.loads((variant / "results.json").read_text(encoding="utf-8"))
@@ -182,7 +183,7 @@ def main() -> int:
     parser.add_argument("--only", default=env("ONLY") or "", help="this submission only")
     parser.add_argument("--out", default=env("OUT") or "", help="where records go")
     args = parser.parse_args()
-    lab = labs.find(args.lab)
+    lab = labs.find_part(args.lab)
     if not args.submissions or not args.submissions.is_dir():
         raise SystemExit("strata: SUBMISSIONS is missing: a folder of folders and archives")
     paths = sorted(path for path in args.submissions.iterdir() if batch_files.is_submission(path))

@@ -59,7 +59,7 @@ def collect(folders: list[Path], lab: Lab) -> list[dict[str, Any]]:
     for folder in folders:
         for path in sorted(folder.rglob("record.json")):
             record = json.loads(path.read_text(encoding="utf-8"))
-            if record.get("lab") != lab.name:
+            if (record.get("lab"), record.get("part", "")) != (lab.name, lab.part):
                 continue
             when = path.stat().st_mtime
             if record["submission"] not in found or found[record["submission"]][0] <= when:
@@ -68,7 +68,7 @@ def collect(folders: list[Path], lab: Lab) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    lab = labs.find(os.environ.get("LAB", ""))
+    lab = labs.find_part(os.environ.get("LAB", ""))
     folders = [Path(word) for word in os.environ.get("RECORDS", "").split()]
     target = os.environ.get("OUT", "")
     if not folders or not target or not all(folder.is_dir() for folder in folders):

@@ -44,8 +44,9 @@ mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
 tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/proof.py
 tests/suites/hunt.py tests/suites/backwards.py tests/suites/course*.py tests/suites/tools.py
 tests/host/test_map_quanta.c tests/host/test_map_merge.c tests/host/test_pool_shortage.c
+tests/host/test_cow.c tests/host/test_loan.c
 """.split()
-HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/*".split()
+HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/* parts/*".split()
 BUILT = (".o", ".elf", ".d", ".s", "")
 MIN_LINE, MIN_LETTERS, MIN_NAME = 24, 14, 8
 
@@ -83,7 +84,7 @@ class Export:
         if self.lab.callers:
             folder = self.lab.folder.relative_to(ROOT)
             found |= {f"{folder}/starter/{path}": found[path] for path in self.lab.owned}
-        found[CURRENT] = f"{self.lab.name}\n".encode()
+        found[CURRENT] = f"{self.lab.name} {self.lab.part}".strip().encode() + b"\n"
         there = present(found)
         for name in [name for name in found if name.endswith(".md")]:
             text = links.without_dead(name, found[name].decode("utf-8"), there.__contains__)
@@ -246,7 +247,7 @@ def try_out(export: Export, target: Path) -> list[str]:
 
 def main() -> int:
     env = os.environ.get
-    lab = labs.find(env("LAB") or "")
+    lab = labs.find_part(env("LAB") or "")
     if not env("OUT"):
         raise SystemExit("strata: OUT is missing: make export LAB=pv OUT=folder")
     target = Path(env("OUT") or "").absolute()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import json
 import re
 import subprocess
@@ -18,6 +19,7 @@ from unittest import mock
 from grade import lab as labs
 from grade import lab_forms, lab_overlay
 from grade.lab import Lab
+from tests.guest import host_can_run, run_batch
 from tests.job import ROOT, Config, Job, Result, run_as_user
 from tests.suites import kernel, programs, stress
 
@@ -52,6 +54,69 @@ def check_challenge(config: Config, lab: Lab, impl: str) -> Iterator[Result]:
     right = record.get("complete") is True and bool(functional) and all(functional)
     detail = f"functional tests: {functional}\n{output}"
     yield Result(f"labs/{lab.name}/{impl}", right, detail, command)
+
+
+def check_loans(config: Config) -> Iterator[Result]:
+    """The challenge `loan' of lab 4: programs do not see it, and no whole page is copied in."""
+    words, name = ["LAB=anon", "IMPL=loan"], "labs/anon/loan"
+    done = build(config, *words)
+    yield Result(f"{name}/build", done.returncode == 0, done.stdout, f"make {' '.join(words)}")
+    if done.returncode != 0:
+        return
+    inner = dataclasses.replace(
+        config, variant=config.out / "labs/anon-loan/kernel.elf", mem="128M",
+        make_words=[*config.make_words, *words], pattern="user/t_p*"
+    )
+    for job in programs.differential(inner):
+        for result in job.run():
+            result.name = f"{name}/{result.name}"
+            yield result
+    said = run_batch(inner, [("loans", "/tests/bench loans")])["loans"].output
+    copied = dict(re.findall(r"^(\d+) pages, bytes copied in: (\d+)$", said, re.MULTILINE))
+    right = copied == {"1": "4096", "16": "0", "256": "0"}
+    yield Result(f"{name}/bytes", right, said, inner.make("run", CMD="/tests/bench loans"))
+
+
+def check_parts(config: Config, lab: Lab) -> Iterator[Result]:
+    """Each part is graded alone: the starter has its points, and what solves that part alone all."""
+    for part in lab.parts:
+        alone = lab.of_part(part)
+        forms = {"starter": alone.starter_score}
+        patch = lab.folder / "parts" / f"{part}.patch"
+        if patch.exists():
+            folder = config.out / "labs" / "parts" / lab.name / part
+            for path in lab.owned:
+                lab_forms.write_changed(ROOT / folder / path, lab_forms.reference_bytes(lab, path))
+            lab_forms.apply_patch(patch, ROOT / folder)
+            forms[f"{folder}/"] = alone.total
+        for form, wanted in forms.items():
+            words = [f"LAB={lab.name}", f"IMPL={form}", f"PART={part}"]
+            done = run_as_user(["make", "grade", *config.make_words, *words])
+            name, _ = lab_overlay.forms(lab.name, form, "", "")
+            path = config.out / "labs" / name / "results.json"
+            record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            got = (record.get("part"), record.get("score"), record.get("max_score"))
+            right = record.get("complete") is True and got == (part, wanted, alone.total)
+            what = "alone" if form.endswith("/") else form
+            yield Result(f"labs/{lab.name}/part-{part}-{what}", right,
+                         f"expected {wanted} of {alone.total}, got {got}\n{done.stdout}",
+                         f"make grade {' '.join(words)}")
+
+
+def check_part_names(known: list[Lab]) -> Iterator[Result]:
+    """Parts share a lab's points; a part that is none is named in the error."""
+    said = []
+    for lab in known:
+        if lab.parts and sum(lab.of_part(part).total for part in lab.parts) != lab.total:
+            said.append(f"the parts of lab {lab.name} do not sum to {lab.total}")
+        try:
+            lab.of_part("z")
+            said.append(f"lab {lab.name} has a part z")
+        except SystemExit as error:
+            wanted = " ".join(lab.parts) or "no parts"
+            said += [] if f"PART=z: lab {lab.name} has" in str(error) and wanted in str(error) \
+                else [str(error)]
+    yield Result("labs/part-names", not said, "\n".join(said))
 
 
 def check_files(lab: Lab) -> Iterator[Result]:
@@ -128,7 +193,10 @@ def jobs(config: Config) -> list[Job]:
     if config.variant or not config.kernel.exists():
         return []
     known = labs.all_labs()
-    found = [Job("labs/gaps", lambda: check_gaps(known))] if known else []
+    found = [Job("labs/gaps", partial(check_gaps, known)),
+             Job("labs/part-names", partial(check_part_names, known))] if known else []
+    if config.graded and host_can_run() and any("loan" in lab.challenges for lab in known):
+        found.append(Job("labs/anon/loans", partial(check_loans, config), heavy=True))
     for lab in known:
         found.append(Job(f"labs/{lab.name}/files", partial(check_files, lab)))
         if not config.graded:
@@ -145,6 +213,10 @@ def jobs(config: Config) -> list[Job]:
                     heavy=True,
                 )
             )
+        if lab.parts:
+            found.append(
+                Job(f"labs/{lab.name}/parts", lambda lab=lab: check_parts(config, lab), heavy=True)
+            )
         for impl in lab.challenges:
             found.append(
                 Job(
@@ -153,7 +225,8 @@ def jobs(config: Config) -> list[Job]:
                     heavy=True,
                 )
             )
-    for name, words, variant in mixes([lab for lab in known if not lab.callers]):
+    row = [lab for lab in known if not lab.callers]
+    for name, words, variant in [*mixes(row), *(pairs(row) if config.all else [])]:
         found.append(
             Job(f"labs/{name}", partial(check_mix, config, f"labs/{name}", words, variant))
         )
@@ -168,3 +241,25 @@ def mixes(known: list[Lab]) -> Iterator[tuple[str, list[str], str]]:
     for lab in known[1:]:
         words = [f"LAB={lab.name}", "IMPL=reference", "BASE=starter"]
         yield f"{lab.name}-alone", words, f"{lab.name}-reference+starter"
+
+
+def pairs(known: list[Lab]) -> Iterator[tuple[str, list[str], str]]:
+    """Few kernels in which every form of every lab, challenges too, meets every form of every other
+    one: each kernel takes of each lab the form that meets most others for the first time."""
+    forms = {lab.name: ["starter", "reference", *lab.challenges] for lab in known}
+    left = {
+        frozenset([(a, x), (b, y)])
+        for a, b in itertools.combinations(forms, 2) for x in forms[a] for y in forms[b]
+    }
+    number = 0
+    while left:
+        first = min(left, key=sorted)
+        chosen = dict(first)
+        for name in sorted(forms.keys() - chosen.keys()):
+            chosen[name] = max(forms[name], key=lambda form, name=name: sum(
+                frozenset([(name, form), other]) in left for other in chosen.items()))
+        left -= {frozenset(pair) for pair in itertools.combinations(chosen.items(), 2)}
+        number += 1
+        base = " ".join(f"{lab.name}={chosen[lab.name]}" for lab in known)
+        variant, _ = lab_overlay.forms("", "", base, "")
+        yield f"pairs-{number:02}", [f"BASE={base}"], variant

@@ -7,6 +7,7 @@ What takes long runs in `make check-all` only: every mutant, every cheat, a clas
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -224,6 +225,34 @@ def check_own(config: Config, before: Lab, lab: Lab) -> Iterator[Result]:
         yield Result(f"proof/{lab.name}/own-{before.name}", right, done.stdout[-2000:])
 
 
+def check_parts(config: Config, lab: Lab) -> Iterator[Result]:
+    """A tree that is exported for one part grades that part; so does a batch."""
+    wrong = []
+    for part in lab.parts:
+        alone = lab.of_part(part)
+        with tempfile.TemporaryDirectory() as scratch:
+            tree = Path(scratch) / "tree"
+            export.Export(alone, None).write(tree)
+            found = labs.find_part("", tree)
+            if (found.part, found.total) != (part, alone.total):
+                wrong.append(f"exported with PART={part}: {found.part}, {found.total} points")
+    yield Result(f"proof/{lab.name}/parts-export", not wrong, "\n".join(wrong))
+    first = lab.of_part(next(iter(lab.parts)))
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in lab.owned:
+            target = Path(scratch) / "handed-in/starter" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(lab.starter(path).read_bytes())
+        command = ["make", "batch", f"LAB={lab.name}", f"PART={first.part}", *config.make_words,
+                   f"SUBMISSIONS={scratch}/handed-in", f"OUT={scratch}/records"]
+        done = run_as_user(command)
+        record = Path(scratch) / "records/starter/record.json"
+        got = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    right = done.returncode == 0 and got.get("part") == first.part
+    right &= (got.get("score"), got.get("max_score")) == (first.starter_score, first.total)
+    yield Result(f"proof/{lab.name}/parts-batch", right, done.stdout, " ".join(command))
+
+
 def descendants(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True)
     parents = {int(a): int(b) for a, b in (line.split() for line in listed.stdout.splitlines())}
@@ -356,6 +385,10 @@ def jobs(config: Config) -> list[Job]:
             found.append(
                 Job(f"proof/{lab.name}/own-{before.name}",
                     partial(check_own, config, before, lab))
+            )
+        if lab.parts and config.kernel.exists():
+            found.append(
+                Job(f"proof/{lab.name}/parts", lambda lab=lab: check_parts(config, lab), heavy=True)
             )
         if kills.path_of(lab).exists():
             found.append(Job(f"proof/{lab.name}/kills", partial(check_kills, lab)))

@@ -16,29 +16,16 @@ from grade import layout
 from grade.lab_judge import Boot, Plan, Run
 from grade.oracle import PTE, Oracle
 
+import together
+from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE, OTHERS
+from rules import REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
+
 PAGE = 4096
 VA = 0x40000000
 SPACES, PAGES = 8, 1100
 WRITABLE, WIRED, SEEN = 1, 2, 8
 MAX_SAID = 3
 REPORTED = ("nfaults", "nheld", "nanons", "npages", "nbefore", "nitems")
-
-SHOWS = "a page shows what its process wrote last"
-NOT_MAPPED = "what is not mapped is not seen"
-RIGHTS = "a page is writable only where its mapping is"
-OTHERS = "nobody writes to a page that others see"
-SHARED = "who shares memory sees the same page"
-ONE_PAGE = "an anon has one page, and the page one anon"
-REFERENCES = "an anon has as many references as slots hold it"
-FREED = "what nobody can reach is freed at once"
-STAYS = "wired memory stays where it is"
-UNLOCKED = "whoever locks something unlocks it, on every way out"
-CHECKS = "map_check, amap_check, pmap_check, pool_check and page_check find nothing"
-LATE = "a page is copied when it is written, and not before"
-BOUNDED = "a copy takes a bounded amount of memory at a time"
-CHEAP = "fork does not copy pages"
-ALONE = "who is alone again takes over what was shared"
-
 
 @dataclass
 class Page:
@@ -72,6 +59,8 @@ class State:
     report: dict[str, int] = field(default_factory=dict)
     entries: dict[int, int] = field(default_factory=dict)
     """Map entries of each space."""
+    regions: list[dict[int, tuple[int, int]]] = field(default_factory=list)
+    """Of each space of a program that has the region: by page, the PTE and the first word."""
 
     def of(self, space: int) -> list[Page]:
         return [page for page in self.pages if page.space == space]
@@ -124,10 +113,12 @@ class Reader:
 def look(name: str, oracle: Oracle, run: Run) -> State:
     """Reads the state of the machine, and judges what must hold at every point."""
     state = State(name, oracle.owners())
-    if not run.boot.ktest:
-        return state
     reader = Reader(oracle)
     state.report = {name: reader.report(name) for name in REPORTED}
+    if not run.boot.ktest:
+        judge_report(state, reader, run)
+        state.regions = together.regions(name, oracle, run)
+        return state
     cells = reader.array("lab_cell", "<2I", 4 * PAGES)
     for i, (word, nusers) in enumerate(reader.array("lab_version", "<2Q", 4 * PAGES)):
         if nusers:
@@ -348,6 +339,7 @@ def plan(name: str, points: list[str], judge: object, **more: object) -> Plan:
 
 PLANS: dict[str, Plan] = {
     "trace": plan("trace", OPS * 4, nothing_left),
+    "lineage": plan("lineage", OPS * 4, nothing_left),
     "large": plan("large", OPS, nothing_left),
     "family": plan("family", FAMILY * 9, nothing_left),
     "partial-shared": plan("partial_shared", HALVES, exact),
@@ -357,11 +349,16 @@ PLANS: dict[str, Plan] = {
     "dontneed": plan("dontneed", ["discarded", "discarded", "written", "end"] * 4, nothing_left),
     "zeroes": plan("zeroes", ["read", "written", "read", "written", "end"], nothing_left),
     "check": plan("check", ["right", "right", "end"], nothing_left),
+    "threads": Plan(together.boots("threads"), ["forked", "reaped"], together.threads),
+    "smp": Plan(
+        together.boots("sharers"), together.SHARERS, together.sharers,
+        more=[Plan([together.PAGED], ["before", "after"], together.sharers)],
+    ),
     "forks": plan("costs", COSTS, forks, records={"costs": 2}),
-    "writes": Plan([Boot(ONE + "trace", seed_step=1), Boot(ONE + "copies")], None, exact),
+    "writes": Plan([Boot(ONE + "lineage", seed_step=1), Boot(ONE + "copies")], None, exact),
     "reuse": plan("copies", COPIES, reuse),
     "readers": plan("readers", ["read", "end"], readers),
-    "partial": plan("partial", HALVES, exact),
+    "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact),
     "grow": plan("grow", ["grown", "end"], grow),
     "bounded": Plan([Boot(ONE + "costs"), Boot(ONE + "window_end")], None, bounded,
                     records={"costs": 2}),

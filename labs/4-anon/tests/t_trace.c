@@ -129,7 +129,21 @@ static void step(unsigned most_spaces)
         lab_write(n, below(npages), ++words);
 }
 
-static void family(unsigned pages, unsigned rounds, unsigned steps, unsigned most_spaces)
+// Whole spaces only: they fork, write and go.
+static void step_forks(unsigned most_spaces)
+{
+    unsigned n = any_space(), dice = below(40);
+
+    if (dice < 4)
+        fork_any(n, most_spaces);
+    else if (dice < 7 && !alone(n))
+        lab_exit(n);
+    else
+        lab_write(n, below(npages), ++words);
+}
+
+static void family(unsigned pages, unsigned rounds, unsigned steps, unsigned most_spaces,
+                   void (*do_step)(unsigned most_spaces))
 {
     npages = pages;
     words = 0;
@@ -143,7 +157,7 @@ static void family(unsigned pages, unsigned rounds, unsigned steps, unsigned mos
         for (unsigned i = 0; i < steps; i++) {
             if (lab_fail_nth)
                 lab_fail_nth = 1 + below(12);
-            step(most_spaces);
+            do_step(most_spaces);
         }
         lab_point("ops");
         lab_read_all();
@@ -154,7 +168,17 @@ KTEST(lab_anon_trace)
 {
     rng = lab_rng(0);
     for (unsigned i = 0; i < 4; i++) {
-        family(4 + below(20) * 2 + i % 2, 6, 60, LAB_SPACES);
+        family(4 + below(20) * 2 + i % 2, 6, 60, LAB_SPACES, step);
+        lab_end();
+    }
+}
+
+// Forks of forks, which write and go; from a region that was written, and from an empty one.
+KTEST(lab_anon_lineage)
+{
+    rng = lab_rng(4);
+    for (unsigned i = 0; i < 4; i++) {
+        family(10 + below(40) * 2 + i % 2, 6, 80, LAB_SPACES, step_forks);
         lab_end();
     }
 }
@@ -163,7 +187,7 @@ KTEST(lab_anon_trace)
 KTEST(lab_anon_large)
 {
     rng = lab_rng(1);
-    family(LAB_PAGES - 1 - 2 * below(50), 6, 60, 3);
+    family(LAB_PAGES - 1 - 2 * below(50), 6, 60, 3, step);
     lab_end();
 }
 
@@ -173,7 +197,7 @@ KTEST(lab_anon_fail_nth)
     lab_refused = 0;
     for (unsigned i = 0; i < 4; i++) {
         lab_fail_nth = 1;
-        family(8 + below(40) / 2 * 2 + i % 2, 6, 80, LAB_SPACES);
+        family(8 + below(40) / 2 * 2 + i % 2, 6, 80, LAB_SPACES, step);
         lab_fail_nth = 0;
         lab_end();
     }
@@ -211,7 +235,7 @@ KTEST(lab_anon_swapped)
     KASSERT(!st.nslots, "there is swap already");
     swap_init(&device);
     rng = lab_rng(3);
-    family(41, 1, 10, 4);
+    family(41, 1, 10, 4, step);
     for (unsigned round = 0; round < 6; round++) {
         for (unsigned i = 0; i < 40; i++)
             step(4);

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The rules that findings name, as lab.toml has them."""
+
+from __future__ import annotations
+
+SHOWS = "a page shows what its process wrote last"
+NOT_MAPPED = "what is not mapped is not seen"
+RIGHTS = "a page is writable only where its mapping is"
+OTHERS = "nobody writes to a page that others see"
+SHARED = "who shares memory sees the same page"
+ONE_PAGE = "an anon has one page, and the page one anon"
+REFERENCES = "an anon has as many references as slots hold it"
+FREED = "what nobody can reach is freed at once"
+STAYS = "wired memory stays where it is"
+UNLOCKED = "whoever locks something unlocks it, on every way out"
+CHECKS = "map_check, amap_check, pmap_check, pool_check and page_check find nothing"
+LATE = "a page is copied when it is written, and not before"
+BOUNDED = "a copy takes a bounded amount of memory at a time"
+CHEAP = "fork does not copy pages"
+ALONE = "who is alone again takes over what was shared"
