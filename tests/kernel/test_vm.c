@@ -10,6 +10,7 @@
 #include "lib/string.h"
 #include "mem/pool.h"
 #include "pmap/pmap.h"
+#include "proc/thread.h"
 #include "sync/kctx.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
@@ -81,9 +82,9 @@ KTEST(vm_kmem)
     check_all(before);
 }
 
-static void find_paths(struct pool *p, void *found)
+static void find_threads(struct pool *p, void *found)
 {
-    if (!strcmp(p->name, "path"))
+    if (!strcmp(p->name, "thread"))
         *(struct pool **)found = p;
 }
 
@@ -97,8 +98,9 @@ KTEST(vm_pool_kva)
     uint64_t before = free_pages();
     struct pool *p = NULL;
 
-    pool_for_each(find_paths, &p);
-    KASSERT(p, "no pool of paths");
+    thread_init();
+    pool_for_each(find_threads, &p);
+    KASSERT(p, "no pool of threads");
     while ((item = pool_get(p, PR_NOWAIT))) {
         item->next = items;
         items = item;
