@@ -235,10 +235,8 @@ static struct store *open_store(unsigned n, size_t page_size)
     static const char *const names[] = {"store 0", "store 1", "store 2"};
     struct store *s = &stores[n];
 
-    *s = (struct store){.pa = {.name = names[n],
-                               .alloc = store_alloc,
-                               .free = store_free,
-                               .page_size = page_size}};
+    *s = (struct store){
+        .pa = {.name = names[n], .alloc = store_alloc, .free = store_free, .page_size = page_size}};
     s->base = kmem_alloc(kernel_map, STORE_PAGES * page_size, page_size, KM_WAITOK);
     KASSERT(s->base, "no memory for a store");
     pool_allocator_init(&s->pa);
@@ -282,8 +280,7 @@ KTEST(lab_interface_backend)
             it->next = items[i];
             items[i] = it;
         }
-    KTEST_CHECK(a->nallocs == STORE_PAGES && a->nrefused > 0, "%u pages of the first",
-                a->nallocs);
+    KTEST_CHECK(a->nallocs == STORE_PAGES && a->nrefused > 0, "%u pages of the first", a->nallocs);
     KTEST_CHECK(b->nallocs == 8 && b->nrefused == 0, "%u pages of the second", b->nallocs);
     KTEST_CHECK(p[0].fails > 0 && p[2].fails == 0 && p[3].fails == 0, "%lu, %lu, %lu gets failed",
                 p[0].fails, p[2].fails, p[3].fails);
