@@ -12,10 +12,10 @@
 
 KERNEL_OBJ := $(O)/kernel
 KERNEL_LINK := $(KERNEL_OUT)/kernel
-KERNEL_SRCS := $(filter-out $(OVERLAY_HIDES) $(if $(UBSAN),,%/ubsan.c),\
-	$(wildcard kernel/*/*.c kernel/*/*/*.c))
+KERNEL_SRCS := $(filter-out $(OVERLAY_HIDES),$(wildcard kernel/*/*.c kernel/*/*/*.c))
 KERNEL_ASM := $(wildcard kernel/*/*.S)
-KERNEL_TESTS := $(patsubst %.c,%.o,$(filter-out $(OVERLAY_HIDES),$(wildcard tests/kernel/*.c))) \
+KERNEL_TESTS := $(patsubst %.c,%.o,$(filter-out $(OVERLAY_HIDES) $(if $(UBSAN),,%/ubsan.c),\
+	$(wildcard tests/kernel/*.c))) \
 	$(patsubst %,%.o,$(wildcard tests/kernel/*.S))
 KERNEL_OBJS := $(KERNEL_SRCS:kernel/%.c=$(KERNEL_OBJ)/%.o) \
 	$(KERNEL_ASM:kernel/%.S=$(KERNEL_OBJ)/%.S.o) $(KERNEL_TESTS:%=$(O)/%) \

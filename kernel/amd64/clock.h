@@ -15,7 +15,7 @@ uint64_t clock_ns(void);            // since start-up; never goes back; any cont
 uint64_t clock_realtime_ns(void);   // since 1970; clock_ns plus a constant
 uint64_t clock_tsc_hz(void);
 
-// Asks for one tick (trap_ops.tick) on this CPU at deadline_ns of clock_ns, at once if that is
+// Asks for one tick (intr_tick) on this CPU at deadline_ns of clock_ns, at once if that is
 // past. Replaces the previous request; CLOCK_NEVER withdraws it. The tick may come early if the
 // deadline is more than 4 s away: set it again then. Interrupts off.
 #define CLOCK_NEVER (~0ul)

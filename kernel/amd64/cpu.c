@@ -5,7 +5,6 @@
 
 #include <cpuid.h>
 #include "amd64/bootmap.h"
-#include "amd64/trap.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 
@@ -103,7 +102,6 @@ static void init_controls(void)
     __asm__ volatile("mov %0, %%cr4" ::"r"(cr4) : "memory");
 
     wrmsr(MSR_STAR, (uint64_t)SEL_USER32 << 48 | (uint64_t)SEL_KCODE << 32);
-    wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
     wrmsr(MSR_SFMASK, RFLAGS_IF | RFLAGS_DF | RFLAGS_TF | RFLAGS_AC | RFLAGS_NT);
 }
 
@@ -120,7 +118,6 @@ void cpu_init(unsigned id)
     wrmsr(MSR_GS_BASE, (uint64_t)cpu);
     wrmsr(MSR_KERNEL_GS_BASE, 0);
     init_segments(cpu);
-    trap_init_cpu();
     init_controls();
 }
 

@@ -23,6 +23,7 @@ static struct {
     void *arg;
 } pins[INTR_PINS];                            // constant after start-up
 static void (*ipi_handlers[IPI_COUNT])(void); // constant after start-up
+void (*intr_tick)(void);
 
 static void ioapic_write(unsigned reg, uint32_t value)
 {
@@ -71,8 +72,8 @@ void intr_dispatch(struct trapframe *tf)
     cpu->interrupts++;
     cpu->percpu.in_interrupt = true;
     if (vector == INTR_TIMER) {
-        if (trap_ops.tick)
-            trap_ops.tick();
+        if (intr_tick)
+            intr_tick();
     } else if (vector >= INTR_IPI_FIRST && vector < INTR_IPI_FIRST + IPI_COUNT) {
         void (*handler)(void) = ipi_handlers[vector - INTR_IPI_FIRST];
         if (handler)

@@ -40,5 +40,9 @@ void ipi_register(enum ipi ipi, void (*handler)(void));
 // Sends to one CPU by number, not the sender itself. Any context.
 void ipi_send(unsigned cpu, enum ipi ipi);
 
+// The CPU's timer event came, or possibly nothing yet (see clock_set_event). In the interrupt. Set
+// at start-up, by the floors above.
+extern void (*intr_tick)(void);
+
 // For trap.c: handles vector tf->vector >= 32.
 void intr_dispatch(struct trapframe *tf);

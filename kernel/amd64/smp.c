@@ -8,6 +8,7 @@
 #include "amd64/clock.h"
 #include "amd64/cpu.h"
 #include "amd64/intr.h"
+#include "amd64/trap.h"
 #include "dev/io.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
@@ -45,6 +46,7 @@ void ap_main(unsigned id)
 {
     bootmap_load();
     cpu_init(id);
+    trap_init_cpu();
     apic_init();
     cpus[id].apic_id = apic_id();
     store_release(&cpus[id].online, true);

@@ -59,34 +59,19 @@ void trap_init_cpu(void)
         uint64_t base;
     } __attribute__((packed)) idtr = {sizeof(idt) - 1, (uint64_t)idt};
     __asm__ volatile("lidt %0" ::"m"(idtr));
+    wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
 }
 
 const char *trap_name(unsigned vector)
 {
+    // clang-format off
     static const char *const names[TRAP_EXCEPTIONS] = {
-        "divide error",
-        "debug",
-        "NMI",
-        "breakpoint",
-        "overflow",
-        "bound range",
-        "invalid opcode",
-        "no FPU",
-        "double fault",
-        "FPU segment overrun",
-        "invalid TSS",
-        "segment not present",
-        "stack fault",
-        "general protection fault",
-        "page fault",
-        "reserved",
-        "FPU error",
-        "alignment check",
-        "machine check",
-        "SIMD error",
-        "virtualization",
-        "control protection",
+        "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
+        "no FPU", "double fault", "FPU segment overrun", "invalid TSS", "segment not present",
+        "stack fault", "general protection fault", "page fault", "reserved", "FPU error",
+        "alignment check", "machine check", "SIMD error", "virtualization", "control protection",
     };
+    // clang-format on
     if (vector >= TRAP_EXCEPTIONS)
         return vector == VECTOR_SYSCALL ? "system call" : "interrupt";
     return names[vector] ? names[vector] : "reserved";

@@ -38,7 +38,7 @@ enum trap_vector {
     TRAP_EXCEPTIONS = 32, // vectors below are the CPU's
 };
 
-// Each hook but tick and debug runs with interrupts on and may sleep.
+// Each hook but debug runs with interrupts on and may sleep.
 struct trap_ops {
     // A fault at user address va, by the program or by a user copy on its behalf (tf_from_user
     // tells). 0: mapped now, the instruction runs again. An errno: a user copy returns EFAULT, a
@@ -52,10 +52,6 @@ struct trap_ops {
     // A system call: number in tf->error, arguments in rdi, rsi, rdx, r10, r8, r9; sets tf->rax.
     void (*syscall)(struct trapframe *tf);
 
-    // The CPU's timer event came, or possibly nothing yet (see clock_set_event). In the
-    // interrupt, interrupts off.
-    void (*tick)(void);
-
     // A debug exception came in the kernel, before rip: for tests that set the debug registers.
     // Interrupts off. False: it was none of theirs. Without the hook, a panic.
     bool (*debug)(vaddr_t rip);
@@ -67,7 +63,8 @@ struct trap_ops {
 
 extern struct trap_ops trap_ops; // set at start-up, by the floors above
 
-// Loads the interrupt table on this CPU; the first call builds it.
+// Loads the interrupt table on this CPU, after cpu_init, and says where system calls enter; the
+// first call builds it.
 void trap_init_cpu(void);
 
 // Text for a vector, for reports.

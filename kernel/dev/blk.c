@@ -42,6 +42,7 @@ struct blk {
     struct blk_req *in_flight[VIRTQ_SIZE]; // (lock) by first descriptor
     struct list waiting;                   // (lock) struct blk_req.link, not yet in the ring
     struct blk_inject inject;              // (lock)
+    struct blk_stats stats;                // (lock)
 };
 
 static struct blk disks[BLK_MAX_DISKS];
@@ -164,6 +165,7 @@ void blk_submit(struct blk *disk, struct blk_req *req)
                 (req->nsectors > 0 && req->nsectors <= BLK_MAX_PAGES * SECTORS_PER_PAGE),
             "request of %u sectors", req->nsectors);
     SCOPED_SPIN(&disk->lock);
+    disk->stats.in_flight++;
     list_push_back(&disk->waiting, &req->link);
     start_waiting(disk);
 }
@@ -186,6 +188,9 @@ void blk_interrupt(void *arg)
         KASSERT(req, "descriptor %u finished, but begins no request", head);
         disk->in_flight[head] = NULL;
         req->error = result(req, disk->dma->status[head]);
+        disk->stats.in_flight--;
+        disk->stats.requests[req->op]++;
+        disk->stats.sectors[req->op] += req->nsectors;
         spin_unlock(&disk->lock);
         req->done(req);
         spin_lock(&disk->lock);
@@ -274,4 +279,10 @@ void blk_set_inject(struct blk *disk, const struct blk_inject *inject)
     SCOPED_SPIN(&disk->lock);
     disk->inject = *inject;
     start_waiting(disk);
+}
+
+void blk_get_stats(struct blk *disk, struct blk_stats *stats)
+{
+    SCOPED_SPIN(&disk->lock);
+    *stats = disk->stats;
 }

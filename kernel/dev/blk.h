@@ -62,3 +62,12 @@ struct blk_inject {
 };
 void blk_get_inject(struct blk *disk, struct blk_inject *inject);
 void blk_set_inject(struct blk *disk, const struct blk_inject *inject);
+
+// ---- figures ----
+
+struct blk_stats {
+    uint64_t requests[3];       // that ended, by enum blk_op
+    uint64_t sectors[3];        // of them
+    uint64_t in_flight;         // requests now
+};
+void blk_get_stats(struct blk *disk, struct blk_stats *stats);

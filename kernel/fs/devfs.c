@@ -21,42 +21,37 @@
 
 static const char zeroes[PAGE_SIZE];
 
-static int null_read(struct vnode *v, struct uio *uio)
+static int null_read(struct vnode *v UNUSED, struct uio *uio UNUSED)
 {
-    (void)v, (void)uio;
     return 0;
 }
 
-static int null_write(struct vnode *v, struct uio *uio)
+static int null_write(struct vnode *v UNUSED, struct uio *uio)
 {
-    (void)v;
     uio->offset += (off_t)uio->resid;
     uio->resid = 0;
     return 0;
 }
 
-static int zero_read(struct vnode *v, struct uio *uio)
+static int zero_read(struct vnode *v UNUSED, struct uio *uio)
 {
     int error = 0;
 
-    (void)v;
     while (!error && uio->resid > 0)
         error = uio_move(uio, (void *)zeroes, min(uio->resid, sizeof(zeroes)));
     return error;
 }
 
-static int full_write(struct vnode *v, struct uio *uio)
+static int full_write(struct vnode *v UNUSED, struct uio *uio)
 {
-    (void)v;
     return uio->resid ? ENOSPC : 0;
 }
 
-static int random_read(struct vnode *v, struct uio *uio)
+static int random_read(struct vnode *v UNUSED, struct uio *uio)
 {
     char buf[256];
     int error = 0;
 
-    (void)v;
     while (!error && uio->resid > 0) {
         size_t n = min(uio->resid, sizeof(buf));
         random_bytes(buf, n);
@@ -66,11 +61,10 @@ static int random_read(struct vnode *v, struct uio *uio)
 }
 
 // One write is one frame of the record channel.
-static int record_dev_write(struct vnode *v, struct uio *uio)
+static int record_dev_write(struct vnode *v UNUSED, struct uio *uio)
 {
     size_t n = uio->resid;
 
-    (void)v;
     if (n > RECORD_MAX)
         return EINVAL;
     char *buf SCOPED_SLAB = slab_alloc(RECORD_MAX, KM_WAITOK);
@@ -118,9 +112,8 @@ static int device_getattr(struct vnode *v, struct vattr *va)
 
 static struct vnode root;
 
-static int dir_lookup(struct vnode *dir, const char *name, size_t len, struct vnode **out)
+static int dir_lookup(struct vnode *dir UNUSED, const char *name, size_t len, struct vnode **out)
 {
-    (void)dir;
     for (unsigned i = 0; i < array_len(devices); i++) {
         if (strlen(devices[i].name) == len && memcmp(devices[i].name, name, len) == 0) {
             *out = &devices[i].v;
@@ -144,16 +137,14 @@ static int dir_readdir(struct vnode *dir, off_t *cookie, readdir_fn fn, void *ar
     return error;
 }
 
-static int dir_getattr(struct vnode *v, struct vattr *va)
+static int dir_getattr(struct vnode *v UNUSED, struct vattr *va)
 {
-    (void)v;
     va->mode |= 0755;
     return 0;
 }
 
-static int device_parent(struct vnode *v, struct vnode **dir)
+static int device_parent(struct vnode *v UNUSED, struct vnode **dir)
 {
-    (void)v;
     vnode_ref(&root);
     *dir = &root;
     return 0;

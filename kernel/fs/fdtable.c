@@ -7,6 +7,7 @@
 #include "fs/file.h"
 
 #include "fs/file_lock.h"
+#include "lib/atomic.h"
 #include "lib/bitmap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
@@ -65,7 +66,7 @@ static size_t next_used(const struct fdtable *t, size_t fd)
 int fdtable_copy(struct fdtable *t, struct fdtable **out)
 {
     struct fdtable *copy;
-    unsigned nslots = __atomic_load_n(&t->nslots, __ATOMIC_RELAXED);
+    unsigned nslots = load_relaxed(&t->nslots);
     int error = table_alloc(nslots, &copy);
 
     if (error)
@@ -89,7 +90,7 @@ int fdtable_copy(struct fdtable *t, struct fdtable **out)
 
 void fdtable_ref(struct fdtable *t)
 {
-    __atomic_fetch_add(&t->nrefs, 1, __ATOMIC_RELAXED);
+    add_relaxed(&t->nrefs, 1);
 }
 
 // Gives up what a slot held. Each close of a file drops the process's record locks on it.
@@ -102,7 +103,7 @@ static void close_file(const struct fdtable *t, struct file *f)
 
 void fdtable_unref(struct fdtable *t)
 {
-    if (__atomic_sub_fetch(&t->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (sub_acq_rel(&t->nrefs, 1) > 0)
         return;
     for (size_t fd = next_used(t, 0); fd < t->nslots; fd = next_used(t, fd + 1))
         close_file(t, t->files[fd]);

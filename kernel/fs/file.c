@@ -5,6 +5,7 @@
 #include "fs/file.h"
 
 #include "fs/file_lock.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -29,7 +30,7 @@ void file_init(void)
 
 int file_alloc_error(void)
 {
-    bool full = __atomic_load_n(&file_pool.nitems_out, __ATOMIC_RELAXED) >= file_pool.max_items;
+    bool full = load_relaxed(&file_pool.nitems_out) >= file_pool.max_items;
 
     return full ? ENFILE : ENOMEM;
 }
@@ -48,13 +49,13 @@ struct file *file_alloc(struct vnode *v, unsigned flags)
 
 void file_ref(struct file *f)
 {
-    __atomic_fetch_add(&f->nrefs, 1, __ATOMIC_RELAXED);
+    add_relaxed(&f->nrefs, 1);
 }
 
 void file_unref(struct file *f)
 {
     KASSERT(f->nrefs > 0, "file %p", (void *)f);
-    if (__atomic_sub_fetch(&f->nrefs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (sub_acq_rel(&f->nrefs, 1) > 0)
         return;
     struct vnode *v = f->vnode;
     if (file_lock_any(v))
@@ -241,7 +242,7 @@ int file_base(struct file *f, int whence, off_t *base)
 
     *base = 0;
     if (whence == SEEK_CUR) {
-        *base = __atomic_load_n(&f->offset, __ATOMIC_RELAXED);
+        *base = load_relaxed(&f->offset);
     } else if (whence == SEEK_END) {
         error = vnode_getattr(f->vnode, &va);
         *base = error ? 0 : (off_t)va.size;

@@ -326,11 +326,10 @@ static void show_lock(const struct file_lock *l, unsigned n, const char *arrow, 
         strbuf_printf(out, "%ld\n", l->end);
 }
 
-int file_lock_show(int pid, struct strbuf *out)
+int file_lock_show(int pid UNUSED, struct strbuf *out)
 {
     unsigned n = 0;
 
-    (void)pid;
     SCOPED_MUTEX(&mutex);
     list_for_each (l, &all, struct file_lock, all_link) {
         show_lock(l, ++n, "", out);

@@ -29,6 +29,7 @@
 #pragma once
 
 #include "fs/vnode.h"
+#include "lib/atomic.h"
 
 struct strbuf;
 
@@ -61,7 +62,7 @@ void file_lock_release(struct vnode *v, const void *owner);
 // Whether it is worth while: only the owner need know, and it knows what it locked.
 static inline bool file_lock_any(const struct vnode *v)
 {
-    return __atomic_load_n(&v->locks.next, __ATOMIC_RELAXED) != &v->locks;
+    return load_relaxed(&v->locks.next) != &v->locks;
 }
 
 int file_lock_show(int pid, struct strbuf *out);    // /proc/locks

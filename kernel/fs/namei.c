@@ -232,12 +232,11 @@ struct name_search {
     char name[NAME_MAX + 1];
 };
 
-static int match_ino(void *arg, const char *name, size_t namelen, uint64_t ino, uint8_t d_type,
-                     off_t next)
+static int match_ino(void *arg, const char *name, size_t namelen, uint64_t ino,
+                     uint8_t d_type UNUSED, off_t next UNUSED)
 {
     struct name_search *s = arg;
 
-    (void)d_type, (void)next;
     if (ino != s->ino || name_is_dot(name, namelen) || name_is_dotdot(name, namelen))
         return 0;
     memcpy(s->name, name, namelen);

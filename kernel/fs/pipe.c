@@ -17,6 +17,7 @@
 #include "amd64/usercopy.h"
 #include "fs/file.h"
 #include "fs/uio.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -86,8 +87,7 @@ int pipe_create(unsigned flags, struct file **rd, struct file **wr)
     mutex_init(&p->lock, "pipe", LOCK_PIPE, 0);
     waitq_init(&p->can_read, "pipe read");
     waitq_init(&p->can_write, "pipe write");
-    vnode_init(&p->vnode, VFIFO, &pipe_ops, NULL,
-               __atomic_add_fetch(&next_ino, 1, __ATOMIC_RELAXED));
+    vnode_init(&p->vnode, VFIFO, &pipe_ops, NULL, add_relaxed(&next_ino, 1));
     int error = make_end(p, O_RDONLY | flags, rd);
     if (!error) {
         error = make_end(p, O_WRONLY | flags, wr);
@@ -104,10 +104,9 @@ size_t pipe_bytes(const struct vnode *v)
 
     if (v->ops != &pipe_ops)
         return 0;
-    size_t used =
-        __atomic_load_n(&p->tail, __ATOMIC_RELAXED) - __atomic_load_n(&p->head, __ATOMIC_RELAXED);
+    size_t used = load_relaxed(&p->tail) - load_relaxed(&p->head);
     return sizeof(*p) + pipe_lent_bytes(&p->lent) +
-           (p->by_packet ? used : __atomic_load_n(&p->size, __ATOMIC_RELAXED));
+           (p->by_packet ? used : load_relaxed(&p->size));
 }
 
 // Bytes that may be read. The lock is held.
@@ -352,9 +351,8 @@ static int pipe_ioctl(struct vnode *v, unsigned long cmd, vaddr_t arg)
     return copyout(arg, &ready, sizeof(ready));
 }
 
-static int pipe_getattr(struct vnode *v, struct vattr *va)
+static int pipe_getattr(struct vnode *v UNUSED, struct vattr *va)
 {
-    (void)v;
     va->mode |= 0600;
     return 0;
 }

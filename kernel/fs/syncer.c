@@ -8,7 +8,7 @@
 #include "fs/syncer.h"
 
 #include "amd64/clock.h"
-#include "fs/vnode.h"
+#include "lib/atomic.h"
 #include "lib/printf.h"
 #include "sync/kctx.h"
 #include "sync/waitq.h"
@@ -19,9 +19,14 @@ static bool changed;
 
 void syncer_changed(void)
 {
-    if (__atomic_load_n(&changed, __ATOMIC_RELAXED) || kctx_current() == syncer)
+    if (load_relaxed(&changed) || kctx_current() == syncer)
         return;
-    __atomic_store_n(&changed, true, __ATOMIC_SEQ_CST);
+    syncer_again();
+}
+
+void syncer_again(void)
+{
+    store_seq(&changed, true);
     waitq_wake_one(&wait);
 }
 
@@ -30,26 +35,27 @@ static void wait_for_change(void)
     struct waiter w;
 
     waitq_add(&wait, &w);
-    if (!__atomic_load_n(&changed, __ATOMIC_SEQ_CST))
+    if (!load_seq(&changed))
         waitq_block(WAIT_NOINTR, WAIT_FOREVER);
     waitq_remove(&w);
 }
 
 _Noreturn void syncer_daemon(void *arg)
 {
-    uint64_t period_ns = (uintptr_t)arg * NS_PER_SEC;
+    const struct syncer *s = arg;
+    uint64_t period_ns = s->period_s * NS_PER_SEC;
 
     syncer = kctx_current();
     for (;;) {
         wait_for_change();
-        if (!__atomic_load_n(&changed, __ATOMIC_SEQ_CST))
+        if (!load_seq(&changed))
             continue;
         for (uint64_t due_ns = clock_ns() + period_ns; clock_ns() < due_ns;)
             waitq_block(WAIT_NOINTR, due_ns);
-        __atomic_store_n(&changed, false, __ATOMIC_SEQ_CST);
+        store_seq(&changed, false);
         // What could not be written waits for the next change: a broken disk is not asked again
         // and again.
-        int error = vfs_sync();
+        int error = s->sync();
         if (error)
             kprintf("syncer: error %d\n", error);
     }

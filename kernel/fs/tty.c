@@ -12,6 +12,7 @@
 #include "fs/file.h"
 #include "fs/tty_line.h"
 #include "fs/uio.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "sync/scoped.h"
@@ -81,9 +82,8 @@ static uint8_t next_received(void)
     return tty.ring[tty.ring_head++ % TTY_RING];
 }
 
-_Noreturn void tty_daemon(void *arg)
+_Noreturn void tty_daemon(void *arg UNUSED)
 {
-    (void)arg;
     for (;;) {
         uint8_t c = next_received();
         mutex_lock(&tty.lock);
@@ -155,7 +155,7 @@ void tty_session_ends(int sid)
 
 int tty_controlling_dev(int sid)
 {
-    return sid != 0 && __atomic_load_n(&tty.session, __ATOMIC_RELAXED) == sid ? TTY_DEV : 0;
+    return sid != 0 && load_relaxed(&tty.session) == sid ? TTY_DEV : 0;
 }
 
 // ---- ioctls ----
@@ -267,9 +267,8 @@ static int give_up_control(void)
     return 0;
 }
 
-static int tty_ioctl(struct vnode *v, unsigned long cmd, vaddr_t arg)
+static int tty_ioctl(struct vnode *v UNUSED, unsigned long cmd, vaddr_t arg)
 {
-    (void)v;
     switch (cmd) {
     case TCGETS:
         return get_field(arg, &tty.line.t, sizeof(tty.line.t), false);
@@ -305,9 +304,8 @@ static int tty_ioctl(struct vnode *v, unsigned long cmd, vaddr_t arg)
 
 // ---- the device ----
 
-static int tty_open(struct vnode *v, unsigned flags)
+static int tty_open(struct vnode *v UNUSED, unsigned flags)
 {
-    (void)v;
     SCOPED_MUTEX(&tty.lock);
     if (!(flags & O_NOCTTY))
         (void)take_control_locked(); // who may not simply does not get it
@@ -348,12 +346,11 @@ static int wait_for_input(unsigned flags, size_t n)
     return error == ETIMEDOUT ? 0 : error == EINTR ? ERESTART : error;
 }
 
-static int tty_read(struct vnode *v, struct uio *uio)
+static int tty_read(struct vnode *v UNUSED, struct uio *uio)
 {
     size_t n = min(uio->resid, 256ul);
     char buf[256];
 
-    (void)v;
     while (n > 0) {
         int error = check_background(SIGTTIN);
         if (error)
@@ -369,11 +366,10 @@ static int tty_read(struct vnode *v, struct uio *uio)
     return 0;
 }
 
-static int tty_write(struct vnode *v, struct uio *uio)
+static int tty_write(struct vnode *v UNUSED, struct uio *uio)
 {
     char buf[256];
 
-    (void)v;
     int error = tty.line.t.lflag & TOSTOP ? check_background(SIGTTOU) : 0;
     while (!error && uio->resid > 0) {
         size_t n = min(uio->resid, sizeof(buf));
@@ -384,9 +380,8 @@ static int tty_write(struct vnode *v, struct uio *uio)
     return error;
 }
 
-static unsigned tty_poll(struct vnode *v, struct pollset *ps)
+static unsigned tty_poll(struct vnode *v UNUSED, struct pollset *ps)
 {
-    (void)v;
     pollset_add(ps, &tty.readers);
     SCOPED_MUTEX(&tty.lock);
     const struct termios *t = &tty.line.t;
@@ -394,9 +389,8 @@ static unsigned tty_poll(struct vnode *v, struct pollset *ps)
     return POLLOUT | (tty_line_ready(&tty.line, min) ? POLLIN : 0);
 }
 
-int tty_open_controlling(struct vnode *v, unsigned flags)
+int tty_open_controlling(struct vnode *v UNUSED, unsigned flags UNUSED)
 {
-    (void)v, (void)flags;
     return tty_controlling_dev(hooks->session()) ? 0 : ENXIO;
 }
 

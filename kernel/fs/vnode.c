@@ -5,8 +5,10 @@
 
 #include "fs/vnode.h"
 
+#include "fs/syncer.h"
 #include "fs/vnode_impl.h"
 #include "fs/vnode_pager.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "sync/scoped.h"
@@ -51,12 +53,11 @@ int vnode_put_pages(struct vnode *v, unsigned flags)
 
 void vnode_unref(struct vnode *v)
 {
-    uint32_t n = __atomic_load_n(&v->nrefs, __ATOMIC_RELAXED);
+    uint32_t n = load_relaxed(&v->nrefs);
 
     KASSERT(n > 0, "vnode %lu", v->ino);
     while (n > 1)
-        if (__atomic_compare_exchange_n(&v->nrefs, &n, n - 1, false, __ATOMIC_RELEASE,
-                                        __ATOMIC_RELAXED))
+        if (compare_swap(&v->nrefs, &n, n - 1))
             return;
     v->ops->inactive(v);
 }
@@ -64,13 +65,12 @@ void vnode_unref(struct vnode *v)
 // More writers (> 0) or one more running program (-1).
 static int claim(struct vnode *v, int64_t more)
 {
-    int64_t n = __atomic_load_n(&v->writers, __ATOMIC_RELAXED);
+    int64_t n = load_relaxed(&v->writers);
 
     do {
         if (more > 0 ? n < 0 : n > 0)
             return ETXTBSY;
-    } while (!__atomic_compare_exchange_n(&v->writers, &n, n + more, false, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_RELAXED));
+    } while (!compare_swap(&v->writers, &n, n + more));
     return 0;
 }
 
@@ -81,7 +81,7 @@ int vnode_begin_write(struct vnode *v)
 
 static void end_writes(struct vnode *v, int64_t n)
 {
-    int64_t left = __atomic_sub_fetch(&v->writers, n, __ATOMIC_ACQ_REL);
+    int64_t left = sub_acq_rel(&v->writers, n);
 
     KASSERT(left >= 0, "vnode %lu: %ld", v->ino, left);
     if (left == 0 && v->ops->backing)
@@ -110,7 +110,7 @@ int vnode_begin_run(struct vnode *v)
 
 void vnode_end_run(struct vnode *v)
 {
-    int64_t left = __atomic_add_fetch(&v->writers, 1, __ATOMIC_ACQ_REL);
+    int64_t left = add_acq_rel(&v->writers, 1);
 
     KASSERT(left <= 0, "vnode %lu: %ld", v->ino, left);
 }
@@ -170,3 +170,39 @@ void vfs_for_each_mount(void (*fn)(const char *type, const char *path, void *arg
     for (struct mount *m = mounts; m; m = m->next)
         fn(m->type, m->path, arg);
 }
+
+// ---- as an object ----
+
+static struct vnode *vnode_of(struct vm_object *o)
+{
+    return container_of(o, struct vnode, object);
+}
+
+static void object_dirtied(struct vm_object *o UNUSED)
+{
+    syncer_changed();
+}
+
+static void object_ref(struct vm_object *o)
+{
+    vnode_ref(vnode_of(o));
+}
+
+static void object_unref(struct vm_object *o)
+{
+    vnode_unref(vnode_of(o));
+}
+
+static void object_claim(struct vm_object *o, int64_t npages)
+{
+    vnode_map_claim(vnode_of(o), npages);
+}
+
+const struct vm_pager_ops vnode_pager_ops = {
+    .get = vnode_pager_get,
+    .put = vnode_pager_put,
+    .dirtied = object_dirtied,
+    .ref = object_ref,
+    .unref = object_unref,
+    .claim = object_claim,
+};

@@ -9,6 +9,7 @@
 // atomic. Nesting: parent directory before child, otherwise by address.
 #pragma once
 
+#include "lib/atomic.h"
 #include "lib/types.h"
 #include "sync/rwlock.h"
 #include "vm/vm_object.h"
@@ -124,7 +125,7 @@ struct vnode {
 
 static inline void vnode_ref(struct vnode *v)
 {
-    __atomic_fetch_add(&v->nrefs, 1, __ATOMIC_RELAXED);
+    add_relaxed(&v->nrefs, 1);
 }
 // may sleep, and free the whole file: best with no vnode locked
 void vnode_unref(struct vnode *v);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "fs/vnode.h"
+#include "lib/atomic.h"
 
 struct bdev;
 
@@ -27,7 +28,7 @@ void vnode_init(struct vnode *v, enum vnode_type type, const struct vnode_ops *o
 // the last one, so that nobody can find the vnode but by that lookup.
 static inline bool vnode_drop_last(struct vnode *v)
 {
-    return __atomic_sub_fetch(&v->nrefs, 1, __ATOMIC_ACQ_REL) == 0;
+    return sub_acq_rel(&v->nrefs, 1) == 0;
 }
 // The pager's put, PUT_*, for all pages that a file has in memory. No lock held.
 int vnode_put_pages(struct vnode *v, unsigned flags);

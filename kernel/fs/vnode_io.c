@@ -10,6 +10,7 @@
 #include "fs/file.h"
 #include "fs/uio.h"
 #include "fs/vnode_pager.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mem/vm_page.h"
@@ -74,7 +75,7 @@ static int read_page(struct vnode *v, struct uio *uio, size_t n)
         vm_page_unbusy(pg);
     }
     char *data = (char *)page_to_dmap(pg) + at;
-    __atomic_fetch_or(&pg->attrs, PGA_REFERENCED, __ATOMIC_RELAXED);
+    or_relaxed(&pg->attrs, PGA_REFERENCED);
     if (uio_move_nofault(uio, data, n, &moved) == 0)
         return 0;
     vm_page_wire(pg);
@@ -133,7 +134,7 @@ static int write_page(struct vnode *v, struct uio *uio, size_t n)
     if (moved > 0)
         v->size = max(v->size, (uint64_t)uio->offset);
     vm_object_dirty(o, pg);
-    __atomic_fetch_or(&pg->attrs, PGA_REFERENCED, __ATOMIC_RELAXED);
+    or_relaxed(&pg->attrs, PGA_REFERENCED);
     vm_page_unbusy(pg);
     mutex_unlock(&o->lock);
     return error ? uio_fault_in(uio, n - moved) : 0;
@@ -264,7 +265,7 @@ int vnode_truncate(struct vnode *v, uint64_t size)
 
 void vnode_trim(struct vnode *v)
 {
-    if (!__atomic_load_n(&v->ahead, __ATOMIC_RELAXED))
+    if (!load_relaxed(&v->ahead))
         return;
     SCOPED_WRITE(&v->lock);
     mutex_lock(&v->object.lock);

@@ -46,7 +46,7 @@ static void zero_tail(struct vm_page *pg, pgno_t pgno, uint64_t size)
     uint64_t start = pgno << PAGE_SHIFT;
 
     if (start >= size)
-        memset(page_to_dmap(pg), 0, PAGE_SIZE);
+        vm_page_zero(pg);
     else if (size - start < PAGE_SIZE)
         memset((char *)page_to_dmap(pg) + (size - start), 0, PAGE_SIZE - (size - start));
 }
@@ -114,7 +114,7 @@ static int fill(struct vnode *v, struct vm_page *pg, vm_prot_t access, bool over
     v->ahead |= !error && map.fresh && want > 1;
     if (error || map.block == 0 || map.fresh || overwrite) {
         if (!error && !overwrite)
-            memset(page_to_dmap(pg), 0, PAGE_SIZE);
+            vm_page_zero(pg);
         if (!error && map.block == 0) {
             pg->flags &= ~(unsigned)(PG_BACKED | PG_FAKE);
             return 0;
@@ -177,8 +177,8 @@ int vnode_page_get(struct vnode *v, pgno_t pgno, vm_prot_t access, bool overwrit
     return (access & PROT_WRITE) && !(pg->flags & PG_BACKED) ? back(v, pg) : 0;
 }
 
-static int pager_get(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
-                     struct vm_page **pg)
+int vnode_pager_get(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
+                    struct vm_page **pg)
 {
     return vnode_page_get(vnode_of(o), pgno, access, overwrite, false, pg);
 }
@@ -190,15 +190,26 @@ static bool is_dirty(struct vm_page *pg)
     return (pg->flags & PG_DIRTY) || pmap_is_modified(pg);
 }
 
-// Collects the dirty pages that follow each other from pg on; makes them busy and clean.
+// From here on the page is clean, unless it is wired: it may be modified while it is written.
+static void begin_write(struct vm_page *pg)
+{
+    KASSERT(pg->flags & PG_BACKED, "dirty page %lu without a block", pg->pgno);
+    vm_page_busy(pg);
+    if (pg->wire_count > 0) {
+        pg->flags |= PG_DIRTY;
+        syncer_again();
+        return;
+    }
+    pg->flags &= ~(unsigned)PG_DIRTY;
+    pmap_page_protect(pg, PROT_READ);
+    pmap_clear_modify(pg);
+}
+
+// Collects the dirty pages that follow each other from pg on, and begins to write them.
 static void gather(struct vm_object *o, struct vm_page *pg, pgno_t end, struct run *r)
 {
     while (pg && r->n < CLUSTER && pg->pgno < end && !(pg->flags & PG_BUSY) && is_dirty(pg)) {
-        KASSERT(pg->flags & PG_BACKED, "dirty page %lu without a block", pg->pgno);
-        vm_page_busy(pg);
-        pg->flags &= ~(unsigned)PG_DIRTY;
-        pmap_page_protect(pg, PROT_READ);
-        pmap_clear_modify(pg);
+        begin_write(pg);
         run_add(r, pg);
         pg = vm_object_lookup(o, pg->pgno + 1);
     }
@@ -272,7 +283,7 @@ static void free_range(struct vm_object *o, pgno_t start, pgno_t end, unsigned f
     }
 }
 
-static int pager_put(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags)
+int vnode_pager_put(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags)
 {
     struct vm_page *pg;
     pgno_t at = start;
@@ -294,33 +305,3 @@ static int pager_put(struct vm_object *o, pgno_t start, pgno_t end, unsigned fla
         free_range(o, start, end, flags);
     return error;
 }
-
-static void pager_dirtied(struct vm_object *o)
-{
-    (void)o;
-    syncer_changed();
-}
-
-static void pager_ref(struct vm_object *o)
-{
-    vnode_ref(vnode_of(o));
-}
-
-static void pager_unref(struct vm_object *o)
-{
-    vnode_unref(vnode_of(o));
-}
-
-static void pager_claim(struct vm_object *o, int64_t npages)
-{
-    vnode_map_claim(vnode_of(o), npages);
-}
-
-const struct vm_pager_ops vnode_pager_ops = {
-    .get = pager_get,
-    .put = pager_put,
-    .dirtied = pager_dirtied,
-    .ref = pager_ref,
-    .unref = pager_unref,
-    .claim = pager_claim,
-};

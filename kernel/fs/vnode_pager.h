@@ -14,7 +14,10 @@
 
 struct vnode;
 
-extern const struct vm_pager_ops vnode_pager_ops;
+extern const struct vm_pager_ops vnode_pager_ops;       // in vnode.c
+int vnode_pager_get(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
+                    struct vm_page **pg);
+int vnode_pager_put(struct vm_object *o, pgno_t start, pgno_t end, unsigned flags);
 
 // The pager's get, also beyond the end of the file: for a write that extends it (`extend').
 int vnode_page_get(struct vnode *v, pgno_t pgno, vm_prot_t access, bool overwrite, bool extend,

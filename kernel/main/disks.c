@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Finding the disks.
+// Finding the disks; the second one as swap space.
 #include "main/disks.h"
 
 #include "amd64/bootmap.h"
@@ -10,6 +10,8 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "main/cmdline.h"
+#include "mem/vm_page.h"
+#include "vm/swap.h"
 
 #define MAX_PLACES 32
 
@@ -67,4 +69,48 @@ void disks_init(void)
         .fail_flush = cmdline_number("disk_fail_flush", 0),
     };
     blk_set_inject(blk_disk(0), &inject);
+}
+
+// ---- swap ----
+
+#define SECTORS_PER_SLOT (PAGE_SIZE / BLK_SECTOR)
+
+// What a transfer needs until the disk is done with it.
+struct swap_request {
+    struct blk_req req;
+    paddr_t pages[SWAP_CLUSTER];
+};
+_Static_assert(sizeof(struct swap_request) <= sizeof(((struct swap_io *)0)->word),
+               "the device's part of a transfer");
+
+static void swap_request_done(struct blk_req *req)
+{
+    struct swap_io *io = container_of(req, struct swap_io, word);
+
+    io->error = req->error;
+    swap_finish(io);
+}
+
+static void swap_disk_start(struct swap_io *io)
+{
+    struct swap_request *r = (struct swap_request *)io->word;
+
+    for (unsigned i = 0; i < io->npages; i++)
+        r->pages[i] = page_to_phys(io->pages[i]);
+    r->req = (struct blk_req){.op = io->write ? BLK_WRITE : BLK_READ,
+                              .nsectors = io->npages * SECTORS_PER_SLOT,
+                              .sector = io->slot * SECTORS_PER_SLOT,
+                              .pages = r->pages,
+                              .done = swap_request_done};
+    blk_submit(blk_disk(1), &r->req);
+}
+
+void swap_disk_init(void)
+{
+    static struct swap_dev dev = {.start = swap_disk_start};
+
+    if (!blk_disk(1))
+        return;
+    dev.nblocks = blk_size(blk_disk(1)) / SECTORS_PER_SLOT;
+    swap_init(&dev);
 }

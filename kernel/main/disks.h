@@ -8,3 +8,6 @@
 
 // After intr_init. At start-up only.
 void disks_init(void);
+
+// Offers disk 1, if there is one, to the VM as swap space. Start-up only.
+void swap_disk_init(void);

@@ -10,12 +10,12 @@
 #include "amd64/crash.h"
 #include "amd64/intr.h"
 #include "amd64/smp.h"
+#include "amd64/trap.h"
 #include "dev/judge.h"
 #include "dev/power.h"
 #include "dev/random.h"
 #include "dev/record.h"
 #include "dev/uart.h"
-#include "fs/sfs/bdev_disk.h"
 #include "fs/syncer.h"
 #include "fs/tty.h"
 #include "fs/vfs_mounts.h"
@@ -53,6 +53,7 @@ static void start_console(void)
 {
     cpu_probe_features();
     cpu_init(0);
+    trap_init_cpu();
     uart_init();
     kprintf_set_sink(uart_write_text);
     crash_init();
@@ -140,6 +141,7 @@ static void start(const char *name, void (*fn)(void *), void *arg)
 // Everything that may sleep: file systems, the kernel's threads, the first process.
 static void start_system(void *arg UNUSED)
 {
+    static struct syncer syncer = {.sync = vfs_sync};
     static char init[128] = "/bin/init";
     const char *trouble;
 
@@ -148,9 +150,9 @@ static void start_system(void *arg UNUSED)
     int error = vfs_mount_root(&trouble);
     if (error)
         power_cannot_start("no root file system: error %d, %s", error, trouble);
-    uint64_t sync_s = cmdline_number("sync", SYNCER_PERIOD_S);
-    if (sync_s)
-        start("syncer", syncer_daemon, (void *)sync_s);
+    syncer.period_s = cmdline_number("sync", SYNCER_PERIOD_S);
+    if (syncer.period_s)
+        start("syncer", syncer_daemon, &syncer);
     swap_disk_init();
     cmdline_get("init", init, sizeof(init));
     error = process_start_init(init);

@@ -4,6 +4,7 @@
 #include "amd64/bootinfo.h"
 #include "amd64/clock.h"
 #include "amd64/cpu.h"
+#include "dev/blk.h"
 #include "fs/file_lock.h"
 #include "fs/procfs.h"
 #include "fs/vnode.h"
@@ -131,6 +132,21 @@ static int show_cmdline(int pid UNUSED, struct strbuf *out)
     return 0;
 }
 
+// Linux's columns: what is not measured (merges, times, discards) is 0.
+static int show_diskstats(int pid UNUSED, struct strbuf *out)
+{
+    struct blk_stats st;
+    struct blk *disk;
+
+    for (unsigned n = 0; (disk = blk_disk(n)); n++) {
+        blk_get_stats(disk, &st);
+        strbuf_printf(out, " 254 %u vd%c %lu 0 %lu 0 %lu 0 %lu 0 %lu 0 0 0 0 0 0 %lu 0\n", n * 16,
+                      'a' + n, st.requests[BLK_READ], st.sectors[BLK_READ], st.requests[BLK_WRITE],
+                      st.sectors[BLK_WRITE], st.in_flight, st.requests[BLK_FLUSH]);
+    }
+    return 0;
+}
+
 static void show_mount(const char *type, const char *path, void *arg)
 {
     strbuf_printf(arg, "%s %s %s rw 0 0\n", type, path, type);
@@ -153,6 +169,7 @@ void sys_files_init(void)
     procfs_register("version", show_version, NULL);
     procfs_register("cmdline", show_cmdline, NULL);
     procfs_register("mounts", show_mounts, NULL);
+    procfs_register("diskstats", show_diskstats, NULL);
     procfs_register("locks", file_lock_show, NULL);
     procfs_register("syscalls", syscall_show, NULL);
     procfs_register("refused", syscall_show_refused, NULL);

@@ -61,9 +61,10 @@ static const struct figure vm_fault_rows[] = {
 static const struct figure pageout_rows[] = {
     PAGEOUT(passes),        PAGEOUT(scanned), PAGEOUT(deactivated),  PAGEOUT(reactivated),
     PAGEOUT(freed),         PAGEOUT(written), PAGEOUT(write_errors), PAGEOUT(swapped_out),
-    PAGEOUT(pools_drained), PAGEOUT(skipped)};
-static const struct figure swap_rows[] = {SWAP(nslots), SWAP(nused), SWAP(ins), SWAP(outs),
-                                          SWAP(errors)};
+    PAGEOUT(pools_drained), PAGEOUT(skipped), PAGEOUT(clusters),     PAGEOUT(clean_freed),
+    PAGEOUT(in_flight)};
+static const struct figure swap_rows[] = {SWAP(nslots), SWAP(nused), SWAP(nbad),
+                                          SWAP(ins),    SWAP(outs),  SWAP(errors)};
 static const struct figure slab_rows[] = {SLAB(zones),        SLAB(zone_bytes),  SLAB(objects),
                                           SLAB(object_bytes), SLAB(large_bytes), SLAB(lookups)};
 static const struct figure vm_loan_rows[] = {LOAN(asked), LOAN(refused), LOAN(lent), LOAN(ended)};
@@ -104,6 +105,8 @@ static int show_pages(int pid, struct strbuf *out)
     vm_page_get_stats(&st);
     for (unsigned i = 0; i < PAGE_OWNERS; i++)
         strbuf_printf(out, "owner_%s %lu\n", page_owner_name[i], st.by_owner[i]);
+    for (unsigned i = PAGE_KERNEL + 1; i < PAGE_OWNERS; i++)
+        strbuf_printf(out, "zeroed_%s %lu\n", page_owner_name[i], st.zeroed[i]);
     strbuf_printf(out, "reserve_kernel %lu\nreserve_daemon %lu\nfree_min %lu\nfree_target %lu\n",
                   vm_page_reserve_kernel, vm_page_reserve_daemon, vm_page_free_min,
                   vm_page_free_target);

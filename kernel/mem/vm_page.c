@@ -4,6 +4,7 @@
 // Locking: page_free.lock (rank LOCK_PAGES) guards the free list and all counters; page contents
 // are filled and checked outside it, while the page belongs to the caller alone.
 
+#include "lib/atomic.h"
 #include "lib/panic.h"
 #include "lib/poison.h"
 #include "lib/printf.h"
@@ -125,7 +126,8 @@ static void check_poison(const struct vm_page *pg)
 bool page_pass_due(void)
 {
     KASSERT(spin_held(&page_free.lock), "%lu pages free", page_free.nfree);
-    return page_free.pass_wanted || (page_free.nfree < vm_page_free_min && !page_free.fruitless);
+    return page_free.pass_wanted || page_free.daemon_woken ||
+           (page_free.nfree < vm_page_free_min && !page_free.fruitless);
 }
 
 void page_daemon_kick(void)
@@ -133,6 +135,17 @@ void page_daemon_kick(void)
     KASSERT(spin_held(&page_free.lock), "%lu pages free", page_free.nfree);
     if (page_pass_due())
         waitq_wake_one(&page_free.daemon_waitq);
+}
+
+static inline void zero(struct vm_page *pg)
+{
+    fill_words(page_to_dmap(pg), 0, PAGE_WORDS);
+    add_relaxed(&page_free.zeroed[pg->owner], 1);
+}
+
+void vm_page_zero(struct vm_page *pg)
+{
+    zero(pg);
 }
 
 // Free pages that a request must leave alone.
@@ -178,7 +191,7 @@ struct vm_page *page_take(enum page_owner owner, unsigned flags)
     pg->attrs = 0;
     pg->pgno = 0;
     if (flags & PA_ZERO)
-        fill_words(page_to_dmap(pg), 0, PAGE_WORDS);
+        zero(pg);
     else
         poison_fill(page_to_dmap(pg), PAGE_SIZE);
     return pg;
@@ -245,6 +258,7 @@ void vm_page_get_stats(struct vm_page_stats *st)
         .wait_failures = page_free.wait_failures,
     };
     memcpy(st->by_owner, page_free.by_owner, sizeof(st->by_owner));
+    memcpy(st->zeroed, page_free.zeroed, sizeof(st->zeroed));
     spin_unlock(&page_free.lock);
     spin_unlock(&vm_page_queue_lock);
 }

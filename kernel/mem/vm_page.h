@@ -77,7 +77,8 @@ struct vm_page {
     struct rb_node node;        // (o) in the object's tree, by pgno
     struct vm_object *object;   // (o) the owner is an object, or NULL
     struct vm_anon *anon;       // (o) the owner is an anon, or NULL
-    pgno_t pgno;                // (o) page index in the object
+    pgno_t pgno;                // (o) page index in the object; of a page that has none its
+                                // owner's: 0 at first
     uint64_t pv[4];             // (v) the reverse map's; only pv.c looks inside
     uint32_t wire_count;        // (q) > 0: not on a page queue, never paged out
     uint16_t flags;             // enum page_flags
@@ -129,6 +130,9 @@ MUST_CHECK struct vm_page *vm_page_alloc(enum page_owner owner, unsigned flags);
 // Gives a page back: it is unmapped, unwired, off its owner's structures and the queues, and not
 // wanted. Never sleeps, never allocates. Poisons it in debug builds.
 void vm_page_free(struct vm_page *pg);
+
+// Fills a page with zeroes, and counts that; who holds it calls it.
+void vm_page_zero(struct vm_page *pg);
 
 // Sleeps until there are free pages above the reserve: 0. ENOMEM if the page daemon went round
 // and can free nothing, and the last resort neither, or if there is no page daemon yet; EINTR if
@@ -198,6 +202,7 @@ struct vm_page_stats {
     uint64_t npages;            // managed in all
     uint64_t nfree, nactive, ninactive, nwired;
     uint64_t by_owner[PAGE_OWNERS];
+    uint64_t zeroed[PAGE_OWNERS];       // times that a page was filled with zeroes
     uint64_t allocs, frees, alloc_failures, waits, wait_failures;
 };
 void vm_page_get_stats(struct vm_page_stats *st);
@@ -208,12 +213,15 @@ extern uint64_t vm_page_reserve_daemon;         // 1: only the page daemon
 extern uint64_t vm_page_free_min;               // below: the page daemon is woken
 extern uint64_t vm_page_free_target;            // the page daemon frees up to this
 
-// The page daemon's side: it sleeps on daemon_waitq until nfree < free_min or someone waits, and
-// reports what each pass gained. A pass that gained nothing while the free pages are short asks the
-// last resort for the waiters; if there is none, or it says no, they fail (ENOMEM). May sleep, no
-// lock held.
+// The page daemon's side: it sleeps on daemon_waitq until nfree < free_min or someone waits or has
+// called vm_page_daemon_wake, and reports what each pass gained. A pass that gained nothing while
+// the free pages are short asks the last resort for the waiters; if there is none, or it says no,
+// they fail (ENOMEM): so 0 is not reported while writes are under way whose pages will be free. May
+// sleep, no lock held.
 void vm_page_daemon_sleep(void);
 void vm_page_daemon_report(uint64_t nfreed);
+// Lets the daemon make a pass although nothing is short: its writes have ended. Any context.
+void vm_page_daemon_wake(void);
 
 // Registers the last resort: the page daemon's thread calls it with no lock held. It makes somebody
 // give up memory and waits a little for that: true: another pass is worth while.

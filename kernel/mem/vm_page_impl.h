@@ -13,6 +13,7 @@ struct page_free_state {
     uint64_t npages;                // managed in all; constant after start-up
     uint64_t nfree;
     uint64_t by_owner[PAGE_OWNERS];
+    uint64_t zeroed[PAGE_OWNERS];   // atomic
     uint64_t allocs, frees, alloc_failures, waits, wait_failures;
 
     // The page daemon and the threads that wait for it.
@@ -21,6 +22,7 @@ struct page_free_state {
     struct kctx *daemon;            // the page daemon's thread; NULL before it first sleeps
     unsigned nwaiting;              // threads in vm_page_wait that sleep
     bool pass_wanted;               // someone waits for a pass that has not begun
+    bool daemon_woken;              // a pass was asked for that nobody waits for
     bool pass_running;              // between daemon_sleep and daemon_report
     bool fruitless;                 // the last pass gained nothing, and memory is still short
     bool starving;                  // someone waits for the last resort, whatever a pass gains

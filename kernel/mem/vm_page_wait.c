@@ -77,9 +77,17 @@ void vm_page_daemon_sleep(void)
     page_free.daemon = kctx_current();
     while (!page_pass_due())
         waitq_await_spin(&page_free.daemon_waitq, &page_free.lock);
-    page_free.pass_wanted = false;
+    page_free.pass_wanted = page_free.daemon_woken = false;
     page_free.pass_running = true;
     page_free.passes_begun++;
+    spin_unlock(&page_free.lock);
+}
+
+void vm_page_daemon_wake(void)
+{
+    spin_lock(&page_free.lock);
+    page_free.daemon_woken = true;
+    page_daemon_kick();
     spin_unlock(&page_free.lock);
 }
 

@@ -4,6 +4,7 @@
 // before each return to user mode pending work is done. These are the machine layer's hooks.
 #include "amd64/clock.h"
 #include "amd64/context.h"
+#include "amd64/intr.h"
 #include "amd64/trap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
@@ -149,6 +150,6 @@ void faults_init(void)
     vm_limit_hook = soft_limit;
     trap_ops.page_fault = page_fault;
     trap_ops.exception = exception;
-    trap_ops.tick = tick;
+    intr_tick = tick;
     trap_ops.user_return = user_return;
 }

@@ -6,10 +6,10 @@
 #include "sync/irq.h"
 #include "sync/jitter.h"
 #include "sync/kctx.h"
-#include "sync/waitq.h"
 
 unsigned jitter_one_in;
 bool jitter_turns;
+void (*jitter_yield)(void);
 static struct rng generator[MAX_CPUS];
 
 void jitter_init(uint64_t seed, unsigned one_in)
@@ -26,7 +26,7 @@ static bool may_yield(void)
 {
     const struct percpu *cpu = this_cpu();
 
-    return waitq_ops() && !cpu->kctx->nosleep && !cpu->kctx->no_jitter && !cpu->irq_off_depth &&
+    return jitter_yield && !cpu->kctx->nosleep && !cpu->kctx->no_jitter && !cpu->irq_off_depth &&
            !cpu->in_interrupt && irq_enabled();
 }
 
@@ -44,6 +44,6 @@ void jitter_draw(void)
         return;
     }
     ctx->no_jitter++;
-    waitq_ops()->yield();
+    jitter_yield();
     ctx->no_jitter--;
 }

@@ -15,6 +15,7 @@ void jitter_init(uint64_t seed, unsigned one_in);
 extern bool jitter_turns;
 
 extern unsigned jitter_one_in;  // constant after jitter_init
+extern void (*jitter_yield)(void);      // how; NULL before there is a scheduler
 OFF_THE_WAY void jitter_draw(void);     // for jitter_point
 
 static inline void jitter_point(void)

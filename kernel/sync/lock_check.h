@@ -5,6 +5,7 @@
 // locks' names and the held list. Works alike on one CPU and on eight.
 #pragma once
 
+#include "lib/atomic.h"
 #include "lib/panic.h"
 #include "lib/types.h"
 #include "sync/jitter.h"
@@ -37,7 +38,7 @@ static inline void lock_init(struct lock *l, const char *name, enum lock_rank ra
 // True if the running thread holds l exclusively.
 static inline bool lock_owned(const struct lock *l)
 {
-    return __atomic_load_n(&l->owner, __ATOMIC_RELAXED) == kctx_current();
+    return load_relaxed(&l->owner) == kctx_current();
 }
 
 // True if the running thread has l on its held list (exclusively or shared). Mostly it is the one

@@ -15,6 +15,7 @@
 // queue's lock: the queue is empty unless MUTEX_WAITED is set; with MUTEX_HANDOFF it is not, and
 // the mutex is held; MUTEX_WOKEN is set from a wake-up until the woken thread has the mutex or is
 // back on the queue, and nobody else is woken for it meanwhile.
+#include "lib/atomic.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
 #include "sync/jitter.h"
@@ -25,14 +26,13 @@
 // Changes the state if it is still `*from'; else tells what it is.
 static inline bool change(struct mutex *m, uint32_t *from, uint32_t to)
 {
-    return __atomic_compare_exchange_n(&m->state, from, to, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
+    return compare_swap(&m->state, from, to);
 }
 
 // `gone': the bits that this thread has to take back with it.
 static bool take(struct mutex *m, uint32_t gone)
 {
-    uint32_t state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+    uint32_t state = load_relaxed(&m->state);
 
     while (!(state & MUTEX_HELD)) {
         if (change(m, &state, (state & ~gone) | MUTEX_HELD)) {
@@ -46,10 +46,10 @@ static bool take(struct mutex *m, uint32_t gone)
 // If the owner is on a CPU, and so on its way to the release, or just comes or goes.
 static bool owner_runs(const struct mutex *m)
 {
-    const struct kctx *owner = __atomic_load_n(&m->lock.owner, __ATOMIC_RELAXED);
+    const struct kctx *owner = load_relaxed(&m->lock.owner);
 
     for (unsigned i = 0; owner && i < ncpus; i++)
-        if (__atomic_load_n(&percpu_of[i]->kctx, __ATOMIC_RELAXED) == owner)
+        if (load_relaxed(&percpu_of[i]->kctx) == owner)
             return true;
     return !owner;
 }
@@ -68,7 +68,7 @@ static bool spin(struct mutex *m, uint32_t gone)
 // Takes the mutex, or changes the state to what a thread in the queue wants. Queue locked.
 static bool take_or_wait(struct mutex *m, uint32_t gone, uint32_t wanted)
 {
-    uint32_t state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+    uint32_t state = load_relaxed(&m->state);
 
     KASSERT(spin_held(&m->waiters.lock), "mutex %s: queue", m->lock.name);
     do {
@@ -148,7 +148,7 @@ bool mutex_trylock(struct mutex *m)
 OFF_THE_WAY static void release_contended(struct mutex *m)
 {
     spin_lock(&m->waiters.lock);
-    uint32_t state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+    uint32_t state = load_relaxed(&m->state);
     struct waiter *w = list_first(&m->waiters.waiters, struct waiter, link);
     KASSERT(state & MUTEX_HELD && (w || !(state & (MUTEX_WAITED | MUTEX_HANDOFF))),
             "mutex %s: state %x, first waiter %p", m->lock.name, state, (void *)w);
@@ -163,7 +163,7 @@ OFF_THE_WAY static void release_contended(struct mutex *m)
     } else {
         state &= ~MUTEX_HELD;
     }
-    __atomic_store_n(&m->state, state, __ATOMIC_RELEASE);
+    store_release(&m->state, state);
     spin_unlock(&m->waiters.lock);
 }
 
@@ -191,4 +191,16 @@ void mutex_unlock(struct mutex *m)
         release(ctx, m);
     else
         release_unusual(m);
+}
+
+int waitq_wait_mutex(struct waitq *q, struct mutex *m, unsigned flags, uint64_t deadline_ns)
+{
+    struct waiter w;
+
+    KASSERT(mutex_held(m), "mutex %s is not held", m->lock.name);
+    waitq_add(q, &w);
+    mutex_unlock(m);
+    int error = waitq_block_and_remove(&w, flags, deadline_ns);
+    mutex_lock(m);
+    return error;
 }

@@ -6,6 +6,7 @@
 // are preemption points when jitter is on.
 #pragma once
 
+#include "lib/atomic.h"
 #include "sync/lock_check.h"
 #include "sync/waitq.h"
 
@@ -37,7 +38,7 @@ void mutex_unlock(struct mutex *m);
 // nobody is still on the way out of mutex_unlock.
 static inline void mutex_retire(struct mutex *m)
 {
-    while (__builtin_expect(__atomic_load_n(&m->waiters.lock.taken, __ATOMIC_ACQUIRE), 0))
+    while (__builtin_expect(load_acquire(&m->waiters.lock.taken), 0))
         __builtin_ia32_pause();
 }
 static inline bool mutex_held(const struct mutex *m)

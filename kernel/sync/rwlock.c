@@ -5,6 +5,7 @@
 // the queue's lock; from then on newcomers queue up too, and whoever empties the lock (the
 // writer, or the last reader) hands it over under the queue's lock. So the lock is never free
 // while a thread waits, nobody overtakes, and no wake-up can be lost.
+#include "lib/atomic.h"
 #include "lib/panic.h"
 #include "sync/jitter.h"
 #include "sync/rwlock.h"
@@ -23,21 +24,20 @@ void rw_init(struct rwlock *l, const char *name, enum lock_rank rank, unsigned f
 
 static inline bool change(struct rwlock *l, uint32_t from, uint32_t to)
 {
-    return __atomic_compare_exchange_n(&l->state, &from, to, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
+    return compare_swap(&l->state, &from, to);
 }
 
 // Enters if nobody is in the way.
 static inline bool try_enter(struct rwlock *l, bool write)
 {
-    uint32_t s = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
+    uint32_t s = load_relaxed(&l->state);
 
     if (write)
         return s == 0 && change(l, 0, RW_WRITER);
     while (!(s & (RW_WRITER | RW_WAITERS))) {
         if (change(l, s, s + 1))
             return true;
-        s = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
+        s = load_relaxed(&l->state);
     }
     return false;
 }
@@ -45,13 +45,13 @@ static inline bool try_enter(struct rwlock *l, bool write)
 // Announces a waiter; false if the lock became free meanwhile. The queue is locked.
 static bool set_waiters(struct rwlock *l)
 {
-    uint32_t s = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
+    uint32_t s = load_relaxed(&l->state);
 
     KASSERT(spin_held(&l->waiters.lock), "rwlock %s: queue", l->lock.name);
     while (s != 0 && !(s & RW_WAITERS)) {
         if (change(l, s, s | RW_WAITERS))
             return true;
-        s = __atomic_load_n(&l->state, __ATOMIC_RELAXED);
+        s = load_relaxed(&l->state);
     }
     return s != 0;
 }
@@ -91,7 +91,7 @@ static void grant_readers(struct rwlock *l, uint32_t readers)
         waitq_grant(&l->waiters, &w->waiter);
         readers++;
     }
-    __atomic_store_n(&l->state, readers | (w ? RW_WAITERS : 0), __ATOMIC_RELEASE);
+    store_release(&l->state, readers | (w ? RW_WAITERS : 0));
 }
 
 // Hands the lock, which nobody is inside of, to the oldest waiter and its like.
@@ -103,8 +103,7 @@ OFF_THE_WAY static void hand_over(struct rwlock *l)
     if (w->write) {
         l->lock.owner = w->waiter.who;
         waitq_grant(&l->waiters, &w->waiter);
-        __atomic_store_n(&l->state, RW_WRITER | (first_waiter(l) ? RW_WAITERS : 0),
-                         __ATOMIC_RELEASE);
+        store_release(&l->state, RW_WRITER | (first_waiter(l) ? RW_WAITERS : 0));
     } else {
         grant_readers(l, 0);
     }
@@ -175,8 +174,7 @@ static inline void release(struct kctx *ctx, struct rwlock *l, bool write)
     lock_note_release(ctx, &l->lock);
     if (write)
         l->lock.owner = NULL;
-    if (write ? !change(l, RW_WRITER, 0)
-              : __atomic_sub_fetch(&l->state, 1, __ATOMIC_ACQ_REL) == RW_WAITERS)
+    if (write ? !change(l, RW_WRITER, 0) : sub_acq_rel(&l->state, 1) == RW_WAITERS)
         hand_over(l);
 }
 

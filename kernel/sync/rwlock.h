@@ -6,6 +6,7 @@
 // preemption points when jitter is on.
 #pragma once
 
+#include "lib/atomic.h"
 #include "sync/lock_check.h"
 #include "sync/waitq.h"
 
@@ -21,7 +22,7 @@ struct rwlock {
 // Readers inside, for reports.
 static inline unsigned rw_readers(const struct rwlock *l)
 {
-    return __atomic_load_n(&l->state, __ATOMIC_RELAXED) & ~(RW_WRITER | RW_WAITERS);
+    return load_relaxed(&l->state) & ~(RW_WRITER | RW_WAITERS);
 }
 
 void rw_init(struct rwlock *l, const char *name, enum lock_rank rank, unsigned flags);

@@ -4,6 +4,7 @@
 // than the guest, a queue would wait for a virtual CPU that does not run, while this one gives the
 // lock to whoever does. Interrupts go off first: a handler on the same CPU could otherwise wait for
 // the thread that it interrupted.
+#include "lib/atomic.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
 #include "sync/jitter.h"
@@ -14,7 +15,7 @@
 
 static inline bool take(struct spinlock *l, uint32_t place)
 {
-    return !__atomic_exchange_n(&l->taken, place, __ATOMIC_ACQUIRE);
+    return !swap_acquire(&l->taken, place);
 }
 
 static inline void taken(struct kctx *ctx, struct spinlock *l)
@@ -34,7 +35,7 @@ OFF_THE_WAY static void wait_and_take(struct spinlock *l, uint32_t place)
     ctx->waiting = &l->lock;
     while (!take(l, place)) {
         lock_count_contended();
-        while (__atomic_load_n(&l->taken, __ATOMIC_RELAXED)) {
+        while (load_relaxed(&l->taken)) {
             cpu_relax();
             spin_poll();
         }
@@ -72,7 +73,7 @@ static inline void release(struct kctx *ctx, struct spinlock *l)
 {
     lock_note_release(ctx, &l->lock);
     l->lock.owner = NULL;
-    __atomic_store_n(&l->taken, 0, __ATOMIC_RELEASE);
+    store_release(&l->taken, 0);
     irq_pop();
 }
 

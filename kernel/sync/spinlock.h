@@ -6,6 +6,7 @@
 // the scheduler itself works with (LOCK_TIMER and beyond).
 #pragma once
 
+#include "lib/atomic.h"
 #include "sync/lock_check.h"
 
 struct spinlock {
@@ -17,7 +18,7 @@ struct spinlock {
 // Where a spinlock that is held was taken, for reports.
 static inline uintptr_t spin_place(const struct spinlock *l)
 {
-    return (uintptr_t)(int32_t)__atomic_load_n(&l->taken, __ATOMIC_RELAXED);
+    return (uintptr_t)(int32_t)load_relaxed(&l->taken);
 }
 
 #define SPINLOCK_INIT(nm, rk, fl)                                                                  \

@@ -9,9 +9,10 @@
 // condition true; (2) wake before block makes block return at once; (3) a wake-up that arrives
 // while the thread sleeps for something else (a mutex, say) is not forgotten: kctx.woken counts
 // it until the waiter is removed.
+#include "lib/atomic.h"
 #include "lib/panic.h"
 #include "sync/irq.h"
-#include "sync/mutex.h"
+#include "sync/jitter.h"
 #include "sync/waitq.h"
 
 static const struct wait_ops *ops;
@@ -19,6 +20,7 @@ static const struct wait_ops *ops;
 void waitq_set_ops(const struct wait_ops *new_ops)
 {
     ops = new_ops;
+    jitter_yield = new_ops ? new_ops->yield : NULL;
 }
 
 const struct wait_ops *waitq_ops(void)
@@ -86,7 +88,7 @@ void waitq_remove(struct waiter *w)
     KASSERT(w->who == kctx_current(), "queue %s: another thread's waiter", q->lock.lock.name);
     spin_lock(&q->lock);
     if (w->woken)
-        __atomic_sub_fetch(&w->who->woken, 1, __ATOMIC_RELAXED);
+        sub_relaxed(&w->who->woken, 1);
     else
         list_remove(&w->link);
     spin_unlock(&q->lock);
@@ -97,13 +99,12 @@ int waitq_block(unsigned flags, uint64_t deadline_ns)
     assert_may_sleep("waitq_block");
     if (flags & WAIT_INTR)
         lock_assert_none_held("waitq_block");
-    if (__atomic_load_n(&kctx_current()->woken, __ATOMIC_ACQUIRE))
+    if (load_acquire(&kctx_current()->woken))
         return 0;
     return block(flags, deadline_ns);
 }
 
-// Sleeps with w queued and nothing else held that the waker needs; then takes w off.
-static int wait_and_remove(struct waiter *w, unsigned flags, uint64_t deadline_ns)
+int waitq_block_and_remove(struct waiter *w, unsigned flags, uint64_t deadline_ns)
 {
     int error = waitq_block(flags, deadline_ns);
 
@@ -118,20 +119,8 @@ int waitq_wait_spin(struct waitq *q, struct spinlock *lk, unsigned flags, uint64
     KASSERT(spin_held(lk), "lock %s is not held", lk->lock.name);
     waitq_add(q, &w);
     spin_unlock(lk);
-    int error = wait_and_remove(&w, flags, deadline_ns);
+    int error = waitq_block_and_remove(&w, flags, deadline_ns);
     spin_lock(lk);
-    return error;
-}
-
-int waitq_wait_mutex(struct waitq *q, struct mutex *m, unsigned flags, uint64_t deadline_ns)
-{
-    struct waiter w;
-
-    KASSERT(mutex_held(m), "mutex %s is not held", m->lock.name);
-    waitq_add(q, &w);
-    mutex_unlock(m);
-    int error = wait_and_remove(&w, flags, deadline_ns);
-    mutex_lock(m);
     return error;
 }
 
@@ -141,12 +130,12 @@ static unsigned wake(struct waitq *q, unsigned most)
     unsigned n = 0;
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
+    if (load_relaxed(&q->waiters.next) == &q->waiters)
         return 0;
     spin_lock(&q->lock);
     while (n < most && !list_empty(&q->waiters)) {
         struct waiter *w = list_first(&q->waiters, struct waiter, link);
-        __atomic_add_fetch(&w->who->woken, 1, __ATOMIC_RELEASE);
+        add_release(&w->who->woken, 1);
         waitq_grant(q, w);
         n++;
     }

@@ -58,6 +58,7 @@ static inline void waitq_init(struct waitq *q, const char *name)
 // no waitq_wake_one is spent on a thread that does not look. lk's rank is below LOCK_WAITQ.
 MUST_CHECK int waitq_wait_spin(struct waitq *q, struct spinlock *lk, unsigned flags,
                                uint64_t deadline_ns);
+// of mutex.c
 MUST_CHECK int waitq_wait_mutex(struct waitq *q, struct mutex *m, unsigned flags,
                                 uint64_t deadline_ns);
 // For who waits as long as it takes: neither signals nor time end it.
@@ -78,6 +79,9 @@ static inline void waitq_await_mutex(struct waitq *q, struct mutex *m)
 void waitq_add(struct waitq *q, struct waiter *w);
 void waitq_remove(struct waiter *w);
 int waitq_block(unsigned flags, uint64_t deadline_ns);
+// For one queue: sleeps with w on it and nothing else held that the waker needs, and takes w off;
+// 0 if a wake-up had done that.
+int waitq_block_and_remove(struct waiter *w, unsigned flags, uint64_t deadline_ns);
 
 // True if the running thread is being killed: for who works for long without a wait.
 bool waitq_killed(void);

@@ -4,6 +4,7 @@
 // to user memory.
 #include "amd64/usercopy.h"
 #include "fs/file.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "proc/signal.h"
 #include "proc/thread.h"
@@ -86,7 +87,7 @@ static long sys_sendfile(int out_fd, int in_fd, vaddr_t pos_va, size_t count)
 
     if (error)
         return -error;
-    off_t pos = __atomic_load_n(&in->offset, __ATOMIC_RELAXED);
+    off_t pos = load_relaxed(&in->offset);
     if (pos_va && copyin(&pos, pos_va, sizeof(pos)) != 0)
         return -EFAULT;
     if (pos < 0)

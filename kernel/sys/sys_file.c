@@ -3,6 +3,7 @@
 // Calls on open files: reading and writing, descriptors, fcntl, ioctl.
 #include "amd64/usercopy.h"
 #include "fs/file.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "proc/process.h"
 #include "proc/signal.h"
@@ -201,10 +202,9 @@ static long sys_pipe(vaddr_t fds_va)
 static void set_status_flags(struct file *f, unsigned flags)
 {
     const uint32_t changeable = O_APPEND | O_NONBLOCK;
-    uint32_t old = __atomic_load_n(&f->flags, __ATOMIC_RELAXED);
+    uint32_t old = load_relaxed(&f->flags);
 
-    while (!__atomic_compare_exchange_n(&f->flags, &old, (old & ~changeable) | (flags & changeable),
-                                        true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    while (!compare_swap_relaxed(&f->flags, &old, (old & ~changeable) | (flags & changeable)))
         ;
 }
 
@@ -280,9 +280,8 @@ static long sys_ftruncate(struct file *f, off_t size)
     return -vnode_truncate(f->vnode, (uint64_t)size);
 }
 
-static long sys_fadvise64(struct vnode *v, off_t offset, off_t len, int advice)
+static long sys_fadvise64(struct vnode *v, off_t offset UNUSED, off_t len, int advice)
 {
-    (void)offset;
     if (v->type == VFIFO)
         return -ESPIPE;
     return len < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;

@@ -4,6 +4,7 @@
 #include "amd64/cpu.h"
 #include "amd64/usercopy.h"
 #include "fs/file.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "mem/memlayout.h"
@@ -24,7 +25,7 @@ static long sys_getpid(void)
 
 static long sys_getppid(void)
 {
-    return __atomic_load_n(&process_current()->ppid, __ATOMIC_RELAXED);
+    return load_relaxed(&process_current()->ppid);
 }
 
 static long sys_gettid(void)

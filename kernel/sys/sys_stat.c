@@ -4,6 +4,7 @@
 #include "amd64/clock.h"
 #include "amd64/usercopy.h"
 #include "fs/file.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "proc/process.h"
@@ -180,7 +181,7 @@ static long sys_readlink(vaddr_t path_va, vaddr_t buf_va, int size)
 
 static long sys_umask(uint32_t mask)
 {
-    return __atomic_exchange_n(&process_current()->dirs->umask, mask & 0777, __ATOMIC_RELAXED);
+    return swap_relaxed(&process_current()->dirs->umask, mask & 0777);
 }
 
 #define AT_LOOKUP (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)

@@ -3,6 +3,7 @@
 // Calls on time: clocks, sleeping, interval timers, and futexes, whose waits have timeouts.
 #include "amd64/clock.h"
 #include "amd64/usercopy.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "proc/futex.h"
 #include "proc/process.h"
@@ -159,10 +160,10 @@ static void set_alarm(uint64_t ns, uint64_t interval_ns, uint64_t *old_ns,
     mutex_lock(&p->lock);
     uint64_t now = clock_ns();
     *old_interval_ns = p->alarm_interval_ns;
-    __atomic_store_n(&p->alarm_interval_ns, 0, __ATOMIC_RELAXED);
+    store_relaxed(&p->alarm_interval_ns, 0);
     bool ran = timer_cancel(&p->alarm);
     *old_ns = ran ? max(p->alarm.deadline_ns, now + 1) - now : 0;
-    __atomic_store_n(&p->alarm_interval_ns, interval_ns, __ATOMIC_RELAXED);
+    store_relaxed(&p->alarm_interval_ns, interval_ns);
     if (ns)
         timer_set(&p->alarm, now + ns);
     mutex_unlock(&p->lock);

@@ -182,10 +182,14 @@ void anon_paged_out(struct vm_anon *an, uint32_t slot)
 {
     mutex_lock(&an->lock);
     struct vm_page *pg = an->page;
-    KASSERT(pg && (pg->flags & PG_PAGEOUT) && !an->swap_slot, "anon %p, page %p", an, pg);
+    KASSERT(pg && (pg->flags & PG_PAGEOUT), "anon %p, page %p", an, pg);
     pg->flags &= ~PG_PAGEOUT;
     vm_page_unbusy(pg);
-    an->swap_slot = slot;
+    if (slot) {
+        if (an->swap_slot)
+            swap_free(an->swap_slot, 1);
+        an->swap_slot = slot;
+    }
     if (pg->flags & PG_RELEASED) {
         anon_free_unlock(an);
         return;

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Anons: one page of private memory, in a frame or in a swap slot, shared by the amap slots that
-// hold it: each is a reference. While there are several, it may not be written: who writes gets an
-// anon of its own instead. Lab 6 owns its implementation, with swap and pageout. After UVM (Cranor
-// 1998). First form: an anon is in a frame or in a swap slot, never in both: reading it back gives
-// the slot up.
+// Anons: one page of private memory, in a frame or in a swap slot or both, shared by the amap slots
+// that hold it: each is a reference. While there are several, it may not be written: who writes
+// gets an anon of its own instead. Lab 6 owns its implementation, with swap and pageout. After UVM
+// (Cranor 1998). First form: reading an anon back gives its slot up.
 //
 //      amap slot --> anon --> page       in memory; the page names the anon (page.anon)
 //      amap slot -----^                  after a fork: nrefs 2
 //      amap slot --> anon --> slot 17    in swap: page NULL
+//      amap slot --> anon --> page and slot 17
+//
+// A page that has a slot as well is clean: the slot holds the same, and the page may go without
+// being written. Unless PG_DIRTY is set or pmap_is_modified says that somebody has written to it:
+// then the slot is out of date.
 //
 // A typical sequence is: an = anon_alloc_page(NULL); amap_add(am, slot, an);
 // mutex_unlock(&an->lock). A fault later: mutex_lock(&an->lock); anon_resident? map it; else
@@ -26,7 +30,7 @@ struct vm_anon {
     struct mutex lock;
     uint32_t nrefs;             // (n) amap slots that hold it
     struct vm_page *page;       // (n) its frame, or NULL: then it is in swap
-    uint32_t swap_slot;         // (n) 0: none
+    uint32_t swap_slot;         // (n) 0: none, and there is a page
     uint32_t seen;              // slots in which amap_check has found it; its own, one at a time
 };
 
@@ -60,7 +64,8 @@ static inline bool anon_resident(const struct vm_anon *an)
 int anon_fetch_unlock(struct vm_anon *an);
 
 // The page daemon has written the busy page of an (not locked) to swap slot `slot', or failed to
-// (slot 0): frees the page, or makes it active again; frees the anon too if it was released.
+// (slot 0): frees the page and the slot that it had before, or makes it active again; frees the
+// anon too if it was released.
 void anon_paged_out(struct vm_anon *an, uint32_t slot);
 
 uint64_t anon_count(void);

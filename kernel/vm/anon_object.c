@@ -5,6 +5,7 @@
 //
 // Locking: vm_object.h.
 
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
@@ -18,13 +19,11 @@ struct anon_object {
 
 static struct pool anon_object_pool;
 
-static int anon_object_get(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
-                           struct vm_page **out)
+static int anon_object_get(struct vm_object *o, pgno_t pgno, vm_prot_t access UNUSED,
+                           bool overwrite UNUSED, struct vm_page **out)
 {
     struct vm_page *pg;
 
-    (void)access;
-    (void)overwrite;
     assert_may_sleep("anon_object_get");
     KASSERT(mutex_held(&o->lock), "object %p", o);
     if (pgno >= container_of(o, struct anon_object, object)->npages)
@@ -57,13 +56,13 @@ static int anon_object_put(struct vm_object *o, pgno_t start, pgno_t end, unsign
 
 static void anon_object_ref(struct vm_object *o)
 {
-    __atomic_fetch_add(&o->nrefs, 1, __ATOMIC_RELAXED);
+    add_relaxed(&o->nrefs, 1);
 }
 
 static void anon_object_unref(struct vm_object *o)
 {
     assert_may_sleep("anon_object_unref");
-    if (__atomic_sub_fetch(&o->nrefs, 1, __ATOMIC_ACQ_REL))
+    if (sub_acq_rel(&o->nrefs, 1))
         return;
     mutex_lock(&o->lock);
     vm_object_discard(o, 0, UINT64_MAX);

@@ -4,6 +4,7 @@
 //
 // Locking: vm_map.h. The hint is written by whoever looks something up, so it is atomic.
 
+#include "lib/atomic.h"
 #include "lib/panic.h"
 #include "vm/stat.h"
 #include "vm/vm_map.h"
@@ -17,7 +18,7 @@ static bool entry_contains(const struct vm_map_entry *e, vaddr_t va)
 
 bool vm_map_lookup(struct vm_map *map, vaddr_t va, struct vm_map_entry **entry)
 {
-    struct vm_map_entry *hint = __atomic_load_n(&map->hint, __ATOMIC_RELAXED);
+    struct vm_map_entry *hint = load_relaxed(&map->hint);
     struct vm_map_entry *before = NULL;
 
     KASSERT(rw_held(&map->lock), "map %p", map);
@@ -35,7 +36,7 @@ bool vm_map_lookup(struct vm_map *map, vaddr_t va, struct vm_map_entry **entry)
         }
         before = e;
         if (va < e->end_va) {
-            __atomic_store_n(&map->hint, e, __ATOMIC_RELAXED);
+            store_relaxed(&map->hint, e);
             break;
         }
         n = n->child[1];

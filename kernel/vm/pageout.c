@@ -115,6 +115,18 @@ static struct vm_page *take_oldest(bool even_referenced)
     return victim;
 }
 
+static void write_begins(void)
+{
+    stat_inc(stats.clusters);
+    stat_inc(stats.in_flight);
+}
+
+static void write_ended(int error, uint64_t *written)
+{
+    stat_inc(*(error ? &stats.write_errors : written));
+    stat_dec(stats.in_flight);
+}
+
 // Both free the page, whose owner is locked, if they can, and unlock the owner; 1 if it is free.
 static uint64_t evict_object_page(struct vm_page *pg)
 {
@@ -125,10 +137,12 @@ static uint64_t evict_object_page(struct vm_page *pg)
     KASSERT(mutex_held(&o->lock) && !(pg->flags & PG_BUSY), "page %p, flags %#x", pg, pg->flags);
     pmap_page_protect(pg, PROT_NONE); // from here on nobody can modify it unseen
     if (pg->flags & PG_DIRTY || pmap_is_modified(pg)) {
+        write_begins();
         error = o->ops->put(o, pgno, pgno + 1, PUT_CLEAN | PUT_FREE | PUT_DAEMON);
-        stat_inc(*(error ? &stats.write_errors : &stats.written));
+        write_ended(error, &stats.written);
     } else {
         vm_object_free_page(o, pg);
+        stat_inc(stats.clean_freed);
     }
     struct vm_page *left = vm_object_lookup(o, pgno);
     if (left && error && !(left->flags & PG_BUSY))
@@ -152,10 +166,11 @@ static uint64_t evict_anon_page(struct vm_page *pg)
     pg->flags |= PG_PAGEOUT;
     pmap_page_protect(pg, PROT_NONE);
     mutex_unlock(&an->lock);
+    write_begins();
     int error = swap_out(slot, &pg, 1);
-    stat_inc(*(error ? &stats.write_errors : &stats.swapped_out));
+    write_ended(error, &stats.swapped_out);
     if (error)
-        swap_free(slot, 1);
+        swap_retire(slot, 1);
     anon_paged_out(an, error ? 0 : slot);
     return !error;
 }
@@ -238,9 +253,8 @@ static uint64_t pass_for_waiters(void)
     }
 }
 
-_Noreturn void pageout_daemon(void *arg)
+_Noreturn void pageout_daemon(void *arg UNUSED)
 {
-    (void)arg;
     kctx_current()->reserve = RESERVE_ALL;
     for (;;) {
         vm_page_daemon_sleep();

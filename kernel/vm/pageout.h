@@ -33,6 +33,9 @@ struct pageout_stats {          // Linux's names in /proc/vmstat are derived fro
     uint64_t passes, scanned, deactivated, reactivated, freed, written, write_errors, swapped_out;
     uint64_t pools_drained;     // pages
     uint64_t skipped;           // tries of a page whose owner was locked, or that was busy
+    uint64_t clusters;          // writes that were begun, of one page or several
+    uint64_t clean_freed;       // pages freed without a write: their backing store held the same
+    uint64_t in_flight;         // pages that are being written now
 };
 
 _Noreturn void pageout_daemon(void *arg);       // the body of its kernel thread

@@ -3,6 +3,8 @@
 // Counters for /proc/vm: exact in sum, readable at any time, not ordered against anything.
 #pragma once
 
-#define stat_add(counter, n) ((void)__atomic_fetch_add(&(counter), (n), __ATOMIC_RELAXED))
+#include "lib/atomic.h"
+
+#define stat_add(counter, n) ((void)fetch_add_relaxed(&(counter), (n)))
 #define stat_inc(counter)    stat_add(counter, 1)
-#define stat_dec(counter)    ((void)__atomic_fetch_sub(&(counter), 1, __ATOMIC_RELAXED))
+#define stat_dec(counter)    ((void)fetch_sub_relaxed(&(counter), 1))

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Swap in its first form: a bitmap of slots, one page a transfer, the caller waits. The bitmap
-// comes in parts of nearly a page; a run of slots lies in one of them.
+// Swap in its first form: a bitmap of slots. The bitmap comes in parts of nearly a page; a run of
+// slots lies in one of them.
 //
 // Locking: swap.h.
 
 #include "vm/swap.h"
 
+#include "lib/atomic.h"
 #include "lib/bitmap.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
@@ -14,7 +15,8 @@
 #include "mem/pool.h"
 #include "mem/vm_page.h"
 #include "sync/kctx.h"
-#include "sync/mutex.h"
+#include "sync/scoped.h"
+#include "sync/waitq.h"
 #include "vm/stat.h"
 
 #define PART_WORDS 500
@@ -30,6 +32,9 @@ static struct swap_part *parts[MAX_PARTS]; // slot 0 is always used
 static size_t next_slot;                   // where the next search begins
 static struct swap_stats stats;
 static const struct swap_dev *device; // NULL: no swap; constant once set
+
+// Who waits for a transfer's end, which is not where the transfer is: that may be gone by then.
+static struct waitq transfers = WAITQ_INIT("swap transfer", transfers);
 
 void swap_init(const struct swap_dev *dev)
 {
@@ -102,29 +107,75 @@ void swap_free(uint32_t slot, unsigned nslots)
     mutex_unlock(&swap_lock);
 }
 
+void swap_retire(uint32_t slot, unsigned nslots)
+{
+    SCOPED_MUTEX(&swap_lock);
+    for (unsigned i = 0; i < nslots; i++)
+        KASSERT(slot && bitmap_test(USED(slot + i)), "swap slot %u is free", slot + i);
+    stats.nbad += nslots;
+}
+
+// ---- transfers ----
+
+void swap_start(struct swap_io *io)
+{
+    KASSERT(io->npages > 0 && io->npages <= SWAP_CLUSTER && io->slot, "%u pages, slot %u",
+            io->npages, io->slot);
+    for (unsigned i = 0; i < io->npages; i++)
+        KASSERT(io->pages[i]->flags & PG_BUSY, "page %p, flags %#x", io->pages[i],
+                io->pages[i]->flags);
+    device->start(io);
+}
+
+void swap_finish(struct swap_io *io)
+{
+    if (io->error)
+        stat_inc(stats.errors);
+    else
+        stat_add(*(io->write ? &stats.outs : &stats.ins), io->npages);
+    io->done(io);
+}
+
+struct sleeper {
+    struct swap_io io;
+    bool finished; // atomic
+};
+
+static void wake_sleeper(struct swap_io *io)
+{
+    store_seq(&container_of(io, struct sleeper, io)->finished, true);
+    waitq_wake_all(&transfers);
+}
+
+static int transfer(uint32_t slot, struct vm_page **pages, unsigned npages, bool write)
+{
+    struct sleeper s = {
+        .io = {.npages = npages, .write = write, .slot = slot, .done = wake_sleeper}};
+    struct waiter w;
+
+    KASSERT(npages <= SWAP_CLUSTER, "%u pages", npages);
+    for (unsigned i = 0; i < npages; i++)
+        s.io.pages[i] = pages[i];
+    swap_start(&s.io);
+    while (!load_seq(&s.finished)) {
+        waitq_add(&transfers, &w);
+        if (!load_seq(&s.finished))
+            waitq_block(WAIT_NOINTR, WAIT_FOREVER);
+        waitq_remove(&w);
+    }
+    return s.io.error;
+}
+
 int swap_out(uint32_t slot, struct vm_page **pages, unsigned npages)
 {
     assert_may_sleep("swap_out");
-    for (unsigned i = 0; i < npages; i++) {
-        KASSERT(pages[i]->flags & PG_BUSY, "page %p, flags %#x", pages[i], pages[i]->flags);
-        int error = device->write(slot + i, &pages[i], 1);
-        if (error) {
-            stat_inc(stats.errors);
-            return error;
-        }
-        stat_inc(stats.outs);
-    }
-    return 0;
+    return transfer(slot, pages, npages, true);
 }
 
 int swap_in(uint32_t slot, struct vm_page *page)
 {
     assert_may_sleep("swap_in");
-    KASSERT(page->flags & PG_BUSY, "page %p, flags %#x", page, page->flags);
-    int error = device->read(slot, &page, 1);
-
-    stat_inc(*(error ? &stats.errors : &stats.ins));
-    return error;
+    return transfer(slot, &page, 1, false);
 }
 
 void swap_get_stats(struct swap_stats *st)

@@ -89,10 +89,9 @@ int vm_map_inherit(struct vm_map *map, vaddr_t start_va, vaddr_t end_va, enum vm
 }
 
 // What fork does with such a mapping if nothing is said.
-static int restore_inherit(struct vm_map *map, struct vm_map_entry *e, unsigned unused)
+static int restore_inherit(struct vm_map *map, struct vm_map_entry *e, unsigned unused UNUSED)
 {
     assert_map_changes(map);
-    (void)unused;
     e->attr.inherit = e->flags & ME_COW ? INHERIT_COPY : INHERIT_SHARE;
     return 0;
 }

@@ -19,7 +19,9 @@
 // Dirty pages. A page is mapped writable in a shared mapping only while PG_DIRTY is set; the first
 // write asks the pager for it with access PROT_WRITE and sets the flag. Who cleans a page makes it
 // busy, write-protects its mappings (pmap_page_protect), clears the flag, and then writes. So a
-// page without PG_DIRTY is clean, and one with it has backing store.
+// page without PG_DIRTY is clean, and one with it has backing store. Only a wired page keeps its
+// flag and its mappings' right to write, for whoever wired it wants no faults: it is written as it
+// is at that moment, and again at each sync.
 #pragma once
 
 #include "lib/rbtree.h"

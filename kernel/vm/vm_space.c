@@ -7,6 +7,7 @@
 
 #include "vm/vm_space.h"
 
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/memlayout.h"
@@ -50,13 +51,13 @@ struct vm_space *vm_space_create(void)
 
 void vm_space_ref(struct vm_space *vs)
 {
-    __atomic_fetch_add(&vs->nrefs, 1, __ATOMIC_RELAXED);
+    add_relaxed(&vs->nrefs, 1);
 }
 
 void vm_space_unref(struct vm_space *vs)
 {
     assert_may_sleep("vm_space_unref");
-    if (__atomic_sub_fetch(&vs->nrefs, 1, __ATOMIC_ACQ_REL))
+    if (sub_acq_rel(&vs->nrefs, 1))
         return;
     vm_map_destroy(&vs->map);
     pmap_destroy(vs->pmap);
@@ -193,7 +194,7 @@ void vm_space_for_each(struct vm_space *vs, void (*fn)(const struct vm_map_entry
 
 uint64_t vm_space_resident(struct vm_space *vs)
 {
-    return __atomic_load_n(&vs->pmap->resident, __ATOMIC_RELAXED);
+    return load_relaxed(&vs->pmap->resident);
 }
 
 static pgno_t swapped_pages(const struct vm_map_entry *e)
@@ -203,7 +204,7 @@ static pgno_t swapped_pages(const struct vm_map_entry *e)
 
     amap_lock(e->amap);
     for (; (an = amap_next(e->amap, &slot, end)); slot++)
-        n += !__atomic_load_n(&an->page, __ATOMIC_RELAXED);
+        n += !load_relaxed(&an->page);
     amap_unlock(e->amap);
     return n;
 }
@@ -211,7 +212,7 @@ static pgno_t swapped_pages(const struct vm_map_entry *e)
 void vm_space_usage(struct vm_space *vs, struct vm_space_usage *u)
 {
     size_t entry_bytes = vs->map.nentries * sizeof(struct vm_map_entry);
-    uint64_t ntables = __atomic_load_n(&vs->pmap->pt_pages, __ATOMIC_RELAXED);
+    uint64_t ntables = load_relaxed(&vs->pmap->pt_pages);
 
     *u = (struct vm_space_usage){.resident = vm_space_resident(vs)};
     u->kernel = ntables + (entry_bytes >> PAGE_SHIFT);

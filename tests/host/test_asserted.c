@@ -313,7 +313,7 @@ static const struct broken {
     {"page busy", busy_twice, "vm_page_busy: assertion `!(pg->flags & PG_BUSY)"},
     {"page busy", busy_unbusy, "vm_page_unbusy: assertion `pg->flags & PG_BUSY"},
     {"page busy", busy_wait, "vm_page_busy_wait: assertion `pg->flags & PG_BUSY"},
-    {"page busy", busy_swap, "swap_out: assertion `pages[i]->flags & PG_BUSY"},
+    {"page busy", busy_swap, "swap_start: assertion `io->pages[i]->flags & PG_BUSY"},
     {"page backed", backed_dirty, "vm_object_dirty: assertion `pg->object == o"},
     {"may not sleep", sleep_under_spinlock, "mutex_lock may sleep"},
     {"may not sleep", sleep_nosleep, "pool_get may sleep"},

@@ -354,21 +354,17 @@ static void step(void)
 #define SWAP_PAGES 4000u
 static uint64_t swap_words[SWAP_PAGES];
 
-static int swap_write(uint64_t block, struct vm_page **pages, unsigned n)
+static void swap_dev_start(struct swap_io *io)
 {
-    (void)n;
-    swap_words[block] = *(uint64_t *)page_to_dmap(pages[0]);
-    return 0;
+    for (unsigned i = 0; i < io->npages; i++) {
+        uint64_t *word = page_to_dmap(io->pages[i]), *kept = &swap_words[io->slot + i];
+        *(io->write ? kept : word) = *(io->write ? word : kept);
+    }
+    io->error = 0;
+    swap_finish(io);
 }
 
-static int swap_read(uint64_t block, struct vm_page **pages, unsigned n)
-{
-    (void)n;
-    *(uint64_t *)page_to_dmap(pages[0]) = swap_words[block];
-    return 0;
-}
-
-static const struct swap_dev swap_device = {swap_read, swap_write, SWAP_PAGES};
+static const struct swap_dev swap_device = {swap_dev_start, SWAP_PAGES};
 
 static void check_all(void)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Unit tests of faults: each case, files that shrink or fail, what a map that changes during I/O
-// does to a fault, swap, the page daemon, and every allocation failing once.
+// does to a fault, the page daemon without swap, and every allocation failing once. See test_swap.
 //
 // link: kernel/vm/*.c tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c kernel/mem/*.c
 // link: kernel/lib/rbtree.c kernel/lib/bitmap.c tests/host/lib/ram.c tests/host/lib/shim.c
@@ -18,7 +18,6 @@
 #include "vm/kmem.h"
 #include "vm/pageout.h"
 #include "vm/slab.h"
-#include "vm/swap.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
 #include "vm/vm_space.h"
@@ -261,30 +260,7 @@ static void test_shared_anonymous(void)
     end();
 }
 
-// ---- swap and the page daemon ----
-
-#define SWAP_PAGES 300
-static uint64_t swap_words[SWAP_PAGES];
-static int swap_error;
-
-static int swap_write(uint64_t block, struct vm_page **pages, unsigned npages)
-{
-    CHECK(npages == 1 && kctx_current()->nheld == 0, "%u pages, %lu locks", npages,
-          kctx_current()->nheld);
-    swap_words[block] = *(uint64_t *)page_to_dmap(pages[0]);
-    return swap_error;
-}
-
-// fork reads with both maps locked.
-static int swap_read(uint64_t block, struct vm_page **pages, unsigned npages)
-{
-    CHECK(npages == 1 && kctx_current()->nheld <= 2, "%u pages, %lu locks", npages,
-          kctx_current()->nheld);
-    *(uint64_t *)page_to_dmap(pages[0]) = swap_words[block];
-    return swap_error;
-}
-
-static const struct swap_dev swap_device = {swap_read, swap_write, SWAP_PAGES};
+// ---- the page daemon ----
 
 static void test_pageout_without_swap(void)
 {
@@ -301,40 +277,6 @@ static void test_pageout_without_swap(void)
     CHECK(*file_disk(file, 3) == 33, "not written");
     CHECK(load(BASE + 3 * PAGE_SIZE) == 33 && load(BASE * 2) == 5, "lost");
     end();
-}
-
-static void test_swap(void)
-{
-    struct swap_stats st;
-    struct vm_space *child;
-    uint64_t value;
-
-    swap_init(&swap_device);
-    begin();
-    map(BASE, 20, PROT_RW, ANON | LINUX_MAP_PRIVATE);
-    for (unsigned i = 0; i < 20; i++)
-        store(BASE + i * PAGE_SIZE, i + 100);
-    swap_error = EIO;
-    pageout_pass(10);
-    swap_get_stats(&st);
-    CHECK(st.nused == 0 && st.errors > 0 && load(BASE) == 100, "%lu slots", st.nused);
-    swap_error = 0;
-    pageout_pass(1000);
-    swap_get_stats(&st);
-    CHECK(st.nused == 20 && vm_space_resident(vs) == 0, "%lu slots", st.nused);
-    swap_error = EIO;
-    CHECK(user_load(vs, BASE, &value) == EIO, "swap read error");
-    swap_error = 0;
-    CHECK(vm_munmap(vs, BASE + 10 * PAGE_SIZE, 5 * PAGE_SIZE) == 0, "munmap");
-    CHECK(vm_space_fork(vs, &child) == 0, "fork");
-    for (unsigned i = 0; i < 10; i++)
-        CHECK(load(BASE + i * PAGE_SIZE) == i + 100, "page %u", i);
-    CHECK(user_load(child, BASE + 17 * PAGE_SIZE, &value) == 0 && value == 117, "%lu", value);
-    pageout_pass(7);
-    vm_space_unref(child);
-    end();
-    swap_get_stats(&st);
-    CHECK(st.nused == 0, "%lu slots leaked", st.nused);
 }
 
 // ---- every allocation fails once ----
@@ -428,6 +370,5 @@ int main(int argc, char **argv)
     RUN(test_pageout_without_swap);
     RUN(test_fail_nth);
     RUN(test_enter_fails);
-    RUN(test_swap);
     return shim_done();
 }

@@ -136,6 +136,26 @@ static void test_gains(void)
     give_back(ntaken);
 }
 
+// Asked for a pass, with a spinlock held, the daemon makes one and no more.
+static void test_woken(void)
+{
+    static struct spinlock lock;
+
+    spin_init(&lock, "test", LOCK_PMAP, 0);
+    shim_wait_blocked(daemon_thread);
+    daemon_gain = 0;
+    unsigned start = passes;
+    allow_passes(~0u);
+    for (unsigned i = 1; i <= 3; i++) {
+        spin_lock(&lock);
+        vm_page_daemon_wake();
+        spin_unlock(&lock);
+        wait_passes(start + i);
+        shim_wait_blocked(daemon_thread);
+        CHECK(passes == start + i, "%u passes for %u calls", passes - start, i);
+    }
+}
+
 // A waiter that comes in the middle of a pass is failed only by the next one.
 static void test_whole_pass(void)
 {
@@ -201,6 +221,7 @@ int main(int argc, char **argv)
     init();
     RUN(test_without_daemon);
     RUN(test_gains);
+    RUN(test_woken);
     RUN(test_whole_pass);
     RUN(test_killed_and_freed);
     return shim_done();

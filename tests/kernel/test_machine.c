@@ -6,6 +6,7 @@
 #include "amd64/context.h"
 #include "amd64/cpu.h"
 #include "amd64/image.h"
+#include "amd64/intr.h"
 #include "amd64/ksyms.h"
 #include "amd64/trap.h"
 #include "amd64/usercopy.h"
@@ -48,8 +49,8 @@ static void note_tick(void)
 KTEST(machine_tick)
 {
     unsigned cpu = this_cpu()->id;
-    old_tick = trap_ops.tick;
-    trap_ops.tick = note_tick;
+    old_tick = intr_tick;
+    intr_tick = note_tick;
     intr_off();
     uint64_t wanted = clock_ns() + 3000000;
     ticked_at[cpu] = 0;
@@ -58,7 +59,7 @@ KTEST(machine_tick)
         cpu_idle();
     }
     intr_on();
-    trap_ops.tick = old_tick;
+    intr_tick = old_tick;
     KTEST_CHECK(ticked_at[cpu] >= wanted, "%lu, not %lu", ticked_at[cpu], wanted);
     KTEST_CHECK(ticked_at[cpu] < wanted + NS_PER_SEC, "%lu ns late", ticked_at[cpu] - wanted);
 }

@@ -82,6 +82,30 @@ KTEST(vm_kmem)
     check_all(before);
 }
 
+// The pgno of a frame belongs to whoever allocated the block, and is 0 before.
+KTEST(vm_kmem_pgno)
+{
+    uint64_t before = free_pages();
+
+    for (unsigned round = 0; round < 2; round++) {
+        uint8_t *block = kmem_alloc(kernel_map, 4 * PAGE_SIZE, 0, 0);
+        for (unsigned i = 0; i < 4; i++) {
+            paddr_t pa = 0;
+            bool mapped = pmap_kextract((vaddr_t)block + i * PAGE_SIZE, &pa);
+            struct vm_page *pg = phys_to_page(pa);
+            KTEST_CHECK(mapped && pg && pg->owner == PAGE_KMEM, "page %u", i);
+            KTEST_CHECK(pg->pgno == 0, "page %u: %lu", i, pg->pgno);
+            pg->pgno = ~(uint64_t)i;
+        }
+        static char out_text[256];
+        struct strbuf out;
+        strbuf_init(&out, out_text, sizeof(out_text));
+        KTEST_CHECK(page_check(&out) == 0, "%s", out_text);
+        kmem_free(kernel_map, block, 4 * PAGE_SIZE);
+    }
+    check_all(before);
+}
+
 static void find_threads(struct pool *p, void *found)
 {
     if (!strcmp(p->name, "thread"))

@@ -71,6 +71,39 @@ def check_syncer(
     yield Result(f"disk/syncer/{name}", right, f"fsck: {said}\nfound: {after!r}")
 
 
+# ---- what is locked in memory ----
+
+# The store after munlock and msync faults: to be marked as changed.
+WIRED = """\
+write(fd, "nothing\\n", 8) == 8: yes
+mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) = ok
+mlock(map, PAGE) = 0
+a store: 0 faults
+msync(map, PAGE, MS_SYNC) = 0
+a store: 0 faults
+munlock(map, PAGE) = 0
+msync(map, PAGE, MS_SYNC) = 0
+a store: 1 faults
+"""
+
+
+def check_wired(config: Config) -> Iterator[Result]:
+    """A page that stays writable while it is written is written again, by the syncer, too."""
+    with tempfile.TemporaryDirectory(dir=config.out) as folder:
+        image = disk_image.make(config, Path(folder) / "disk", "16M")
+        outcome = boot(config, "/tests/wired /kept; cat /proc/vm/check", LIMIT_SECONDS,
+                       disk=image.path)
+        console = text_of(outcome.console)
+        detail = f"expected:\n{WIRED}ok\ngot {outcome.describe()}\n{console}"
+        yield Result("disk/wired/faults", console == WIRED + "ok\n", detail)
+        command = "/tests/wired held /kept & sleep 4"
+        run_until_mark(config, command, disk=image.path, persist=True, words=["sync=1"])
+        clean, said = disk_image.fsck(config, image.path)
+        after = text_of(boot(config, "cat /kept", disk=image.path).console)
+    right = clean and after == "second\n\n"
+    yield Result("disk/wired/written", right, f"fsck: {said}\nfound: {after!r}")
+
+
 # ---- images that it cannot start from ----
 
 
@@ -351,7 +384,9 @@ def check_use(
 # ---- swap ----
 
 SWAP_BYTES = 128 << 20
-SWAP_COMMAND = "/tests/memhogs 60 1024 200000 && cat /proc/vm/swap /proc/vm/check"
+SWAP_COMMAND = (
+    "/tests/memhogs 60 1024 200000 && cd /proc && cat diskstats vm/swap vm/pageout vm/check"
+)
 
 
 def check_swap(config: Config) -> Iterator[Result]:
@@ -363,8 +398,36 @@ def check_swap(config: Config) -> Iterator[Result]:
     right = right and whole is not None and int(whole[1]) > 24 # MiB
     slots = {name: int(n) for name, n in re.findall(r"^(n?\w+) (\d+)$", console, re.MULTILINE)}
     right = right and slots["ins"] > 1000 and slots["outs"] > 1000 and slots["nused"] < 100
+    # What the disk counts is what swap does; at rest nothing is under way.
+    disk = re.search(r" vdb (\d+) 0 (\d+) 0 (\d+) 0 (\d+) 0 0 ", console)
+    counted = [int(number) for number in disk.groups()] if disk else [0] * 4
+    right = right and counted[1] == 8 * slots["ins"] and counted[3] == 8 * slots["outs"]
+    right = right and 0 < counted[0] <= slots["ins"] and 0 < counted[2] <= slots["outs"]
+    right = right and counted[2] <= slots["clusters"] and slots["clean_freed"] > 0
+    right = right and slots["in_flight"] == slots["nbad"] == slots["errors"] == 0
     repro = config.make("run", MEM="24M", SWAP=f"{SWAP_BYTES >> 20}M", CMD=SWAP_COMMAND)
     yield Result("disk/swap", right, f"{outcome.describe()}\n{console}", repro)
+
+
+# A mebibyte in whole pages and one in pieces, each with the pages of files filled with zeroes.
+ZEROED = "grep zeroed_object /proc/vm/pages"
+ZEROES_COMMAND = (
+    f"cd /tmp; dd if=/dev/zero of=w bs=4096 count=256 2>/dev/null; {ZEROED}; "
+    f"dd if=/dev/zero of=a bs=4096 count=256 2>/dev/null; {ZEROED}; "
+    f"dd if=/dev/zero of=b bs=1024 count=1024 2>/dev/null; {ZEROED}"
+)
+
+
+def check_zeroes(config: Config) -> Iterator[Result]:
+    """Pages that will be overwritten are not zeroed; others are, and both are counted."""
+    outcome = boot(config, ZEROES_COMMAND, LIMIT_SECONDS)
+    console = text_of(outcome.console)
+    found = re.findall(r"^zeroed_object (\d+)$", console, re.MULTILINE)
+    numbers = [int(number) for number in found]
+    growth = [after - before for before, after in zip(numbers, numbers[1:])]
+    right = growth == [0, 256]
+    yield Result("disk/zeroes", right, f"grew by {growth}\n{outcome.describe()}\n{console}",
+                 config.make("run", CMD=ZEROES_COMMAND))
 
 
 def jobs(config: Config) -> list[Job]:
@@ -373,6 +436,8 @@ def jobs(config: Config) -> list[Job]:
     return [
         Job("disk", lambda: check_refused(config)),
         Job("disk/swap", lambda: check_swap(config)),
+        Job("disk/wired", lambda: check_wired(config)),
+        Job("disk/zeroes", lambda: check_zeroes(config)),
         Job("disk/damage", lambda: check_damage(config)),
         *[Job(f"disk/{use[0]}", partial(check_use, config, *use)) for use in USES],
         *[

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The disks of kernel/dev as block devices, and the second one as swap space. The driver wants
-// physical pages: the direct map's are computed, others are looked up in the kernel's tables.
+// The disks of kernel/dev as block devices. The driver wants physical pages: the direct map's are
+// computed, others are looked up in the kernel's tables.
 
 #include "fs/sfs/bdev_disk.h"
 
@@ -9,9 +9,7 @@
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/memlayout.h"
-#include "mem/vm_page.h"
 #include "pmap/pmap.h"
-#include "vm/swap.h"
 
 #define SECTORS_PER_BLOCK (BDEV_BLOCK / BLK_SECTOR)
 #define BATCH             32u // pages handed to the driver at a time
@@ -79,41 +77,4 @@ struct bdev *bdev_disk(unsigned n)
     disks[n].bdev = (struct bdev){
         .ops = &disk_ops, .name = names[n], .nblocks = blk_size(blk) / SECTORS_PER_BLOCK};
     return &disks[n].bdev;
-}
-
-// ---- swap ----
-
-static struct bdev *swap_bdev;
-
-static int swap_transfer(uint64_t block, struct vm_page **pages, unsigned npages,
-                         int (*op)(struct bdev *, uint64_t, void *const[], unsigned))
-{
-    int error = 0;
-
-    for (unsigned i = 0; !error && i < npages; i++) {
-        void *data = page_to_dmap(pages[i]);
-        error = op(swap_bdev, block + i, &data, 1);
-    }
-    return error;
-}
-
-static int swap_disk_read(uint64_t block, struct vm_page **pages, unsigned npages)
-{
-    return swap_transfer(block, pages, npages, bdev_read);
-}
-
-static int swap_disk_write(uint64_t block, struct vm_page **pages, unsigned npages)
-{
-    return swap_transfer(block, pages, npages, bdev_write);
-}
-
-void swap_disk_init(void)
-{
-    static struct swap_dev dev = {.read = swap_disk_read, .write = swap_disk_write};
-
-    swap_bdev = bdev_disk(1);
-    if (!swap_bdev)
-        return;
-    dev.nblocks = swap_bdev->nblocks;
-    swap_init(&dev);
 }

@@ -7,6 +7,3 @@
 
 // Disk n, or NULL if there is none.
 struct bdev *bdev_disk(unsigned n);
-
-// Offers the second disk, if there is one, to the VM as swap space. Start-up only.
-void swap_disk_init(void);

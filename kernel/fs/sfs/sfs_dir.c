@@ -269,10 +269,9 @@ int sfs_readdir(struct vnode *dir, off_t *cookie, readdir_fn fn, void *arg)
     return error;
 }
 
-static int end_unless_dots(void *arg, const char *name, size_t len, uint64_t ino, uint8_t type,
-                           off_t next)
+static int end_unless_dots(void *arg UNUSED, const char *name, size_t len, uint64_t ino UNUSED,
+                           uint8_t type UNUSED, off_t next UNUSED)
 {
-    (void)arg, (void)ino, (void)type, (void)next;
     return name_is_dot(name, len) || name_is_dotdot(name, len) ? 0 : ENOTEMPTY;
 }
 

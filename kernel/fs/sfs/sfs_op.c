@@ -3,6 +3,7 @@
 // The frame of every operation, and reports of damage.
 #include <stdarg.h>
 #include "fs/sfs/sfs_impl.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
@@ -16,7 +17,7 @@ int sfs_damaged(struct sfs *fs, const char *fmt, ...)
     char text[96];
     va_list ap;
 
-    unsigned n = __atomic_add_fetch(&fs->reports, 1, __ATOMIC_RELAXED);
+    unsigned n = add_relaxed(&fs->reports, 1);
     if (n > DAMAGE_REPORTS)
         return EIO;
     va_start(ap, fmt);

@@ -4,6 +4,7 @@
 // there are too many of them; one without a name is freed. A file also refers to the directory
 // where it was last found, which is how its path is told.
 #include "fs/sfs/sfs_impl.h"
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "sync/scoped.h"
 
@@ -11,12 +12,12 @@ static void put(struct sfs_inode *ip, bool keep);
 
 void sfs_found_in(struct sfs_inode *ip, struct sfs_inode *dir)
 {
-    if (sfs_is_dir(ip) || __atomic_load_n(&ip->parent, __ATOMIC_RELAXED) == dir)
+    if (sfs_is_dir(ip) || load_relaxed(&ip->parent) == dir)
         return; // directories have ".."
     vnode_ref(&dir->v);
     mutex_lock(&ip->fs->inodes_lock);
     struct sfs_inode *old = ip->parent;
-    __atomic_store_n(&ip->parent, dir, __ATOMIC_RELAXED);
+    store_relaxed(&ip->parent, dir);
     mutex_unlock(&ip->fs->inodes_lock);
     if (old)
         sfs_iput(&old->v);
@@ -110,6 +111,6 @@ void sfs_iput(struct vnode *v)
     struct sfs *fs = sfs_inode_of(v)->fs;
 
     put(sfs_inode_of(v), true);
-    while (__atomic_load_n(&fs->nunused, __ATOMIC_RELAXED) > fs->max_unused && retire_one(fs))
+    while (load_relaxed(&fs->nunused) > fs->max_unused && retire_one(fs))
         ;
 }

@@ -55,9 +55,8 @@ static void *env_alloc(size_t size)
     return slab_alloc(size, KM_WAITOK | KM_ZERO);
 }
 
-static void env_free(void *p, size_t size)
+static void env_free(void *p, size_t size UNUSED)
 {
-    (void)size;
     slab_free(p);
 }
 

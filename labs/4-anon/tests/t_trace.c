@@ -209,26 +209,25 @@ KTEST(lab_anon_fail_nth)
 #define SLOTS 600u
 static uint64_t slot_word[SLOTS];
 
-static int swap_write(uint64_t block, struct vm_page **pages, unsigned n)
+static void swap_dev_start(struct swap_io *io)
 {
-    for (unsigned i = 0; i < n; i++)
-        slot_word[block + i] = *(uint64_t *)page_to_dmap(pages[i]);
-    return 0;
-}
-
-static int swap_read(uint64_t block, struct vm_page **pages, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        memset(page_to_dmap(pages[i]), 0, PAGE_SIZE);
-        *(uint64_t *)page_to_dmap(pages[i]) = slot_word[block + i];
+    for (unsigned i = 0; i < io->npages; i++) {
+        uint64_t *word = page_to_dmap(io->pages[i]);
+        if (io->write) {
+            slot_word[io->slot + i] = *word;
+        } else {
+            memset(word, 0, PAGE_SIZE);
+            *word = slot_word[io->slot + i];
+        }
     }
-    return 0;
+    io->error = 0;
+    swap_finish(io);
 }
 
 // What is shared is in swap: of it, too, there is one copy.
 KTEST(lab_anon_swapped)
 {
-    static const struct swap_dev device = {swap_read, swap_write, SLOTS};
+    static const struct swap_dev device = {swap_dev_start, SLOTS};
     struct swap_stats st;
 
     swap_get_stats(&st);

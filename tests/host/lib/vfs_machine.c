@@ -27,6 +27,10 @@ void syncer_changed(void)
 {
 }
 
+void syncer_again(void)
+{
+}
+
 // ---- user memory ----
 
 struct vm_space *user_space(void)
