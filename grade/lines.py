@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`make lines`: how large the kernel is, floor by floor, and how much of it asserts.
 
-The rule: a line of code is a line of kernel/**/*.c, *.h or *.S with something on it besides blanks
-and comments. Tests are no part of the kernel: those linked into one lie in tests/kernel. Assertions
-are the lines that call KASSERT or a function assert_*. A function's lines are those between its
-`{' and its `}' in column 0, blanks and comments too; those of headers are not counted.
+The rule: a line of code is a line of kernel/**/*.c, *.h, *.S or *.def with something on it besides
+blanks and comments. Tests are no part of the kernel: those linked into one lie in tests/kernel.
+Assertions are the lines that call KASSERT or a function assert_*. A function's lines are those
+between its `{' and its `}' in column 0, blanks and comments too; those of headers are not counted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SUBJECT = ("pmap", "mem", "vm")
 """The floors that the course is about."""
 COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+COUNTED = (".c", ".h", ".S", ".def")
 ASSERTION = re.compile(r"\b(KASSERT|assert_\w+)\(")
 
 
@@ -65,7 +66,8 @@ def measure(path: Path) -> Floor:
 
 def floors(root: Path = ROOT) -> dict[str, Floor]:
     found: dict[str, Floor] = {}
-    for path in sorted((root / "kernel").rglob("*.[chS]")):
+    paths = (path for path in (root / "kernel").rglob("*") if path.suffix in COUNTED)
+    for path in sorted(paths):
         part = path.relative_to(root / "kernel").parts[0]
         found.setdefault(part, Floor())
         found[part] += measure(path)
