@@ -363,7 +363,7 @@ KTEST(lab_pool_trace)
     for (unsigned k = 0; k < STEPS; k++) {
         unsigned n = (unsigned)rng_below(&r, TRACED), i = (unsigned)rng_below(&r, 100);
         if (k % 100 == 0)
-            wanted[n] = (unsigned)rng_below(&r, 3) * 5 * lab_pool[n].items_per_page;
+            wanted[n] = (unsigned)rng_below(&r, 3) * 4 * lab_pool[n].items_per_page;
         if (lab_pool[n].nitems_out < wanted[n]) {
             ngets++;
             nfails += !lab_get(n, PR_NOWAIT);
