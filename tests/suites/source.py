@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -180,10 +181,30 @@ def check_types() -> Iterator[Result]:
     yield Result("source/types", done.returncode == 0, done.stdout + done.stderr)
 
 
+GOAL = re.compile(r"\bmake (?:-s )?([a-z][a-z-]*)")
+
+
+def check_settings() -> Iterator[Result]:
+    """What editors and containers read is JSON, and make knows each goal that is called there."""
+    help_text = (ROOT / "mk" / "help.txt").read_text(encoding="utf-8")
+    known = set(re.findall(r"^  ([a-z][a-z-]+) ", help_text, re.MULTILINE))
+    paths = [p for p in tree_files() if p.parent.name in (".vscode", ".devcontainer")]
+    broken = [] if paths else ["none found"]
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        broken += [f"{path}: no goal {goal}" for goal in GOAL.findall(text) if goal not in known]
+        if path.suffix == ".json":
+            try:
+                json.loads(text)
+            except ValueError as error:
+                broken.append(f"{path}: {error}")
+    yield Result("source/settings", not broken, "\n".join(broken))
+
+
 def jobs(_: Config) -> list[Job]:
     found = [Job(f"source/{rule}", partial(check, rule)) for rule in RULES]
     for rule, work in (("links", check_links), ("lines", check_lines), ("theory", check_theory),
                        ("contracts", check_contracts), ("errors", check_errors),
-                       ("types", check_types)):
+                       ("types", check_types), ("settings", check_settings)):
         found.append(Job(f"source/{rule}", work))
     return found
