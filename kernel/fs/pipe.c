@@ -105,8 +105,8 @@ size_t pipe_bytes(const struct vnode *v)
     if (v->ops != &pipe_ops)
         return 0;
     size_t used = load_relaxed(&p->tail) - load_relaxed(&p->head);
-    return sizeof(*p) + pipe_lent_bytes(&p->lent) +
-           (p->by_packet ? used : load_relaxed(&p->size));
+    size_t own = p->by_packet ? used : load_relaxed(&p->size);
+    return sizeof(*p) + pipe_lent_bytes(&p->lent) + own;
 }
 
 // Bytes that may be read. The lock is held.

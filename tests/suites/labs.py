@@ -78,15 +78,16 @@ def check_loans(config: Config) -> Iterator[Result]:
 
 
 def check_parts(config: Config, lab: Lab) -> Iterator[Result]:
-    """Each part is graded alone: the starter has its points, and what solves that part alone all."""
+    """Each part is graded alone: the starter has its points, what solves that part alone all."""
     for part in lab.parts:
         alone = lab.of_part(part)
         forms = {"starter": alone.starter_score}
         patch = lab.folder / "parts" / f"{part}.patch"
         if patch.exists():
             folder = config.out / "labs" / "parts" / lab.name / part
-            for path in lab.owned:
-                lab_forms.write_changed(ROOT / folder / path, lab_forms.reference_bytes(lab, path))
+            for owned in lab.owned:
+                data = lab_forms.reference_bytes(lab, owned)
+                lab_forms.write_changed(ROOT / folder / owned, data)
             lab_forms.apply_patch(patch, ROOT / folder)
             forms[f"{folder}/"] = alone.total
         for form, wanted in forms.items():
@@ -215,7 +216,7 @@ def jobs(config: Config) -> list[Job]:
             )
         if lab.parts:
             found.append(
-                Job(f"labs/{lab.name}/parts", lambda lab=lab: check_parts(config, lab), heavy=True)
+                Job(f"labs/{lab.name}/parts", partial(check_parts, config, lab), heavy=True)
             )
         for impl in lab.challenges:
             found.append(
@@ -256,8 +257,9 @@ def pairs(known: list[Lab]) -> Iterator[tuple[str, list[str], str]]:
         first = min(left, key=sorted)
         chosen = dict(first)
         for name in sorted(forms.keys() - chosen.keys()):
-            chosen[name] = max(forms[name], key=lambda form, name=name: sum(
-                frozenset([(name, form), other]) in left for other in chosen.items()))
+            counts = {form: sum(frozenset([(name, form), other]) in left
+                                for other in chosen.items()) for form in forms[name]}
+            chosen[name] = max(counts, key=lambda form: counts[form])
         left -= {frozenset(pair) for pair in itertools.combinations(chosen.items(), 2)}
         number += 1
         base = " ".join(f"{lab.name}={chosen[lab.name]}" for lab in known)

@@ -242,7 +242,7 @@ def check_parts(config: Config, lab: Lab) -> Iterator[Result]:
         for path in lab.owned:
             target = Path(scratch) / "handed-in/starter" / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(lab.starter(path).read_bytes())
+            target.write_bytes(lab_forms.starter(lab, path).read_bytes())
         command = ["make", "batch", f"LAB={lab.name}", f"PART={first.part}", *config.make_words,
                    f"SUBMISSIONS={scratch}/handed-in", f"OUT={scratch}/records"]
         done = run_as_user(command)
@@ -388,7 +388,7 @@ def jobs(config: Config) -> list[Job]:
             )
         if lab.parts and config.kernel.exists():
             found.append(
-                Job(f"proof/{lab.name}/parts", lambda lab=lab: check_parts(config, lab), heavy=True)
+                Job(f"proof/{lab.name}/parts", partial(check_parts, config, lab), heavy=True)
             )
         if kills.path_of(lab).exists():
             found.append(Job(f"proof/{lab.name}/kills", partial(check_kills, lab)))
