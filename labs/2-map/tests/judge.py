@@ -21,10 +21,11 @@ import walk
 from model import Block
 
 MAX_SAID = 3
+MOST_PAIRS = 160
 SWAP = 64 << 20
 SHORT = ["full", "mapped", "freed"]
 REPORTED = ("nfaults", "unmaps", "unmap_allocs", "nheld", "nrefs", "live", "allocated", "clips",
-            "merges", "mapped")
+            "merges", "mapped", "claims")
 """Figures of struct lab_report."""
 
 
@@ -93,7 +94,7 @@ def read_tests(state: State, walker: walk.Walker, oracle: Oracle, run: Run) -> N
         if va:
             state.slots[i] = Block(number, va, size, kind)
     count = oracle.memory.word(oracle.symbol_pa("lab_npairs"))
-    data = oracle.memory.read(oracle.symbol_pa("lab_pair"), 64 * 88)[: count * 88]
+    data = oracle.memory.read(oracle.symbol_pa("lab_pair"), MOST_PAIRS * 88)[: count * 88]
     for va, _, offset, name in struct.iter_unpack("<3Q64s", data):
         state.pairs.append(Pair(va, offset, name.split(b"\0")[0].decode(errors="replace")))
     for kind in ("vm_map_entry", "vm_map_attr"):
@@ -106,6 +107,8 @@ def read_tests(state: State, walker: walk.Walker, oracle: Oracle, run: Run) -> N
         state.report[field_name] = oracle.memory.word(at)
     read_refs(state, walker, oracle, base + report.fields["ref"].offset)
     judge_report(state, run, oracle, report, base)
+    verdicts.figures(state, run)
+    programs.claims(state, run)
 
 
 def read_refs(state: State, walker: walk.Walker, oracle: Oracle, at: int) -> None:
@@ -180,16 +183,19 @@ PLANS: dict[str, Plan] = {
     "changes": plan("changes", CHANGES, verdicts.changes, more=[
         plan("calls", ["start", "thinned", "changed", "end"], None),
         plan("far", ["mapped", "cut", "end"], verdicts.far),
+        plan("order", ["changed", "end"], None),
     ]),
     "touched": plan("touched", [*CHANGES[:-1], "forked", "touched", "end"], verdicts.touched),
     "moved": plan("moved", ["mapped", *["moved"] * 4, "end"], programs.moved),
     "hints": plan("hints", [*["looked"] * 10, "end"], verdicts.blocks),
-    "errors": plan("errors", ["before", "after", "end"], programs.errors),
+    "errors": plan("errors", ["before", "after", "end"], programs.errors, more=[
+        plan("scarce", ["before", "after"], programs.scarce),
+    ]),
     "fail-nth": plan(
         "fail_nth", ["before", "after", "end"], programs.fail_nth, records={"refused": 1}
     ),
     "speed": plan("speed", ["measured", "row"], programs.speed, records={"ticks": 4}),
-    "smp": Plan(several_cpus("smp"), ["worked", "freed", "end"], verdicts.blocks),
+    "smp": Plan(several_cpus("smp"), ["worked", "freed", "end"], programs.on_cpus),
     "tasks": Plan(
         several_at_once("tasks"),
         ["mapped", "thinned", "reaped"],
@@ -208,7 +214,10 @@ PLANS: dict[str, Plan] = {
         "adjacent",
         ["upward", "downward", "break", "written-upward", "written-downward"],
         programs.adjacent,
-        more=[plan("alone", ["moved", "end"], programs.alone)],
+        more=[
+            plan("alone", ["moved", "end"], programs.alone),
+            plan("beside", ["tried", "end"], programs.beside, records={"beside": 41}),
+        ],
     ),
 }
 

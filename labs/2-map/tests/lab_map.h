@@ -11,7 +11,7 @@
 #define LAB_MAX_MAPS  8
 #define LAB_MAX_SLOTS 4096
 #define LAB_MAX_REFS  1024
-#define LAB_MAX_PAIRS 64
+#define LAB_MAX_PAIRS 160
 #define LAB_OBJECTS   3
 #define LAB_USER_VA   0x40000000ul
 
@@ -42,6 +42,7 @@ struct lab_report {
     uint64_t clips;        // clips
     uint64_t merges;       // and merges
     uint64_t mapped;       // blocks mapped by lab_alloc
+    uint64_t claims;       // pages claimed of lab_object[], for writing
     uint64_t nrefs;        // lines of ref[]
     char text[2048];       // what the checks said
     struct lab_ref ref[LAB_MAX_REFS];
@@ -94,6 +95,11 @@ void lab_drop_objects(void);
 // takes.
 struct vm_map_req lab_plain(vaddr_t va);
 void lab_map_one(struct vm_map_req req);
+// As a program does: maps private memory (va 0: where there is room), writes a page, and looks at
+// what is in one.
+vaddr_t lab_map_private(struct vm_space *vs, vaddr_t va, size_t npages);
+void lab_poke(struct vm_space *vs, vaddr_t va, uint64_t word);
+void lab_expect_word(struct vm_space *vs, vaddr_t va, uint64_t word);
 
 // ---- speaking to the judge ----
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from grade.lab_judge import Finding, Run
+from grade.lab_judge import THE_END, Finding, Run
 
 from model import PAGE, USER_VA
-from verdicts import ALL_MERGED, WHAT_WAS_MAPPED, blocks, joined, judge_refs, kmem_short
-from verdicts import nothing_lost
+from verdicts import ALL_MERGED, REFERENCES, WHAT_WAS_MAPPED, blocks, joined, judge_refs
+from verdicts import kmem_short, nothing_lost
 from walk import Entry, unmerged
 
 if TYPE_CHECKING:
@@ -73,6 +73,40 @@ def short(run: Run) -> None:
             "it is called with the map unlocked."))
 
 
+BESIDE = ("nothing", "pages without an amap", "an amap of its own",
+          "an amap that another entry refers to")
+
+
+def beside(run: Run) -> None:
+    """Two amaps stay two, and one that is shared is not extended; all else is one entry."""
+    for words in run.records("beside"):
+        way, below, above, npages, got = (int(word) for word in words)
+        sides = [kind for kind in (below, above) if kind]
+        mine = [kind for kind in sides if kind < 3]
+        wanted = 1 + len(sides) - (1 if mine == [2, 2] else len(mine))
+        if got != wanted:
+            run.wrong(f"entries for {npages} pages {'protected' if way else 'mapped'} between "
+                      f"{BESIDE[below]} and {BESIDE[above]}", wanted, got, invariant=ALL_MERGED,
+                      hint="Each neighbour is asked, whatever the other one says; and an amap "
+                      "serves as many pages as there are.")
+    nothing_lost(run, "tried", "end")
+
+
+TOLD = re.compile("may sleep|may not allocate|lock order|taken again|holds ")
+"""A panic that says itself what is wrong."""
+
+
+def on_cpus(run: Run) -> None:
+    """What breaks on several CPUs, and on one did not, is shared."""
+    blocks(run)
+    for finding in run.findings:
+        if finding.what.startswith(THE_END) and not TOLD.search(finding.got):
+            finding.hint = (
+                "Where one CPU alone finds nothing wrong, two use something at once: what one map "
+                "keeps is guarded by that map's lock, and what all share, such as a static "
+                "variable, needs a lock of its own.")
+
+
 WORK_VA, WORK_PAGES = 0x50000000, 128
 
 
@@ -114,6 +148,17 @@ def moved(run: Run) -> None:
     nothing_lost(run, "mapped", "end")
 
 
+def claims(state: State, run: Run) -> None:
+    """Of objects: a page for each that an entry made for writing shows of one."""
+    writer = state.flags["ME_WRITER"]
+    wanted = sum(entry.npages for found in state.maps.values() for entry in found.entries
+                 if entry.flags & writer)
+    run.expect(f"pages claimed for writing at point {state.name}", wanted,
+               state.report["claims"], invariant=REFERENCES,
+               hint="Claims go with the pages of an entry that is marked ME_GONE, and unlinking "
+               "marks it: what merging leaves over has none to give back.")
+
+
 # ---- failures ----
 
 
@@ -129,6 +174,10 @@ def errors(run: Run) -> None:
     nothing_lost(run, "before", "after")
 
 
+def scarce(run: Run) -> None:
+    nothing_lost(run, "before", "after")
+
+
 def fail_nth(run: Run) -> None:
     for words in run.records("refused"):
         refused, granted = int(words[0]), int(words[2])
@@ -140,7 +189,8 @@ def fail_nth(run: Run) -> None:
 
 
 # The reference's figures beside 20,000 entries and a half; the starter is below them, too.
-MOST = {"looking up an address": 354, "mapping a block": 2668, "freeing a block": 1504}
+MOST = {"looking up an address": 354, "mapping a block": 2668, "freeing a block": 1504,
+        "changing a part of an entry": 2364, "unmapping a hole": 951}
 
 
 def speed(run: Run) -> None:

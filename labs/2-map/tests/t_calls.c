@@ -7,6 +7,7 @@
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
+#include "sync/kctx.h"
 
 #define PAGES  128u
 #define ROUNDS 1500u
@@ -52,6 +53,14 @@ static void check_taken(const char *who, unsigned taken, unsigned need)
                 who, taken);
 }
 
+// Between begin and end of a change nothing may ask for memory.
+static void check_asked(const char *who, uint64_t before)
+{
+    uint64_t n = kctx_current()->allocs - before;
+
+    KTEST_CHECK(n == 0, "%s asked for memory within a change, %lu times", who, n);
+}
+
 static void link(uint64_t page, uint64_t n, vm_prot_t prot)
 {
     struct vm_map_req req = lab_plain(page_va(page));
@@ -61,7 +70,9 @@ static void link(uint64_t page, uint64_t n, vm_prot_t prot)
     req.attr.prot = prot;
     int error = map_change_begin(&c, lab_map[0], 1, PR_WAITOK);
     KASSERT(!error, "no memory for an entry: error %d", error);
+    uint64_t asked = kctx_current()->allocs;
     check_entry("map_entry_link", map_entry_link(&c, &req), req.va, req.va + req.len);
+    check_asked("map_entry_link", asked);
     map_change_end(&c);
 }
 
@@ -74,6 +85,7 @@ static void change(struct vm_map_entry *e, vaddr_t from, vaddr_t to, vm_prot_t p
     int error = map_change_begin_clip(&c, lab_map[0], from, to, 0);
     KASSERT(!error, "no memory for a split: error %d", error);
     unsigned had = length(&c.spare);
+    uint64_t asked = kctx_current()->allocs;
     if (e->start_va < from)
         map_entry_clip_start(&c, e, from);
     if (e->end_va > to)
@@ -83,7 +95,9 @@ static void change(struct vm_map_entry *e, vaddr_t from, vaddr_t to, vm_prot_t p
                 e->start_va, e->end_va);
     check_taken("is clipped out of an entry", had - length(&c.spare), need);
     e->attr.prot = prot;
+    check_asked("clipping", asked);
     check_entry("map_entry_simplify", map_entry_simplify(&c, e), from, to);
+    check_asked("map_entry_simplify", asked);
     map_change_end(&c);
 }
 
@@ -96,7 +110,9 @@ static void unlink(vaddr_t from, vaddr_t to)
     int error = map_change_begin_clip(&c, lab_map[0], from, to, 1);
     KASSERT(!error, "no memory for a split: error %d", error);
     unsigned had = length(&c.spare);
+    uint64_t asked = kctx_current()->allocs;
     map_entry_unlink_range(&c, from, to);
+    check_asked("map_entry_unlink_range", asked);
     check_taken("is unlinked", had - length(&c.spare), need);
     list_for_each (e, &c.dead, struct vm_map_entry, link) {
         KTEST_CHECK(last <= e->start_va && e->end_va <= to,

@@ -15,11 +15,23 @@
 
 struct vm_object *lab_object[LAB_OBJECTS];
 
+// The objects count their claims.
+static struct vm_pager_ops counting_ops;
+
+static void count_claim(struct vm_object *o, int64_t npages)
+{
+    (void)o;
+    lab_report.claims += (uint64_t)npages;
+}
+
 void lab_make_objects(void)
 {
     for (unsigned i = 0; i < LAB_OBJECTS; i++) {
         lab_object[i] = anon_object_create(4096);
         KASSERT(lab_object[i], "no memory for object %u", i);
+        counting_ops = *lab_object[i]->ops;
+        counting_ops.claim = count_claim;
+        lab_object[i]->ops = &counting_ops;
     }
 }
 

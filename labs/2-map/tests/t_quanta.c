@@ -167,8 +167,6 @@ KTEST(lab_map_counter)
     lab_point("end");
 }
 
-// The middle of a plain mapping cannot be unmapped without an entry, and must not take one that is
-// kept for quanta: it fails, and nothing is changed.
 // How many faults the form's own check finds.
 static unsigned form_check(struct vm_map *map)
 {
@@ -203,6 +201,8 @@ static void break_the_law(struct vm_map *map)
     list_remove(&stray.link);
 }
 
+// The middle of a plain mapping cannot be unmapped without an entry, and must not take one that is
+// kept for quanta: it fails, and nothing is changed.
 KTEST(lab_map_refused)
 {
     lab_make_kernel_map(0, SPACE_PAGES);

@@ -35,13 +35,36 @@ static void time_in(unsigned map, size_t page, size_t npages, uint64_t *mapping,
     *freeing = max(*freeing, freed / TIMES);
 }
 
+// Ticks of changing the middle of an entry of three pages, which is cut and joined again, and of
+// unmapping three pages where nothing is mapped.
+static void time_changes(size_t page, uint64_t *changing, uint64_t *nothing)
+{
+    enum { TIMES = 200, LEN = 3 };
+    struct vm_map *map = lab_map[0];
+    vaddr_t va = map->min_va + page * PAGE_SIZE, end_va = va + LEN * PAGE_SIZE;
+    int error = 0;
+
+    uint64_t start = rdtsc();
+    for (unsigned i = 0; i < TIMES; i++)
+        error |= vm_map_unmap(map, va, end_va);
+    *nothing = (rdtsc() - start) / TIMES;
+    lab_alloc(0, 1, LAB_PLAIN, va, LEN);
+    start = rdtsc();
+    for (unsigned i = 0; i < TIMES; i++)
+        error |= vm_map_advise(map, va + PAGE_SIZE, end_va - PAGE_SIZE,
+                               i % 2 ? ADVICE_NORMAL : ADVICE_RANDOM);
+    *changing = (rdtsc() - start) / TIMES;
+    error |= vm_map_unmap(map, va, end_va);
+    KASSERT(!error, "errors %#x", error);
+}
+
 static void time_at(size_t page, size_t npages, uint64_t *mapping, uint64_t *freeing)
 {
     time_in(0, page, npages, mapping, freeing);
 }
 
 // Lookups all over the map; mapping and freeing at its beginning, in its middle and at its end, and
-// what costs most.
+// what costs most; changes in its middle.
 static void time_with(const char *name, unsigned nentries)
 {
     enum { TIMES = 200 };
@@ -58,11 +81,15 @@ static void time_with(const char *name, unsigned nentries)
     uint64_t looked = (rdtsc() - start) / TIMES, mapping = 0, freeing = 0;
     time_at(16, 4, &mapping, &freeing);
     time_at(64 + nentries + 8, 32, &mapping, &freeing);
-    vaddr_t middle = lab_map[0]->min_va + (64 + nentries / 2) * PAGE_SIZE;
-    lab_free_at(lab_map[0], middle, PAGE_SIZE);
-    time_at(64 + nentries / 2, 1, &mapping, &freeing);
-    crowd(nentries / 2, nentries / 2 + 1);
-    record_printf("ticks %s %lu %lu %lu", name, looked, mapping, freeing);
+    unsigned middle = nentries / 2;
+    uint64_t changing, nothing;
+    for (unsigned i = middle - 1; i <= middle + 1; i++)
+        lab_free_at(lab_map[0], lab_map[0]->min_va + (64 + i) * PAGE_SIZE, PAGE_SIZE);
+    time_at(64 + middle, 1, &mapping, &freeing);
+    time_changes(64 + middle - 1, &changing, &nothing);
+    crowd(middle - 1, middle + 2);
+    record_printf("ticks %s %lu %lu %lu %lu %lu", name, looked, mapping, freeing, changing,
+                  nothing);
 }
 
 // The same inside a row of so many blocks, which are one entry: the others are in the reserve,
@@ -79,7 +106,7 @@ static void time_in_row(unsigned nblocks)
         time_in(1, page, 1, &mapping, &freeing);
         lab_alloc(1, 0, LAB_GUARD, lab_map[1]->min_va + page * PAGE_SIZE, 1);
     }
-    record_printf("ticks row 0 %lu %lu", mapping, freeing);
+    record_printf("ticks row 0 %lu %lu 0 0", mapping, freeing);
 }
 
 KTEST(lab_map_speed)

@@ -8,6 +8,8 @@
 #include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "mem/pool.h"
+#include "mem/vm_page.h"
 #include "pmap/pmap.h"
 #include "sync/kctx.h"
 #include "vm/vm_fault.h"
@@ -17,7 +19,7 @@
 #define ANON   (LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS)
 #define NPAGES 64u
 
-static vaddr_t map_private(struct vm_space *vs, vaddr_t va, size_t npages)
+vaddr_t lab_map_private(struct vm_space *vs, vaddr_t va, size_t npages)
 {
     int error = vm_mmap(vs, &va, npages * PAGE_SIZE, PROT_RW, PROT_ALL,
                         ANON | (va ? LINUX_MAP_FIXED : 0), NULL, 0);
@@ -28,7 +30,7 @@ static vaddr_t map_private(struct vm_space *vs, vaddr_t va, size_t npages)
 // ---- as programs do ----
 
 // Writes a page as a program would, by a fault.
-static void poke(struct vm_space *vs, vaddr_t va, uint64_t word)
+void lab_poke(struct vm_space *vs, vaddr_t va, uint64_t word)
 {
     paddr_t pa;
     vm_prot_t prot;
@@ -38,7 +40,7 @@ static void poke(struct vm_space *vs, vaddr_t va, uint64_t word)
     *(uint64_t *)phys_to_dmap(pa) = word;
 }
 
-static void expect_word(struct vm_space *vs, vaddr_t va, uint64_t word)
+void lab_expect_word(struct vm_space *vs, vaddr_t va, uint64_t word)
 {
     paddr_t pa;
     vm_prot_t prot;
@@ -52,11 +54,11 @@ static void expect_word(struct vm_space *vs, vaddr_t va, uint64_t word)
 KTEST(lab_map_protect)
 {
     struct vm_space *vs = lab_make_space(0);
-    vaddr_t va = map_private(vs, LAB_USER_VA, NPAGES);
+    vaddr_t va = lab_map_private(vs, LAB_USER_VA, NPAGES);
 
     lab_point("mapped");
     for (unsigned i = 0; i < NPAGES; i += 3)
-        poke(vs, va + i * PAGE_SIZE, i);
+        lab_poke(vs, va + i * PAGE_SIZE, i);
     for (unsigned i = 0; i < 200; i++) {
         vaddr_t at = va + i % 56 * PAGE_SIZE;
         vm_mprotect(vs, at, 8 * PAGE_SIZE, PROT_READ);
@@ -69,7 +71,7 @@ KTEST(lab_map_protect)
         vm_mprotect(vs, va + i * PAGE_SIZE, PAGE_SIZE, PROT_READ);
     lab_point("one-by-one");
     for (unsigned i = 0; i < NPAGES; i++)
-        expect_word(vs, va + i * PAGE_SIZE, i % 3 ? 0 : i);
+        lab_expect_word(vs, va + i * PAGE_SIZE, i % 3 ? 0 : i);
     lab_destroy_maps();
 }
 
@@ -78,10 +80,10 @@ KTEST(lab_map_adjacent)
     struct vm_space *vs = lab_make_space(0);
 
     for (unsigned i = 0; i < 200; i++)
-        map_private(vs, LAB_USER_VA + i * PAGE_SIZE, 1);
+        lab_map_private(vs, LAB_USER_VA + i * PAGE_SIZE, 1);
     lab_point("upward");
     for (unsigned i = 0; i < 200; i++)
-        map_private(vs, 0, 1);
+        lab_map_private(vs, 0, 1);
     lab_point("downward");
     vs->brk_start = vs->brk_end = LAB_USER_VA / 2;
     for (unsigned i = 1; i <= 200; i++)
@@ -89,14 +91,14 @@ KTEST(lab_map_adjacent)
     lab_point("break");
     // Each page is written before the next one is mapped.
     for (unsigned i = 0; i < 200; i++)
-        poke(vs, map_private(vs, LAB_USER_VA + (1000 + i) * PAGE_SIZE, 1), i);
+        lab_poke(vs, lab_map_private(vs, LAB_USER_VA + (1000 + i) * PAGE_SIZE, 1), i);
     lab_point("written-upward");
     for (unsigned i = 0; i < 200; i++)
-        poke(vs, map_private(vs, 0, 1), i);
+        lab_poke(vs, lab_map_private(vs, 0, 1), i);
     lab_point("written-downward");
     for (unsigned i = 0; i < 200; i++) {
-        expect_word(vs, LAB_USER_VA + (1000 + i) * PAGE_SIZE, i);
-        expect_word(vs, vs->mmap_top - (201 + i) * PAGE_SIZE, i);
+        lab_expect_word(vs, LAB_USER_VA + (1000 + i) * PAGE_SIZE, i);
+        lab_expect_word(vs, vs->mmap_top - (201 + i) * PAGE_SIZE, i);
     }
     lab_destroy_maps();
 }
@@ -111,16 +113,16 @@ KTEST(lab_map_alone)
     for (unsigned i = 0; i < 3; i++) {
         vaddr_t at = LAB_USER_VA + i * 64 * PAGE_SIZE, to = at + PART * PAGE_SIZE;
         if (i != 1)
-            map_private(vs, at, PART);
+            lab_map_private(vs, at, PART);
         if (i != 0)
-            map_private(vs, at + 2 * PART * PAGE_SIZE, PART);
-        map_private(vs, away, PART);
+            lab_map_private(vs, at + 2 * PART * PAGE_SIZE, PART);
+        lab_map_private(vs, away, PART);
         for (unsigned page = 0; page < PART; page++)
-            poke(vs, away + page * PAGE_SIZE, i * PART + page + 1);
+            lab_poke(vs, away + page * PAGE_SIZE, i * PART + page + 1);
         int error = vm_mremap(vs, away, PART * PAGE_SIZE, PART * PAGE_SIZE, MOVE_FIXED, &to);
         KTEST_CHECK(error == 0, "moving a mapping: error %d", error);
         for (unsigned page = 0; page < PART; page++)
-            expect_word(vs, to + page * PAGE_SIZE, i * PART + page + 1);
+            lab_expect_word(vs, to + page * PAGE_SIZE, i * PART + page + 1);
     }
     lab_point("moved");
     lab_destroy_maps();
@@ -137,9 +139,9 @@ KTEST(lab_map_moved)
     vaddr_t away = LAB_USER_VA + (1ul << 28), at = LAB_USER_VA;
     uint8_t now[3] = {0, 1, 2}; // which part is in which place
 
-    map_private(vs, at, 3 * PART);
+    lab_map_private(vs, at, 3 * PART);
     for (unsigned i = 0; i < 3 * PART; i++)
-        poke(vs, at + i * PAGE_SIZE, i + 1);
+        lab_poke(vs, at + i * PAGE_SIZE, i + 1);
     lab_point("mapped");
     for (unsigned n = 0; n < array_len(order); n++) {
         for (unsigned place = 0; place < 3; place++) {
@@ -155,7 +157,7 @@ KTEST(lab_map_moved)
                       PART * PAGE_SIZE, MOVE_FIXED, &to);
         }
         for (unsigned i = 0; i < 3 * PART; i++)
-            expect_word(vs, at + i * PAGE_SIZE, now[i / PART] * PART + i % PART + 1);
+            lab_expect_word(vs, at + i * PAGE_SIZE, now[i / PART] * PART + i % PART + 1);
         lab_point("moved");
     }
     lab_destroy_maps();
@@ -163,34 +165,6 @@ KTEST(lab_map_moved)
 }
 
 // ---- stale hints ----
-
-// Blocks of one size are mapped from above and unmapped: a new one must get the highest place that
-// is free, so the search must be told of every hole (map_space_update).
-static void reuse_holes(struct vm_map *map, struct rng *r)
-{
-    enum { BLOCKS = 32, LEN = 2 * PAGE_SIZE };
-    bool taken[BLOCKS] = {0};
-
-    for (unsigned n = 0; n < 1000; n++) {
-        unsigned i = (unsigned)rng_below(r, BLOCKS), highest = 0;
-        vaddr_t va = map->max_va - (i + 1) * LEN;
-        if (taken[i]) {
-            KTEST_CHECK(vm_map_unmap(map, va, va + LEN) == 0, "unmapping [%#lx, +%#x)", va, LEN);
-            taken[i] = false;
-            continue;
-        }
-        while (taken[highest])
-            highest++;
-        struct vm_map_req req = lab_req(LAB_PLAIN, 0, 2);
-        req.below = map->max_va;
-        int error = vm_map_map(map, &req);
-        va = map->max_va - (highest + 1) * LEN;
-        KTEST_CHECK(error == 0 && req.va == va, "%#lx is free, but error %d, va %#lx", va, error,
-                    req.va);
-        taken[highest] = true;
-    }
-    KTEST_CHECK(vm_map_unmap(map, map->min_va, map->max_va) == 0, "unmapping all");
-}
 
 // The entry that a lookup finds must be one of the map's, whatever was merged, split or freed.
 KTEST(lab_map_hints)
@@ -230,8 +204,6 @@ KTEST(lab_map_hints)
         if (n % 400 == 0)
             lab_quick_point("looked");
     }
-    lab_make_kernel_map(1, 256);
-    reuse_holes(lab_map[1], &r);
     lab_point("end");
     lab_destroy_maps();
 }
@@ -270,7 +242,7 @@ KTEST(lab_map_errors)
     lab_alloc(0, 1, LAB_PLAIN, map->min_va + 64 * PAGE_SIZE, 16);
     for (unsigned i = 2; i < 10; i++)
         lab_alloc(0, i, LAB_QUANTUM, map->min_va + (100 + i * 4) * PAGE_SIZE, 4);
-    map_private(container_of(lab_map[1], struct vm_space, map), LAB_USER_VA, 16);
+    lab_map_private(container_of(lab_map[1], struct vm_space, map), LAB_USER_VA, 16);
     lab_point("before");
     for (unsigned i = 0; i < 300; i++) {
         struct vm_map_req req = lab_req(LAB_QUANTUM, map->min_va + 20 * PAGE_SIZE, 16);
@@ -297,6 +269,41 @@ KTEST(lab_map_errors)
     lab_point("after");
     lab_destroy_maps();
     lab_point("end");
+}
+
+// ---- no memory ----
+
+// What is left when others have taken all that they get is for those who free memory: no entry
+// comes from it. Until there is no more, each reservation has what it asked for.
+KTEST(lab_map_scarce)
+{
+    static const unsigned flags[] = {PR_NOWAIT, PR_WAITOK};
+    struct list taken = LIST_INIT(taken);
+    struct vm_page_stats st;
+    struct vm_page *pg;
+
+    lab_make_space(0);
+    lab_point("before");
+    while ((pg = vm_page_alloc(PAGE_KMEM, 0)))
+        list_push_back(&taken, &pg->queue);
+    for (unsigned i = 0; i < array_len(flags); i++) {
+        struct map_change c = {.map = lab_map[0]};
+        int error = 0;
+        list_init(&c.spare);
+        list_init(&c.dead);
+        while (!error)
+            error = map_entry_reserve(&c, 1, flags[i]);
+        vm_page_get_stats(&st);
+        map_entry_unreserve(&c);
+        KTEST_CHECK(error == ENOMEM, "a reservation without memory: error %d", error);
+        KTEST_CHECK(st.nfree >= vm_page_reserve_kernel,
+                    "entries were taken from the page reserve: %lu pages are left of %lu", st.nfree,
+                    vm_page_reserve_kernel);
+    }
+    while ((pg = list_pop(&taken, struct vm_page, queue)))
+        vm_page_free(pg);
+    lab_point("after");
+    lab_destroy_maps();
 }
 
 // ---- fail-nth ----
@@ -357,7 +364,7 @@ KTEST(lab_map_fail_nth)
     struct vm_object *object = anon_object_create(64);
 
     struct vm_space *vs = lab_make_space(0);
-    map_private(vs, LAB_USER_VA, NPAGES);
+    lab_map_private(vs, LAB_USER_VA, NPAGES);
     lab_point("before");
     for (unsigned i = 0; i < OPS * TIMES; i++) {
         bool reached = true;
@@ -374,7 +381,7 @@ KTEST(lab_map_fail_nth)
                             "operation %u failed and changed the map (nth %u)", i % OPS, nth);
             } else {
                 granted++;
-                map_private(vs, LAB_USER_VA, NPAGES);
+                lab_map_private(vs, LAB_USER_VA, NPAGES);
             }
         }
     }
