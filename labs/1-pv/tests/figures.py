@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from grade.lab_judge import Run
 
 import memory
-from workloads import COST, NEVER_FAILS, PER_CHUNK, ROOM_FIRST, first, made, of_spaces
+from workloads import COST, NAMED, NEVER_FAILS, PER_CHUNK, ROOM_FIRST, first, made, of_spaces
+
+if TYPE_CHECKING:
+    from judge import State
 
 ONE_MAPPING = "the cost of one mapping does not grow with their number"
 
 # The reference's figures (gcc, clang) and a half; the starter, which passes, is below them, too.
-REFERENCE = {"entering": 514, "removing": 709, "page": 913}
+REFERENCE = {"entering": 514, "removing": 709, "page": 913, "next": 30}
 MOST = {what: figure * 3 // 2 for what, figure in REFERENCE.items()}
-MEASURED = {"small", "holes", "large", "page", "shared", "exit"}
+MEASURED = {"small", "holes", "large", "page", "shared", "walk", "exit"}
 MOST_EXIT = 600     # the starter takes 505, the reference 276
 
 
@@ -30,10 +35,13 @@ def speed(run: Run) -> None:
                  "process)", large, MOST[what],
                  "A search through full chunks, or through all chunks, is at work; or something is "
                  "asked for that is not needed.")
-    page, shared, at_exit = (ticks[what][0] for what in ("page", "shared", "exit"))
+    page, shared, walk, at_exit = (ticks[what][0] for what in ("page", "shared", "walk", "exit"))
     run.notes.append(f"entering a page with 2000 other mappings: {shared} instructions")
     too_many(run, "entering a page that is mapped 2000 times already", shared, MOST["entering"],
              "A page may be in every process: entering need not look at its other mappings.")
+    run.notes.append(f"going to the next of {ticks['walk'][1]} mappings: {walk} instructions")
+    too_many(run, f"going to the next of a page's {ticks['walk'][1]} mappings", walk, MOST["next"],
+             "pv_next goes on where its cookie says: it does not search for the place again.")
     run.notes.append(f"taking a page from two processes: {page} instructions")
     run.notes.append(f"exit: {at_exit} instructions for each mapping")
     too_many(run, "taking a page from two processes", page, MOST["page"],
@@ -57,6 +65,7 @@ def counted(run: Run) -> None:
     if not states:
         return
     pages = states[1].owners["PV"] - states[0].owners["PV"]
+    chunks_counted(run, *states)
     for words in run.records("counted"):
         allocs, entering, removing, unit = (int(words[i]) for i in (0, 2, 3, 6))
         run.notes.append(f"{allocs} requests for memory, pv_lock taken {entering // unit} times "
@@ -71,6 +80,20 @@ def counted(run: Run) -> None:
                           hint="All CPUs wait for pv_lock: once for an entry is enough.")
     made(run, states[0], states[1], 1000)
     memory.judge_exists(run)
+
+
+def chunks_counted(run: Run, before: State, mapped: State, after: State) -> None:
+    """Chunks that only came were counted as made and not as freed, and the other way round."""
+    for what, allocated, freed, least, most in (
+        ("were entered", "pc_chunk_allocs", "pc_chunk_frees", before, mapped),
+        ("were removed", "pc_chunk_frees", "pc_chunk_allocs", mapped, after),
+    ):
+        pages = abs(most.owners["PV"] - least.owners["PV"])
+        for stat, expected in ((allocated, pages), (freed, 0)):
+            run.expect(f"{stat} while 1000 mappings {what}, for {pages} pages", expected,
+                       most.stats[stat] - least.stats[stat], invariant=NAMED,
+                       hint="A chunk is made when its page is taken and freed when that goes: one "
+                       "that moves in a list is the same chunk.")
 
 
 # ---- what a grade ends with: programs in an ordinary boot ----

@@ -277,11 +277,12 @@ PLANS: dict[str, Plan] = {
     ),
     "given-back": Plan(
         [Boot(ONE + "given_back", words=POISON)],
-        ["before", "full", "emptied"],
+        ["before", "full", "emptied", "wired", "end"],
         workloads.given_back,
     ),
     "steal-used": Plan(
-        [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 12, workloads.steal_used
+        [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 12, workloads.steal_used,
+        more=[Plan([Boot(ONE + "steal_passed")], ["exhausted", "stolen"])],
     ),
     "fork": Plan(
         [Boot(command="/tests/pvwork fork")],
@@ -314,8 +315,9 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "reuse"), Boot(ONE + "reuse_row"), Boot(ONE + "reuse_page")],
         ["before", "full", "thinned", "refilled", "after"],
         workloads.reuse,
+        more=[Plan([Boot(ONE + "room")], ["used", "end"])],
     ),
-    "speed": Plan([Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 6}),
+    "speed": Plan([Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 7}),
     "steal": Plan(
         [Boot(ONE + "steal")],
         ["exhausted", "stolen", "end"],
@@ -333,8 +335,9 @@ PLANS: dict[str, Plan] = {
     "steal-wired": Plan(
         [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], workloads.steal_wired,
         {"entered": 2, "asked": 1, "looked": 1},
-        [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen", "end"], workloads.steal_room),
+        [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen"] * 2, workloads.steal_room),
          Plan([Boot(ONE + "steal_far")], ["sparse", "stolen", "end"], workloads.steal_far),
+         Plan([Boot(ONE + "steal_unwired")], ["exhausted", "unwired", "stolen", "end"]),
          Plan([Boot(ONE + "steal_flushes")], ["exhausted", "stolen", "end"],
               workloads.steal_flushes, {"entered": 1, "flushed": 1})],
     ),

@@ -110,6 +110,19 @@ void lab_must_enter(unsigned pmap, vaddr_t va, unsigned page)
                 error, pmap, va, page);
 }
 
+void lab_map_row(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        lab_enter(pmap, va + i * PAGE_SIZE, first + i, PROT_RW, 0);
+}
+
+void lab_make_tables(unsigned pmap, unsigned page)
+{
+    for (unsigned table = 0; table < 4; table++)
+        lab_enter(pmap, LAB_VA + table * (2ul << 20) + (511ul << PAGE_SHIFT), page, PROT_READ,
+                  PMAP_WIRED);
+}
+
 unsigned lab_page_mappings(unsigned page)
 {
     spin_lock(&pv_lock);
@@ -208,6 +221,14 @@ void lab_relent(void)
         vm_page_free(pg);
         lab_hoarded--;
     }
+}
+
+uint64_t lab_reclaims(void)
+{
+    struct pv_stats st;
+
+    pv_get_stats(&st);
+    return st.pv_reclaims;
 }
 
 // ---- as a program would ----

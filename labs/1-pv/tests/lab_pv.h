@@ -56,6 +56,13 @@ void lab_enter(unsigned pmap, vaddr_t va, unsigned page, vm_prot_t prot, unsigne
 // Maps, where that must work because there is something to steal, or fails the test.
 void lab_must_enter(unsigned pmap, vaddr_t va, unsigned page);
 
+// Maps n pages in a row at va, from page `first' on; as lab_enter.
+void lab_map_row(unsigned pmap, vaddr_t va, unsigned first, unsigned n);
+
+// The tables for LAB_VA's first 8 MiB, by a wired mapping of `page' at the end of each, so that
+// nothing but the reverse map needs memory later.
+void lab_make_tables(unsigned pmap, unsigned page);
+
 unsigned lab_page_mappings(unsigned page); // pv_count
 
 // The page number of a struct vm_page, or -1.
@@ -72,6 +79,7 @@ void lab_exhaust(void);             // takes every free page
 void lab_exhaust_but_reserve(void); // leaves the kernel's reserve
 void lab_relent(void);              // gives them back
 extern uint64_t lab_hoarded;        // how many it has
+uint64_t lab_reclaims(void);        // pv_reclaims
 
 // ---- as a program would, in the loaded pmap, interrupts off ----
 

@@ -12,20 +12,13 @@
 #include "sync/kctx.h"
 #include "tests/kernel/watch.h"
 
-// Maps n pages in a row, from page `first' on.
-static void map_row(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        lab_enter(pmap, va + i * PAGE_SIZE, first + i, PROT_RW, 0);
-}
-
 static void workload(unsigned npmaps, unsigned npages)
 {
     lab_make_pages(npages);
     lab_make_pmaps(npmaps);
     lab_point("before", true);
     for (unsigned pmap = 0; pmap < npmaps; pmap++)
-        map_row(pmap, LAB_VA, 0, npages);
+        lab_map_row(pmap, LAB_VA, 0, npages);
     lab_point("mapped", true);
     lab_destroy_pmaps();
     lab_point("after", true);
@@ -123,7 +116,7 @@ static void reuse(bool (*goes)(struct rng *r, unsigned i), void (*go)(unsigned i
     lab_make_pages(N);
     lab_make_pmaps(1);
     lab_point("before", true);
-    map_row(0, LAB_VA, 0, N);
+    lab_map_row(0, LAB_VA, 0, N);
     lab_point("full", true);
     for (unsigned i = N / 2; i < N; i++) {
         if (goes(&r, i)) {
@@ -132,7 +125,7 @@ static void reuse(bool (*goes)(struct rng *r, unsigned i), void (*go)(unsigned i
         }
     }
     lab_point("thinned", true);
-    map_row(0, LAB_VA + SPARE * PAGE_SIZE, 0, removed);
+    lab_map_row(0, LAB_VA + SPARE * PAGE_SIZE, 0, removed);
     lab_point("refilled", true);
     lab_destroy_pmaps();
     lab_point("after", true);
@@ -178,8 +171,128 @@ KTEST(lab_pv_reuse_row)
     reuse(twenty, by_address);
 }
 
+#define SLOTS      1200u
+#define SLOT_PAGES 97u
+
+// The one process's mappings, by slot: free, mapped or wired. Three tables of them, which stay.
+static enum { FREE, MAPPED, WIRED } slot_state[SLOTS];
+
+static vaddr_t slot_va(unsigned slot)
+{
+    return LAB_VA + slot % 400 * PAGE_SIZE + slot / 400 * (2ul << 20);
+}
+
+static uint64_t spare(void)
+{
+    struct pv_stats st;
+
+    pv_get_stats(&st);
+    return st.pv_entry_spare;
+}
+
+static uint64_t pages_asked_for(void)
+{
+    struct vm_page_stats st;
+
+    vm_page_get_stats(&st);
+    return st.allocs + st.alloc_failures;
+}
+
+// As long as there is room, no page is asked for.
+static void fill_slot(unsigned slot, bool wired)
+{
+    uint64_t room = spare(), before = pages_asked_for();
+
+    if (slot_state[slot] != FREE)
+        return;
+    lab_enter(0, slot_va(slot), slot % SLOT_PAGES, PROT_RW, wired ? PMAP_WIRED : 0);
+    slot_state[slot] = wired ? WIRED : MAPPED;
+    KTEST_CHECK(pages_asked_for() == before || room == 0,
+                "a page is asked for although the process has room for %lu mappings", room);
+}
+
+static void empty_slot(unsigned slot)
+{
+    pmap_remove(lab_pmap[0], slot_va(slot), slot_va(slot) + PAGE_SIZE);
+    slot_state[slot] = FREE;
+}
+
+static void empty_page(unsigned page)
+{
+    pmap_page_protect(lab_page[page], PROT_NONE);
+    for (unsigned slot = page; slot < SLOTS; slot += SLOT_PAGES)
+        slot_state[slot] = FREE;
+}
+
+static unsigned any_slot(struct rng *r)
+{
+    return (unsigned)rng_below(r, SLOTS);
+}
+
+// One that is free, or one that is not; any, if there is none.
+static unsigned slot_that(struct rng *r, bool is_free)
+{
+    unsigned slot = any_slot(r);
+
+    for (unsigned n = 0; n < SLOTS && (slot_state[slot] == FREE) != is_free; n++)
+        slot = (slot + 1) % SLOTS;
+    return slot;
+}
+
+// Nearly all chunks are full, and there is room for a few mappings: it is found wherever it is.
+static void nearly_full(struct rng *r, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t room = spare();
+        if (room > 6 || (room > 0 && rng_below(r, 2)))
+            fill_slot(slot_that(r, true), false);
+        else
+            empty_slot(slot_that(r, false));
+    }
+}
+
+// Half of the pages go, n wired mappings come, which may fill chunks, and all others go.
+static void exit_wired(struct rng *r, unsigned n)
+{
+    for (unsigned page = 0; page < SLOT_PAGES; page += 2)
+        empty_page(page);
+    for (unsigned i = 0; i < n; i++)
+        fill_slot(slot_that(r, true), true);
+    pmap_remove_all_user(lab_pmap[0]);
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        if (slot_state[slot] == MAPPED)
+            slot_state[slot] = FREE;
+}
+
+// A process that is alone has all that is spare. It grows and shrinks in turns, on all ways, and
+// some of its mappings are wired.
+KTEST(lab_pv_room)
+{
+    struct rng r = lab_rng(0);
+
+    lab_make_pages(SLOT_PAGES + 1);
+    lab_make_pmaps(1);
+    lab_make_tables(0, SLOT_PAGES);
+    for (unsigned round = 0; round < 120; round++) {
+        unsigned what = (unsigned)rng_below(&r, 12), n = (unsigned)rng_below(&r, 400);
+        bool wired = rng_below(&r, 3) == 0;
+        if (what == 0)
+            exit_wired(&r, n);
+        else if (what < 4)
+            nearly_full(&r, 2 * n);
+        for (unsigned i = 0; i < n; i++)
+            what < 8 ? fill_slot(any_slot(&r), wired) : empty_slot(any_slot(&r));
+        if (what == 11)
+            empty_page((unsigned)rng_below(&r, SLOT_PAGES));
+    }
+    lab_point("used", false);
+    lab_destroy_pmaps();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
 // One process after the other is filled and emptied in its own order: what is wholly free goes
-// back.
+// back; and the rest, of some wired mappings, with the process.
 KTEST(lab_pv_given_back)
 {
     enum { N = 840 };
@@ -188,7 +301,7 @@ KTEST(lab_pv_given_back)
     lab_make_pmaps(4);
     lab_point("before", true);
     for (unsigned pmap = 0; pmap < 4; pmap++)
-        map_row(pmap, LAB_VA, 0, N);
+        lab_map_row(pmap, LAB_VA, 0, N);
     lab_point("full", true);
     pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + N * PAGE_SIZE);
     for (unsigned i = N; i-- > 0;)
@@ -198,7 +311,14 @@ KTEST(lab_pv_given_back)
                     LAB_VA + (i * 37 % N + 1) * PAGE_SIZE);
     pmap_remove_all_user(lab_pmap[3]);
     lab_point("emptied", true);
+    for (unsigned pmap = 0; pmap < 4; pmap++)
+        for (unsigned i = 0; i < N; i++)
+            lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, i % 7 ? 0 : PMAP_WIRED);
+    for (unsigned pmap = 0; pmap < 4; pmap++)
+        pmap_remove_all_user(lab_pmap[pmap]);
+    lab_point("wired", true);
     lab_destroy_pmaps();
+    lab_point("end", true);
     lab_free_pages();
 }
 
@@ -206,7 +326,7 @@ KTEST(lab_pv_given_back)
 static void measure(const char *name, unsigned pmap, vaddr_t va, unsigned n)
 {
     uint64_t t0 = rdtsc();
-    map_row(pmap, va, 0, n);
+    lab_map_row(pmap, va, 0, n);
     uint64_t t1 = rdtsc();
     for (unsigned i = n; i-- > 0;)
         pmap_remove(lab_pmap[pmap], va + i * PAGE_SIZE, va + (i + 1) * PAGE_SIZE);
@@ -218,7 +338,7 @@ static void measure(const char *name, unsigned pmap, vaddr_t va, unsigned n)
 // one, and one with many mappings, where each is in another part of them.
 static void measure_pages(unsigned first, unsigned n)
 {
-    map_row(0, LAB_VA, first, n);
+    lab_map_row(0, LAB_VA, first, n);
     uint64_t t0 = rdtsc();
     for (unsigned i = 0; i < n; i++)
         pmap_page_protect(lab_page[first + i], PROT_NONE);
@@ -236,6 +356,21 @@ static void measure_shared(unsigned pmap, vaddr_t va, unsigned page, unsigned n)
     for (unsigned i = n; i < n + TIMES; i++)
         lab_enter(pmap, va + i * PAGE_SIZE, page, PROT_READ, 0);
     record_printf("ticks shared %lu 0", (rdtsc() - t0) / TIMES);
+}
+
+// Ticks of going from one of a page's mappings to the next, with so many.
+static void measure_walk(unsigned page)
+{
+    struct pv_mapping m;
+    unsigned n = 0;
+
+    spin_lock(&pv_lock);
+    uint64_t t0 = rdtsc();
+    for (bool more = pv_first(lab_page[page], &m); more; more = pv_next(lab_page[page], &m))
+        n++;
+    uint64_t t1 = rdtsc();
+    spin_unlock(&pv_lock);
+    record_printf("ticks walk %lu %u", (t1 - t0) / n, n);
 }
 
 // Ticks of making a hole among many mappings, and of filling it: at their beginning, in the middle
@@ -280,6 +415,7 @@ KTEST(lab_pv_speed)
     measure("large", 1, LAB_VA, N);
     measure_pages(N - SPREAD, SPREAD);
     measure_shared(0, LAB_VA + (1ul << 30), N, 4 * N);
+    measure_walk(N);
     uint64_t t0 = rdtsc();
     pmap_remove_all_user(lab_pmap[1]);
     record_printf("ticks exit %lu 0", (rdtsc() - t0) / (MANY + 1));

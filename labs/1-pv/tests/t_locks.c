@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Which locks are held, and what a TLB still reaches, at the very instructions that touch what the
-// reverse map keeps in a page and in a pmap: the debug registers watch those words. One CPU, so
-// that it is found whether or not another CPU would have come in between.
+// reverse map keeps in a page and in a pmap; and what the figures say whenever pv_lock is free: the
+// debug registers watch those words. One CPU, so that it is found whether or not another CPU would
+// have come in between.
 
 #include "amd64/ksyms.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "mem/vm_page_impl.h"
 #include "pmap/pmap_impl.h"
 #include "sync/irq.h"
 #include "tests/kernel/watch.h"
@@ -17,7 +19,7 @@
 _Static_assert(PAGE_WORDS == WATCH_MAX && PMAP_WORDS % WATCH_MAX == 0, "what one round watches");
 
 #define PAGES    200u
-#define PARTS    (1 + PMAP_WORDS / WATCH_MAX) // the page's words, and the pmap's in rounds
+#define PARTS    (1 + PMAP_WORDS / WATCH_MAX) // the page's words, and the pmap's; or the lock
 #define VA(slot) (LAB_VA + (slot)*PAGE_SIZE)
 
 static unsigned touched;        // times that the watched words were
@@ -41,12 +43,63 @@ static void see_locks(vaddr_t rip)
                    where(rip));
 }
 
+static void count_touches(vaddr_t rip)
+{
+    (void)rip;
+    touched++;
+}
+
+static void see_figures(vaddr_t rip);
+
 static void watch(unsigned part, enum watch_kind kind)
 {
+    if (part == PARTS) {
+        watch_words(&pv_lock.taken, 1, WATCH_WRITES, see_figures);
+        return;
+    }
     watched_pm = part ? lab_pmap[0] : NULL;
     const void *words = part ? (const void *)&lab_pmap[0]->pv.word[(part - 1) * WATCH_MAX]
                              : (const void *)lab_page[0]->pv;
     watch_words(words, WATCH_MAX, kind, see_locks);
+}
+
+// pv_lock was let go of, or taken: whoever gets it next finds figures that agree with the lists.
+static void see_figures(vaddr_t rip)
+{
+    uint64_t listed = 0, held = page_free.by_owner[PAGE_PV] * PAGE_SIZE;
+    struct pv_stats st;
+
+    (void)rip;
+    if (pv_lock.taken)
+        return;
+    watch_off();
+    pv_get_stats(&st);
+    spin_lock(&pv_lock);
+    for (unsigned i = 0; i <= PAGES; i++)
+        listed += pv_count(lab_page[i]);
+    spin_unlock(&pv_lock);
+    if (st.pv_entry_count != listed)
+        ktest_fail("pv_entry_count is %lu, and %lu entries are on lists, as pv_lock is let go of",
+                   st.pv_entry_count, listed);
+    if (st.pv_bytes > held || st.pv_entry_spare * sizeof(uint64_t) > st.pv_bytes)
+        ktest_fail(
+            "%lu entries are spare, pv_bytes is %lu, and %lu bytes are held, as pv_lock is let "
+            "go of",
+            st.pv_entry_spare, st.pv_bytes, held);
+    watch(PARTS, WATCH_WRITES);
+}
+
+// Who asks for the figures gets them of one moment.
+static void ask_for_figures(void)
+{
+    struct pv_stats st;
+
+    touched = 0;
+    watch_words(&pv_lock.taken, 1, WATCH_WRITES, count_touches);
+    pv_get_stats(&st);
+    watch_off();
+    if (!touched)
+        ktest_fail("pv_get_stats reads the figures without pv_lock");
 }
 
 // All ways on which an entry of page 0 or of pmap 0 comes and goes. Whether a pmap has room may be
@@ -99,11 +152,12 @@ KTEST(lab_pv_locks)
     for (unsigned pmap = 0; pmap < 2; pmap++) // the tables stay
         lab_enter(pmap, VA(511), PAGES, PROT_READ, PMAP_WIRED);
     touched = 0;
-    for (unsigned part = 0; part < PARTS; part++) {
+    for (unsigned part = 0; part <= PARTS; part++) {
         come_and_go(part);
         be_stolen_from(part);
     }
     KTEST_CHECK(touched, "nobody touched what a page keeps of the reverse map");
+    ask_for_figures();
     lab_point("worked", false);
     lab_destroy_pmaps();
     lab_point("end", false);

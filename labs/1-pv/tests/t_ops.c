@@ -133,8 +133,9 @@ KTEST(lab_pv_replace)
 }
 
 // Numbers that do not fit what they fit today: one page, mapped more than 65,536 times by one
-// process; and one page at addresses that differ by multiples of 4 GiB. What the report says of the
-// second is judged outside; the first has more mappings than a report.
+// process; and one page at addresses that differ by multiples of 4 GiB, and at the first and the
+// last that there is. What the report says of the second is judged outside; the first has more
+// mappings than a report.
 // What is counted of a page and of a process, with n mappings of page 0 in pmap 0. False if it is
 // wrong: whoever goes on with such counts goes round for ever.
 static bool counted(unsigned n, const struct pv_stats *before)
@@ -154,9 +155,14 @@ static bool counted(unsigned n, const struct pv_stats *before)
     return of_page == n && of_pmap == n;
 }
 
+static vaddr_t far_va(unsigned i)
+{
+    return i == 0 ? 0 : i == 9 ? USER_MAX - PAGE_SIZE : LAB_VA + ((uint64_t)i << 32);
+}
+
 KTEST(lab_pv_many)
 {
-    enum { MANY = 65537, FAR = 8 };
+    enum { MANY = 65537, FAR = 11 };
     struct pv_stats before;
 
     lab_make_pmaps(2);
@@ -171,12 +177,11 @@ KTEST(lab_pv_many)
         return;
     pmap_page_protect(lab_page[0], PROT_NONE);
     for (unsigned i = 0; i < FAR; i++)
-        lab_enter(1, LAB_VA + ((uint64_t)i << 32), 1, PROT_READ, 0);
+        lab_enter(1, far_va(i), 1, PROT_READ, 0);
     lab_point("far", false);
     for (unsigned i = FAR; i-- > 0;) {
-        if (i % 3 == 0)
-            pmap_remove(lab_pmap[1], LAB_VA + ((uint64_t)i << 32),
-                        LAB_VA + ((uint64_t)i << 32) + PAGE_SIZE);
+        if (i % 3 == 1)
+            pmap_remove(lab_pmap[1], far_va(i), far_va(i) + PAGE_SIZE);
     }
     lab_point("thinned", false);
     lab_destroy_pmaps();

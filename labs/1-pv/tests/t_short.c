@@ -9,17 +9,8 @@
 #include "lib/panic.h"
 #include "sync/irq.h"
 #include "sync/kctx.h"
-#include "tests/kernel/watch.h"
 
 #define ROW 336u // mappings of a victim
-
-// The tables for LAB_VA's first 8 MiB, so that nothing but the reverse map needs memory later.
-static void make_tables(unsigned pmap, unsigned page)
-{
-    for (unsigned table = 0; table < 4; table++)
-        lab_enter(pmap, LAB_VA + table * (2ul << 20) + (511ul << PAGE_SHIFT), page, PROT_READ,
-                  PMAP_WIRED);
-}
 
 // Fills a row and uses it as a program would: every third page is written, every third only read.
 static void use_row(unsigned pmap)
@@ -58,17 +49,11 @@ static unsigned look_at_row(unsigned pmap)
 
 #define OTHERS 256u // the second victim's first page
 
-static void fill(unsigned pmap, unsigned first, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        lab_enter(pmap, LAB_VA + i * PAGE_SIZE, first + i, PROT_RW, 0);
-}
-
 // The first victim's chunk is older, but an entry was taken from it after the second's.
 static void use_again(unsigned mine, unsigned others)
 {
-    fill(0, 0, mine);
-    fill(1, OTHERS, others);
+    lab_map_row(0, LAB_VA, 0, mine);
+    lab_map_row(1, LAB_VA, OTHERS, others);
     pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + PAGE_SIZE);
     lab_enter(0, LAB_VA, 0, PROT_RW, 0);
 }
@@ -77,8 +62,8 @@ static void use_again(unsigned mine, unsigned others)
 // the ways, its pages' mappings are asked for, and one is entered that is there.
 static void look_and_give(unsigned mine, unsigned others)
 {
-    fill(1, OTHERS, others);
-    fill(0, 0, mine);
+    lab_map_row(1, LAB_VA, OTHERS, others);
+    lab_map_row(0, LAB_VA, 0, mine);
     pmap_remove(lab_pmap[1], LAB_VA, LAB_VA + PAGE_SIZE);
     pmap_page_protect(lab_page[OTHERS + 1], PROT_NONE);
     pmap_clear_reference(lab_page[OTHERS + 2]);
@@ -90,7 +75,7 @@ static void look_and_give(unsigned mine, unsigned others)
 static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mine, unsigned others)
 {
     lab_make_pmaps(3);
-    make_tables(2, 511);
+    lab_make_tables(2, 511);
     work(mine, others);
     uint64_t had = lab_pmap[0]->resident + lab_pmap[1]->resident;
     lab_exhaust();
@@ -118,46 +103,76 @@ KTEST(lab_pv_steal_used)
     lab_free_pages();
 }
 
-// ---- room that stealing leaves ----
-
-static uint64_t reclaims(void)
+// The oldest chunk's pmap was locked when a page was missing: it was passed over, not used, and is
+// the next one's. Locked by this thread here, in the order of two pmaps.
+KTEST(lab_pv_steal_passed)
 {
-    struct pv_stats st;
+    enum { OTHER = 2, YOUNG, CHUNK = 168 };
+    unsigned i = 0;
 
-    pv_get_stats(&st);
-    return st.pv_reclaims;
-}
-
-// A victim's oldest chunk is all wired, and stays full; of the next one a half is stolen. That half
-// is the victim's to use before anything else is stolen for it.
-KTEST(lab_pv_steal_room)
-{
-    enum { VICTIM, OTHER, NEWCOMER, CHUNK = 168, HALF = CHUNK / 2 };
-
-    lab_make_pmaps(NEWCOMER + 1);
+    lab_make_pmaps(YOUNG + 1);
     lab_make_pages(512);
-    make_tables(VICTIM, 511);
-    for (unsigned i = 4; i < 2 * CHUNK; i++)
-        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i, PROT_RW, i < CHUNK || i % 2 ? PMAP_WIRED : 0);
-    for (unsigned i = 0; i < CHUNK; i++)
-        lab_enter(OTHER, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
-    make_tables(NEWCOMER, 511);
+    unsigned busy = lab_pmap[0] < lab_pmap[1] ? 0 : 1, needy = 1 - busy;
+    lab_map_row(busy, LAB_VA, 0, CHUNK);
+    lab_map_row(OTHER, LAB_VA, 0, CHUNK);
+    lab_map_row(YOUNG, LAB_VA, 0, CHUNK);
+    lab_make_tables(needy, 511);
     lab_exhaust();
     lab_point("exhausted", true);
-    uint64_t before = reclaims();
-    for (unsigned i = 0; i < CHUNK - 4 + 10; i++) // one more chunk than it has
-        lab_must_enter(NEWCOMER, LAB_VA + i * PAGE_SIZE, i);
-    uint64_t stolen = reclaims();
-    KTEST_CHECK(stolen > before, "nothing was stolen where there was no page");
-    for (unsigned i = 0; i < HALF; i++)
-        lab_must_enter(VICTIM, LAB_VA + (2ul << 20) + i * PAGE_SIZE, i);
-    KTEST_CHECK(reclaims() == stolen,
-                "%lu more reclaims for a process that has room for %u mappings in its own chunk",
-                reclaims() - stolen, HALF);
+    spin_lock(&lab_pmap[busy]->lock);
+    for (; i < 500 && lab_pmap[OTHER]->resident == CHUNK; i++)
+        lab_must_enter(needy, LAB_VA + i * PAGE_SIZE, i);
+    spin_unlock(&lab_pmap[busy]->lock);
+    for (; i < 500 && lab_pmap[busy]->resident + lab_pmap[YOUNG]->resident == 2 * CHUNK; i++)
+        lab_must_enter(needy, LAB_VA + i * PAGE_SIZE, i);
+    KTEST_CHECK(lab_pmap[busy]->resident < CHUNK && lab_pmap[YOUNG]->resident == CHUNK,
+                "%lu mappings are left in the oldest chunk, which was passed over while its pmap "
+                "was locked, and %lu in a younger one, of %u each",
+                lab_pmap[busy]->resident, lab_pmap[YOUNG]->resident, CHUNK);
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();
-    lab_point("end", false);
+    lab_free_pages();
+}
+
+// ---- room that stealing leaves ----
+
+// One of a victim's chunks is all wired, and stays full; of the other one, which is older or
+// younger, nearly a half is stolen. That is the victim's to use before anything else is stolen for
+// it.
+static void steal_room(bool full_first)
+{
+    enum { VICTIM, OTHER, NEWCOMER, CHUNK = 168, ROOM = CHUNK / 2 - 4 };
+
+    lab_make_pmaps(NEWCOMER + 1);
+    lab_make_tables(VICTIM, 511);
+    for (unsigned i = 4; i < 2 * CHUNK; i++)
+        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i, PROT_RW,
+                  (i < CHUNK) == full_first || i % 2 ? PMAP_WIRED : 0);
+    lab_map_row(OTHER, LAB_VA, 0, CHUNK);
+    lab_make_tables(NEWCOMER, 511);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    uint64_t before = lab_reclaims();
+    for (unsigned i = 0; i < CHUNK - 4 + 10; i++) // one more chunk than it has
+        lab_must_enter(NEWCOMER, LAB_VA + i * PAGE_SIZE, i);
+    uint64_t stolen = lab_reclaims();
+    KTEST_CHECK(stolen > before, "nothing was stolen where there was no page");
+    for (unsigned i = 0; i < ROOM; i++)
+        lab_must_enter(VICTIM, LAB_VA + (2ul << 20) + i * PAGE_SIZE, i);
+    KTEST_CHECK(lab_reclaims() == stolen,
+                "%lu more reclaims for a process that has room for %u mappings in its own chunk",
+                lab_reclaims() - stolen, ROOM);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+}
+
+KTEST(lab_pv_steal_room)
+{
+    lab_make_pages(512);
+    steal_room(true);
+    steal_room(false);
     lab_free_pages();
 }
 
@@ -168,7 +183,7 @@ KTEST(lab_pv_steal)
 
     lab_make_pmaps(3);
     lab_make_pages(ROW + 1);
-    make_tables(2, ROW);
+    lab_make_tables(2, ROW);
     irq_push();
     use_row(0);
     use_row(1); // its translations stay in this CPU's TLB
@@ -197,7 +212,7 @@ KTEST(lab_pv_steal_sparse)
 
     lab_make_pmaps(VICTIMS + 1);
     lab_make_pages(WANTED);
-    make_tables(VICTIMS, 0);
+    lab_make_tables(VICTIMS, 0);
     for (unsigned pmap = 0; pmap < VICTIMS; pmap++)
         for (unsigned i = 0; i < EACH; i++)
             lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
@@ -223,7 +238,7 @@ KTEST(lab_pv_steal_own)
 
     lab_make_pmaps(1);
     lab_make_pages(512);
-    make_tables(0, 0);
+    lab_make_tables(0, 0);
     for (unsigned i = 0; i < 500; i++)
         lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW,
                   i < 164 || i == 200 || i == 300 ? PMAP_WIRED : 0);
@@ -245,128 +260,6 @@ KTEST(lab_pv_steal_own)
     lab_free_pages();
 }
 
-// ---- what cannot be stolen ----
-
-static unsigned touched; // times that the watched word was
-
-static void count_touches(vaddr_t rip)
-{
-    (void)rip;
-    touched++;
-}
-
-// Enters mappings [from, to) of the newcomer; how often a word was touched meanwhile.
-static unsigned touches(const void *word, enum watch_kind kind, unsigned pmap, unsigned from,
-                        unsigned to)
-{
-    unsigned entered = 0;
-
-    touched = 0;
-    watch_words(word, 1, kind, count_touches);
-    for (unsigned i = from; i < to; i++)
-        entered += pmap_enter(lab_pmap[pmap], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
-                              lab_page[i % 512], PROT_READ, 0) == 0;
-    watch_off();
-    record_printf("entered %u of %u", entered, to - from);
-    return touched;
-}
-
-// What one look at a pmap's chunk costs in touches of the lock's owner.
-static unsigned touches_of_a_look(struct pmap *pm)
-{
-    touched = 0;
-    watch_words(&pm->lock.lock.owner, 1, WATCH_WRITES, count_touches);
-    spin_lock(&pm->lock);
-    spin_unlock(&pm->lock);
-    watch_off();
-    return touched;
-}
-
-// The oldest chunks are all wired. No page comes of them, now or later: their pmap's TLBs are left
-// alone (a flush asks who has the pmap loaded), and of eight chunks that are stolen the first one
-// alone may look at them. The victim's chunks come next.
-KTEST(lab_pv_steal_wired)
-{
-    enum { WIRED = 4, EACH = 20, VICTIM = WIRED, NEWCOMER, HALF = 750 };
-
-    lab_make_pmaps(NEWCOMER + 1);
-    lab_make_pages(512);
-    for (unsigned pmap = 0; pmap < WIRED; pmap++)
-        for (unsigned i = 0; i < EACH; i++)
-            lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, PMAP_WIRED);
-    make_tables(VICTIM, 511);
-    for (unsigned i = 0; i < 2 * HALF + 400; i++)
-        lab_enter(VICTIM, LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20), i % 511, PROT_RW,
-                  0);
-    make_tables(NEWCOMER, 511);
-    lab_exhaust();
-    lab_point("exhausted", true);
-    unsigned asked = touches(&lab_pmap[0]->active, WATCH_ALL, NEWCOMER, 0, HALF);
-    record_printf("asked %u", asked);
-    unsigned looked =
-        touches(&lab_pmap[0]->lock.lock.owner, WATCH_WRITES, NEWCOMER, HALF, 2 * HALF);
-    record_printf("looked %u each %u", looked, touches_of_a_look(lab_pmap[0]));
-    lab_point("stolen", false);
-    lab_destroy_pmaps();
-    lab_relent();
-    lab_point("end", false);
-    lab_free_pages();
-}
-
-// Before the one chunk that can be had come hundreds of others, each with a wired mapping in it:
-// the walk goes on until it has been everywhere.
-KTEST(lab_pv_steal_far)
-{
-    enum { CHUNK = 168, WIRED = 600, VICTIM = 1, NEWCOMER };
-
-    lab_make_pmaps(NEWCOMER + 1);
-    lab_make_pages(512);
-    make_tables(NEWCOMER, 511);
-    for (unsigned i = 0; i < WIRED * CHUNK; i++)
-        lab_enter(0, LAB_VA + i * PAGE_SIZE, i % 512, PROT_RW, i % CHUNK ? 0 : PMAP_WIRED);
-    pmap_remove_all_user(lab_pmap[0]);
-    fill(VICTIM, 0, CHUNK);
-    lab_exhaust();
-    lab_point("sparse", true);
-    for (unsigned i = 0; i < CHUNK; i++)
-        lab_must_enter(NEWCOMER, LAB_VA + i * PAGE_SIZE, i);
-    lab_point("stolen", false);
-    lab_destroy_pmaps();
-    lab_relent();
-    lab_point("end", false);
-    lab_free_pages();
-}
-
-// Five full chunks of a victim are stolen one after the other. How often the victim's TLBs are
-// flushed: a flush asks who has the pmap loaded.
-KTEST(lab_pv_steal_flushes)
-{
-    enum { VICTIM, NEWCOMER, CHUNK = 168, CHUNKS = 5 };
-
-    lab_make_pmaps(NEWCOMER + 1);
-    lab_make_pages(512);
-    for (unsigned i = 0; i < CHUNKS * CHUNK; i++)
-        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i % 512, PROT_RW, 0);
-    make_tables(NEWCOMER, 511);
-    lab_exhaust();
-    lab_point("exhausted", true);
-    uint64_t before = reclaims();
-    unsigned asked = touches(&lab_pmap[VICTIM]->active, WATCH_ALL, NEWCOMER, 0, 3 * CHUNK);
-    uint64_t stolen = reclaims() - before;
-    touched = 0;
-    watch_words(&lab_pmap[VICTIM]->active, 1, WATCH_ALL, count_touches);
-    spin_lock(&lab_pmap[VICTIM]->lock);
-    pmap_flush_all(lab_pmap[VICTIM]);
-    spin_unlock(&lab_pmap[VICTIM]->lock);
-    watch_off();
-    record_printf("flushed %u each %u stolen %lu", asked, touched, stolen);
-    lab_point("stolen", false);
-    lab_destroy_pmaps();
-    lab_relent();
-    lab_point("end", false);
-    lab_free_pages();
-}
-
 // Everything is wired: there is nothing to steal, and entering fails in order.
 KTEST(lab_pv_nothing_to_steal)
 {
@@ -374,8 +267,8 @@ KTEST(lab_pv_nothing_to_steal)
 
     lab_make_pmaps(2);
     lab_make_pages(512);
-    make_tables(0, 0);
-    make_tables(1, 0);
+    lab_make_tables(0, 0);
+    lab_make_tables(1, 0);
     for (unsigned i = 0; i < 400; i++)
         lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW, PMAP_WIRED);
     lab_exhaust();

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What cannot be stolen when there is no memory, and what it costs to find that out: chunks that
+// are wired, all or in part. One CPU.
+
+#include "dev/record.h"
+#include "lab_pv.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "tests/kernel/watch.h"
+
+static unsigned touched; // times that the watched word was
+
+static void count_touches(vaddr_t rip)
+{
+    (void)rip;
+    touched++;
+}
+
+// Enters mappings [from, to) of the newcomer; how often a word was touched meanwhile.
+static unsigned touches(const void *word, enum watch_kind kind, unsigned pmap, unsigned from,
+                        unsigned to)
+{
+    unsigned entered = 0;
+
+    touched = 0;
+    watch_words(word, 1, kind, count_touches);
+    for (unsigned i = from; i < to; i++)
+        entered += pmap_enter(lab_pmap[pmap], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
+                              lab_page[i % 512], PROT_READ, 0) == 0;
+    watch_off();
+    record_printf("entered %u of %u", entered, to - from);
+    return touched;
+}
+
+// What one look at a pmap's chunk costs in touches of the lock's owner.
+static unsigned touches_of_a_look(struct pmap *pm)
+{
+    touched = 0;
+    watch_words(&pm->lock.lock.owner, 1, WATCH_WRITES, count_touches);
+    spin_lock(&pm->lock);
+    spin_unlock(&pm->lock);
+    watch_off();
+    return touched;
+}
+
+// The oldest chunks are all wired. No page comes of them, now or later: their pmap's TLBs are left
+// alone (a flush asks who has the pmap loaded), and of eight chunks that are stolen the first one
+// alone may look at them. The victim's chunks come next.
+KTEST(lab_pv_steal_wired)
+{
+    enum { WIRED = 4, EACH = 20, VICTIM = WIRED, NEWCOMER, HALF = 750 };
+
+    lab_make_pmaps(NEWCOMER + 1);
+    lab_make_pages(512);
+    for (unsigned pmap = 0; pmap < WIRED; pmap++)
+        for (unsigned i = 0; i < EACH; i++)
+            lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, PMAP_WIRED);
+    lab_make_tables(VICTIM, 511);
+    for (unsigned i = 0; i < 2 * HALF + 400; i++)
+        lab_enter(VICTIM, LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20), i % 511, PROT_RW,
+                  0);
+    lab_make_tables(NEWCOMER, 511);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    unsigned asked = touches(&lab_pmap[0]->active, WATCH_ALL, NEWCOMER, 0, HALF);
+    record_printf("asked %u", asked);
+    unsigned looked =
+        touches(&lab_pmap[0]->lock.lock.owner, WATCH_WRITES, NEWCOMER, HALF, 2 * HALF);
+    record_printf("looked %u each %u", looked, touches_of_a_look(lab_pmap[0]));
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// Before the one chunk that can be had come hundreds of others, each with a wired mapping in it:
+// the walk goes on until it has been everywhere.
+KTEST(lab_pv_steal_far)
+{
+    enum { CHUNK = 168, WIRED = 600, VICTIM = 1, NEWCOMER };
+
+    lab_make_pmaps(NEWCOMER + 1);
+    lab_make_pages(512);
+    lab_make_tables(NEWCOMER, 511);
+    for (unsigned i = 0; i < WIRED * CHUNK; i++)
+        lab_enter(0, LAB_VA + i * PAGE_SIZE, i % 512, PROT_RW, i % CHUNK ? 0 : PMAP_WIRED);
+    pmap_remove_all_user(lab_pmap[0]);
+    lab_map_row(VICTIM, LAB_VA, 0, CHUNK);
+    lab_exhaust();
+    lab_point("sparse", true);
+    for (unsigned i = 0; i < CHUNK; i++)
+        lab_must_enter(NEWCOMER, LAB_VA + i * PAGE_SIZE, i);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// Enters wired mappings [from, to), where that must work because there is something to steal.
+static void must_wire(unsigned pmap, unsigned from, unsigned to, const char *why)
+{
+    for (unsigned i = from; i < to; i++) {
+        vaddr_t va = LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20);
+        int error = pmap_enter(lab_pmap[pmap], va, lab_page[i % 512], PROT_READ, PMAP_WIRED);
+        KTEST_CHECK(error == 0, "entering is refused (error %d) although %s: pmap %u va %lx", error,
+                    why, pmap, va);
+    }
+}
+
+// What was wired at one shortage is not at the next: one of the victim's chunks was full of wired
+// mappings, and in the other one every second was. All that the newcomer has is wired, so that it
+// cannot help itself.
+KTEST(lab_pv_steal_unwired)
+{
+    enum { VICTIM, OTHER, NEWCOMER, CHUNK = 168 };
+
+    lab_make_pmaps(NEWCOMER + 1);
+    lab_make_pages(512);
+    for (unsigned i = 0; i < 2 * CHUNK; i++)
+        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i, PROT_RW, i < CHUNK || i % 2 ? PMAP_WIRED : 0);
+    lab_map_row(OTHER, LAB_VA, 0, CHUNK);
+    lab_make_tables(NEWCOMER, 511);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    must_wire(NEWCOMER, 0, 2 * CHUNK - 4, "there is something to steal");
+    KTEST_CHECK(lab_pmap[OTHER]->resident == 0,
+                "%lu mappings are left of the only chunk without wired ones",
+                lab_pmap[OTHER]->resident);
+    for (unsigned i = 0; i < 2 * CHUNK; i++)
+        if (i < CHUNK || i % 2)
+            pmap_unwire(lab_pmap[VICTIM], LAB_VA + i * PAGE_SIZE);
+    lab_point("unwired", true);
+    must_wire(NEWCOMER, 2 * CHUNK - 4, 4 * CHUNK - 4, "what was wired before is not any more");
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// Five full chunks of a victim are stolen one after the other. How often the victim's TLBs are
+// flushed: a flush asks who has the pmap loaded.
+KTEST(lab_pv_steal_flushes)
+{
+    enum { VICTIM, NEWCOMER, CHUNK = 168, CHUNKS = 5 };
+
+    lab_make_pmaps(NEWCOMER + 1);
+    lab_make_pages(512);
+    for (unsigned i = 0; i < CHUNKS * CHUNK; i++)
+        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i % 512, PROT_RW, 0);
+    lab_make_tables(NEWCOMER, 511);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    uint64_t before = lab_reclaims();
+    unsigned asked = touches(&lab_pmap[VICTIM]->active, WATCH_ALL, NEWCOMER, 0, 3 * CHUNK);
+    uint64_t stolen = lab_reclaims() - before;
+    touched = 0;
+    watch_words(&lab_pmap[VICTIM]->active, 1, WATCH_ALL, count_touches);
+    spin_lock(&lab_pmap[VICTIM]->lock);
+    pmap_flush_all(lab_pmap[VICTIM]);
+    spin_unlock(&lab_pmap[VICTIM]->lock);
+    watch_off();
+    record_printf("flushed %u each %u stolen %lu", asked, touched, stolen);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
