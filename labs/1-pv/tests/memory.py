@@ -25,6 +25,7 @@ MAX_POOL = 8
 """Pages of pools: the pmaps themselves, and little else runs during a test."""
 PER_CHUNK = 168
 SLACK = 4
+"""Pages that may be held for nothing in tests of other things."""
 
 
 def free_listed(oracle: Oracle) -> int:
@@ -143,6 +144,17 @@ def judge_exists(run: Run) -> None:
                       hint="Entries are memory of the reverse map's own, in pages that belong to "
                       "it: what is looked up in the page tables instead is no reverse map.")
             return
+
+
+def judge_kept(state: State, pages: int, run: Run) -> None:
+    """Pages that are no chunks: lost, or in store. A few cost the test that watches for them."""
+    if pages > (0 if run.boot.ktest == "lab_pv_given_back" else SLACK):
+        chunks = state.stats["pc_chunk_count"]
+        run.wrong(f"pages of the reverse map at point {state.name}",
+                  f"{chunks}, a page for each of pc_chunk_count", chunks + pages,
+                  invariant=GIVEN_BACK,
+                  hint="A page is held that is no chunk: it was lost, or is kept in store. When "
+                  "the last entry of a chunk is freed, its page goes back at once.")
 
 
 def judge_held(state: State, run: Run, where: str) -> None:
