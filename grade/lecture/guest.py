@@ -8,7 +8,9 @@ ended after the last step.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import struct
+from collections import Counter
 from pathlib import Path
 from typing import Any, Callable
 
@@ -46,6 +48,8 @@ class SceneSession(LabSession):
         self.tell = tell
         self.seen: list[dict[str, Any]] = []
         self._passed = 0
+        self.elsewhere: Counter[str] = Counter()
+        """Since the last step: in which programs the function was entered when no step was due."""
         self.wire = Wire() if any(stop.kind == "stop" for stop in scene.stops) else None
         super().__init__(self._machine(out), WALL_SECONDS, out, self._point)
 
@@ -103,6 +107,8 @@ class SceneSession(LabSession):
             self._passed += 1
             if self._passed > stop.after:
                 self._step(walker, True)
+        else:
+            self.elsewhere[here or "the kernel alone"] += 1
         if self._next() is stop or self._same_place(stop):
             self.wire.go_on_from()
         elif self._next():
@@ -118,7 +124,9 @@ class SceneSession(LabSession):
         values = source.values(self._vm, (self.variant, self.out), place) if place else {}
         if place and stop.parameter not in values:
             names = " ".join(values) or "none"
-            raise DemoError(f"{stop.name} has no parameter {stop.parameter}: {names}")
+            raise DemoError(
+                f"{stop.at}: {stop.name} has no parameter {stop.parameter}; it has {names}"
+            )
         return values.get(stop.parameter) == stop.value
 
     def _point(self, name: str, oracle: Oracle) -> None:
@@ -138,14 +146,15 @@ class SceneSession(LabSession):
     def _arm(self) -> None:
         stop = self._next()
         if self.wire:
-            self.wire.stop_at(self._address(stop.name) if stop and stop.kind == "stop" else 0)
+            self.wire.stop_at(self._address(stop) if stop and stop.kind == "stop" else 0)
 
     def _same_place(self, stop: Stop) -> bool:
         after = self._next()
         return after is not None and (after.kind, after.name) == (stop.kind, stop.name)
 
-    def _address(self, name: str) -> int:
+    def _address(self, stop: Stop) -> int:
         """A function's address, though the compiler may have given it a suffix."""
+        name = stop.name
         kernel = self.variant / "kernel.elf"
         symbols = layout.image_of(kernel).symbols
         found = {at for symbol, at in symbols.items() if symbol.split(".")[0] == name}
@@ -153,8 +162,10 @@ class SceneSession(LabSession):
         if name in symbols and not any(own == name for _, own in statics(kernel)):
             found = {symbols[name]}
         if len(found) != 1:
+            alike = difflib.get_close_matches(name, symbols)
+            hint = f"; there is {', '.join(alike)}" if alike and not found else ""
             how = f"{len(found)} functions" if found else "no function"
-            raise DemoError(f"{self.scene.title}: the kernel has {how} {name}")
+            raise DemoError(f"{stop.at}: the kernel has {how} {name}{hint}")
         return found.pop()
 
     def _walker(self) -> Walker | None:
@@ -185,6 +196,7 @@ class SceneSession(LabSession):
             marks.mark(picture, None if name in OF_THE_STEP else before.get(name))
         self.seen.append({"pictures": pictures, "where": place})
         self._passed = 0
+        self.elsewhere.clear()
         self.tell(len(self.seen))
 
     def _drain(self) -> None:
@@ -211,5 +223,12 @@ def run(scene: Scene, form: str, variant: Path, out: Path, look: Look,
     if len(session.seen) < len(scene.stops):
         stop = scene.stops[len(session.seen)]
         why = session.trouble or outcome.describe()
-        raise DemoError(f"{form}: {scene.title}: {stop.kind} {stop.name} was not reached: {why}")
+        seen = ", ".join(f"{name} ({n})" for name, n in session.elsewhere.items())
+        why += f"; it was entered in {seen}" if seen else ""
+        raise DemoError(f"{stop.at}: {form}: {stop.kind} {stop.name} was not reached: {why}")
+    known = dict.fromkeys(name for step in session.seen for name in step["pictures"])
+    for stop in scene.stops:
+        if unknown := [name for name in stop.show if name not in known]:
+            there = " ".join(known)
+            raise DemoError(f"{stop.at}: no picture is called {unknown[0]}; there are {there}")
     return session.seen

@@ -28,6 +28,8 @@ CELLS = 512
 PER_ROW = 32
 MOST_ROWS = 40
 MOST_ANONS = 16
+ANONS = 2
+"""Their layer in the graph of private memory."""
 RIGHTS = ((1, "r"), (2, "w"), (4, "x"))
 
 
@@ -249,9 +251,42 @@ def amaps(walker: Walker) -> Picture:
                 text = f"{pid}: {entry['start_va']:#x} {rights(entry['prot'])}"
                 nodes[key] = [key, 0, text, 5]
                 edges.append([key, amap_of(walker, entry["amap"], key, order, nodes, edges)])
+    return memory_graph(nodes, edges)
+
+
+def memory_graph(nodes: dict[str, list[object]], edges: list[list[str]]) -> Picture:
+    """Neighbours in an amap that look alike, are reached alike, and whose pages are nobody else's,
+    are one node: it has the first one's name, and says how many there are."""
+    ways: dict[str, list[str]] = {key: [] for key in nodes}
+    ends: dict[str, list[str]] = {key: [] for key in nodes}
+    for start, end in edges:
+        ways[end].append(start)
+        ends[start].append(end)
+    runs: list[list[str]] = []
+    before: object = None
+    for key in (key for key, node in nodes.items() if node[1] == ANONS):
+        amap, _, slot = key.rpartition(".")
+        page = ends[key][0] if ends[key] and ways[ends[key][0]] == [key] else ""
+        kind = str(nodes[page][2]).rpartition(" ")[0] if page else key
+        like = (amap, ways[key], str(nodes[key][2]).partition(", ")[2], kind)
+        if slot.isdecimal() and before == (like, int(slot) - 1):
+            runs[-1].append(key)
+        else:
+            runs.append([key])
+        before = (like, int(slot)) if slot.isdecimal() else None
+    for first, *others in (run for run in runs if len(run) > 1):
+        refs = str(nodes[first][2]).partition(", ")[2]
+        slots = f"{first.rpartition('.')[2]}-{others[-1].rpartition('.')[2]}"
+        nodes[first] = [first, ANONS, f"slots {slots}, {refs}", nodes[first][3]]
+        page = ends[first][0]
+        kind = str(nodes[page][2]).rpartition(" ")[0]
+        nodes[page] = [page, ANONS + 1, f"{len(others) + 1} {kind}s", nodes[page][3]]
+        for key in others:
+            del nodes[ends[key][0]], nodes[key]
     heads = ["map entries", "amaps", "anons", "where"]
     return {"kind": "graph", "title": "private memory", "layers": heads,
-            "nodes": list(nodes.values()), "edges": edges}  # fmt: skip
+            "nodes": list(nodes.values()),
+            "edges": [edge for edge in edges if nodes.keys() >= set(edge)]}  # fmt: skip
 
 
 def amap_of(

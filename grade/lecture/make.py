@@ -114,7 +114,8 @@ def make(path: Path, lab: Lab | None, forms: list[str]) -> Record:
     """The record of the list of steps in a file."""
     progress = Progress()
     text = path.read_text(encoding="utf-8")
-    lecture = steps.parse(text, os.path.relpath(path, ROOT))
+    inside = path.is_absolute() and path.is_relative_to(ROOT)
+    lecture = steps.parse(text, str(path.relative_to(ROOT) if inside else path))
     variants = kernels(lab, forms, progress)
     out = Path(os.environ.get("O") or "build/gcc")
     key = key_of(text, lab, variants)

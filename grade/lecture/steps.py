@@ -30,6 +30,12 @@ STEP = re.compile(
     r"(?:\s+with\s+(?P<parameter>\w+)=(?P<value>0x[0-9a-f]+|\d+))?"
     r"(?:\s+after\s+(?P<after>\d+))?\s*:\s+(?P<say>\S.*)"
 )
+FORMS = {
+    "point": "point NAME: WORDS",
+    "stop": "stop FUNCTION [in PROGRAM] [with NAME=NUMBER] [after N]: WORDS",
+    "test": "test NAME", "run": "run COMMAND", "scene": "scene WORDS", "title": "title WORDS",
+    "show": "show NAMES",
+}  # fmt: skip
 ANY = "any"
 DEFAULT = ["frames", "owners", "pools"]
 
@@ -48,6 +54,8 @@ class Stop:
     value: int = 0
     after: int = 0
     """How often it is not stopped there before."""
+    at: str = ""
+    """Where the list says it: file:line."""
 
 
 @dataclass
@@ -57,6 +65,7 @@ class Scene:
     command: str = ""
     boot: bool = False
     stops: list[Stop] = field(default_factory=list)
+    at: str = ""
 
 
 @dataclass
@@ -91,27 +100,29 @@ def parse(text: str, name: str) -> Lecture:
     for number, line in logical_lines(text):
         word, _, rest = line.partition(" ")
         try:
-            show = _take(lecture, show, word, rest.strip())
+            show = _take(lecture, show, word, rest.strip(), f"{name}:{number}")
         except ValueError as error:
             raise SystemExit(f"strata: {name}:{number}: {error}") from None
     for scene in lecture.scenes:
         if not scene.stops:
-            raise SystemExit(f"strata: {name}: scene `{scene.title}' has no step")
+            raise SystemExit(f"strata: {scene.at}: scene `{scene.title}' has no step")
     if not lecture.scenes:
         raise SystemExit(f"strata: {name}: no scene, so no step")
     lecture.title = lecture.title or lecture.scenes[0].title
     return lecture
 
 
-def _take(lecture: Lecture, show: list[str], word: str, rest: str) -> list[str]:
+def _take(lecture: Lecture, show: list[str], word: str, rest: str, at: str) -> list[str]:
     """One line; the pictures that are shown from there on."""
+    if word in FORMS and not rest:
+        raise ValueError(f"`{FORMS[word]}' was expected")
     if word == "title":
         lecture.title = rest
         return show
     if word == "show":
         return rest.split()
     if word == "scene":
-        lecture.scenes.append(Scene(rest))
+        lecture.scenes.append(Scene(rest, at=at))
         return show
     if word not in ("test", "run", "boot", "point", "stop"):
         raise ValueError(f"`{word}' is none of title scene test run boot show point stop")
@@ -127,12 +138,14 @@ def _take(lecture: Lecture, show: list[str], word: str, rest: str) -> list[str]:
         return show
     match = STEP.fullmatch(rest)
     if not match:
-        raise ValueError(f"`{word} NAME: WORDS' was expected")
+        raise ValueError(f"`{FORMS[word]}' was expected")
+    if not (scene.test or scene.command or scene.boot):
+        raise ValueError("before its first step a scene has one of test, run and boot")
     if word == "point" and not scene.test:
         raise ValueError("points are in tests: this scene has none")
     default = Path(scene.command.split()[0]).name if scene.command else ANY
     stop = Stop(word, match["name"], match["say"], list(show), match["program"] or default)
     stop.parameter, stop.value = match["parameter"] or "", int(match["value"] or "0", 0)
-    stop.after = int(match["after"] or 0)
+    stop.after, stop.at = int(match["after"] or 0), at
     scene.stops.append(stop)
     return show

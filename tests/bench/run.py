@@ -20,11 +20,15 @@ import time
 from pathlib import Path
 
 from grade import options, qemu
+from grade.lecture import make, steps
+from grade.lecture.player import Player
 from grade.session import End, Session
 from tests.bench.maps import print_maps
 
 LINUX = Path(__file__).with_name("linux-6.1.json")
 RUNS = 7
+SCREEN = (200, 50)
+"""Columns and lines of a lecture's terminal."""
 GOES_BACK = """
 break sys_exit_group
 continue
@@ -77,6 +81,18 @@ def print_last_write(machine: qemu.Machine) -> None:
     print(f"last-write, median of {RUNS}: {statistics.median(took):.2f} s (the goal: 10 s)")
 
 
+def print_step() -> None:
+    """The median time that a step of a lecture takes to be computed, forward and back."""
+    player = Player(make.make(steps.find("fault"), None, ["kernel"]), True)
+    took = []
+    for key in (["right"] * len(player.record.steps) + ["left"] * len(player.record.steps)) * RUNS:
+        started = time.monotonic()
+        player.key(key)
+        player.screen(*SCREEN)
+        took.append(1000 * (time.monotonic() - started))
+    print(f"a step of a lecture, median: {statistics.median(took):.1f} ms (the goal: 100 ms)")
+
+
 def print_times() -> None:
     """The median of `make run CMD=true`, and a clean build, in seconds of this machine."""
     runs = []
@@ -101,6 +117,7 @@ def main() -> int:
     print_maps(opts.seed or 1)
     sys.stdout.flush()
     print_last_write(machine)
+    print_step()
     print_times()
     return 0
 

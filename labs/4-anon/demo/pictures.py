@@ -41,9 +41,7 @@ def memory(walker: lecture_walk.Walker) -> Picture:
             key = f"{name}{first}"
             nodes[key] = [key, 0, f"{name} {first}-{last}{mark}", 5]
             edges.append([key, looks.amap_of(walker, entry["amap"], key, order, nodes, edges)])
-    return {"kind": "graph", "title": "private memory",
-            "layers": ["map entries", "amaps", "anons", "where"],
-            "nodes": list(nodes.values()), "edges": edges}  # fmt: skip
+    return looks.memory_graph(nodes, edges)
 
 
 def pages(walker: lecture_walk.Walker) -> Picture:
