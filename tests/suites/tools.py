@@ -134,8 +134,8 @@ def check_restore(lab: Lab) -> Iterator[Result]:
             return done.stdout
 
         said += make("start")
-        first = lab.owned[0]
-        started = (tree / first).read_bytes() == lab_forms.starter(lab, first).read_bytes()
+        wanted = lab_forms.starter(lab, lab.owned[0]).read_bytes()
+        started = (tree / lab.owned[0]).read_bytes() == wanted
         (tree / lab.owned[0]).write_text("// mine\n")
         said += make("restore")
         refused = (tree / lab.owned[0]).read_text() == "// mine\n"

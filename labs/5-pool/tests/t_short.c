@@ -79,7 +79,7 @@ KTEST(lab_pool_starve_nowait)
     lab_end();
 }
 
-// A shortage in which the nth allocation fails: the get's own, the backend's, one after a drain.
+// A shortage in which the nth allocation fails: the get's own, the backend's, that after a drain.
 KTEST(lab_pool_short_fail_nth)
 {
     lab_make_arena(0, PAGE_SIZE, 6);
