@@ -15,12 +15,14 @@ import hashlib
 import os
 import subprocess
 import tempfile
+import threading
 from functools import lru_cache
 from pathlib import Path
 
 from grade.lab import ROOT, Lab, read
 
 MUTANT = "mutant-"
+_making = threading.Lock()
 
 
 def blob_id(data: bytes) -> str:
@@ -75,7 +77,10 @@ def is_reference(lab: Lab, path: str, data: bytes) -> bool:
 def starter(lab: Lab, path: str) -> Path:
     """The starter's file, which need not be there."""
     patch = lab.folder / "starter.patch"
-    return (_starter_of(lab.folder, patch) if patch.exists() else lab.folder / "starter") / path
+    if not patch.exists():
+        return lab.folder / "starter" / path
+    with _making:
+        return _starter_of(lab.folder, patch) / path
 
 
 @lru_cache(maxsize=None)
