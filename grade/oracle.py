@@ -35,6 +35,8 @@ class Space:
     address: int
     ptes: dict[int, int]
     tables: int
+    links: dict[int, int] = field(default_factory=dict)
+    """Tables of shared spaces that it links: their physical addresses. What they map is theirs."""
 
 
 @dataclass
@@ -225,6 +227,8 @@ class Oracle:
             below = va | index << shift
             if level == 1:
                 space.ptes[below] = entry
+            elif level == 2 and entry & PTE["PTE_SHARED"]:
+                space.links[below] = entry & PTE["PTE_PA"]
             else:
                 space.tables += 1
                 self._tables(space, entry & PTE["PTE_PA"], level - 1, below)

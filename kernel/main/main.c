@@ -29,6 +29,7 @@
 #include "main/files.h"
 #include "mem/vm_page.h"
 #include "pmap/pmap.h"
+#include "pmap/ptshare.h"
 #include "proc/futex.h"
 #include "proc/proc_files.h"
 #include "proc/process.h"
@@ -101,6 +102,7 @@ static void start_memory(void)
     uint64_t kmem = cmdline_size("kmem", min(kva / KMEM_SHARE, KMEM_MAX));
     uint64_t pools = cmdline_size("poolkva", min(kva / POOL_SHARE, POOL_MAX));
     pools = page_round(min(max(pools, POOL_MIN), POOL_MOST));
+    ptshare_enabled = cmdline_has("ptshare");
     pmap_init(boot_pml4, kva + pools);
     vm_init(KVA_BASE, kva + pools, min(kmem, kva / 2), pools);
 }

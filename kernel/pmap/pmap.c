@@ -5,6 +5,7 @@
 // mappings show in all pmaps without further work.
 // Locking: pmap_list_lock guards the list of pmaps; each pmap's lock its tables.
 
+#include "lib/atomic.h"
 #include "pmap/pmap_impl.h"
 
 #include "lib/panic.h"
@@ -56,7 +57,7 @@ void pmap_init(uint64_t *boot_pml4, size_t kva_size)
 
 // ---- life of a pmap ----
 
-struct pmap *pmap_create(void)
+static struct pmap *create(bool shared)
 {
     struct pmap *pm = pool_get(&pmap_pool, PR_NOWAIT | PR_ZERO);
     struct vm_page *root = pm ? vm_page_alloc(PAGE_PT, 0) : NULL;
@@ -66,7 +67,11 @@ struct pmap *pmap_create(void)
             pool_put(&pmap_pool, pm);
         return NULL;
     }
-    spin_init(&pm->lock, "pmap", LOCK_PMAP, LOCK_NESTED);
+    if (shared)
+        spin_init(&pm->lock, "shared pmap", LOCK_PMAP_SHARED, 0);
+    else
+        spin_init(&pm->lock, "pmap", LOCK_PMAP, LOCK_NESTED);
+    pm->shared = shared;
     list_init(&pm->tables);
     pm->pml4 = page_to_dmap(root);
     pm->pml4_pa = page_to_phys(root);
@@ -77,6 +82,16 @@ struct pmap *pmap_create(void)
     list_push_back(&pmap_list, &pm->all_link);
     spin_unlock(&pmap_list_lock);
     return pm;
+}
+
+struct pmap *pmap_create(void)
+{
+    return create(false);
+}
+
+struct pmap *pmap_create_shared(void)
+{
+    return create(true);
 }
 
 // Removes one mapping; all of them, or all that are not wired.
@@ -93,11 +108,7 @@ static bool drop_mapping(struct pmap *pm, vaddr_t va, struct vm_page *pg, void *
     KASSERT(spin_held(&pm->lock) && pte, "pmap %p va %lx", (void *)pm, va);
     if (*pte & PTE_WIRED && !d->wired_too)
         return false;
-    uint64_t old = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED);
-    if (pte_cached(old))
-        tlb_batch_add(&d->batch, va);
-    pmap_forget(pm, pg, old);
-    --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
+    pmap_drop(pm, va, pte, pg, &d->batch);
     return true;
 }
 
@@ -110,10 +121,8 @@ static void drop_all(struct pmap *pm, bool wired_too)
     d.batch.n = 0;
     d.wired_too = wired_too;
     spin_lock(&pm->lock);
-    uint64_t before = pm->resident;
     pv_remove_pmap(pm, drop_mapping, &d);
     tlb_flush(pm, &d.batch);
-    __atomic_fetch_add(&pmap_removes, before - pm->resident, __ATOMIC_RELAXED);
     spin_unlock(&pm->lock);
 }
 
@@ -129,7 +138,9 @@ void pmap_destroy(struct pmap *pm)
     drop_all(pm, true);
     KASSERT(pm->resident == 0 && pm->wired == 0, "pmap %p: %lu mappings, %lu wired", (void *)pm,
             pm->resident, pm->wired);
+    KASSERT(pm->nlinks == 0, "pmap %p: %lu links", (void *)pm, pm->nlinks);
     spin_lock(&pmap_list_lock);
+    pmap_removes += pm->removed;
     list_remove(&pm->all_link);
     spin_unlock(&pmap_list_lock);
     pv_pmap_destroy(pm);
@@ -154,13 +165,14 @@ void pmap_activate(struct pmap *pm)
 void pmap_get_stats(struct pmap_stats *st)
 {
     *st = (struct pmap_stats){
-        .enters = __atomic_load_n(&pmap_enters, __ATOMIC_RELAXED),
-        .removes = __atomic_load_n(&pmap_removes, __ATOMIC_RELAXED),
+        .enters = load_relaxed(&pmap_enters),
     };
     tlb_get_stats(&st->shootdowns, &st->shootdown_ipis);
     spin_lock(&pmap_list_lock);
+    st->removes = pmap_removes;
     list_for_each (pm, &pmap_list, struct pmap, all_link) {
         st->pmaps++;
+        st->removes += pm->removed;
         st->pt_pages += pm->pt_pages + (pm != &kernel_pmap);
     }
     spin_unlock(&pmap_list_lock);

@@ -33,7 +33,10 @@ struct pmap {
     uint64_t active;            // bit per CPU that has it loaded; atomic
     uint64_t resident;          // managed and unmanaged 4 KiB mappings
     uint64_t wired;             // wired mappings
-    uint64_t pt_pages;          // page-table pages below the root
+    uint64_t pt_pages;          // page-table pages of its own, below the root
+    uint64_t removed;           // mappings that are gone
+    uint64_t nlinks;            // tables of others that it links; of a shared one: links to its own
+    bool shared;                // constant: others link its tables, and no CPU loads it
     struct list tables;         // those pages
     struct pv_pmap pv;          // the reverse map's part
     struct list all_link;       // on the list of all pmaps, for the checks
@@ -79,6 +82,28 @@ void pmap_unwire(struct pmap *pm, vaddr_t va);
 bool pmap_next(struct pmap *pm, vaddr_t *va, vaddr_t end_va, paddr_t *pa);
 bool pmap_extract(struct pmap *pm, vaddr_t va, paddr_t *pa, vm_prot_t *prot);
 
+// ---- tables in several pmaps; for ptshare.c alone ----
+//
+// A shared pmap is one that nobody runs in: it has the tables, the counts and the entries of the
+// reverse map, and others link its lowest tables among their own. What is entered in a linked part
+// of a pmap is entered in the shared one, so functions on a page and reclaim meet each mapping once
+// and act for all who link it; their flushes reach all CPUs. What concerns one pmap alone
+// (pmap_remove, pmap_protect, wired mappings) may not meet a link: it is taken off first.
+//
+//      pm1: level 2 --PTE_SHARED--+
+//                                 +--> table of PTEs, at va of the shared pmap
+//      pm2: level 2 --PTE_SHARED--+
+//
+// Locks: a shared pmap's comes after pmaps'. Whoever holds that of a pmap that links a table may
+// rely on the table.
+
+MUST_CHECK struct pmap *pmap_create_shared(void);       // ends by pmap_destroy, linked nowhere
+// Links the table of shared that begins at shared_va, which is made if there is none, at va of pm.
+// Both are multiples of what a table maps. 0; EEXIST: pm has a table there; ENOMEM.
+MUST_CHECK int pmap_link(struct pmap *pm, vaddr_t va, struct pmap *shared, vaddr_t shared_va);
+// Takes the link at va off, if there is one, and returns whose table it was, or NULL. Never fails.
+struct pmap *pmap_unlink(struct pmap *pm, vaddr_t va);
+
 // ---- kernel mappings (unmanaged, wired) ----
 
 void pmap_kenter_pa(vaddr_t va, paddr_t pa, vm_prot_t prot);    // cannot fail
@@ -114,7 +139,8 @@ void pmap_flush_all(struct pmap *pm);           // pm's lock held
 
 // ---- checks ----
 
-// For every pmap: each managed PTE has one pv entry and none besides; counts agree; as page_check.
+// For every pmap: each managed PTE has one pv entry and none besides; counts agree, of links, too;
+// as page_check.
 unsigned pmap_check(struct strbuf *out);
 struct pmap_stats {
     uint64_t pmaps, pt_pages, enters, removes, shootdowns, shootdown_ipis;

@@ -4,6 +4,7 @@
 // Locking: none. The tables of kernel_map's range exist since start-up, and whoever maps or
 // removes an address owns it; only the count of mappings is shared, and it is atomic.
 
+#include "lib/atomic.h"
 #include "pmap/pmap_impl.h"
 
 #include "lib/panic.h"
@@ -23,9 +24,9 @@ void pmap_kenter_pa(vaddr_t va, paddr_t pa, vm_prot_t prot)
     KASSERT(page_aligned(pa) && (prot & (PROT_WRITE | PROT_EXEC)) != (PROT_WRITE | PROT_EXEC),
             "va %lx pa %lx prot %x", va, pa, prot);
     KASSERT(*pte == 0, "va %lx is mapped: pte %lx", va, *pte);
-    __atomic_store_n(pte, pa | pte_prot(prot) | PTE_WIRED, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&kernel_pmap.resident, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&kernel_pmap.wired, 1, __ATOMIC_RELAXED);
+    store_relaxed(pte, pa | pte_prot(prot) | PTE_WIRED);
+    add_relaxed(&kernel_pmap.resident, 1);
+    add_relaxed(&kernel_pmap.wired, 1);
 }
 
 void pmap_kremove(vaddr_t va, size_t npages)
@@ -36,14 +37,14 @@ void pmap_kremove(vaddr_t va, size_t npages)
     KASSERT(npages <= KVA_MAX >> PAGE_SHIFT, "va %lx, %zu pages", va, npages);
     b.n = 0;
     for (vaddr_t end_va = va + npages * PAGE_SIZE; va < end_va; va += PAGE_SIZE) {
-        uint64_t old = __atomic_exchange_n(kernel_pte(va), 0, __ATOMIC_RELAXED);
+        uint64_t old = swap_relaxed(kernel_pte(va), 0);
         n += old & PTE_P;
         if (old & PTE_A)
             tlb_batch_add(&b, va);
     }
     tlb_flush(&kernel_pmap, &b);
-    __atomic_fetch_sub(&kernel_pmap.resident, n, __ATOMIC_RELAXED);
-    __atomic_fetch_sub(&kernel_pmap.wired, n, __ATOMIC_RELAXED);
+    sub_relaxed(&kernel_pmap.resident, n);
+    sub_relaxed(&kernel_pmap.wired, n);
 }
 
 bool pmap_kextract(vaddr_t va, paddr_t *pa)

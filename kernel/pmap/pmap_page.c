@@ -5,6 +5,7 @@
 // try-lock, against the order; if one is busy they let go of everything and start over, which is
 // right because each operation may be repeated.
 
+#include "lib/atomic.h"
 #include "pmap/pmap_impl.h"
 
 #include "lib/panic.h"
@@ -55,7 +56,7 @@ static uint64_t clear_bits(const struct pv_mapping *m, uint64_t *pte, uint64_t b
     KASSERT(spin_held(&m->pmap->lock) && spin_held(&pv_lock), "va %lx", m->va);
     if (!(*pte & bits))
         return *pte;
-    uint64_t old = __atomic_fetch_and(pte, ~bits, __ATOMIC_RELAXED);
+    uint64_t old = fetch_and_relaxed(pte, ~bits);
     if (pte_cached(old)) {
         b.n = 1;
         b.va[0] = m->va;
@@ -66,25 +67,23 @@ static uint64_t clear_bits(const struct pv_mapping *m, uint64_t *pte, uint64_t b
 
 // ---- protect ----
 
-static bool op_write_protect(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte,
-                             void *arg)
+static bool op_write_protect(struct vm_page *pg UNUSED, const struct pv_mapping *m, uint64_t *pte,
+                             void *arg UNUSED)
 {
-    (void)pg;
-    (void)arg;
     clear_bits(m, pte, PTE_W);
     return false;
 }
 
-static bool op_remove(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg)
+static bool op_remove(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte,
+                      void *arg UNUSED)
 {
-    (void)arg;
-    uint64_t old = clear_bits(m, pte, PTE_P);
-    KASSERT(old & PTE_MANAGED, "va %lx pte %lx", m->va, old);
-    *pte = 0;
-    pmap_forget(m->pmap, pg, old);
-    --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
+    struct tlb_batch b;
+
+    b.n = 0;
+    pmap_drop(m->pmap, m->va, pte, pg, &b);
+    if (b.n)
+        tlb_flush(m->pmap, &b);
     pv_remove_mapping(pg, m);
-    __atomic_fetch_add(&pmap_removes, 1, __ATOMIC_RELAXED);
     return true;
 }
 
@@ -108,39 +107,37 @@ struct bit_query {
     bool found;
 };
 
-static bool op_test(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg)
+static bool op_test(struct vm_page *pg UNUSED, const struct pv_mapping *m UNUSED, uint64_t *pte,
+                    void *arg)
 {
     struct bit_query *q = arg;
 
-    (void)pg;
-    (void)m;
     q->found |= (*pte & q->bit) != 0;
     return false;
 }
 
-static bool op_clear(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg)
+static bool op_clear(struct vm_page *pg UNUSED, const struct pv_mapping *m, uint64_t *pte,
+                     void *arg)
 {
     struct bit_query *q = arg;
 
-    (void)pg;
     q->found |= (clear_bits(m, pte, q->bit) & q->bit) != 0;
     return false;
 }
 
-static bool op_age(struct vm_page *pg, const struct pv_mapping *m, uint64_t *pte, void *arg)
+static bool op_age(struct vm_page *pg UNUSED, const struct pv_mapping *m UNUSED, uint64_t *pte,
+                   void *arg)
 {
     struct bit_query *q = arg;
 
-    (void)pg;
-    (void)m;
     if (*pte & q->bit)
-        q->found |= (__atomic_fetch_and(pte, ~q->bit, __ATOMIC_SEQ_CST) & q->bit) != 0;
+        q->found |= (fetch_and_seq(pte, ~q->bit) & q->bit) != 0;
     return false;
 }
 
 static bool test_attr(struct vm_page *pg, uint32_t attr, uint64_t bit)
 {
-    struct bit_query q = {bit, __atomic_load_n(&pg->attrs, __ATOMIC_RELAXED) & attr};
+    struct bit_query q = {bit, load_relaxed(&pg->attrs) & attr};
 
     if (!q.found && pv_is_mapped(pg))
         for_each_mapping(pg, op_test, &q);
@@ -154,7 +151,7 @@ static bool clear_attr(struct vm_page *pg, uint32_t attr, uint64_t bit, mapping_
     // The PTEs first: what a vanishing mapping leaves in the attributes meanwhile is seen, too.
     if (pv_is_mapped(pg))
         for_each_mapping(pg, op, &q);
-    uint32_t old = __atomic_fetch_and(&pg->attrs, ~attr, __ATOMIC_RELAXED);
+    uint32_t old = fetch_and_relaxed(&pg->attrs, ~attr);
     return q.found || old & attr;
 }
 
@@ -170,12 +167,12 @@ bool pmap_clear_reference(struct vm_page *pg)
 
 void pmap_age_begin(void)
 {
-    __atomic_fetch_add(&pmap_aging, 1, __ATOMIC_SEQ_CST);
+    add_seq(&pmap_aging, 1);
 }
 
 bool pmap_age(struct vm_page *pg)
 {
-    KASSERT(__atomic_load_n(&pmap_aging, __ATOMIC_RELAXED), "page %p", (void *)pg);
+    KASSERT(load_relaxed(&pmap_aging), "page %p", (void *)pg);
     return clear_attr(pg, PGA_REFERENCED, PTE_A, op_age);
 }
 
@@ -183,11 +180,11 @@ void pmap_age_end(void)
 {
     struct tlb_batch b;
 
-    KASSERT(__atomic_load_n(&pmap_aging, __ATOMIC_RELAXED), "no round is under way");
+    KASSERT(load_relaxed(&pmap_aging), "no round is under way");
     b.n = 0;
     tlb_batch_all(&b);
     tlb_flush(&kernel_pmap, &b);
-    __atomic_fetch_sub(&pmap_aging, 1, __ATOMIC_SEQ_CST);
+    sub_seq(&pmap_aging, 1);
 }
 
 bool pmap_is_modified(struct vm_page *pg)

@@ -4,6 +4,7 @@
 // nothing else of pmap: what is mapped at an address, and how a mapping goes.
 // Locking: the pmap's lock is held; pmap_steal says more.
 
+#include "lib/atomic.h"
 #include "pmap/pmap_impl.h"
 
 #include "lib/errno.h"
@@ -20,9 +21,10 @@ void pmap_forget(struct pmap *pm, struct vm_page *pg, uint64_t old)
 
     KASSERT(spin_held(&pm->lock), "pmap %p", (void *)pm);
     KASSERT(pm->resident > 0, "pmap %p has no mappings", (void *)pm);
-    if (attrs & ~__atomic_load_n(&pg->attrs, __ATOMIC_RELAXED))
-        __atomic_fetch_or(&pg->attrs, attrs, __ATOMIC_RELAXED);
+    if (attrs & ~load_relaxed(&pg->attrs))
+        or_relaxed(&pg->attrs, attrs);
     pm->resident--;
+    pm->removed++;
     if (old & PTE_WIRED)
         pm->wired--;
 }
@@ -47,10 +49,7 @@ int pmap_steal(struct pmap *pm, vaddr_t va, struct vm_page *pg)
             "page %p is not mapped at %lx: pte %lx", (void *)pg, va, pte ? *pte : 0);
     if (*pte & PTE_WIRED)
         return EBUSY;
-    uint64_t old = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED);
-    pmap_forget(pm, pg, old);
-    --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
-    __atomic_fetch_add(&pmap_removes, 1, __ATOMIC_RELAXED);
+    pmap_forget(pm, pg, pte_take(pte));
     return 0;
 }
 

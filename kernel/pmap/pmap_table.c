@@ -17,6 +17,7 @@ OFF_THE_WAY static bool make_table(struct pmap *pm, uint64_t *parent, uint64_t *
     if (!pg)
         return false;
     list_push_back(&pm->tables, &pg->queue);
+    *pt_links(page_to_dmap(pg)) = (struct pt_links){.pmap = pm};
     pm->pt_pages++;
     ++*pt_live(parent);
     *entry = page_to_phys(pg) | PTE_P | PTE_W | PTE_U;
@@ -35,12 +36,12 @@ void pmap_pte_undo(struct pmap *pm, vaddr_t va)
     pmap_free_tables(&dead);
 }
 
-uint64_t *pmap_pte_make(struct pmap *pm, vaddr_t va)
+uint64_t *pmap_entry_make(struct pmap *pm, vaddr_t va, unsigned to_level)
 {
     uint64_t *table = pm->pml4;
 
     KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
-    for (unsigned level = PT_LEVELS; level > 1; level--) {
+    for (unsigned level = PT_LEVELS; level > to_level; level--) {
         uint64_t *entry = &table[pt_index(va, level)];
         if (!(*entry & PTE_P) && !make_table(pm, table, entry)) {
             pmap_pte_undo(pm, va);
@@ -48,7 +49,23 @@ uint64_t *pmap_pte_make(struct pmap *pm, vaddr_t va)
         }
         table = pte_table(*entry);
     }
-    return &table[pt_index(va, 1)];
+    return &table[pt_index(va, to_level)];
+}
+
+struct pt_links *pmap_link_at(const struct pmap *pm, vaddr_t va, uint64_t **entry)
+{
+    uint64_t *table = pm->pml4, *at = NULL;
+
+    KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (const void *)pm, va);
+    for (unsigned level = PT_LEVELS; level > 1; level--) {
+        at = &table[pt_index(va, level)];
+        if (!(*at & PTE_P))
+            return NULL;
+        table = pte_table(*at);
+    }
+    if (entry)
+        *entry = at;
+    return *at & PTE_SHARED ? pt_links(table) : NULL;
 }
 
 uint64_t *pmap_next_table(const struct pmap *pm, vaddr_t *va, vaddr_t end)
@@ -81,7 +98,7 @@ void pmap_prune(struct pmap *pm, vaddr_t va, struct tlb_batch *b, struct list *d
         path[level - 1] = pte_table(path[level][pt_index(va, level)]);
         level--;
     }
-    for (; level < PT_LEVELS && *pt_live(path[level]) == 0; level++) {
+    for (; level < PT_LEVELS && *pt_live(path[level]) == 0 && !pt_links(path[level])->n; level++) {
         struct vm_page *pg = dmap_to_page(path[level]);
         path[level + 1][pt_index(va, level + 1)] = 0;
         KASSERT(*pt_live(path[level + 1]) > 0, "pmap %p va %lx level %u", (void *)pm, va,

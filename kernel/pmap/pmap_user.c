@@ -5,6 +5,7 @@
 // so that interrupts are not off for long.
 // Locking: the pmap's lock; pv_lock is taken by the reverse map's functions.
 
+#include "lib/atomic.h"
 #include "pmap/pmap_impl.h"
 
 #include "lib/errno.h"
@@ -16,6 +17,13 @@ static void assert_user_range(const struct pmap *pm, vaddr_t start_va, vaddr_t e
     KASSERT(pm != &kernel_pmap && page_aligned(start_va | end_va) && start_va <= end_va &&
                 end_va <= USER_MAX,
             "pmap %p range %lx-%lx", (const void *)pm, start_va, end_va);
+}
+
+// What is done for pm alone must not be done in a table that others link as well.
+static void assert_own_table(const struct pmap *pm, vaddr_t va)
+{
+    KASSERT(!pm->nlinks || !pmap_link_at(pm, va, NULL), "pmap %p links the table at %lx",
+            (const void *)pm, va);
 }
 
 static void flush_one(struct pmap *pm, vaddr_t va)
@@ -38,16 +46,15 @@ static bool narrows(uint64_t old, uint64_t new)
 // Takes away what *pte maps at va.
 static void displace(struct pmap *pm, vaddr_t va, uint64_t *pte)
 {
-    uint64_t old = __atomic_exchange_n(pte, 0, __ATOMIC_RELAXED);
-    struct vm_page *pg = phys_to_page(old & PTE_PA);
+    struct vm_page *pg = phys_to_page(*pte & PTE_PA);
+    struct tlb_batch b;
 
-    KASSERT(pg && old & PTE_MANAGED, "va %lx pte %lx", va, old);
-    if (pte_cached(old))
-        flush_one(pm, va);
-    pmap_forget(pm, pg, old);
+    KASSERT(pg, "va %lx pte %lx", va, *pte);
+    b.n = 0;
+    pmap_drop(pm, va, pte, pg, &b);
+    if (b.n)
+        tlb_flush(pm, &b);
     pv_remove(pm, va, pg);
-    --*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
-    __atomic_fetch_add(&pmap_removes, 1, __ATOMIC_RELAXED);
 }
 
 // The same page again: protection and wiring change, what the hardware noted stays.
@@ -57,8 +64,7 @@ static void reprotect(struct pmap *pm, vaddr_t va, uint64_t *pte, uint64_t new)
 
     do
         next = new | (old & (PTE_A | PTE_D));
-    while (
-        !__atomic_compare_exchange_n(pte, &old, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    while (!compare_swap_relaxed(pte, &old, next));
     if (old == next)
         kctx_current()->refault = true;
     pm->wired += !!(next & PTE_WIRED);
@@ -69,7 +75,7 @@ static void reprotect(struct pmap *pm, vaddr_t va, uint64_t *pte, uint64_t new)
 
 static int enter_locked(struct pmap *pm, vaddr_t va, struct vm_page *pg, uint64_t new)
 {
-    uint64_t *pte = pmap_pte_make(pm, va);
+    uint64_t *pte = pmap_entry_make(pm, va, 1);
 
     KASSERT(spin_held(&pm->lock), "pmap %p va %lx", (void *)pm, va);
     if (!pte)
@@ -87,12 +93,26 @@ static int enter_locked(struct pmap *pm, vaddr_t va, struct vm_page *pg, uint64_
         return ENOMEM;
     }
     KASSERT(*pte == 0, "va %lx pte %lx", va, *pte);
-    __atomic_store_n(pte, new, __ATOMIC_RELAXED);
+    store_relaxed(pte, new);
     ++*pt_live((uint64_t *)page_trunc((uintptr_t)pte));
     pm->resident++;
     if (new &PTE_WIRED)
         pm->wired++;
     return 0;
+}
+
+// Where the mapping `new' of *va goes: if pm links a table there, to the shared pmap, which is
+// locked then, and to an address of that.
+OFF_THE_WAY static struct pmap *follow_link(struct pmap *pm, vaddr_t *va, uint64_t new)
+{
+    struct pt_links *links = pmap_link_at(pm, *va, NULL);
+
+    if (!links)
+        return pm;
+    KASSERT(!(new &PTE_WIRED), "va %lx is wired in a table that others link", *va);
+    *va = links->va + *va % pt_span(2);
+    spin_lock(&links->pmap->lock);
+    return links->pmap;
 }
 
 int pmap_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot, unsigned flags)
@@ -112,9 +132,12 @@ int pmap_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot, 
     if (flags & PMAP_WIRED)
         new |= PTE_WIRED;
     spin_lock(&pm->lock);
-    int error = enter_locked(pm, va, pg, new);
+    struct pmap *in = __builtin_expect(pm->nlinks != 0, 0) ? follow_link(pm, &va, new) : pm;
+    int error = enter_locked(in, va, pg, new);
+    if (in != pm)
+        spin_unlock(&in->lock);
     spin_unlock(&pm->lock);
-    __atomic_fetch_add(&pmap_enters, 1, __ATOMIC_RELAXED);
+    add_relaxed(&pmap_enters, 1);
     return error;
 }
 
@@ -130,7 +153,7 @@ static uint64_t invalidate(uint64_t *table, vaddr_t va, vaddr_t stop, struct tlb
         uint64_t *pte = &table[pt_index(va, 1)];
         if (!*pte)
             continue;
-        uint64_t old = __atomic_fetch_and(pte, ~PTE_P, __ATOMIC_RELAXED);
+        uint64_t old = fetch_and_relaxed(pte, ~PTE_P);
         if (pte_cached(old))
             tlb_batch_add(b, va);
         n++;
@@ -162,6 +185,7 @@ static vaddr_t remove_some(struct pmap *pm, vaddr_t va, vaddr_t end_va, struct l
 
     if (!table)
         return end_va;
+    assert_own_table(pm, va);
     vaddr_t stop = min(end_va, (va | (pt_span(2) - 1)) + 1);
     b.n = 0;
     uint64_t n = invalidate(table, va, stop, &b);
@@ -170,7 +194,6 @@ static vaddr_t remove_some(struct pmap *pm, vaddr_t va, vaddr_t end_va, struct l
     pmap_prune(pm, va, &b, dead);
     tlb_flush(pm, &b);
     forget(pm, table, va, n);
-    __atomic_fetch_add(&pmap_removes, n, __ATOMIC_RELAXED);
     return stop;
 }
 
@@ -199,8 +222,7 @@ static void protect_table(uint64_t *table, vaddr_t va, vaddr_t stop, vm_prot_t p
         uint64_t *pte = &table[pt_index(va, 1)], old = pte_load(pte);
         if (!old || ((old & keep) | set) == old)
             continue;
-        while (!__atomic_compare_exchange_n(pte, &old, (old & keep) | set, false, __ATOMIC_RELAXED,
-                                            __ATOMIC_RELAXED))
+        while (!compare_swap_relaxed(pte, &old, (old & keep) | set))
             ;
         if (pte_cached(old))
             tlb_batch_add(b, va);
@@ -223,6 +245,7 @@ void pmap_protect(struct pmap *pm, vaddr_t start_va, vaddr_t end_va, vm_prot_t p
         b.n = 0;
         table = pmap_next_table(pm, &va, end_va);
         if (table) {
+            assert_own_table(pm, va);
             vaddr_t stop = min(end_va, (va | (pt_span(2) - 1)) + 1);
             protect_table(table, va, stop, prot, &b);
             va = stop;
@@ -236,9 +259,10 @@ void pmap_unwire(struct pmap *pm, vaddr_t va)
 {
     assert_user_range(pm, va, va + PAGE_SIZE);
     spin_lock(&pm->lock);
+    assert_own_table(pm, va);
     uint64_t *pte = pmap_pte(pm, va);
     KASSERT(pte && *pte & PTE_WIRED, "va %lx pte %lx is not wired", va, pte ? *pte : 0);
-    __atomic_fetch_and(pte, ~PTE_WIRED, __ATOMIC_RELAXED);
+    and_relaxed(pte, ~PTE_WIRED);
     pm->wired--;
     spin_unlock(&pm->lock);
 }

@@ -15,6 +15,12 @@
 // usual if that says false; whoever narrows or removes mappings of one pmap calls ptshare_detach
 // first.
 //
+// Such a page belongs to a shared pmap (pmap.h), one for each object and protection, whose
+// addresses are the object's pages: attach makes it and links its tables (pmap_link), detach takes
+// the links off (pmap_unlink). Its mappings are nobody's resident memory. Wider rights come without
+// a detach: a slot may be linked to the pmap of a narrower protection than its key's, and is linked
+// anew.
+//
 // Locks: called with the map locked (read) and no pmap locked. Never sleeps.
 #pragma once
 
@@ -23,6 +29,8 @@
 struct pmap;
 
 #define PTSHARE_SPAN (2ul << 20)    // bytes that one page-table page maps
+
+extern bool ptshare_enabled;        // by the boot word ptshare; else nothing is offered
 
 struct ptshare_key {
     const void *object;         // identity of the vm_object

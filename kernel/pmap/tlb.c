@@ -10,6 +10,7 @@
 #include "pmap/tlb.h"
 
 #include "amd64/intr.h"
+#include "lib/atomic.h"
 #include "lib/panic.h"
 #include "pmap/pmap.h"
 #include "sync/irq.h"
@@ -57,12 +58,12 @@ static void load(unsigned cpu, struct pmap *pm)
     assert_irqs_off();
     if (old == pm)
         return;
-    __atomic_fetch_or(&pm->active, bit, __ATOMIC_SEQ_CST);
+    or_seq(&pm->active, bit);
     load_cr3(pm->pml4_pa);
     loaded[cpu] = pm;
     // The kernel's mappings are part of every pmap: its bit stays.
     if (old && old != &kernel_pmap)
-        __atomic_fetch_and(&old->active, ~bit, __ATOMIC_SEQ_CST);
+        and_seq(&old->active, ~bit);
 }
 
 static void serve(unsigned cpu, const struct tlb_request *r)
@@ -79,14 +80,14 @@ void tlb_interrupt(void)
 {
     unsigned cpu = this_cpu()->id;
 
-    if (!__atomic_load_n(&inbox[cpu], __ATOMIC_RELAXED))
+    if (!load_relaxed(&inbox[cpu]))
         return;
     irq_push();
-    uint64_t from = __atomic_exchange_n(&inbox[cpu], 0, __ATOMIC_ACQUIRE);
+    uint64_t from = swap_acquire(&inbox[cpu], 0);
     for (; from; from &= from - 1) {
         struct tlb_request *r = &requests[__builtin_ctzl(from)];
         serve(cpu, r);
-        __atomic_fetch_and(&r->waiting, ~(1ul << cpu), __ATOMIC_RELEASE);
+        and_release(&r->waiting, ~(1ul << cpu));
     }
     irq_pop();
 }
@@ -101,15 +102,15 @@ static void ask(unsigned cpu, uint64_t targets, struct pmap *pm, const struct tl
             targets, r->waiting);
     r->pm = pm;
     r->batch = b;
-    __atomic_store_n(&r->waiting, targets, __ATOMIC_RELEASE);
-    __atomic_fetch_add(&shootdowns, 1, __ATOMIC_RELAXED);
+    store_release(&r->waiting, targets);
+    add_relaxed(&shootdowns, 1);
     for (uint64_t left = targets; left; left &= left - 1) {
         unsigned target = (unsigned)__builtin_ctzl(left);
-        __atomic_fetch_or(&inbox[target], 1ul << cpu, __ATOMIC_SEQ_CST);
+        or_seq(&inbox[target], 1ul << cpu);
         ipi_send(target, IPI_TLB);
-        __atomic_fetch_add(&shootdown_ipis, 1, __ATOMIC_RELAXED);
+        add_relaxed(&shootdown_ipis, 1);
     }
-    while (__atomic_load_n(&r->waiting, __ATOMIC_ACQUIRE)) {
+    while (load_acquire(&r->waiting)) {
         cpu_relax();
         tlb_interrupt();
     }
@@ -119,10 +120,14 @@ void tlb_flush(struct pmap *pm, struct tlb_batch *b)
 {
     if (b->n == 0)
         return;
+    if (pm->shared) { // its tables are at other addresses, and wherever they are linked
+        tlb_batch_all(b);
+        pm = &kernel_pmap;
+    }
     irq_push();
     unsigned cpu = this_cpu()->id;
     __atomic_thread_fence(__ATOMIC_SEQ_CST); // the tables' change before the look at active
-    uint64_t active = __atomic_load_n(&pm->active, __ATOMIC_RELAXED);
+    uint64_t active = load_relaxed(&pm->active);
     uint64_t others = active & ~(1ul << cpu);
 
     if (pm == &kernel_pmap || active != others)
@@ -152,7 +157,7 @@ void tlb_drop(struct pmap *pm)
     unsigned cpu = this_cpu()->id;
     if (loaded[cpu] == pm)
         load(cpu, &kernel_pmap);
-    uint64_t others = __atomic_load_n(&pm->active, __ATOMIC_SEQ_CST);
+    uint64_t others = load_seq(&pm->active);
     if (others)
         ask(cpu, others, pm, NULL);
     KASSERT(pm->active == 0, "pmap %p is in use on CPUs %lx", (void *)pm, pm->active);
@@ -168,6 +173,6 @@ void tlb_init(void)
 
 void tlb_get_stats(uint64_t *nshootdowns, uint64_t *nipis)
 {
-    *nshootdowns = __atomic_load_n(&shootdowns, __ATOMIC_RELAXED);
-    *nipis = __atomic_load_n(&shootdown_ipis, __ATOMIC_RELAXED);
+    *nshootdowns = load_relaxed(&shootdowns);
+    *nipis = load_relaxed(&shootdown_ipis);
 }

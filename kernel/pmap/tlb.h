@@ -48,7 +48,8 @@ void tlb_init(void);
 void tlb_interrupt(void);
 
 // Makes all CPUs that have pm loaded forget the batch's translations, waits until they have, and
-// empties the batch. kernel_pmap means all CPUs. The caller keeps whatever it has locked.
+// empties the batch. kernel_pmap means all CPUs, a shared pmap all of them and everything. The
+// caller keeps whatever it has locked.
 void tlb_flush(struct pmap *pm, struct tlb_batch *b);
 
 // Loads pm on this CPU, if it is not.

@@ -43,6 +43,7 @@ enum lock_rank {
     LOCK_PAGE_QUEUES,   // active and inactive queues
     LOCK_PMAP_LIST,     // all pmaps
     LOCK_PMAP,          // one user pmap; nested: by address
+    LOCK_PMAP_SHARED,   // a pmap whose tables others link
     LOCK_KERNEL_PMAP,   // the kernel's pmap
     LOCK_PV,            // the reverse map
     LOCK_POOL_LIST,     // all pools

@@ -67,8 +67,9 @@ static bool fault_share_tables(struct fault *f)
     vaddr_t slot_va = f->va & ~(PTSHARE_SPAN - 1);
 
     KASSERT(f->locked, "va %#lx", f->va);
-    if (!e->attr.object || e->flags & ME_COW || e->wired || slot_va < e->start_va ||
-        e->end_va - slot_va < PTSHARE_SPAN || (e->attr.offset - e->start_va) % PTSHARE_SPAN != 0)
+    if (!ptshare_enabled || !e->attr.object || e->flags & ME_COW || e->wired ||
+        slot_va < e->start_va || e->end_va - slot_va < PTSHARE_SPAN ||
+        (e->attr.offset - e->start_va) % PTSHARE_SPAN != 0)
         return false;
     struct ptshare_key key = {
         .object = e->attr.object,

@@ -9,6 +9,7 @@
 
 #include "lib/errno.h"
 #include "mem/memlayout.h"
+#include "pmap/ptshare.h"
 #include "vm/amap.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
@@ -85,6 +86,14 @@ static int shared_anonymous(struct vm_map_req *req)
     return req->attr.object ? 0 : ENOMEM;
 }
 
+// A large part of a file is placed where all who map it can use the same page tables.
+static size_t shared_tables_align(const struct vm_map_req *req)
+{
+    bool shareable = !(req->entry_flags & (ME_COW | ME_STACK)) && req->len >= PTSHARE_SPAN &&
+                     req->attr.offset % PTSHARE_SPAN == 0;
+    return shareable ? PTSHARE_SPAN : 0;
+}
+
 int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_prot_t max_prot,
             unsigned linux_flags, struct vm_object *object, uint64_t offset)
 {
@@ -118,7 +127,13 @@ int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_pro
     int64_t claim = req.entry_flags & ME_WRITER ? (int64_t)(req.len >> PAGE_SHIFT) : 0;
     if (claim)
         vm_object_claim(object, claim);
+    if (!anonymous && *va == 0)
+        req.align = shared_tables_align(&req);
     error = vm_map_map(&vs->map, &req);
+    if (error == ENOMEM && req.align) { // it may fit as well without
+        req.align = 0;
+        error = vm_map_map(&vs->map, &req);
+    }
     if (error) {
         if (claim)
             vm_object_claim(object, -claim);

@@ -70,6 +70,39 @@ static void test_errnos(void)
     machine_check();
 }
 
+// Where a mapping of a file without a hint goes: a large shared one so that tables can be shared.
+static vaddr_t place_of_file(struct vm_space *vs, struct test_file *f, size_t npages,
+                             unsigned flags, uint64_t offset)
+{
+    vaddr_t va = 0;
+
+    f->object->ops->ref(f->object);
+    int error = vm_mmap(vs, &va, npages * PAGE_SIZE, PROT_READ, PROT_ALL, flags, f->object, offset);
+    CHECK(error == 0, "error %d", error);
+    return va;
+}
+
+static void test_alignment(void)
+{
+    struct vm_space *vs = vm_space_create();
+    struct test_file *f = file_create(2048);
+    const size_t span = 2ul << 20;
+    unsigned shared = 0;
+
+    for (size_t npages = 1; npages <= 2048; npages = npages * 2 + 1) { // never a multiple
+        vaddr_t va = place_of_file(vs, f, npages, LINUX_MAP_SHARED, 0);
+        CHECK(va % span == 0 || npages < 512, "%zu pages at %#lx", npages, va);
+        shared += npages >= 512;
+        place_of_file(vs, f, 1, LINUX_MAP_PRIVATE, 0);
+    }
+    CHECK(shared > 1, "%u large mappings", shared);
+    CHECK(place_of_file(vs, f, 1023, LINUX_MAP_SHARED, PAGE_SIZE) % span != 0, "at an odd offset");
+    CHECK(place_of_file(vs, f, 1023, LINUX_MAP_PRIVATE, 0) % span != 0, "a private one");
+    vm_space_unref(vs);
+    file_destroy(f);
+    machine_check();
+}
+
 static void test_brk(void)
 {
     struct vm_space *vs = vm_space_create();
@@ -173,6 +206,7 @@ int main(int argc, char **argv)
     shim_main(argc, argv);
     machine_start(1000);
     RUN(test_errnos);
+    RUN(test_alignment);
     RUN(test_brk);
     RUN(test_huge_locks);
     RUN(test_offsets);

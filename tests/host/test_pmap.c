@@ -307,12 +307,12 @@ static void test_contracts(void)
     CHECK(pm && pg && pmap_enter(pm, VA, pg, PROT_RW, 0) == 0, "no memory");
     PANICS("pmap_forget: assertion `spin_held(&pm->lock)", pmap_forget(pm, pg, 0));
     PANICS("pmap_page_at: assertion `spin_held(&pm->lock)", pmap_page_at(pm, VA));
-    PANICS("pmap_pte_make: assertion `spin_held(&pm->lock)", pmap_pte_make(pm, VA));
+    PANICS("pmap_entry_make: assertion `spin_held(&pm->lock)", pmap_entry_make(pm, VA, 1));
     PANICS("pmap_flush_all: assertion `spin_held(&pm->lock)", pmap_flush_all(pm));
     PANICS("pv_enter: assertion `spin_held(&pm->lock)", pv_enter(pm, VA, pg));
     PANICS("assertion `spin_held(&pv_lock)", pv_first(pg, &m));
     PANICS("pv_count: assertion `spin_held(&pv_lock)", pv_count(pg));
-    PANICS("pmap_age: assertion `__atomic_load_n(&pmap_aging", pmap_age(pg));
+    PANICS("pmap_age: assertion `load_relaxed(&pmap_aging", pmap_age(pg));
     PANICS("assert_user_range", pmap_remove(pm, VA + 1, VA + PAGE_SIZE));
     PANICS("assert_user_range", pmap_remove(&kernel_pmap, VA, VA + PAGE_SIZE));
     PANICS("pmap_extract: assertion `pm != &kernel_pmap",

@@ -203,7 +203,8 @@ KTEST(pmap_cost)
 
 #define DEAD 0xdeadul // what no CPU may ever read
 
-static struct pmap *shared;
+static struct pmap *shoot_pm[2]; // of CPUs with even and with odd numbers
+static bool linked;              // both link the table for TEST_VA
 static struct vm_page *two[2];
 static uint64_t published; // the round whose page is mapped; atomic
 static uint64_t looks;     // of all readers; atomic
@@ -222,7 +223,7 @@ static void wait_for_looks(void)
 // Round r maps the page that holds r, and then kills the page of round r - 1: whoever still reads
 // that has a stale TLB. Every other round lies in a round of aging, which clears the accessed bits
 // that else say what to flush.
-static void writer(uint64_t rounds)
+static void writer(struct pmap *pm, uint64_t rounds)
 {
     for (uint64_t r = 1; r <= rounds && clock_ns() < smp_deadline; r++) {
         uint64_t *word = page_to_dmap(two[r % 2]);
@@ -231,11 +232,11 @@ static void writer(uint64_t rounds)
             pmap_age_begin();
             pmap_age(two[(r - 1) % 2]);
         }
-        if (r % 3 == 0)
-            pmap_remove(shared, TEST_VA, TEST_VA + PAGE_SIZE);
-        else if (r % 3 == 1)
+        if (r % 3 == 0 && !linked)
+            pmap_remove(pm, TEST_VA, TEST_VA + PAGE_SIZE);
+        else if (r % 3 <= 1)
             pmap_page_protect(two[(r - 1) % 2], PROT_NONE);
-        if (pmap_enter(shared, TEST_VA, two[r % 2], PROT_RW, 0))
+        if (pmap_enter(pm, TEST_VA, two[r % 2], PROT_RW, 0))
             ktest_fail("round %lu: no memory", r);
         __atomic_store_n((uint64_t *)page_to_dmap(two[(r - 1) % 2]), DEAD, __ATOMIC_SEQ_CST);
         __atomic_store_n(&published, r, __ATOMIC_SEQ_CST);
@@ -262,19 +263,18 @@ static unsigned writing_cpu;
 
 static void shoot_part(unsigned cpu)
 {
-    pmap_activate(shared);
+    pmap_activate(shoot_pm[cpu % 2]);
     if (cpu == writing_cpu)
-        writer(ncpus > 1 ? 5000 : 100);
+        writer(shoot_pm[cpu % 2], ncpus > 1 ? 5000 : 100);
     else
         reader(cpu);
 }
 
-KTEST(pmap_shootdown)
+// All CPUs run in the pmaps of shoot_pm, which show the same at TEST_VA.
+static void shoot(void)
 {
-    uint64_t before = free_pages();
     struct pmap_stats old, new;
 
-    shared = pmap_create();
     two[0] = new_page(0);
     two[1] = new_page(0);
     published = 0;
@@ -286,9 +286,44 @@ KTEST(pmap_shootdown)
     KTEST_CHECK(ncpus == 1 || new.shootdowns > old.shootdowns, "%lu shootdowns in all",
                 new.shootdowns);
     check_all();
+}
+
+KTEST(pmap_shootdown)
+{
+    uint64_t before = free_pages();
+
+    shoot_pm[0] = shoot_pm[1] = pmap_create();
+    shoot();
     // The other CPUs still have the pmap loaded, and interrupts on: they must be interrupted.
-    pmap_remove(shared, TEST_VA, TEST_VA + PAGE_SIZE);
-    pmap_destroy(shared);
+    pmap_remove(shoot_pm[0], TEST_VA, TEST_VA + PAGE_SIZE);
+    pmap_destroy(shoot_pm[0]);
+    free_page(two[0]);
+    free_page(two[1]);
+    KTEST_CHECK(free_pages() == before, "%lu free pages, were %lu", free_pages(), before);
+}
+
+// The same with two pmaps that link one table, each for every other CPU.
+KTEST(pmap_shootdown_linked)
+{
+    uint64_t before = free_pages();
+    struct pmap *pm = pmap_create_shared();
+
+    linked = true;
+    for (unsigned i = 0; i < 2; i++) {
+        shoot_pm[i] = pmap_create();
+        KTEST_CHECK(pmap_link(shoot_pm[i], TEST_VA, pm, 4 * TEST_VA) == 0, "link %u", i);
+    }
+    shoot();
+    linked = false;
+    // Exit: one after the other, while the other CPUs have them loaded.
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t nlinks = pm->nlinks;
+        KTEST_CHECK(pmap_unlink(shoot_pm[i], TEST_VA) == pm && pm->nlinks == nlinks - 1, "unlink");
+        pmap_remove_all_user(shoot_pm[i]);
+        pmap_destroy(shoot_pm[i]);
+        check_all();
+    }
+    pmap_destroy(pm);
     free_page(two[0]);
     free_page(two[1]);
     KTEST_CHECK(free_pages() == before, "%lu free pages, were %lu", free_pages(), before);

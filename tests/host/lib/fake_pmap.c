@@ -26,6 +26,7 @@ struct mapping {
 #define KVA_PAGES (KVA_SIZE / PAGE_SIZE)
 
 struct pmap kernel_pmap;
+bool ptshare_enabled;
 uint64_t fake_pmap_enter_fails;
 static struct spinlock fake_lock = SPINLOCK_INIT("fake pmap", LOCK_PMAP, 0);
 static struct mapping *buckets[BUCKETS];

@@ -32,8 +32,10 @@ void tlb_flush(struct pmap *pm, struct tlb_batch *b)
 {
     if (b->n > 0)
         mmu_flushes++;
+    if (b->n > 0 && pm->shared)
+        tlb_batch_all(b);
     for (unsigned c = 0; c < MMU_CPUS; c++)
-        if (pm == &kernel_pmap || mmu_cpu[c].loaded == pm)
+        if (pm == &kernel_pmap || pm->shared || mmu_cpu[c].loaded == pm)
             forget(c, b);
     b->n = 0;
 }
