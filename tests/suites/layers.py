@@ -25,8 +25,7 @@ LEVEL = {part: level for level, parts in enumerate(FLOORS) for part in parts}
 # A room inside a floor, and the files of that floor outside of it that may include its headers: the
 # one that mounts.
 ROOMS = {"fs/sfs": ["kernel/fs/vfs_mount.c"]}
-# The circles that are left, by floor: files that all need each other. pmap, mem, vm and proc have
-# none.
+# The circles that are left, by floor: files that all need each other. Only amd64 has any.
 CIRCLES = [
     "amd64/boot.S amd64/smp",
     "amd64/trap amd64/trap.S",
