@@ -37,7 +37,7 @@ tests/*.py tests/host/* tests/kernel/* tests/guests/* tests/busybox/* tests/benc
 tests/suites/*.py
 doc/architecture.md doc/filesystem.md doc/*-experiments.md
 """.split()
-OF_A_LAB = "README.md lab.toml tests/* starter/* demo/*".split()
+OF_A_LAB = "README.md DESIGN-template.md lab.toml tests/* starter/* demo/*".split()
 """What students get of this lab's folder and of earlier ones'; of later labs' nothing."""
 DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
