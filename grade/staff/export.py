@@ -29,7 +29,8 @@ from grade.lab import CURRENT, ROOT, Lab
 from grade.staff import hunt_kernels, proof_tree
 
 ALLOWED = """
-Makefile LICENSE README.md setup .gitignore .clang-format .editorconfig mypy.ini .vscode/* .devcontainer/*
+Makefile LICENSE README.md setup .gitignore .clang-format .editorconfig mypy.ini .vscode/*
+.devcontainer/*
 mk/*.mk mk/*.c mk/*.sh mk/*.txt
 kernel/* user/* mkfs/*
 grade/*.py grade/gdb/* grade/lecture/*

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 600
 # ash asks the terminal where the cursor is.
 PROMPT = r"\n# (\x1b\[6n)?$"
 ROWS, COLUMNS = 37, 111

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Iterator
 
 from grade.session import End
-from tests.guest import boot, text_of
+from tests.guest import WALL_SECONDS, boot, text_of
 from tests.job import Config, Job, Result
 
 FILES = 40
@@ -29,7 +29,6 @@ done
 sync
 """
 BOOT_SECONDS = 120
-CHECK_SECONDS = 300
 
 
 def replay(config: Config, image: Path, log: Path) -> Result:
@@ -37,7 +36,7 @@ def replay(config: Config, image: Path, log: Path) -> Result:
         [config.out / "crash", image, log, str(config.seed)],
         capture_output=True,
         text=True,
-        timeout=CHECK_SECONDS,
+        timeout=WALL_SECONDS,
         check=False,
     )
     said = done.stdout + done.stderr

@@ -19,7 +19,6 @@ from grade.session import Session
 from tests.guest import WALL_SECONDS
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
-LIMIT_SECONDS = 240
 HANG_SECONDS = 8
 # A test, what never ends, and why it is given up and where somebody stands.
 HANGS = [
@@ -138,7 +137,7 @@ def check(config: Config) -> Iterator[Result]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=LIMIT_SECONDS,
+            timeout=WALL_SECONDS,
             check=False,
         )
     answers = done.stdout

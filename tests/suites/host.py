@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Iterator
 
+from tests.guest import WALL_SECONDS
 from tests.job import ROOT, Config, Job, Result
 
 LINE = re.compile(r"^(not ok|ok)\b(?:\s+\d+)?\s*(?:-\s*)?([^:#]*)(.*)$")
-LIMIT_SECONDS = 900
 SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1"}
 
 
@@ -32,11 +32,11 @@ def check(config: Config, program: Path) -> Iterator[Result]:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=LIMIT_SECONDS,
+            timeout=WALL_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        yield Result(prefix, False, f"no end after {LIMIT_SECONDS} s", repro)
+        yield Result(prefix, False, f"no end after {WALL_SECONDS:g} s", repro)
         return
     text = done.stdout + done.stderr
     lines = [match for line in done.stdout.splitlines() if (match := LINE.match(line))]
