@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 300.0
 HARDWARE = "1"
 
 

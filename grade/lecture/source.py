@@ -23,6 +23,7 @@ POINTS = re.compile(r"judge_point|lab_\w*point|outb")
 """Functions that only stop the machine: the step is their caller's."""
 REGISTERS = ("RDI", "RSI", "RDX", "RCX", "R8", "R9")
 PLACE = re.compile(r"(\S+) at (.*?):(\d+)")
+INTO = " (inlined by) "
 MOST_CALLERS = 12
 
 
@@ -34,7 +35,10 @@ def where(vm: qemu.Qemu, entered: bool) -> dict[str, Any]:
     if entered:
         words = re.findall(r"0x([0-9a-f]{16})", vm.monitor(f"x/1gx {cpu.rsp:#x}"))
         found[1:1] = [int(word, 16) for word in words[-1:]]
-    places = [place for place in _places(vm.machine.kernel, found) if place]
+    chains = _places(vm.machine.kernel, found)
+    if entered and chains:  # what begins with another's code, inlined, was entered all the same
+        chains[0] = chains[0][-1:]
+    places = [chain[0] for chain in chains if chain]
     while places and POINTS.fullmatch(places[0][0]):
         del places[0]
     if not places:
@@ -44,14 +48,22 @@ def where(vm: qemu.Qemu, entered: bool) -> dict[str, Any]:
     return {"function": function, "file": file, "line": line, "stack": stack}
 
 
-def _places(kernel: Path, found: list[int]) -> list[tuple[str, str, int] | None]:
-    """(function, path from the root, line) of each address, innermost first."""
+def _places(kernel: Path, found: list[int]) -> list[list[tuple[str, str, int]]]:
+    """Of each address (function, path from the root, line): what is inlined there, then into what;
+    none where nothing is known."""
     tool = os.environ.get("ADDR2LINE") or "addr2line"
     wanted = [f"{at if i == 0 else at - 1:#x}" for i, at in enumerate(found)]
     done = subprocess.run(
-        [tool, "-fpe", str(kernel), *wanted], capture_output=True, text=True, check=False
+        [tool, "-fipe", str(kernel), *wanted], capture_output=True, text=True, check=False
     )
-    return [_place(line) for line in done.stdout.splitlines()]
+    chains: list[list[tuple[str, str, int]]] = []
+    for line in done.stdout.splitlines():
+        into = line.startswith(INTO)
+        if not into:
+            chains.append([])
+        if place := _place(line.removeprefix(INTO)):
+            chains[-1].append(place)
+    return chains
 
 
 def _place(text: str) -> tuple[str, str, int] | None:
