@@ -58,7 +58,7 @@ def check_challenge(config: Config, lab: Lab, impl: str) -> Iterator[Result]:
 
 def check_loans(config: Config) -> Iterator[Result]:
     """The challenge `loan' of lab 4: programs do not see it, and no whole page is copied in."""
-    words, name = ["LAB=anon", "IMPL=loan"], "labs/anon/loan"
+    words, name = ["LAB=anon", "IMPL=loan"], "labs/anon/lent"
     done = build(config, *words)
     yield Result(f"{name}/build", done.returncode == 0, done.stdout, f"make {' '.join(words)}")
     if done.returncode != 0:
@@ -197,7 +197,7 @@ def jobs(config: Config) -> list[Job]:
     found = [Job("labs/gaps", partial(check_gaps, known)),
              Job("labs/part-names", partial(check_part_names, known))] if known else []
     if config.graded and host_can_run() and any("loan" in lab.challenges for lab in known):
-        found.append(Job("labs/anon/loans", partial(check_loans, config), heavy=True))
+        found.append(Job("labs/anon/lent", partial(check_loans, config), heavy=True))
     for lab in known:
         found.append(Job(f"labs/{lab.name}/files", partial(check_files, lab)))
         if not config.graded:
