@@ -24,7 +24,7 @@ from typing import Any
 from grade import lab as labs
 from grade import lab_overlay, limited, options, parallel, qemu, vet
 from grade.lab import ROOT, Lab
-from grade.staff import batch_files, batch_merge, proof_tree
+from grade.staff import batch_files, batch_merge, proof_tree, similar
 from grade.vet import Refused
 
 GRADE_SECONDS = 1800
@@ -201,6 +201,7 @@ def main() -> int:
     seed = options.optional_number("SEED", env("SEED")) or 1
     records = Batch(lab, out, folder, seed).grade_all(paths, args.jobs)
     print(f"{len(records)} submissions: {folder / 'results.csv'}")
+    similar.report(lab, folder)
     troubled = [r["submission"] for r in records if r["verdict"] == "infrastructure"]
     if troubled:
         print(f"not graded, run this again: {' '.join(troubled)}")

@@ -24,7 +24,7 @@ from typing import Callable, Iterator
 from grade import lab as labs
 from grade import lab_forms, lab_overlay, limited, links, vet
 from grade.lab import Lab
-from grade.staff import batch_files, export, kills, mutants, mutate_points
+from grade.staff import batch_files, export, kills, mutants, mutate_points, similar
 from grade.vet import Refused
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
@@ -338,6 +338,24 @@ def check_points() -> Iterator[Result]:
     yield Result("proof/points", wanted <= set(got) and alone, str(got))
 
 
+def check_similar(lab: Lab) -> Iterator[Result]:
+    """A copy with other names, comments and order is like the reference; the starter is like
+    nobody; and a student is compared with each other one."""
+    texts = {p: lab_forms.reference_bytes(lab, p).decode() for p in lab.owned}
+    known = similar.public_names(lab)
+    copy = {}
+    for path, text in texts.items():
+        text = re.sub(r"[A-Za-z_]\w*", lambda m: m[0] if m[0] in known else f"my_{m[0]}", text)
+        parts = re.split(r"(?<=\n}\n)", re.sub(r"//.*", "// mine", text))
+        copy[path] = "".join(reversed(parts))
+    students = {"copy": copy, "again": copy, "starter": similar.starter(lab)}
+    found = {frozenset(pair): share for share, *pair in similar.pairs(lab, students)}
+    share = found.get(frozenset({"copy", "(reference)"}), 0.0)
+    right = share > 0.8 and found.get(frozenset({"copy", "again"})) == 1.0
+    right = right and not any("starter" in pair for pair in found)
+    yield Result(f"proof/{lab.name}/similar", right, str(found))
+
+
 def check_kills(lab: Lab) -> Iterator[Result]:
     """The recorded matrix knows every wrong solution, and each is caught by the tests it names."""
     table, wrong = kills.read(lab), []
@@ -379,6 +397,7 @@ def jobs(config: Config) -> list[Job]:
             Job(f"proof/{lab.name}/patches", partial(check_patches, lab)),
             Job(f"proof/{lab.name}/reference", partial(check_reference, lab)),
             Job(f"proof/{lab.name}/export", partial(check_export, lab)),
+            Job(f"proof/{lab.name}/similar", partial(check_similar, lab)),
         ]
         if lab in row[1:]:
             before = row[row.index(lab) - 1]
