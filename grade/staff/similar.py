@@ -122,6 +122,6 @@ def report(lab: Lab, folder: Path) -> None:
     for share, one, other in (pair for pair in found if pair[0] >= SHOWN):
         public = other.startswith("(")
         if not (public and one in told):  # of what is public, the nearest
-            print(f"look at {one} and {other}: {share:.0%} of the shorter one's own code is in both")
+            print(f"look at {one} and {other}: {share:.0%} of the shorter one's code is in both")
         told |= {one} if public else set()
     print(f"{len(found)} pairs alike in part, no verdict: {path}")
