@@ -52,8 +52,8 @@ def runs(texts: Texts, known: set[str]) -> Runs:
 
 
 def starter(lab: Lab) -> Texts:
-    paths = [path for path in lab.owned if lab.starter(path).exists()]
-    return {path: lab.starter(path).read_text(encoding="utf-8") for path in paths}
+    found = {path: lab_forms.starter(lab, path) for path in lab.owned}
+    return {path: each.read_text(encoding="utf-8") for path, each in found.items() if each.exists()}
 
 
 def public_names(lab: Lab) -> set[str]:
