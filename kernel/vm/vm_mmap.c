@@ -86,12 +86,19 @@ static int shared_anonymous(struct vm_map_req *req)
     return req->attr.object ? 0 : ENOMEM;
 }
 
-// A large part of a file is placed where all who map it can use the same page tables.
-static size_t shared_tables_align(const struct vm_map_req *req)
+// Maps it. A large part of a file for which any place is good is put, if there is room, where all
+// who map it can use the same page tables.
+static int map_well(struct vm_map *map, struct vm_map_req *req, bool anywhere)
 {
-    bool shareable = !(req->entry_flags & (ME_COW | ME_STACK)) && req->len >= PTSHARE_SPAN &&
-                     req->attr.offset % PTSHARE_SPAN == 0;
-    return shareable ? PTSHARE_SPAN : 0;
+    bool shareable = anywhere && !(req->entry_flags & (ME_COW | ME_STACK)) &&
+                     req->len >= PTSHARE_SPAN && req->attr.offset % PTSHARE_SPAN == 0;
+
+    req->align = shareable ? PTSHARE_SPAN : 0;
+    int error = vm_map_map(map, req);
+    if (error != ENOMEM || !shareable)
+        return error;
+    req->align = 0;
+    return vm_map_map(map, req);
 }
 
 int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_prot_t max_prot,
@@ -127,13 +134,7 @@ int vm_mmap(struct vm_space *vs, vaddr_t *va, size_t len, vm_prot_t prot, vm_pro
     int64_t claim = req.entry_flags & ME_WRITER ? (int64_t)(req.len >> PAGE_SHIFT) : 0;
     if (claim)
         vm_object_claim(object, claim);
-    if (!anonymous && *va == 0)
-        req.align = shared_tables_align(&req);
-    error = vm_map_map(&vs->map, &req);
-    if (error == ENOMEM && req.align) { // it may fit as well without
-        req.align = 0;
-        error = vm_map_map(&vs->map, &req);
-    }
+    error = map_well(&vs->map, &req, !anonymous && *va == 0);
     if (error) {
         if (claim)
             vm_object_claim(object, -claim);
