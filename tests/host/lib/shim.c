@@ -315,9 +315,15 @@ void shim_main(int argc, char **argv)
 
 static void *watch(void *arg)
 {
-    unsigned seconds = (uintptr_t)arg;
+    unsigned seconds = (uintptr_t)arg, idle = 0;
+    clock_t before = clock();
 
-    sleep(seconds);
+    while (idle < seconds && before < (clock_t)seconds * CLOCKS_PER_SEC) {
+        sleep(1);
+        clock_t now = clock();
+        idle = now - before < CLOCKS_PER_SEC / 1000 ? idle + 1 : 0;
+        before = now;
+    }
     shim_fail("no end after %u s", seconds);
 }
 

@@ -36,7 +36,8 @@
 extern uint64_t shim_seed;      // the program's argument, 1 without one
 
 void shim_main(int argc, char **argv);
-void shim_watchdog(unsigned seconds);   // ends the program with `not ok' after so long
+// Ends the program with `not ok' after so long of processor time, or so long without any.
+void shim_watchdog(unsigned seconds);
 int shim_done(void);            // the program's status
 
 // Runs one test function and prints `ok name'.
