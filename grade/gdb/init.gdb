@@ -7,3 +7,5 @@ set output-radix 16
 set history save off
 set disassemble-next-line auto
 set architecture i386:x86-64
+# QEMU answers, however busy the host is; GDB would take a late answer for the next one's.
+set remotetimeout 600
