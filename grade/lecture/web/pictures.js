@@ -120,7 +120,7 @@ function drawGraph(p) {
     wide[layer] = Math.max(wide[layer], text.length);
   const left = [];
   let x = 0;
-  wide.forEach(n => { left.push(x); x += n * CHAR + 40; });
+  wide.forEach(n => { left.push(x); x += n * CHAR + 60; });
   const filled = p.layers.map(() => 26);
   let out = p.layers.map((name, i) => label(left[i], 16, name, "soft")).join("");
   // A node stands no higher than the first that leads to it.
@@ -139,7 +139,7 @@ function drawGraph(p) {
       continue;
     const node = p.nodes.find(n => n[0] === a), x1 = s.x + node[2].length * CHAR + 12;
     const cls = "edge" + (fresh.has(b) || fresh.has(a) ? " new" : "");
-    out += `<path d="M${x1} ${s.y + 13}C${x1 + 18} ${s.y + 13} ${t.x - 22} ${t.y + 13} ${t.x - 7} ` +
+    out += `<path d="M${x1} ${s.y + 13}C${x1 + 30} ${s.y + 13} ${t.x - 30} ${t.y + 13} ${t.x - 7} ` +
       `${t.y + 13}" class="${cls}"/><path d="M${t.x - 8} ${t.y + 8}l8 5l-8 5" class="${cls}"/>`;
   }
   for (const [key, , text, tone] of p.nodes) {
@@ -149,7 +149,7 @@ function drawGraph(p) {
     if (isNew)
       out += dot(at.x + 1, at.y + 1);
   }
-  return svg(x - 20, Math.max(...filled), p.title, p.nodes.length ? out : label(0, 16, "none", "soft"));
+  return svg(x - 40, Math.max(...filled), p.title, p.nodes.length ? out : label(0, 16, "none", "soft"));
 }
 
 function drawText(p) {
