@@ -57,6 +57,23 @@ IN_MAP: list[Step] = [
     ("forward", "crash (message="),
     ("last-write " + RESERVE, "nreserve"),
 ]
+# The first page of lab 4's second space, by the fields of the structures: entry, amap, chunk, anon.
+SLOT = (
+    "set $slot = ((struct amap_chunk *)((struct vm_map_entry *)"
+    "lab_space[1]->map.entries.next)->amap->chunks.root)->anons[1]"
+)
+IN_ANON = [
+    ("back-to amap_add", "amap_add (am="),
+    ("back", "amap_add(to, at - slot, an);"),
+    ("forward", "amap_add (am="),
+    ("forward", "anon_ref"),
+    ("forward", "anon_unref_unlock"),
+    ("forward", "judge_point (fmt="),
+]
+IN_POOL = [
+    ("back-to pool_page_grow", "pool_page_grow (p="),
+    ("back", "take_item (p=", "if (!pp)"),
+]
 FRAME = (
     "python f = gdb.newest_frame(); exec('while f.name() != \"{}\": f = f.older()');"
     " f.select(); gdb.execute('frame')"
@@ -96,6 +113,11 @@ CASES = [
          "entry_place", "p.before->end_va = e->end_va;"),
     Case("map", "stale-start", "together", ["back-to judge_point 3", SIXTH], "$entry->start_va",
          "entry_place", "p.after->start_va = e->start_va;"),
+    # One reference too many, and the copy has given one back since.
+    Case("anon", "reference-twice", "trace", [SLOT, "last-write $slot->nrefs"], "$slot->nrefs",
+         "copy_references", "anon_ref(an);", IN_ANON),
+    Case("pool", "owner-of-victim", "starve", ["back-to judge_point"], "lab_pool[0].drained",
+         "detach", "p->drained += !for_other;", IN_POOL),
 ]
 
 

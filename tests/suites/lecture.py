@@ -308,7 +308,7 @@ def check_lists(config: Config) -> Iterator[Result]:
             yield Result(f"lecture/lists/{path.stem}", not wrong, "\n".join(wrong), command)
         bad = Path(folder) / "bad.steps"
         for name, (line, expected) in BAD_STOPS.items():
-            bad.write_text(f"scene s\nrun true\n{line}: Never.\n", encoding="utf-8")
+            bad.write_text(f"scene s\nrun ls /\n{line}: Never.\n", encoding="utf-8")
             done = run_as_user(["make", "demo", *config.make_words, "AUTO=1", f"STEPS={bad}"])
             right = done.returncode != 0 and f"strata: {bad}:{expected}" in done.stdout
             yield Result(f"lecture/lists/{name}", right, done.stdout)
