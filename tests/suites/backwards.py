@@ -62,7 +62,7 @@ SLOT = (
     "set $slot = ((struct amap_chunk *)((struct vm_map_entry *)"
     "lab_space[1]->map.entries.next)->amap->chunks.root)->anons[1]"
 )
-IN_ANON = [
+IN_ANON: list[Step] = [
     ("back-to amap_add", "amap_add (am="),
     ("back", "amap_add(to, at - slot, an);"),
     ("forward", "amap_add (am="),
@@ -70,9 +70,12 @@ IN_ANON = [
     ("forward", "anon_unref_unlock"),
     ("forward", "judge_point (fmt="),
 ]
-IN_POOL = [
+IN_POOL: list[Step] = [
     ("back-to pool_page_grow", "pool_page_grow (p="),
     ("back", "take_item (p=", "if (!pp)"),
+    ("forward", "pool_page_grow (p="),
+    ("forward", "detach"),
+    ("forward", "judge_point (fmt="),
 ]
 FRAME = (
     "python f = gdb.newest_frame(); exec('while f.name() != \"{}\": f = f.older()');"
