@@ -29,7 +29,7 @@
 
 #define RING_MIN PIPE_BUF
 #define RING_MAX (64ul << 10)
-#define LOAN_MIN (4 * PAGE_SIZE) // less is copied: to borrow a page costs as much
+#define LOAN_MIN (4 * PAGE_SIZE) // less is copied anyway
 #define FIONREAD 0x541bul
 
 static struct pool pipe_pool, ring_pool; // the rings of RING_MIN bytes
@@ -109,19 +109,20 @@ size_t pipe_bytes(const struct vnode *v)
     return sizeof(*p) + pipe_lent_bytes(&p->lent) + own;
 }
 
-// Bytes that may be read. The lock is held.
-static size_t ready_bytes(const struct pipe *p)
+// Bytes that may be read.
+static inline size_t ready_bytes(const struct pipe *p)
 {
-    KASSERT(mutex_held(&p->lock), "pipe %p", p);
     return pipe_lent_bytes(&p->lent) + (p->tail - p->head);
 }
 
-// Room in the ring; a pipe has RING_MAX bytes at most, lent ones among them. The lock is held.
-static size_t ring_room(const struct pipe *p)
+// Room in the ring; a pipe has RING_MAX bytes at most, lent ones among them.
+static inline size_t ring_room(const struct pipe *p)
 {
-    KASSERT(mutex_held(&p->lock), "pipe %p", p);
-    size_t most = min(p->size, RING_MAX - pipe_lent_bytes(&p->lent));
-    return most - min(most, p->tail - p->head);
+    size_t used = p->tail - p->head, lent = pipe_lent_bytes(&p->lent);
+
+    if (__builtin_expect(!lent, 1))
+        return p->size - used;
+    return min(p->size, RING_MAX - lent) - min(used, min(p->size, RING_MAX - lent));
 }
 
 // Counts an open end in or out: how is 1 or -1.
@@ -164,34 +165,25 @@ static void pipe_inactive(struct vnode *v)
     pool_put(&pipe_pool, p);
 }
 
-// Where the next bytes are, or go, and how many of the *n lie there in a row.
-static char *place(struct pipe *p, bool write, size_t *n)
-{
-    if (!write && pipe_lent_bytes(&p->lent))
-        return pipe_lent_front(&p->lent, n);
-    size_t at = (write ? p->tail : p->head) & (p->size - 1);
-    *n = min(*n, p->size - at);
-    return p->ring + at;
-}
-
-// n bytes were moved there.
-static void advance(struct pipe *p, bool write, size_t n)
-{
-    if (!write && pipe_lent_bytes(&p->lent))
-        pipe_lent_advance(&p->lent, n);
-    else
-        *(write ? &p->tail : &p->head) += n;
-}
-
 // Moves bytes between uio and the ring, or from what is lent, `limit' of them. The lock is held; if
 // user memory must be faulted in, it is released meanwhile, and what is left is for the next round.
-static int move_ring(struct pipe *p, struct uio *uio, size_t limit)
+static inline int move_ring(struct pipe *p, struct uio *uio, size_t limit)
 {
+    size_t *pos = uio->write ? &p->tail : &p->head;
+
     while (limit > 0) {
-        size_t n = limit, moved;
-        char *at = place(p, uio->write, &n);
-        int error = uio_move_nofault(uio, at, n, &moved);
-        advance(p, uio->write, moved);
+        size_t at = *pos & (p->size - 1), n = min(limit, p->size - at), moved;
+        char *place = p->ring + at;
+        bool lent = !uio->write && pipe_lent_bytes(&p->lent);
+        if (__builtin_expect(lent, 0)) {
+            n = limit;
+            place = pipe_lent_front(&p->lent, &n);
+        }
+        int error = uio_move_nofault(uio, place, n, &moved);
+        if (__builtin_expect(lent, 0))
+            pipe_lent_advance(&p->lent, moved);
+        else
+            *pos += moved;
         limit -= moved;
         if (error) {
             mutex_unlock(&p->lock);
@@ -262,7 +254,7 @@ static bool grow(struct pipe *p)
 
 // Borrows as many of the writer's next pages as there is room for; the lock is held, and released
 // meanwhile, so the caller must look at the pipe again. False: they must be copied.
-static bool borrow(struct pipe *p, struct uio *uio)
+static OFF_THE_WAY bool borrow(struct pipe *p, struct uio *uio)
 {
     struct vm_page *pages[PIPE_LENT_MAX];
     unsigned n = (unsigned)min((size_t)pipe_lent_room(&p->lent), uio_whole_pages(uio)), fit = 0;
@@ -296,11 +288,13 @@ static int pipe_write(struct vnode *v, struct uio *uio)
         bool pages = may_borrow && p->tail == p->head && uio_whole_pages(uio);
         if (p->nreaders == 0) {
             error = EPIPE;
-        } else if (pages && !p->parted && pipe_lent_room(&p->lent)) {
-            may_borrow = borrow(p, uio);
-            waitq_wake_all(&p->can_read);
-        } else if (pages) {
-            error = pipe_wait(p, &p->can_write, uio);
+        } else if (__builtin_expect(pages, 0)) {
+            if (!p->parted && pipe_lent_room(&p->lent)) {
+                may_borrow = borrow(p, uio);
+                waitq_wake_all(&p->can_read);
+            } else {
+                error = pipe_wait(p, &p->can_write, uio);
+            }
         } else if (mine || (!p->parted && space > 0 && (!atomic || space >= start))) {
             p->parted = mine = atomic;
             error = move_ring(p, uio, min(space, uio->resid));

@@ -10,7 +10,7 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 
-void uio_skip(struct uio *uio, size_t n)
+static inline void advance(struct uio *uio, size_t n)
 {
     uio->vec->base += n;
     uio->vec->len -= n;
@@ -18,10 +18,15 @@ void uio_skip(struct uio *uio, size_t n)
     uio->offset += (off_t)n;
 }
 
-static void skip_empty(struct uio *uio)
+static inline void skip_empty(struct uio *uio)
 {
     for (; uio->vec->len == 0 && uio->nvec > 1; uio->nvec--)
         uio->vec++;
+}
+
+void uio_skip(struct uio *uio, size_t n)
+{
+    advance(uio, n);
 }
 
 size_t uio_whole_pages(struct uio *uio)
@@ -46,7 +51,7 @@ static int move_front(struct uio *uio, char *kbuf, size_t n, bool nofault, size_
         error = uio->write ? copyin(kbuf, base, n) : copyout(base, kbuf, n);
         *done = error ? 0 : n;
     }
-    uio_skip(uio, *done);
+    advance(uio, *done);
     return error;
 }
 

@@ -208,7 +208,7 @@ static void assert_freeable(const struct vm_page *pg)
 {
     KASSERT(pg->owner > PAGE_KERNEL && pg->owner < PAGE_OWNERS, "page %p owner %u freed",
             (const void *)pg, pg->owner);
-    KASSERT(pg->on_queue == PQ_NONE && pg->wire_count == 0 && pg->loan_count == 0,
+    KASSERT(pg->on_queue == PQ_NONE && (pg->wire_count | pg->loan_count) == 0,
             "page %p queue %u wired %u lent %u", (const void *)pg, pg->on_queue, pg->wire_count,
             pg->loan_count);
     KASSERT(!(pg->flags & (PG_BUSY | PG_WANTED)), "page %p flags %x", (const void *)pg, pg->flags);

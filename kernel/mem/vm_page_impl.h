@@ -4,6 +4,7 @@
 // rank LOCK_PAGES. Private to kernel/mem/vm_page*.c and page_check.c.
 #pragma once
 
+#include "lib/panic.h"
 #include "mem/vm_page.h"
 #include "sync/waitq.h"
 
@@ -49,6 +50,21 @@ extern struct page_queue_state page_queues;
 static inline void fill_words(void *p, uint64_t word, size_t nwords)
 {
     __asm__ volatile("rep stosq" : "+D"(p), "+c"(nwords) : "a"(word) : "memory");
+}
+
+// Takes it off its page queue, if it is on one. Queue lock held.
+static inline void page_dequeue(struct vm_page *pg)
+{
+    KASSERT(spin_held(&vm_page_queue_lock), "page %p", (void *)pg);
+    if (pg->on_queue == PQ_NONE)
+        return;
+    KASSERT(pg->on_queue != PQ_FREE, "page %p is free", (void *)pg);
+    list_remove(&pg->queue);
+    if (pg->on_queue == PQ_ACTIVE)
+        page_queues.nactive--;
+    else
+        page_queues.ninactive--;
+    pg->on_queue = PQ_NONE;
 }
 
 // The index of the first word of a free page that is not poison, or PAGE_WORDS. Only what the

@@ -5,6 +5,7 @@
 
 #include "lib/panic.h"
 #include "mem/vm_page.h"
+#include "mem/vm_page_impl.h"
 
 bool vm_page_lend(struct vm_page *pg)
 {
@@ -13,7 +14,7 @@ bool vm_page_lend(struct vm_page *pg)
             "page %p of %s, flags %#x", (void *)pg, page_owner_name[pg->owner], pg->flags);
     bool can = pg->wire_count == 0 && pg->loan_count < UINT16_MAX;
     if (can) {
-        vm_page_requeue(pg, PQ_NONE);
+        page_dequeue(pg);
         pg->loan_count++;
     }
     spin_unlock(&vm_page_queue_lock);
@@ -36,8 +37,8 @@ void vm_page_lend_end(struct vm_page *pg)
 void vm_page_give_up(struct vm_page *pg)
 {
     spin_lock(&vm_page_queue_lock);
-    KASSERT(pg->anon && !(pg->flags & PG_BUSY), "page %p, flags %#x", (void *)pg, pg->flags);
-    vm_page_requeue(pg, PQ_NONE);
+    KASSERT(pg->anon, "page %p has no anon", (void *)pg);
+    page_dequeue(pg);
     pg->anon = NULL;
     bool lent = pg->loan_count > 0;
     if (lent)

@@ -64,25 +64,11 @@ void vm_page_busy_wait(struct vm_page *pg, struct mutex *m)
 
 // ---- queues ----
 
-static void dequeue_locked(struct vm_page *pg)
-{
-    KASSERT(spin_held(&vm_page_queue_lock), "page %p", (void *)pg);
-    if (pg->on_queue == PQ_NONE)
-        return;
-    KASSERT(pg->on_queue != PQ_FREE, "page %p is free", (void *)pg);
-    list_remove(&pg->queue);
-    if (pg->on_queue == PQ_ACTIVE)
-        page_queues.nactive--;
-    else
-        page_queues.ninactive--;
-    pg->on_queue = PQ_NONE;
-}
-
 void vm_page_requeue(struct vm_page *pg, enum page_queue q)
 {
     KASSERT(spin_held(&vm_page_queue_lock) && pg->owner != PAGE_FREE, "page %p of %s", (void *)pg,
             page_owner_name[pg->owner]);
-    dequeue_locked(pg);
+    page_dequeue(pg);
     if (pg->wire_count > 0 || pg->loan_count > 0 || q == PQ_NONE)
         return;
     pg->on_queue = (uint8_t)q;
@@ -112,7 +98,7 @@ void vm_page_deactivate(struct vm_page *pg)
 void vm_page_dequeue(struct vm_page *pg)
 {
     spin_lock(&vm_page_queue_lock);
-    dequeue_locked(pg);
+    page_dequeue(pg);
     spin_unlock(&vm_page_queue_lock);
 }
 
@@ -121,7 +107,7 @@ void vm_page_wire(struct vm_page *pg)
     spin_lock(&vm_page_queue_lock);
     KASSERT(pg->owner != PAGE_FREE && pg->wire_count < UINT32_MAX, "page %p of %s, wired %u",
             (void *)pg, page_owner_name[pg->owner], pg->wire_count);
-    dequeue_locked(pg);
+    page_dequeue(pg);
     if (pg->wire_count++ == 0)
         page_queues.nwired++;
     spin_unlock(&vm_page_queue_lock);
