@@ -184,6 +184,14 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "exit") == 0)
         _exit(0);
+    if (argc > 1 && strcmp(argv[1], "loans") == 0) {
+        measure_loans();
+        return 0;
+    }
+    if (argc > 2 && strcmp(argv[1], "together") == 0) {
+        measure_together((unsigned)atoi(argv[2]));
+        return 0;
+    }
     report("start", ticks());
     self = argv[0];
     measure_calls();

@@ -39,3 +39,9 @@ static inline void measure(const char *name, unsigned count, void (*fn)(void))
 
 // Faults and mappings; fork_exit forks, ends the child at once and waits for it.
 void measure_memory(void (*fork_exit)(void));
+
+// Pages through a pipe.
+void measure_loans(void);
+
+// Two processors, in so many rounds.
+void measure_together(unsigned rounds);

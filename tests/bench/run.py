@@ -23,7 +23,9 @@ from grade import options, qemu
 from grade.lecture import make, steps
 from grade.lecture.player import Player
 from grade.session import End, Session
+from tests.bench.loans import print_loans
 from tests.bench.maps import print_maps
+from tests.bench.together import print_together
 
 LINUX = Path(__file__).with_name("linux-6.1.json")
 RUNS = 7
@@ -115,6 +117,11 @@ def main() -> int:
     print_table(instructions(machine), json.loads(LINUX.read_text("utf-8")))
     sys.stdout.flush()
     print_maps(opts.seed or 1)
+    sys.stdout.flush()
+    assert machine.disk
+    print_loans(machine.disk, opts.seed or 1)
+    sys.stdout.flush()
+    print_together(machine)
     sys.stdout.flush()
     print_last_write(machine)
     print_step()

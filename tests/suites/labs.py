@@ -94,8 +94,8 @@ def check_parts(config: Config, lab: Lab) -> Iterator[Result]:
             words = [f"LAB={lab.name}", f"IMPL={form}", f"PART={part}"]
             done = run_as_user(["make", "grade", *config.make_words, *words])
             name, _ = lab_overlay.forms(lab.name, form, "", "")
-            path = config.out / "labs" / name / "results.json"
-            record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            said = config.out / "labs" / name / "results.json"
+            record = json.loads(said.read_text(encoding="utf-8")) if said.exists() else {}
             got = (record.get("part"), record.get("score"), record.get("max_score"))
             right = record.get("complete") is True and got == (part, wanted, alone.total)
             what = "alone" if form.endswith("/") else form
