@@ -78,7 +78,7 @@ def check_loans(config: Config) -> Iterator[Result]:
 
 
 def check_parts(config: Config, lab: Lab) -> Iterator[Result]:
-    """Each part is graded alone: the starter has its points, what solves that part alone all."""
+    """Each part is graded alone: the starter has its points, what solves the part alone has all."""
     for part in lab.parts:
         alone = lab.of_part(part)
         forms = {"starter": alone.starter_score}
