@@ -88,9 +88,9 @@ def chunks_counted(run: Run, before: State, mapped: State, after: State) -> None
         ("were entered", "pc_chunk_allocs", "pc_chunk_frees", before, mapped),
         ("were removed", "pc_chunk_frees", "pc_chunk_allocs", mapped, after),
     ):
-        pages = abs(most.owners["PV"] - least.owners["PV"])
-        for stat, expected in ((allocated, pages), (freed, 0)):
-            run.expect(f"{stat} while 1000 mappings {what}, for {pages} pages", expected,
+        chunks = abs(most.stats["pc_chunk_count"] - least.stats["pc_chunk_count"])
+        for stat, expected in ((allocated, chunks), (freed, 0)):
+            run.expect(f"{stat} while 1000 mappings {what}, and {chunks} chunks", expected,
                        most.stats[stat] - least.stats[stat], invariant=NAMED,
                        hint="A chunk is made when its page is taken and freed when that goes: one "
                        "that moves in a list is the same chunk.")
