@@ -231,23 +231,19 @@ static void test_refused(void)
 #define SWAP_PAGES 300u
 static uint8_t swap_data[SWAP_PAGES][PAGE_SIZE];
 
-static int swap_write(uint64_t block, struct vm_page **pages, unsigned n)
+static void swap_dev_start(struct swap_io *io)
 {
-    for (unsigned i = 0; i < n; i++)
-        memcpy(swap_data[block + i], page_to_dmap(pages[i]), PAGE_SIZE);
-    return 0;
-}
-
-static int swap_read(uint64_t block, struct vm_page **pages, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        memcpy(page_to_dmap(pages[i]), swap_data[block + i], PAGE_SIZE);
-    return 0;
+    for (unsigned i = 0; i < io->npages; i++) {
+        void *page = page_to_dmap(io->pages[i]), *kept = swap_data[io->slot + i];
+        memcpy(io->write ? kept : page, io->write ? page : kept, PAGE_SIZE);
+    }
+    io->error = 0;
+    swap_finish(io);
 }
 
 static void test_swap(void)
 {
-    static const struct swap_dev device = {swap_read, swap_write, SWAP_PAGES};
+    static const struct swap_dev device = {swap_dev_start, SWAP_PAGES};
     struct swap_stats before, after;
 
     swap_init(&device);
