@@ -350,7 +350,10 @@ PLANS: dict[str, Plan] = {
     "zeroes": plan("zeroes", ["read", "written", "read", "written", "end"], nothing_left),
     "check": plan("check", ["right", "right", "end"], nothing_left),
     "threads": Plan(together.boots("threads"), ["forked", "reaped"], together.threads),
-    "smp": Plan(together.boots("sharers"), together.SHARERS, together.sharers),
+    "smp": Plan(
+        together.boots("sharers"), together.SHARERS, together.sharers,
+        more=[Plan([together.PAGED], ["before", "after"], together.sharers)],
+    ),
     "forks": plan("costs", COSTS, forks, records={"costs": 2}),
     "writes": Plan([Boot(ONE + "lineage", seed_step=1), Boot(ONE + "copies")], None, exact),
     "reuse": plan("copies", COPIES, reuse),
