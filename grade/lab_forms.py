@@ -4,9 +4,9 @@
 starter and challenges lie below the lab's folder; mine is the work tree's; the reference is the
 file whose git blob id is sealed in the lab's reference.ids, found in the work tree or, once a
 learner has put something else there, where `make start` kept it or in git's store. A branch's
-callers are not sealed: they are what the work tree has, or had before `make start`. A mutant is
-the reference with a patch, and so is a branch's starter. A value with a slash in it is a folder of
-somebody's files.
+callers are not sealed: they are what the work tree has, or had before `make start`. A challenge is
+the reference but for the files that it has of its own. A mutant is the reference with a patch, and
+so is a branch's starter. A value with a slash in it is a folder of somebody's files.
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ def sources(lab: Lab, form: str, scratch: Path) -> dict[str, Path]:
     elif form == "reference":
         found = _reference(lab, scratch / "reference")
     elif form in lab.challenges and challenge(lab, form).is_dir():
-        found = {path: challenge(lab, form) / path for path in lab.owned}
+        found = _reference(lab, scratch / "reference")
+        places = {path: challenge(lab, form) / path for path in lab.owned}
+        found |= {path: place for path, place in places.items() if place.exists()}
     elif form.startswith(MUTANT):
         found = _mutant(lab, form.removeprefix(MUTANT), scratch / form)
     elif "/" in form:
