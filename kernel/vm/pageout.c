@@ -60,8 +60,9 @@ static bool keep_anon(struct vm_page *pg)
 }
 
 // Moves pages that were not referenced lately to the inactive queue, until that holds a third of
-// all, or what is wanted.
-static void age_active(uint64_t target)
+// all, or what is wanted. Pages that a program goes through all the time are referenced whenever
+// they are looked at: so the last round takes such, too.
+static void age_active(uint64_t target, bool even_referenced)
 {
     struct vm_page_stats ps;
 
@@ -72,7 +73,7 @@ static void age_active(uint64_t target)
         spin_lock(&vm_page_queue_lock);
         struct vm_page *pg = vm_page_queue_first(PQ_ACTIVE);
         if (pg && !keep_anon(pg)) {
-            bool referenced = pmap_age(pg);
+            bool referenced = pmap_age(pg) && !even_referenced;
             vm_page_requeue(pg, referenced ? PQ_ACTIVE : PQ_INACTIVE);
             stat_add(stats.deactivated, !referenced);
             ps.ninactive += !referenced;
@@ -216,7 +217,7 @@ static uint64_t pass(uint64_t target_pages, uint64_t floor)
         uint64_t want = min(target_pages - nfreed, above_floor(floor));
         if (want == 0)
             break;
-        age_active(want);
+        age_active(want, round == ROUNDS);
         nfreed += scan_inactive(want, round == ROUNDS);
     }
     stat_add(stats.freed, nfreed);

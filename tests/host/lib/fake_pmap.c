@@ -28,6 +28,7 @@ struct mapping {
 struct pmap kernel_pmap;
 bool ptshare_enabled;
 uint64_t fake_pmap_enter_fails;
+bool fake_pmap_hot;
 static struct spinlock fake_lock = SPINLOCK_INIT("fake pmap", LOCK_PMAP, 0);
 static struct mapping *buckets[BUCKETS];
 static uint64_t nmappings;
@@ -233,7 +234,7 @@ bool pmap_is_referenced(struct vm_page *pg)
 
 bool pmap_clear_reference(struct vm_page *pg)
 {
-    return test_attr(pg, PGA_REFERENCED, true);
+    return test_attr(pg, PGA_REFERENCED, true) || fake_pmap_hot;
 }
 
 void pmap_age_begin(void)

@@ -58,3 +58,4 @@ uint64_t *file_disk(struct test_file *f, pgno_t pgno);  // the word on the devic
 
 uint64_t fake_pmap_mappings(void);      // managed ones, of all pmaps
 extern uint64_t fake_pmap_enter_fails;  // so many calls of pmap_enter fail next
+extern bool fake_pmap_hot;              // all was referenced again whenever somebody looks
