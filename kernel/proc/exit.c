@@ -24,7 +24,7 @@ static void release_user_words(struct thread *t, int tid)
     if (t->proc->nthreads == 1 && load_relaxed(&t->proc->space->nrefs) == 1)
         return;
     if (t->clear_tid_va && copyout(t->clear_tid_va, &zero, sizeof(zero)) == 0)
-        futex_wake(t->clear_tid_va, 1, FUTEX_MATCH_ANY, false);
+        futex_wake(t->clear_tid_va, 1, FUTEX_MATCH_ANY, false, NULL);
 }
 
 // Takes t off its process; true if it was the last.

@@ -166,16 +166,19 @@ static unsigned wake_matching(struct bucket *b, const struct futex_key *k, unsig
     return n;
 }
 
-long futex_wake(vaddr_t va, unsigned most, uint32_t bits, bool shared)
+int futex_wake(vaddr_t va, unsigned most, uint32_t bits, bool shared, unsigned *n)
 {
     struct futex_key k;
     int error = bits ? get_key(va, shared, &k) : EINVAL;
 
     if (error)
-        return -error;
+        return error;
     struct bucket *b = bucket_of(&k);
     SCOPED_MUTEX(&b->lock);
-    return wake_matching(b, &k, most, bits);
+    unsigned woken = wake_matching(b, &k, most, bits);
+    if (n)
+        *n = woken;
+    return 0;
 }
 
 static void lock_two(struct bucket *a, struct bucket *b)
@@ -213,8 +216,8 @@ static unsigned move_matching(struct bucket *from, const struct futex_key *k, st
     return n;
 }
 
-long futex_requeue(vaddr_t va, vaddr_t to_va, unsigned wake, unsigned move, const uint32_t *expect,
-                   bool shared)
+int futex_requeue(vaddr_t va, vaddr_t to_va, unsigned wake, unsigned move, const uint32_t *expect,
+                  bool shared, unsigned *n)
 {
     struct futex_key k, to_key;
     uint32_t value;
@@ -223,21 +226,20 @@ long futex_requeue(vaddr_t va, vaddr_t to_va, unsigned wake, unsigned move, cons
     if (!error)
         error = get_key(to_va, shared, &to_key);
     if (error)
-        return -error;
+        return error;
     struct bucket *b = bucket_of(&k), *to = bucket_of(&to_key);
     lock_two(b, to);
-    long n = 0;
     if (expect) {
         error = fetch_user_u32(va, &value);
         if (!error && value != *expect)
             error = EAGAIN;
     }
     if (!error) {
-        n = wake_matching(b, &k, wake, FUTEX_MATCH_ANY);
-        n += move_matching(b, &k, to, &to_key, move);
+        *n = wake_matching(b, &k, wake, FUTEX_MATCH_ANY);
+        *n += move_matching(b, &k, to, &to_key, move);
     }
     unlock_two(b, to);
-    return error ? -error : n;
+    return error;
 }
 
 // ---- robust mutexes ----
@@ -254,7 +256,7 @@ static void owner_died(vaddr_t va, uint32_t tid)
             return;
         if (found == value) {
             if (value & WAITERS)
-                futex_wake(va, 1, FUTEX_MATCH_ANY, true);
+                futex_wake(va, 1, FUTEX_MATCH_ANY, true, NULL);
             return;
         }
         value = found;

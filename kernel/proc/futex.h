@@ -16,13 +16,14 @@
 // ETIMEDOUT, EINTR. deadline_ns: monotonic, 0: none. shared: the word may be in a shared mapping.
 int futex_wait(vaddr_t va, uint32_t expect, uint32_t bits, uint64_t deadline_ns, bool shared);
 
-// Wakes at most `most' sleepers whose bits meet; returns how many, or -EFAULT, -EINVAL.
-long futex_wake(vaddr_t va, unsigned most, uint32_t bits, bool shared);
+// Wakes at most `most' sleepers whose bits meet: how many, in *n if that is not NULL; EFAULT,
+// EINVAL.
+int futex_wake(vaddr_t va, unsigned most, uint32_t bits, bool shared, unsigned *n);
 
 // Wakes `wake' and moves `move' more to the other word; with compare, only if the word is *expect
-// (EAGAIN). Returns the number woken and, with compare, moved.
-long futex_requeue(vaddr_t va, vaddr_t to_va, unsigned wake, unsigned move, const uint32_t *expect,
-                   bool shared);
+// (EAGAIN). In *n the number woken and moved.
+int futex_requeue(vaddr_t va, vaddr_t to_va, unsigned wake, unsigned move, const uint32_t *expect,
+                  bool shared, unsigned *n);
 
 // A thread ends: marks the robust mutexes on its list as owned by the dead, and wakes for each.
 void futex_exit_robust(vaddr_t list_va, uint32_t tid);

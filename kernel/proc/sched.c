@@ -336,7 +336,8 @@ bool sched_tick(void)
     if (t == &rq->idle)
         return false;
     sched_update_loads();
-    if (t->in_syscall || !t->proc)
+    // Its frame is that of what brought it from user mode: the tick itself, if it was there.
+    if (!t->proc || thread_frame(t)->vector == VECTOR_SYSCALL)
         t->sys_ticks++;
     else
         t->user_ticks++;

@@ -53,10 +53,10 @@ uint64_t signal_deadline(uint64_t computed_ns)
     return earlier ? earlier : computed_ns;
 }
 
-long signal_restart_at(uint64_t deadline_ns)
+int signal_restart_at(uint64_t deadline_ns)
 {
     thread_current()->restart_deadline_ns = deadline_ns;
-    return -ERESTART_NOHAND;
+    return ERESTART_NOHAND;
 }
 
 // ---- before a return to user mode ----

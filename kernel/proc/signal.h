@@ -4,9 +4,9 @@
 // numbers are Linux's. A signal for a process goes to one of its threads that does not block it;
 // one whose default action ends the process ends it at once, also in the kernel's killable waits.
 //
-// A system call that a signal interrupts returns one of: -EINTR; -ERESTART (again, if there is no
-// handler or it has SA_RESTART); -ERESTART_NOHAND (again only if there is no handler);
-// -ERESTART_NOINTR (again, always: clone, whose child must not miss what the group gets).
+// A system call that a signal interrupts returns one of: EINTR; ERESTART (again, if there is no
+// handler or it has SA_RESTART); ERESTART_NOHAND (again only if there is no handler);
+// ERESTART_NOINTR (again, always: clone, whose child must not miss what the group gets).
 // A call with a timeout takes its deadline from signal_deadline, so that a second run ends when
 // the first would have.
 //
@@ -196,8 +196,8 @@ bool signal_ignored_or_blocked(int sig);
 
 // The deadline of a wait of this call: `computed', or that of the call's first run.
 uint64_t signal_deadline(uint64_t computed_ns);
-// What an interrupted call with such a deadline returns: -ERESTART_NOHAND.
-long signal_restart_at(uint64_t deadline_ns);
+// What an interrupted call with such a deadline returns: ERESTART_NOHAND.
+int signal_restart_at(uint64_t deadline_ns);
 
 // Work before a return to user mode (work is not 0): may not return.
 void signal_user_return(struct thread *t, struct trapframe *tf);

@@ -57,7 +57,6 @@ struct thread {
     uint64_t run_since_ns;      // (s)
     uint64_t run_ns;            // (s) time on a CPU
     uint64_t user_ticks, sys_ticks;     // (s) samples that split run_ns
-    bool in_syscall;            // (t)
 
     // Signals.
     uint32_t work;              // (a) enum thread_work

@@ -50,14 +50,17 @@ static int send_chunk(struct file *out, char *buf, size_t *len)
     return error;
 }
 
-static long send(struct file *out, struct file *in, off_t *pos, size_t count, char *buf)
+// What was sent, in *sent, counts before what went wrong.
+static int send(struct file *out, struct file *in, off_t *pos, size_t count, char *buf,
+                size_t *sent)
 {
-    size_t sent = 0, n, went;
+    size_t n, went;
     int error = 0;
 
+    *sent = 0;
     do {
         off_t from = *pos;
-        n = min(count - sent, CHUNK);
+        n = min(count - *sent, CHUNK);
         error = move(in, buf, &n, &from, false);
         went = n;
         if (!error)
@@ -65,11 +68,11 @@ static long send(struct file *out, struct file *in, off_t *pos, size_t count, ch
         else
             went = 0;
         *pos += (off_t)went;
-        sent += went;
-    } while (!error && went == n && n > 0 && sent < count);
-    if (error == EPIPE && sent == 0)
+        *sent += went;
+    } while (!error && went == n && n > 0 && *sent < count);
+    if (error == EPIPE && *sent == 0)
         signal_thread(thread_current(), SIGPIPE, NULL);
-    return sent ? (long)sent : -error;
+    return *sent ? 0 : error;
 }
 
 static int check(const struct file *out, const struct file *in)
@@ -80,27 +83,31 @@ static int check(const struct file *out, const struct file *in)
                                                                                           : 0;
 }
 
-static long sys_sendfile(int out_fd, int in_fd, vaddr_t pos_va, size_t count)
+static int sys_sendfile(int out_fd, int in_fd, vaddr_t pos_va, size_t count)
 {
     struct file *out SCOPED_FILE = fd_file(out_fd), *in SCOPED_FILE = fd_file(in_fd);
     int error = out && in ? check(out, in) : EBADF;
+    size_t sent;
 
     if (error)
-        return -error;
+        return error;
     off_t pos = load_relaxed(&in->offset);
     if (pos_va && copyin(&pos, pos_va, sizeof(pos)) != 0)
-        return -EFAULT;
+        return EFAULT;
     if (pos < 0)
-        return -EINVAL;
+        return EINVAL;
     char *buf SCOPED_SLAB = slab_alloc(CHUNK, 0);
     if (!buf)
-        return -ENOMEM;
-    long result = send(out, in, &pos, min(count, SEND_MAX), buf);
-    if (pos_va)
-        return copyout(pos_va, &pos, sizeof(pos)) ? -EFAULT : result;
-    SCOPED_MUTEX(&in->pos_lock);
-    in->offset = pos;
-    return result;
+        return ENOMEM;
+    error = send(out, in, &pos, min(count, SEND_MAX), buf, &sent);
+    if (pos_va) {
+        if (copyout(pos_va, &pos, sizeof(pos)) != 0)
+            error = EFAULT;
+    } else {
+        SCOPED_MUTEX(&in->pos_lock);
+        in->offset = pos;
+    }
+    return error ? error : answer((long)sent);
 }
 
 const struct call copy_calls[] = {CALL(40, sendfile), {0}};

@@ -17,73 +17,73 @@ static uint32_t masked(uint32_t mode)
     return mode & 07777 & ~process_current()->dirs->umask;
 }
 
-static long sys_mkdir(const struct at_path *p, uint32_t mode)
+static int sys_mkdir(const struct at_path *p, uint32_t mode)
 {
-    return -vfs_mkdir(p->at, p->path.str, masked(mode));
+    return vfs_mkdir(p->at, p->path.str, masked(mode));
 }
 
 // Only regular files: devices are in /dev, and named pipes are not supported.
-static long sys_mknod(const struct at_path *p, uint32_t mode)
+static int sys_mknod(const struct at_path *p, uint32_t mode)
 {
     struct file *f SCOPED_FILE = NULL;
 
     if ((mode & S_IFMT) != 0 && (mode & S_IFMT) != S_IFREG)
-        return -EPERM;
-    return -file_open(p->at, p->path.str, O_CREAT | O_EXCL, masked(mode), &f);
+        return EPERM;
+    return file_open(p->at, p->path.str, O_CREAT | O_EXCL, masked(mode), &f);
 }
 
-static long sys_unlink(const struct at_path *p)
+static int sys_unlink(const struct at_path *p)
 {
-    return -vfs_unlink(p->at, p->path.str);
+    return vfs_unlink(p->at, p->path.str);
 }
 
-static long sys_rmdir(const struct at_path *p)
+static int sys_rmdir(const struct at_path *p)
 {
-    return -vfs_rmdir(p->at, p->path.str);
+    return vfs_rmdir(p->at, p->path.str);
 }
 
-static long sys_unlinkat(const struct at_path *p, unsigned flags)
+static int sys_unlinkat(const struct at_path *p, unsigned flags)
 {
     if (flags & ~(unsigned)AT_REMOVEDIR)
-        return -EINVAL;
+        return EINVAL;
     return flags ? sys_rmdir(p) : sys_unlink(p);
 }
 
-static long sys_symlinkat(vaddr_t target_va, int dirfd, vaddr_t path_va)
+static int sys_symlinkat(vaddr_t target_va, int dirfd, vaddr_t path_va)
 {
     struct upath target SCOPED_UPATH;
     int error = upath_get(&target, target_va);
 
     if (error)
-        return -error;
+        return error;
     if (target.str[0] == '\0')
-        return -ENOENT;
+        return ENOENT;
     struct at_path p SCOPED_AT_PATH;
     error = at_path_get(&p, dirfd, path_va);
-    return -(error ? error : vfs_symlink(target.str, p.at, p.path.str));
+    return error ? error : vfs_symlink(target.str, p.at, p.path.str);
 }
 
-static long sys_symlink(vaddr_t target_va, vaddr_t path_va)
+static int sys_symlink(vaddr_t target_va, vaddr_t path_va)
 {
     return sys_symlinkat(target_va, AT_FDCWD, path_va);
 }
 
-static long sys_link(const struct at_path *from, const struct at_path *to, unsigned flags)
+static int sys_link(const struct at_path *from, const struct at_path *to, unsigned flags)
 {
     if (flags & ~(unsigned)AT_SYMLINK_FOLLOW)
-        return -EINVAL;
-    return -vfs_link(from->at, from->path.str, flags, to->at, to->path.str);
+        return EINVAL;
+    return vfs_link(from->at, from->path.str, flags, to->at, to->path.str);
 }
 
-static long sys_renameat2(const struct at_path *from, const struct at_path *to, unsigned flags)
+static int sys_renameat2(const struct at_path *from, const struct at_path *to, unsigned flags)
 {
     if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
         flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
-        return -EINVAL;
-    return -vfs_rename(from->at, from->path.str, to->at, to->path.str, flags);
+        return EINVAL;
+    return vfs_rename(from->at, from->path.str, to->at, to->path.str, flags);
 }
 
-static long sys_rename(const struct at_path *from, const struct at_path *to)
+static int sys_rename(const struct at_path *from, const struct at_path *to)
 {
     return sys_renameat2(from, to, 0);
 }
@@ -123,44 +123,44 @@ static int list_one(void *arg, const char *name, size_t len, uint64_t ino, uint8
     return 0;
 }
 
-static long sys_getdents64(struct file *f, vaddr_t buf_va, unsigned len)
+static int sys_getdents64(struct file *f, vaddr_t buf_va, unsigned len)
 {
     struct vnode *v = f->vnode;
     struct listing l = {.to_va = buf_va, .end_va = buf_va + len};
 
     if (v->type != VDIR || !v->ops->readdir)
-        return -ENOTDIR;
+        return ENOTDIR;
     SCOPED_MUTEX(&f->pos_lock);
     SCOPED_READ(&v->lock);
     int error = v->ops->readdir(v, &f->offset, list_one, &l);
     if (l.to_va > buf_va)
-        return (long)(l.to_va - buf_va);
-    return l.error ? -l.error : -error;
+        return answer((long)(l.to_va - buf_va));
+    return l.error ? l.error : error;
 }
 
 // ---- the current directory ----
 
-static long sys_chdir(struct vnode *v)
+static int sys_chdir(struct vnode *v)
 {
     if (v->type != VDIR)
-        return -ENOTDIR;
+        return ENOTDIR;
     vnode_ref(v);
     dirs_set_cwd(process_current()->dirs, v);
     return 0;
 }
 
-static long sys_getcwd(vaddr_t buf_va, size_t size)
+static int sys_getcwd(vaddr_t buf_va, size_t size)
 {
     struct vnode *cwd SCOPED_VNODE = dirs_cwd(process_current()->dirs);
     char *path SCOPED_PATH = path_get();
 
     if (!path)
-        return -ENOMEM;
+        return ENOMEM;
     int error = vnode_path(cwd, path, PATH_MAX);
     size_t len = error ? 0 : strlen(path) + 1;
     if (!error)
         error = len > size ? ERANGE : copyout(buf_va, path, len);
-    return error ? -error : (long)len;
+    return error ? error : answer((long)len);
 }
 
 // clang-format off

@@ -79,7 +79,7 @@ static int set_lock(struct file *f, int fd, struct file_lock *l, bool wait)
     return EBADF;
 }
 
-long fcntl_lock(struct file *f, int fd, unsigned cmd, vaddr_t va)
+int fcntl_lock(struct file *f, int fd, unsigned cmd, vaddr_t va)
 {
     const struct process *p = process_current();
     struct file_lock l = {.vnode = f->vnode, .owner = p->files, .pid = p->pid};
@@ -87,19 +87,19 @@ long fcntl_lock(struct file *f, int fd, unsigned cmd, vaddr_t va)
     struct user_flock u;
 
     if (ofd ? cmd > F_OFD_SETLKW : cmd < F_GETLK || cmd > F_SETLKW)
-        return -EINVAL;
+        return EINVAL;
     if (copyin(&u, va, sizeof(u)) != 0)
-        return -EFAULT;
+        return EFAULT;
     if (get && u.type != F_RDLCK && u.type != F_WRLCK)
-        return -EINVAL;
+        return EINVAL;
     int error = range_of(f, &u, &l);
     if (error)
-        return -error;
+        return error;
     l.type = (uint8_t)u.type;
     if (!get && !may_lock(f, l.type))
-        return -EBADF;
+        return EBADF;
     if (ofd && u.pid != 0)
-        return -EINVAL;
+        return EINVAL;
     if (ofd) {
         l.kind = FILE_LOCK_OFD;
         l.owner = f;
@@ -107,20 +107,20 @@ long fcntl_lock(struct file *f, int fd, unsigned cmd, vaddr_t va)
     }
     if (!get) {
         error = set_lock(f, fd, &l, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
-        return error == EINTR ? -ERESTART : -error;
+        return error == EINTR ? ERESTART : error;
     }
     get_lock(&l, &u);
-    return -copyout(va, &u, sizeof(u));
+    return copyout(va, &u, sizeof(u));
 }
 
-static long sys_flock(struct file *f, int operation)
+static int sys_flock(struct file *f, int operation)
 {
     int type = operation & ~LOCK_NB;
 
     if (operation & LOCK_MAND) // the share modes of old are gone
         return 0;
     if (type != LOCK_SH && type != LOCK_EX && type != LOCK_UN)
-        return -EINVAL;
+        return EINVAL;
     struct file_lock l = {
         .vnode = f->vnode,
         .owner = f,
@@ -132,7 +132,7 @@ static long sys_flock(struct file *f, int operation)
                                             : F_UNLCK),
     };
     int error = file_lock_set(&l, !(operation & LOCK_NB));
-    return error == EINTR ? -ERESTART : -error;
+    return error == EINTR ? ERESTART : error;
 }
 
 const struct call lock_calls[] = {CALL_ON(73, flock, FILE, sys_flock), {0}};

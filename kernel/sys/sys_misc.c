@@ -24,9 +24,9 @@ struct utsname {
 static const struct utsname names = {"Strata", "strata", "6.1.0-strata",
                                      "#1 SMP", "x86_64", "(none)"};
 
-static long sys_uname(vaddr_t va)
+static int sys_uname(vaddr_t va)
 {
-    return -copyout(va, &names, sizeof(names));
+    return copyout(va, &names, sizeof(names));
 }
 
 struct sysinfo {
@@ -41,7 +41,7 @@ _Static_assert(sizeof(struct sysinfo) == 112, "Linux's size");
 
 #define LOAD_SHIFT 5 // from 1/LOAD_ONE to 1/65536
 
-static long sys_sysinfo(vaddr_t va)
+static int sys_sysinfo(vaddr_t va)
 {
     struct vm_page_stats pages;
     struct swap_stats swap;
@@ -61,27 +61,27 @@ static long sys_sysinfo(vaddr_t va)
         .procs = (uint16_t)process_count(),
         .mem_unit = 1,
     };
-    return -copyout(va, &info, sizeof(info));
+    return copyout(va, &info, sizeof(info));
 }
 
-static long sys_getrandom(vaddr_t buf_va, size_t len, unsigned flags)
+static int sys_getrandom(vaddr_t buf_va, size_t len, unsigned flags)
 {
     uint8_t chunk[256];
     size_t done = 0;
 
     if (flags & ~7u)
-        return -EINVAL;
+        return EINVAL;
     len = min(len, (size_t)INT32_MAX);
     while (done < len) {
         size_t n = min(len - done, sizeof(chunk));
         random_bytes(chunk, n);
         if (copyout(buf_va + done, chunk, n) != 0)
-            return done ? (long)done : -EFAULT;
+            return done ? answer((long)done) : EFAULT;
         done += n;
         if (signal_pending())
             break;
     }
-    return (long)done;
+    return answer((long)done);
 }
 
 enum { REBOOT_MAGIC = (int)0xfee1dead };
@@ -89,11 +89,11 @@ enum { MAGIC2 = 0x28121969, MAGIC2A = 0x05121996, MAGIC2B = 0x16041998, MAGIC2C 
 enum { CMD_RESTART = 0x01234567, CMD_HALT = (int)0xcdef0123, CMD_POWER_OFF = 0x4321fedc };
 enum { CMD_CAD_OFF = 0, CMD_CAD_ON = (int)0x89abcdef };
 
-static long sys_reboot(int magic, int magic2, int cmd)
+static int sys_reboot(int magic, int magic2, int cmd)
 {
     if (magic != REBOOT_MAGIC ||
         (magic2 != MAGIC2 && magic2 != MAGIC2A && magic2 != MAGIC2B && magic2 != MAGIC2C))
-        return -EINVAL;
+        return EINVAL;
     switch (cmd) {
     case CMD_CAD_OFF:
     case CMD_CAD_ON:
@@ -104,7 +104,7 @@ static long sys_reboot(int magic, int magic2, int cmd)
         vfs_sync();
         power_off();
     default:
-        return -EINVAL;
+        return EINVAL;
     }
 }
 
@@ -116,13 +116,13 @@ struct statfs64 {
 };
 _Static_assert(sizeof(struct statfs64) == 120, "Linux's size");
 
-static long sys_statfs(struct vnode *v, vaddr_t va)
+static int sys_statfs(struct vnode *v, vaddr_t va)
 {
     struct fs_usage u;
     int error = vfs_statfs(v, &u);
 
     if (error)
-        return -error;
+        return error;
     const struct statfs64 st = {.type = u.magic,
                                 .bsize = u.block_size,
                                 .blocks = u.blocks,
@@ -132,7 +132,7 @@ static long sys_statfs(struct vnode *v, vaddr_t va)
                                 .ffree = u.free_files,
                                 .namelen = NAME_MAX,
                                 .frsize = u.block_size};
-    return -copyout(va, &st, sizeof(st));
+    return copyout(va, &st, sizeof(st));
 }
 
 // clang-format off

@@ -32,13 +32,13 @@ static int file_max_prot(const struct file *f, unsigned flags, vm_prot_t prot, v
     return prot & ~*max_prot ? EACCES : 0;
 }
 
-static long map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
+static int map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
 {
     struct file *f SCOPED_FILE = fd_file(fd);
     vm_prot_t max_prot = PROT_NONE;
 
     if (!f)
-        return -EBADF;
+        return EBADF;
     int error = len ? file_max_prot(f, flags, prot, &max_prot) : EINVAL;
     if ((flags & LINUX_MAP_TYPE) == LINUX_MAP_SHARED_VALIDATE) {
         error = flags & ~LEGACY_MAP_FLAGS ? EOPNOTSUPP : error;
@@ -53,57 +53,57 @@ static long map_file(vaddr_t va, size_t len, unsigned prot, unsigned flags, int 
         if (error && o)
             vm_object_unref(o);
     }
-    return error ? -error : (long)va;
+    return error ? error : answer((long)va);
 }
 
-static long sys_mmap(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
+static int sys_mmap(vaddr_t va, size_t len, unsigned prot, unsigned flags, int fd, uint64_t offset)
 {
     if (offset & PAGE_MASK)
-        return -EINVAL;
+        return EINVAL;
     prot &= PROT_ALL;
     if (!(flags & LINUX_MAP_ANONYMOUS))
         return map_file(va, len, prot, flags, fd, offset);
     int error = vm_mmap(space(), &va, len, prot, PROT_ALL, flags, NULL, 0);
-    return error ? -error : (long)va;
+    return error ? error : answer((long)va);
 }
 
-static long sys_munmap(vaddr_t va, size_t len)
+static int sys_munmap(vaddr_t va, size_t len)
 {
-    return -vm_munmap(space(), va, len);
+    return vm_munmap(space(), va, len);
 }
 
-static long sys_mprotect(vaddr_t va, size_t len, unsigned prot)
+static int sys_mprotect(vaddr_t va, size_t len, unsigned prot)
 {
     if (prot & ~(unsigned)PROT_ALL)
-        return -EINVAL;
-    return -vm_mprotect(space(), va, len, prot);
+        return EINVAL;
+    return vm_mprotect(space(), va, len, prot);
 }
 
-static long sys_mremap(vaddr_t va, size_t old_len, size_t new_len, unsigned flags, vaddr_t new_va)
+static int sys_mremap(vaddr_t va, size_t old_len, size_t new_len, unsigned flags, vaddr_t new_va)
 {
     int error = vm_mremap(space(), va, old_len, new_len, flags, &new_va);
 
-    return error ? -error : (long)new_va;
+    return error ? error : answer((long)new_va);
 }
 
-static long sys_msync(vaddr_t va, size_t len, unsigned flags)
+static int sys_msync(vaddr_t va, size_t len, unsigned flags)
 {
-    return -vm_msync(space(), va, len, flags);
+    return vm_msync(space(), va, len, flags);
 }
 
-static long sys_madvise(vaddr_t va, size_t len, int advice)
+static int sys_madvise(vaddr_t va, size_t len, int advice)
 {
-    return -vm_madvise(space(), va, len, advice);
+    return vm_madvise(space(), va, len, advice);
 }
 
-static long sys_mincore(vaddr_t va, size_t len, vaddr_t vec_va)
+static int sys_mincore(vaddr_t va, size_t len, vaddr_t vec_va)
 {
     uint8_t vec[256];
 
     if (!page_aligned(va))
-        return -EINVAL;
+        return EINVAL;
     if (len > (size_t)1 << 47)
-        return -ENOMEM;
+        return ENOMEM;
     size_t npages = page_round(len) >> PAGE_SHIFT;
     for (size_t done = 0; done < npages;) {
         size_t n = min(npages - done, sizeof(vec));
@@ -111,25 +111,25 @@ static long sys_mincore(vaddr_t va, size_t len, vaddr_t vec_va)
         if (!error)
             error = copyout(vec_va + done, vec, n);
         if (error)
-            return -error;
+            return error;
         done += n;
     }
     return 0;
 }
 
-static long sys_mlock(vaddr_t va, size_t len)
+static int sys_mlock(vaddr_t va, size_t len)
 {
-    return -vm_mlock(space(), va, len, true);
+    return vm_mlock(space(), va, len, true);
 }
 
-static long sys_munlock(vaddr_t va, size_t len)
+static int sys_munlock(vaddr_t va, size_t len)
 {
-    return -vm_mlock(space(), va, len, false);
+    return vm_mlock(space(), va, len, false);
 }
 
-static long sys_brk(vaddr_t new_end)
+static int sys_brk(vaddr_t new_end)
 {
-    return (long)vm_brk(space(), new_end);
+    return answer((long)vm_brk(space(), new_end));
 }
 
 // clang-format off

@@ -84,51 +84,49 @@ static void stop_waiting(struct poll *p)
         waitq_remove(&p->set.waiters[--p->set.n]);
 }
 
-// deadline 1: look once. The number ready; 0: time is up; -EINTR.
-static long poll_run(struct poll *p, uint64_t deadline_ns)
+// deadline 1: look once. The number ready, which is 0 if time is up; or EINTR.
+static int poll_run(struct poll *p, uint64_t deadline_ns, unsigned *ready)
 {
     bool once = deadline_ns != WAIT_FOREVER && deadline_ns <= clock_ns();
     struct pollset *set = once ? NULL : &p->set;
-    long result;
+    int error = 0;
 
     for (unsigned i = 0; i < p->n; i++)
         p->files[i] = p->fds[i].fd < 0 ? NULL : fd_file(p->fds[i].fd);
-    while ((result = poll_look(p, set)) == 0 && !once) {
-        int error = waitq_block(WAIT_INTR, deadline_ns);
+    while ((*ready = poll_look(p, set)) == 0 && !once) {
+        error = waitq_block(WAIT_INTR, deadline_ns);
         stop_waiting(p); // woken waiters are off their queues: back on for the next round
-        if (error == EINTR) {
-            result = -EINTR;
+        if (error == EINTR)
             break;
-        }
         once = error == ETIMEDOUT;
     }
     stop_waiting(p);
     for (unsigned i = 0; i < p->n; i++)
         file_drop(&p->files[i]);
-    return result;
+    return error == EINTR ? EINTR : 0;
 }
 
 // ---- poll ----
 
-static long do_poll(vaddr_t fds_va, unsigned n, uint64_t deadline_ns)
+static int do_poll(vaddr_t fds_va, unsigned n, uint64_t deadline_ns)
 {
     struct poll p SCOPED_POLL;
+    unsigned ready;
 
     p.block = NULL;
     if (n > process_current()->limits[RLIMIT_NOFILE].cur)
-        return -EINVAL;
+        return EINVAL;
     int error = poll_alloc(&p, n);
     if (!error)
         error = copyin(p.fds, fds_va, n * sizeof(*p.fds));
     if (error)
-        return -error;
-    long result = poll_run(&p, deadline_ns);
-    if (result == -EINTR)
+        return error;
+    if (poll_run(&p, deadline_ns, &ready) == EINTR)
         return signal_restart_at(deadline_ns);
-    return copyout(fds_va, p.fds, n * sizeof(*p.fds)) ? -EFAULT : result;
+    return copyout(fds_va, p.fds, n * sizeof(*p.fds)) ? EFAULT : answer(ready);
 }
 
-static long sys_poll(vaddr_t fds_va, unsigned n, int timeout_ms)
+static int sys_poll(vaddr_t fds_va, unsigned n, int timeout_ms)
 {
     uint64_t deadline = WAIT_FOREVER;
 
@@ -156,12 +154,12 @@ static int timeout_and_mask(vaddr_t ts_va, vaddr_t mask_va, size_t size, uint64_
     return 0;
 }
 
-static long sys_ppoll(vaddr_t fds_va, unsigned n, vaddr_t ts_va, vaddr_t mask_va, size_t size)
+static int sys_ppoll(vaddr_t fds_va, unsigned n, vaddr_t ts_va, vaddr_t mask_va, size_t size)
 {
     uint64_t deadline;
     int error = timeout_and_mask(ts_va, mask_va, size, &deadline);
 
-    return error ? -error : do_poll(fds_va, n, deadline);
+    return error ? error : do_poll(fds_va, n, deadline);
 }
 
 // ---- select ----
@@ -200,7 +198,7 @@ static uint16_t wanted(const struct select_sets *s, unsigned fd)
 }
 
 // Turns the answer into sets: errors count as readable and writable.
-static long sets_out(struct select_sets *s, const struct poll *p)
+static int sets_out(struct select_sets *s, const struct poll *p)
 {
     long n = 0;
 
@@ -209,7 +207,7 @@ static long sets_out(struct select_sets *s, const struct poll *p)
         const struct pollfd *f = &p->fds[i];
         uint16_t got = f->revents;
         if (got & POLLNVAL)
-            return -EBADF;
+            return EBADF;
         if (got & POLLHUP)
             got |= POLLIN;
         if (got & POLLERR)
@@ -223,12 +221,12 @@ static long sets_out(struct select_sets *s, const struct poll *p)
     }
     for (unsigned i = 0; i < 3; i++) {
         if (s->va[i] && copyout(s->va[i], s->bits[i], s->bytes) != 0)
-            return -EFAULT;
+            return EFAULT;
     }
-    return n;
+    return answer(n);
 }
 
-static long run_select(struct select_sets *s, unsigned nfds, uint64_t deadline_ns)
+static int run_select(struct select_sets *s, unsigned nfds, uint64_t deadline_ns)
 {
     struct poll p SCOPED_POLL;
     unsigned n = 0;
@@ -237,29 +235,30 @@ static long run_select(struct select_sets *s, unsigned nfds, uint64_t deadline_n
         n += wanted(s, fd) != 0;
     int error = poll_alloc(&p, n);
     if (error)
-        return -error;
+        return error;
     n = 0;
     for (unsigned fd = 0; fd < nfds; fd++) {
         uint16_t events = wanted(s, fd);
         if (events)
             p.fds[n++] = (struct pollfd){.fd = (int)fd, .events = events};
     }
-    long result = poll_run(&p, deadline_ns);
-    return result < 0 ? result : sets_out(s, &p);
+    error = poll_run(&p, deadline_ns, &n);
+    return error ? error : sets_out(s, &p);
 }
 
-static long do_select(int nfds, const vaddr_t va[3], uint64_t deadline_ns)
+static int do_select(int nfds, const vaddr_t va[3], uint64_t deadline_ns)
 {
     if (nfds < 0)
-        return -EINVAL;
+        return EINVAL;
     nfds = min(nfds, OPEN_MAX);
     struct select_sets *s SCOPED_SLAB = slab_alloc(sizeof(*s), 0);
     if (!s)
-        return -ENOMEM;
+        return ENOMEM;
     memcpy(s->va, va, sizeof(s->va));
     int error = sets_in(s, (unsigned)nfds);
-    long result = error ? -error : run_select(s, (unsigned)nfds, deadline_ns);
-    return result == -EINTR ? signal_restart_at(deadline_ns) : result;
+    if (!error)
+        error = run_select(s, (unsigned)nfds, deadline_ns);
+    return error == EINTR ? signal_restart_at(deadline_ns) : error;
 }
 
 // Linux writes the time left back to select's and pselect's timeout.
@@ -271,35 +270,35 @@ static void time_left(vaddr_t va, uint64_t deadline_ns, int (*out)(vaddr_t va, u
         (void)out(va, deadline_ns > now ? deadline_ns - now : 0);
 }
 
-static long sys_select(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t tv_va)
+static int sys_select(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t tv_va)
 {
     const vaddr_t va[3] = {rd_va, wr_va, ex_va};
     uint64_t deadline;
     int error = deadline_in(tv_va, timeval_in, &deadline);
 
     if (error)
-        return -error;
+        return error;
     deadline = signal_deadline(deadline);
-    long result = do_select(nfds, va, deadline);
+    error = do_select(nfds, va, deadline);
     time_left(tv_va, deadline, timeval_out);
-    return result;
+    return error;
 }
 
-static long sys_pselect6(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t ts_va,
-                         vaddr_t mask_arg_va)
+static int sys_pselect6(int nfds, vaddr_t rd_va, vaddr_t wr_va, vaddr_t ex_va, vaddr_t ts_va,
+                        vaddr_t mask_arg_va)
 {
     const vaddr_t va[3] = {rd_va, wr_va, ex_va};
     uint64_t mask_arg[2] = {0, 0}; // the mask's address and size
     uint64_t deadline;
 
     if (mask_arg_va && copyin(mask_arg, mask_arg_va, sizeof(mask_arg)) != 0)
-        return -EFAULT;
+        return EFAULT;
     int error = timeout_and_mask(ts_va, mask_arg[0], mask_arg[1], &deadline);
     if (error)
-        return -error;
-    long result = do_select(nfds, va, deadline);
+        return error;
+    error = do_select(nfds, va, deadline);
     time_left(ts_va, deadline, timespec_out);
-    return result;
+    return error;
 }
 
 // clang-format off

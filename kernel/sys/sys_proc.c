@@ -18,73 +18,73 @@
 
 // ---- identity ----
 
-static long sys_getpid(void)
+static int sys_getpid(void)
 {
-    return process_current()->pid;
+    return answer(process_current()->pid);
 }
 
-static long sys_getppid(void)
+static int sys_getppid(void)
 {
-    return load_relaxed(&process_current()->ppid);
+    return answer(load_relaxed(&process_current()->ppid));
 }
 
-static long sys_gettid(void)
+static int sys_gettid(void)
 {
-    return thread_current()->tid;
+    return answer(thread_current()->tid);
 }
 
-static long sys_getuid(void)
+static int sys_getuid(void)
 {
     return 0;
 }
 
-static long sys_getresuid(vaddr_t real_va, vaddr_t effective_va, vaddr_t saved_va)
+static int sys_getresuid(vaddr_t real_va, vaddr_t effective_va, vaddr_t saved_va)
 {
     const uint32_t root = 0;
 
     if (copyout(real_va, &root, sizeof(root)) || copyout(effective_va, &root, sizeof(root)) ||
         copyout(saved_va, &root, sizeof(root)))
-        return -EFAULT;
+        return EFAULT;
     return 0;
 }
 
 // There is one user: others cannot be become.
-static long sys_setuid(uint32_t id)
+static int sys_setuid(uint32_t id)
 {
-    return id == 0 ? 0 : -EPERM;
+    return id == 0 ? 0 : EPERM;
 }
 
-static long sys_setreuid(uint32_t real, uint32_t effective)
+static int sys_setreuid(uint32_t real, uint32_t effective)
 {
-    return (real == 0 || real == ~0u) && (effective == 0 || effective == ~0u) ? 0 : -EPERM;
+    return (real == 0 || real == ~0u) && (effective == 0 || effective == ~0u) ? 0 : EPERM;
 }
 
-static long sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved)
+static int sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved)
 {
-    return sys_setreuid(real, effective) == 0 && (saved == 0 || saved == ~0u) ? 0 : -EPERM;
+    return sys_setreuid(real, effective) == 0 && (saved == 0 || saved == ~0u) ? 0 : EPERM;
 }
 
-static long sys_getgroups(int size, vaddr_t list_va)
+static int sys_getgroups(int size, vaddr_t list_va)
 {
     const uint32_t root = 0;
     int n = process_current()->grouped;
 
     if (size < 0 || (size > 0 && size < n))
-        return -EINVAL;
-    return size && n && copyout(list_va, &root, sizeof(root)) ? -EFAULT : n;
+        return EINVAL;
+    return size && n && copyout(list_va, &root, sizeof(root)) ? EFAULT : answer(n);
 }
 
-static long sys_setgroups(int size, vaddr_t list_va)
+static int sys_setgroups(int size, vaddr_t list_va)
 {
     uint32_t id;
 
     if (size < 0 || size > 65536)
-        return -EINVAL;
+        return EINVAL;
     for (int i = 0; i < size; i++) {
         if (copyin(&id, list_va + (vaddr_t)i * sizeof(id), sizeof(id)) != 0)
-            return -EFAULT;
+            return EFAULT;
         if (id != 0)
-            return -EPERM;
+            return EPERM;
     }
     process_current()->grouped = size > 0;
     return 0;
@@ -92,68 +92,68 @@ static long sys_setgroups(int size, vaddr_t list_va)
 
 // ---- groups and sessions ----
 
-static long sys_setpgid(int pid, int pgid)
+static int sys_setpgid(int pid, int pgid)
 {
-    return -process_setpgid(pid, pgid);
+    return process_setpgid(pid, pgid);
 }
 
-static long group_or_session(int pid, bool session)
+static int group_or_session(int pid, bool session)
 {
     if (pid == 0)
         pid = process_current()->pid;
     struct process *p = process_of_task(pid);
     if (!p)
-        return -ESRCH;
-    long id = session ? p->sid : p->pgid;
+        return ESRCH;
+    int id = session ? p->sid : p->pgid;
     process_unref(p);
-    return id;
+    return answer(id);
 }
 
-static long sys_getpgid(int pid)
+static int sys_getpgid(int pid)
 {
     return group_or_session(pid, false);
 }
 
-static long sys_getpgrp(void)
+static int sys_getpgrp(void)
 {
-    return process_current()->pgid;
+    return answer(process_current()->pgid);
 }
 
-static long sys_getsid(int pid)
+static int sys_getsid(int pid)
 {
     return group_or_session(pid, true);
 }
 
-static long sys_setsid(void)
+static int sys_setsid(void)
 {
     int sid;
     int error = process_setsid(&sid);
 
-    return error ? -error : sid;
+    return error ? error : answer(sid);
 }
 
 // ---- making and ending ----
 
-static long clone(const struct clone_args *args)
+static int clone(const struct clone_args *args)
 {
     int id;
     int error = process_clone(args, &id);
 
-    return error ? -error : id;
+    return error ? error : answer(id);
 }
 
-static long sys_fork(void)
+static int sys_fork(void)
 {
     return clone(&(struct clone_args){.flags = SIGCHLD});
 }
 
-static long sys_vfork(void)
+static int sys_vfork(void)
 {
     return clone(&(struct clone_args){.flags = CLONE_VM | CLONE_VFORK | SIGCHLD});
 }
 
-static long sys_clone(uint64_t flags, vaddr_t stack_va, vaddr_t parent_tid_va, vaddr_t child_tid_va,
-                      vaddr_t tls)
+static int sys_clone(uint64_t flags, vaddr_t stack_va, vaddr_t parent_tid_va, vaddr_t child_tid_va,
+                     vaddr_t tls)
 {
     struct clone_args args = {.flags = flags, .stack_va = stack_va, .tls = tls};
 
@@ -162,22 +162,22 @@ static long sys_clone(uint64_t flags, vaddr_t stack_va, vaddr_t parent_tid_va, v
     return clone(&args);
 }
 
-static long sys_execve(const struct at_path *p, vaddr_t argv_va, vaddr_t envp_va)
+static int sys_execve(const struct at_path *p, vaddr_t argv_va, vaddr_t envp_va)
 {
-    return -exec_user(p->at, p->path.str, argv_va, envp_va);
+    return exec_user(p->at, p->path.str, argv_va, envp_va);
 }
 
-static long sys_execveat(const struct at_path *p, vaddr_t argv_va, vaddr_t envp_va, unsigned flags)
+static int sys_execveat(const struct at_path *p, vaddr_t argv_va, vaddr_t envp_va, unsigned flags)
 {
-    return flags ? -EINVAL : sys_execve(p, argv_va, envp_va);
+    return flags ? EINVAL : sys_execve(p, argv_va, envp_va);
 }
 
-static long sys_exit(int code)
+static int sys_exit(int code)
 {
     thread_exit(W_EXITED(code));
 }
 
-static long sys_exit_group(int code)
+static int sys_exit_group(int code)
 {
     process_exit(W_EXITED(code));
 }
@@ -204,23 +204,23 @@ static int rusage_out(vaddr_t va, const struct usage *u)
     return copyout(va, &r, sizeof(r));
 }
 
-static long sys_wait4(int pid, vaddr_t status_va, int options, vaddr_t rusage_va)
+static int sys_wait4(int pid, vaddr_t status_va, int options, vaddr_t rusage_va)
 {
     struct wait_result r;
 
     if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE))
-        return -EINVAL;
+        return EINVAL;
     if (pid == INT32_MIN)
-        return -ESRCH;
+        return ESRCH;
     int type = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
     int error = process_wait(type, pid > 0 ? pid : -pid, options | WEXITED, &r);
     if (error)
-        return -error;
+        return error;
     if (r.pid && status_va && copyout(status_va, &r.status, sizeof(r.status)) != 0)
-        return -EFAULT;
+        return EFAULT;
     if (r.pid && rusage_va && rusage_out(rusage_va, &r.usage) != 0)
-        return -EFAULT;
-    return r.pid;
+        return EFAULT;
+    return answer(r.pid);
 }
 
 static void wait_siginfo(const struct wait_result *r, struct siginfo *info)
@@ -245,24 +245,24 @@ static void wait_siginfo(const struct wait_result *r, struct siginfo *info)
     }
 }
 
-static long sys_waitid(int type, int id, vaddr_t info_va, int options, vaddr_t rusage_va)
+static int sys_waitid(int type, int id, vaddr_t info_va, int options, vaddr_t rusage_va)
 {
     const int what = WEXITED | WUNTRACED | WCONTINUED;
     struct wait_result r;
     struct siginfo info;
 
     if ((options & ~(what | WNOHANG | WNOWAIT | WNOTHREAD | WALL | WCLONE)) || !(options & what))
-        return -EINVAL;
+        return EINVAL;
     if (type < P_ALL || type > P_PGID || (type == P_PID && id <= 0) || (type == P_PGID && id < 0))
-        return -EINVAL;
+        return EINVAL;
     int error = process_wait(type, id, options, &r);
     if (error)
-        return -error;
+        return error;
     wait_siginfo(&r, &info);
     if (info_va && copyout(info_va, &info, sizeof(info)) != 0)
-        return -EFAULT;
+        return EFAULT;
     if (r.pid && rusage_va && rusage_out(rusage_va, &r.usage) != 0)
-        return -EFAULT;
+        return EFAULT;
     return 0;
 }
 
@@ -289,15 +289,15 @@ static int get_usage(int who, struct usage *u)
     }
 }
 
-static long sys_getrusage(int who, vaddr_t rusage_va)
+static int sys_getrusage(int who, vaddr_t rusage_va)
 {
     struct usage u;
     int error = get_usage(who, &u);
 
-    return error ? -error : -rusage_out(rusage_va, &u);
+    return error ? error : rusage_out(rusage_va, &u);
 }
 
-static long sys_times(vaddr_t times_va)
+static int sys_times(vaddr_t times_va)
 {
     struct usage self, children;
 
@@ -306,8 +306,8 @@ static long sys_times(vaddr_t times_va)
     const uint64_t t[4] = {self.user_ns / TICK_NS, self.sys_ns / TICK_NS,
                            children.user_ns / TICK_NS, children.sys_ns / TICK_NS};
     if (times_va && copyout(times_va, t, sizeof(t)) != 0)
-        return -EFAULT;
-    return (long)(clock_ns() / TICK_NS);
+        return EFAULT;
+    return answer((long)(clock_ns() / TICK_NS));
 }
 
 // clang-format off

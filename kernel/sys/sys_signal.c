@@ -33,39 +33,39 @@ static void kill_member(struct process *p, void *arg)
 }
 
 // Sends to the process that has the task id. Who there is comes before what is sent, as on Linux.
-static long kill_task(int id, const struct kill_arg *k)
+static int kill_task(int id, const struct kill_arg *k)
 {
     struct process *p = id > 0 ? process_of_task(id) : NULL;
 
     if (!p)
-        return -ESRCH;
+        return ESRCH;
     int error = bad_signal(k->sig) ? EINVAL : k->sig ? signal_process(p, k->sig, &k->info) : 0;
     process_unref(p);
-    return -error;
+    return error;
 }
 
-static long sys_kill(int pid, int sig)
+static int sys_kill(int pid, int sig)
 {
     struct kill_arg k = {sig, info_from_self(SI_USER)};
 
     if (pid > 0)
         return kill_task(pid, &k);
     if (pid == INT32_MIN)
-        return -ESRCH;
+        return ESRCH;
     int group = pid == 0 ? process_current()->pgid : pid == -1 ? -1 : -pid;
     if (!process_for_group(group, kill_member, &k))
-        return -ESRCH;
-    return bad_signal(sig) ? -EINVAL : 0;
+        return ESRCH;
+    return bad_signal(sig) ? EINVAL : 0;
 }
 
 // Sends to thread tid of p, whose reference it takes over; p may be NULL.
-static long kill_thread(struct process *p, int tid, int sig)
+static int kill_thread(struct process *p, int tid, int sig)
 {
     const struct siginfo info = info_from_self(SI_TKILL);
     int error = ESRCH;
 
     if (!p)
-        return -ESRCH;
+        return ESRCH;
     spin_lock(&p->sig_lock);
     list_for_each (t, &p->threads, struct thread, link) {
         if (t->tid == tid) {
@@ -75,23 +75,23 @@ static long kill_thread(struct process *p, int tid, int sig)
     }
     spin_unlock(&p->sig_lock);
     process_unref(p);
-    return -error;
+    return error;
 }
 
-static long sys_tgkill(int tgid, int tid, int sig)
+static int sys_tgkill(int tgid, int tid, int sig)
 {
-    return tgid <= 0 || tid <= 0 ? -EINVAL : kill_thread(process_find(tgid), tid, sig);
+    return tgid <= 0 || tid <= 0 ? EINVAL : kill_thread(process_find(tgid), tid, sig);
 }
 
-static long sys_tkill(int tid, int sig)
+static int sys_tkill(int tid, int sig)
 {
     struct process *self = process_current();
 
     if (tid <= 0)
-        return -EINVAL;
+        return EINVAL;
     process_ref(self);
-    long result = kill_thread(self, tid, sig); // raise: nearly always
-    return result == -ESRCH ? kill_thread(process_of_task(tid), tid, sig) : result;
+    int error = kill_thread(self, tid, sig); // raise: nearly always
+    return error == ESRCH ? kill_thread(process_of_task(tid), tid, sig) : error;
 }
 
 // ---- masks and actions ----
@@ -101,84 +101,84 @@ static bool bad_size(size_t size)
     return size != sizeof(sigset_t);
 }
 
-static long sys_rt_sigaction(int sig, vaddr_t new_va, vaddr_t old_va, size_t size)
+static int sys_rt_sigaction(int sig, vaddr_t new_va, vaddr_t old_va, size_t size)
 {
     struct sigaction new, old;
 
     if (bad_size(size))
-        return -EINVAL;
+        return EINVAL;
     if (new_va && copyin(&new, new_va, sizeof(new)) != 0)
-        return -EFAULT;
+        return EFAULT;
     int error = signal_action(sig, new_va ? &new : NULL, &old);
     if (!error && old_va)
         error = copyout(old_va, &old, sizeof(old));
-    return -error;
+    return error;
 }
 
-static long sys_rt_sigprocmask(int how, vaddr_t set_va, vaddr_t old_va, size_t size)
+static int sys_rt_sigprocmask(int how, vaddr_t set_va, vaddr_t old_va, size_t size)
 {
     sigset_t old = thread_current()->blocked, set;
 
     if (bad_size(size))
-        return -EINVAL;
+        return EINVAL;
     if (set_va) {
         if (copyin(&set, set_va, sizeof(set)) != 0)
-            return -EFAULT;
+            return EFAULT;
         if (how == SIG_BLOCK)
             set |= old;
         else if (how == SIG_UNBLOCK)
             set = old & ~set;
         else if (how != SIG_SETMASK)
-            return -EINVAL;
+            return EINVAL;
         signal_set_mask(set);
     }
-    return old_va ? -copyout(old_va, &old, sizeof(old)) : 0;
+    return old_va ? copyout(old_va, &old, sizeof(old)) : 0;
 }
 
-static long sys_rt_sigpending(vaddr_t set_va, size_t size)
+static int sys_rt_sigpending(vaddr_t set_va, size_t size)
 {
     struct thread *t = thread_current();
 
     if (size > sizeof(sigset_t))
-        return -EINVAL;
+        return EINVAL;
     spin_lock(&t->proc->sig_lock);
     sigset_t set = (t->pending.set | t->proc->pending.set) & t->blocked;
     spin_unlock(&t->proc->sig_lock);
-    return -copyout(set_va, &set, size);
+    return copyout(set_va, &set, size);
 }
 
-static long sys_sigaltstack(vaddr_t new_va, vaddr_t old_va)
+static int sys_sigaltstack(vaddr_t new_va, vaddr_t old_va)
 {
     struct sigaltstack new, old;
 
     if (new_va && copyin(&new, new_va, sizeof(new)) != 0)
-        return -EFAULT;
+        return EFAULT;
     int error = signal_altstack(new_va ? &new : NULL, &old);
     if (!error && old_va)
         error = copyout(old_va, &old, sizeof(old));
-    return -error;
+    return error;
 }
 
-static long sys_rt_sigreturn(void)
+static int sys_rt_sigreturn(void)
 {
     struct thread *t = thread_current();
     struct trapframe *tf = thread_frame(t);
 
     if (sigframe_pop(t, tf) != 0)
         signal_fault(SIGSEGV, SI_KERNEL, 0);
-    return (long)tf->rax;
+    return 0; // and rax is what it was
 }
 
 // ---- waiting ----
 
-static long wait_for_signal(void)
+static int wait_for_signal(void)
 {
     while (!signal_pending())
         waitq_block(WAIT_INTR, WAIT_FOREVER);
-    return -ERESTART_NOHAND;
+    return ERESTART_NOHAND;
 }
 
-static long sys_pause(void)
+static int sys_pause(void)
 {
     return wait_for_signal();
 }
@@ -188,18 +188,18 @@ static int set_in(vaddr_t va, size_t size, sigset_t *set)
     return bad_size(size) ? EINVAL : copyin(set, va, sizeof(*set));
 }
 
-static long sys_rt_sigsuspend(vaddr_t set_va, size_t size)
+static int sys_rt_sigsuspend(vaddr_t set_va, size_t size)
 {
     sigset_t set;
     int error = set_in(set_va, size, &set);
 
     if (error)
-        return -error;
+        return error;
     signal_set_mask_for_call(set);
     return wait_for_signal();
 }
 
-static long sys_rt_sigtimedwait(vaddr_t set_va, vaddr_t info_va, vaddr_t timeout_va, size_t size)
+static int sys_rt_sigtimedwait(vaddr_t set_va, vaddr_t info_va, vaddr_t timeout_va, size_t size)
 {
     uint64_t deadline;
     struct siginfo info;
@@ -211,19 +211,19 @@ static long sys_rt_sigtimedwait(vaddr_t set_va, vaddr_t info_va, vaddr_t timeout
     if (!error)
         error = signal_timedwait(set, deadline, &info);
     if (error)
-        return -error;
-    return info_va && copyout(info_va, &info, sizeof(info)) ? -EFAULT : info.signo;
+        return error;
+    return info_va && copyout(info_va, &info, sizeof(info)) ? EFAULT : answer(info.signo);
 }
 
-static long sys_rt_sigqueueinfo(int pid, int sig, vaddr_t info_va)
+static int sys_rt_sigqueueinfo(int pid, int sig, vaddr_t info_va)
 {
     struct kill_arg k = {.sig = sig};
 
     if (copyin(&k.info, info_va, sizeof(k.info)) != 0)
-        return -EFAULT;
+        return EFAULT;
     // To others only the kernel may say that the kernel or kill sent it.
     if ((k.info.code >= 0 || k.info.code == SI_TKILL) && pid != thread_current()->tid)
-        return -EPERM;
+        return EPERM;
     return kill_task(pid, &k);
 }
 

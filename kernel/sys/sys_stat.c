@@ -31,13 +31,13 @@ static void split_ns(uint64_t ns, uint64_t out[2])
     out[1] = ns % NS_PER_SEC;
 }
 
-static long sys_stat(struct vnode *v, vaddr_t stat_va)
+static int sys_stat(struct vnode *v, vaddr_t stat_va)
 {
     struct vattr a;
     int error = vnode_getattr(v, &a);
 
     if (error)
-        return -error;
+        return error;
     struct stat64 st = {.dev = a.dev,
                         .ino = a.ino,
                         .nlink = a.nlink,
@@ -51,47 +51,47 @@ static long sys_stat(struct vnode *v, vaddr_t stat_va)
     split_ns(a.atime_ns, st.atime);
     split_ns(a.mtime_ns, st.mtime);
     split_ns(a.ctime_ns, st.ctime);
-    return -copyout(stat_va, &st, sizeof(st));
+    return copyout(stat_va, &st, sizeof(st));
 }
 
 // ---- access: the one user, root, may read and write all, and execute what has an x bit ----
 
-static long sys_access(struct vnode *v, unsigned mode)
+static int sys_access(struct vnode *v, unsigned mode)
 {
     struct vattr a;
     int error = mode & ~7u ? EINVAL : vnode_getattr(v, &a);
 
     if (!error && (mode & 1) && v->type != VDIR && !(a.mode & 0111))
         error = EACCES;
-    return -error;
+    return error;
 }
 
 // ---- changing ----
 
-static long set_attributes(struct vnode *v, const struct vattr *a, unsigned which)
+static int set_attributes(struct vnode *v, const struct vattr *a, unsigned which)
 {
     if (!which)
         return 0;
     if (!v->ops->setattr)
-        return -EPERM;
+        return EPERM;
     SCOPED_WRITE(&v->lock);
-    return -v->ops->setattr(v, a, which);
+    return v->ops->setattr(v, a, which);
 }
 
-static long sys_chmod(struct vnode *v, uint32_t mode)
+static int sys_chmod(struct vnode *v, uint32_t mode)
 {
     return set_attributes(v, &(struct vattr){.mode = mode & 07777}, VA_MODE);
 }
 
 // A change of owner, also to the same one, takes the set-user-id bit from a file, and the
 // set-group-id bit if the group may execute it.
-static long sys_chown(struct vnode *v, uint32_t uid, uint32_t gid)
+static int sys_chown(struct vnode *v, uint32_t uid, uint32_t gid)
 {
     unsigned which = (uid != ~0u ? VA_UID : 0) | (gid != ~0u ? VA_GID : 0);
     struct vattr a;
 
     if (!v->ops->setattr)
-        return which ? -EPERM : 0;
+        return which ? EPERM : 0;
     SCOPED_WRITE(&v->lock);
     int error = v->ops->getattr(v, &a);
     if (!error && v->type != VDIR && a.mode & (S_ISUID | S_ISGID)) {
@@ -100,7 +100,7 @@ static long sys_chown(struct vnode *v, uint32_t uid, uint32_t gid)
     }
     a.uid = uid;
     a.gid = gid;
-    return -(error || !which ? error : v->ops->setattr(v, &a, which));
+    return error || !which ? error : v->ops->setattr(v, &a, which);
 }
 
 // times_va NULL: now.
@@ -126,7 +126,7 @@ static int times_in(vaddr_t times_va, struct vattr *a, unsigned *which)
     return 0;
 }
 
-static long sys_utimensat(int dirfd, vaddr_t path_va, vaddr_t times_va, unsigned flags)
+static int sys_utimensat(int dirfd, vaddr_t path_va, vaddr_t times_va, unsigned flags)
 {
     struct file *f SCOPED_FILE = NULL;
     struct vnode *v SCOPED_VNODE = NULL;
@@ -134,7 +134,7 @@ static long sys_utimensat(int dirfd, vaddr_t path_va, vaddr_t times_va, unsigned
     unsigned which = 0;
 
     if (flags & ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
-        return -EINVAL;
+        return EINVAL;
     int error = times_in(times_va, &a, &which);
     if (!error && path_va)
         error = at_vnode(dirfd, path_va, flags, &v);
@@ -142,17 +142,17 @@ static long sys_utimensat(int dirfd, vaddr_t path_va, vaddr_t times_va, unsigned
         error = EFAULT;
     else if (!error && !(f = fd_file(dirfd)))
         error = EBADF;
-    return error ? -error : set_attributes(f ? f->vnode : v, &a, which);
+    return error ? error : set_attributes(f ? f->vnode : v, &a, which);
 }
 
-static long sys_truncate(struct vnode *v, off_t size)
+static int sys_truncate(struct vnode *v, off_t size)
 {
-    return size < 0 ? -EINVAL : -vfs_truncate(v, (uint64_t)size);
+    return size < 0 ? EINVAL : vfs_truncate(v, (uint64_t)size);
 }
 
 // ---- links ----
 
-static long sys_readlinkat(int dirfd, vaddr_t path_va, vaddr_t buf_va, int size)
+static int sys_readlinkat(int dirfd, vaddr_t path_va, vaddr_t buf_va, int size)
 {
     char *target SCOPED_PATH = NULL;
     struct vnode *v SCOPED_VNODE = NULL;
@@ -160,28 +160,28 @@ static long sys_readlinkat(int dirfd, vaddr_t path_va, vaddr_t buf_va, int size)
     char first;
 
     if (size <= 0)
-        return -EINVAL;
+        return EINVAL;
     int error = at_vnode(dirfd, path_va, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &v);
     if (error)
-        return -error;
+        return error;
     if (v->type != VLNK || !v->ops->readlink)
-        return copyin(&first, path_va, 1) || first ? -EINVAL : -ENOENT;
+        return copyin(&first, path_va, 1) || first ? EINVAL : ENOENT;
     target = path_get();
     error = target ? v->ops->readlink(v, target, PATH_MAX, &len) : ENOMEM;
     len = min(len, (size_t)size);
     if (!error)
         error = copyout(buf_va, target, len);
-    return error ? -error : (long)len;
+    return error ? error : answer((long)len);
 }
 
-static long sys_readlink(vaddr_t path_va, vaddr_t buf_va, int size)
+static int sys_readlink(vaddr_t path_va, vaddr_t buf_va, int size)
 {
     return sys_readlinkat(AT_FDCWD, path_va, buf_va, size);
 }
 
-static long sys_umask(uint32_t mask)
+static int sys_umask(uint32_t mask)
 {
-    return swap_relaxed(&process_current()->dirs->umask, mask & 0777);
+    return answer(swap_relaxed(&process_current()->dirs->umask, mask & 0777));
 }
 
 #define AT_LOOKUP (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)

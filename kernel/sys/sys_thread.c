@@ -13,23 +13,23 @@
 
 // ---- threads ----
 
-static long sys_set_tid_address(vaddr_t va)
+static int sys_set_tid_address(vaddr_t va)
 {
     thread_current()->clear_tid_va = va;
-    return thread_current()->tid;
+    return answer(thread_current()->tid);
 }
 
-static long sys_set_robust_list(vaddr_t list_va, size_t len)
+static int sys_set_robust_list(vaddr_t list_va, size_t len)
 {
     if (len != 3 * sizeof(uint64_t))
-        return -EINVAL;
+        return EINVAL;
     thread_current()->robust_list_va = list_va;
     return 0;
 }
 
 enum { ARCH_SET_GS = 0x1001, ARCH_SET_FS, ARCH_GET_FS, ARCH_GET_GS };
 
-static long sys_arch_prctl(int code, vaddr_t addr)
+static int sys_arch_prctl(int code, vaddr_t addr)
 {
     struct cpu_context *c = &thread_current()->context;
 
@@ -37,32 +37,32 @@ static long sys_arch_prctl(int code, vaddr_t addr)
     case ARCH_SET_FS:
     case ARCH_SET_GS:
         if (addr >= USER_MAX)
-            return -EPERM;
+            return EPERM;
         if (code == ARCH_SET_FS)
             context_set_fs_base(c, addr);
         else
             context_set_gs_base(c, addr);
         return 0;
     case ARCH_GET_FS:
-        return -copyout(addr, &c->fs_base, sizeof(c->fs_base));
+        return copyout(addr, &c->fs_base, sizeof(c->fs_base));
     case ARCH_GET_GS:
-        return -copyout(addr, &c->gs_base, sizeof(c->gs_base));
+        return copyout(addr, &c->gs_base, sizeof(c->gs_base));
     default:
-        return -EINVAL;
+        return EINVAL;
     }
 }
 
 enum { PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE, PR_SET_NAME = 15, PR_GET_NAME };
 enum { PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS };
 
-static long set_name(vaddr_t name_va)
+static int set_name(vaddr_t name_va)
 {
     struct thread *t = thread_current();
     char name[COMM_LEN] = "";
     int error = copyinstr(name, name_va, sizeof(name), NULL);
 
     if (error == EFAULT)
-        return -EFAULT;
+        return EFAULT;
     name[sizeof(name) - 1] = '\0';
     thread_set_name(t, name);
     if (t->tid == t->proc->pid)
@@ -70,67 +70,67 @@ static long set_name(vaddr_t name_va)
     return 0;
 }
 
-static long sys_prctl(int option, uint64_t arg)
+static int sys_prctl(int option, uint64_t arg)
 {
     switch (option) {
     case PR_SET_NAME:
         return set_name(arg);
     case PR_GET_NAME:
-        return -copyout(arg, thread_current()->comm, COMM_LEN);
+        return copyout(arg, thread_current()->comm, COMM_LEN);
     case PR_GET_DUMPABLE:
-        return 1;
+        return answer(1);
     case PR_SET_DUMPABLE:
-        return arg <= 1 ? 0 : -EINVAL;
+        return arg <= 1 ? 0 : EINVAL;
     case PR_SET_NO_NEW_PRIVS:
-        return arg == 1 ? 0 : -EINVAL;
+        return arg == 1 ? 0 : EINVAL;
     case PR_GET_NO_NEW_PRIVS:
         return 0;
     default:
-        return -EINVAL;
+        return EINVAL;
     }
 }
 
 // ---- scheduling: one policy, all CPUs ----
 
-static long sys_sched_yield(void)
+static int sys_sched_yield(void)
 {
     sched_yield();
     return 0;
 }
 
-static long check_pid(int pid)
+static int check_pid(int pid)
 {
     if (pid == 0 || pid == thread_current()->tid)
         return 0;
     struct process *p = pid > 0 ? process_of_task(pid) : NULL;
     if (!p)
-        return pid < 0 ? -EINVAL : -ESRCH;
+        return pid < 0 ? EINVAL : ESRCH;
     process_unref(p);
     return 0;
 }
 
-static long sys_sched_getaffinity(int pid, unsigned len, vaddr_t mask_va)
+static int sys_sched_getaffinity(int pid, unsigned len, vaddr_t mask_va)
 {
     const uint64_t mask = (1ul << ncpus) - 1;
-    long result = check_pid(pid);
+    int error = check_pid(pid);
 
-    if (result)
-        return result;
+    if (error)
+        return error;
     if (len < sizeof(mask) || len % sizeof(mask))
-        return -EINVAL;
-    return copyout(mask_va, &mask, sizeof(mask)) ? -EFAULT : (long)sizeof(mask);
+        return EINVAL;
+    return copyout(mask_va, &mask, sizeof(mask)) ? EFAULT : answer(sizeof(mask));
 }
 
-static long sys_sched_setaffinity(int pid, unsigned len, vaddr_t mask_va)
+static int sys_sched_setaffinity(int pid, unsigned len, vaddr_t mask_va)
 {
     uint64_t mask = 0;
-    long result = check_pid(pid);
+    int error = check_pid(pid);
 
-    if (result)
-        return result;
+    if (error)
+        return error;
     if (copyin(&mask, mask_va, min(len, sizeof(mask))) != 0)
-        return -EFAULT;
-    return mask & ((1ul << ncpus) - 1) ? 0 : -EINVAL;
+        return EFAULT;
+    return mask & ((1ul << ncpus) - 1) ? 0 : EINVAL;
 }
 
 #define NICE_MIN (-20)
@@ -192,31 +192,31 @@ static int nice_some(int which, int who, struct nice_arg *a)
     return a->found ? 0 : ESRCH;
 }
 
-static long sys_getpriority(int which, int who)
+static int sys_getpriority(int which, int who)
 {
     struct nice_arg a = {.nice = NICE_MAX};
     int error = nice_some(which, who, &a);
 
-    return error ? -error : 20 - a.nice;
+    return error ? error : answer(20 - a.nice);
 }
 
-static long sys_setpriority(int which, int who, int nice)
+static int sys_setpriority(int which, int who, int nice)
 {
     struct nice_arg a = {.set = true, .nice = max(min(nice, NICE_MAX), NICE_MIN)};
 
-    return -nice_some(which, who, &a);
+    return nice_some(which, who, &a);
 }
 
 // ---- limits ----
 
-static long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t old_va)
+static int sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t old_va)
 {
     struct process *p = process_of_task(pid ? pid : process_current()->pid);
     struct rlimit new, old;
     int error = 0;
 
     if (!p)
-        return -ESRCH;
+        return ESRCH;
     if (new_va)
         error = copyin(&new, new_va, sizeof(new));
     if (!error)
@@ -224,17 +224,17 @@ static long sys_prlimit64(int pid, unsigned resource, vaddr_t new_va, vaddr_t ol
     if (!error && old_va)
         error = copyout(old_va, &old, sizeof(old));
     process_unref(p);
-    return -error;
+    return error;
 }
 
-static long sys_getrlimit(unsigned resource, vaddr_t va)
+static int sys_getrlimit(unsigned resource, vaddr_t va)
 {
     return sys_prlimit64(0, resource, 0, va);
 }
 
-static long sys_setrlimit(unsigned resource, vaddr_t va)
+static int sys_setrlimit(unsigned resource, vaddr_t va)
 {
-    return va ? sys_prlimit64(0, resource, va, 0) : -EFAULT;
+    return va ? sys_prlimit64(0, resource, va, 0) : EFAULT;
 }
 
 // clang-format off

@@ -45,51 +45,51 @@ static int read_clock(int id, uint64_t *ns)
     }
 }
 
-static long sys_clock_gettime(int id, vaddr_t ts_va)
+static int sys_clock_gettime(int id, vaddr_t ts_va)
 {
     uint64_t ns;
     int error = read_clock(id, &ns);
 
-    return error ? -error : -timespec_out(ts_va, ns);
+    return error ? error : timespec_out(ts_va, ns);
 }
 
-static long sys_clock_getres(int id, vaddr_t ts_va)
+static int sys_clock_getres(int id, vaddr_t ts_va)
 {
     uint64_t ns;
     int error = read_clock(id, &ns);
 
     if (error)
-        return -error;
+        return error;
     bool coarse = id == CLOCK_REALTIME_COARSE || id == CLOCK_MONOTONIC_COARSE;
-    return ts_va ? -timespec_out(ts_va, coarse ? TICK_NS : 1) : 0;
+    return ts_va ? timespec_out(ts_va, coarse ? TICK_NS : 1) : 0;
 }
 
-static long sys_clock_settime(int id, vaddr_t ts_va)
+static int sys_clock_settime(int id, vaddr_t ts_va)
 {
     uint64_t ns;
 
     if (id != CLOCK_REALTIME)
-        return -EINVAL;
+        return EINVAL;
     int error = timespec_in(ts_va, &ns);
-    return error ? -error : -EPERM;
+    return error ? error : EPERM;
 }
 
-static long sys_gettimeofday(vaddr_t tv_va, vaddr_t tz_va)
+static int sys_gettimeofday(vaddr_t tv_va, vaddr_t tz_va)
 {
     const uint64_t zone = 0;
 
     if (tv_va && timeval_out(tv_va, clock_realtime_ns()) != 0)
-        return -EFAULT;
-    return tz_va ? -copyout(tz_va, &zone, sizeof(zone)) : 0;
+        return EFAULT;
+    return tz_va ? copyout(tz_va, &zone, sizeof(zone)) : 0;
 }
 
-static long sys_time(vaddr_t va)
+static int sys_time(vaddr_t va)
 {
     const uint64_t sec = clock_realtime_ns() / NS_PER_SEC;
 
     if (va && copyout(va, &sec, sizeof(sec)) != 0)
-        return -EFAULT;
-    return (long)sec;
+        return EFAULT;
+    return answer((long)sec);
 }
 
 // ---- sleeping ----
@@ -104,7 +104,7 @@ static int sleep_until(uint64_t deadline_ns)
     return 0;
 }
 
-static long sleep_relative(uint64_t ns, vaddr_t rest_va)
+static int sleep_relative(uint64_t ns, vaddr_t rest_va)
 {
     uint64_t deadline = signal_deadline(deadline_after(ns));
 
@@ -112,16 +112,16 @@ static long sleep_relative(uint64_t ns, vaddr_t rest_va)
         return 0;
     uint64_t now = clock_ns();
     if (rest_va && timespec_out(rest_va, deadline > now ? deadline - now : 0) != 0)
-        return -EFAULT;
+        return EFAULT;
     return signal_restart_at(deadline);
 }
 
-static long sys_nanosleep(vaddr_t ts_va, vaddr_t rest_va)
+static int sys_nanosleep(vaddr_t ts_va, vaddr_t rest_va)
 {
     uint64_t ns;
     int error = timespec_in(ts_va, &ns);
 
-    return error ? -error : sleep_relative(ns, rest_va);
+    return error ? error : sleep_relative(ns, rest_va);
 }
 
 // An absolute time of the clock as one of the monotonic clock.
@@ -133,20 +133,20 @@ static uint64_t to_monotonic(int id, uint64_t ns)
     return ns > offset ? ns - offset : 1;
 }
 
-static long sys_clock_nanosleep(int id, int flags, vaddr_t ts_va, vaddr_t rest_va)
+static int sys_clock_nanosleep(int id, int flags, vaddr_t ts_va, vaddr_t rest_va)
 {
     uint64_t ns;
 
     if (id < 0 || id > CLOCK_BOOTTIME)
-        return -EINVAL;
+        return EINVAL;
     if (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC && id != CLOCK_BOOTTIME)
-        return -EOPNOTSUPP;
+        return EOPNOTSUPP;
     int error = timespec_in(ts_va, &ns);
     if (error)
-        return -error;
+        return error;
     if (!(flags & TIMER_ABSTIME))
         return sleep_relative(ns, rest_va);
-    return sleep_until(to_monotonic(id, ns)) ? -ERESTART_NOHAND : 0;
+    return sleep_until(to_monotonic(id, ns)) ? ERESTART_NOHAND : 0;
 }
 
 // ---- the interval timer ----
@@ -169,44 +169,44 @@ static void set_alarm(uint64_t ns, uint64_t interval_ns, uint64_t *old_ns,
     mutex_unlock(&p->lock);
 }
 
-static long sys_alarm(unsigned seconds)
+static int sys_alarm(unsigned seconds)
 {
     uint64_t old, old_interval;
 
     set_alarm(seconds * NS_PER_SEC, 0, &old, &old_interval);
-    return (long)((old + NS_PER_SEC - 1) / NS_PER_SEC);
+    return answer((long)((old + NS_PER_SEC - 1) / NS_PER_SEC));
 }
 
-static long sys_setitimer(int which, vaddr_t new_va, vaddr_t old_va)
+static int sys_setitimer(int which, vaddr_t new_va, vaddr_t old_va)
 {
     uint64_t interval = 0, value = 0, old, old_interval;
 
     if (which != 0)
-        return -EINVAL; // only ITIMER_REAL
+        return EINVAL; // only ITIMER_REAL
     if (new_va) {
         int error = timeval_in(new_va, &interval);
         if (!error)
             error = timeval_in(new_va + 16, &value);
         if (error)
-            return -error;
+            return error;
     }
     set_alarm(value, interval, &old, &old_interval);
     if (!old_va)
         return 0;
-    return timeval_out(old_va, old_interval) || timeval_out(old_va + 16, old) ? -EFAULT : 0;
+    return timeval_out(old_va, old_interval) || timeval_out(old_va + 16, old) ? EFAULT : 0;
 }
 
-static long sys_getitimer(int which, vaddr_t va)
+static int sys_getitimer(int which, vaddr_t va)
 {
     struct process *p = process_current();
 
     if (which != 0)
-        return -EINVAL;
+        return EINVAL;
     mutex_lock(&p->lock);
     uint64_t now = clock_ns(), interval = p->alarm_interval_ns;
     uint64_t due = timer_deadline(&p->alarm), left = due ? max(due, now + 1) - now : 0;
     mutex_unlock(&p->lock);
-    return timeval_out(va, interval) || timeval_out(va + 16, left) ? -EFAULT : 0;
+    return timeval_out(va, interval) || timeval_out(va + 16, left) ? EFAULT : 0;
 }
 
 // ---- futex ----
@@ -216,8 +216,8 @@ enum { FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET, FUTEX_OPERATIONS = 127 };
 enum { FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256 };
 
 // timeout_va: relative for FUTEX_WAIT, absolute for FUTEX_WAIT_BITSET.
-static long wait_op(vaddr_t va, int op, uint32_t value, vaddr_t timeout_va, uint32_t bits,
-                    bool shared)
+static int wait_op(vaddr_t va, int op, uint32_t value, vaddr_t timeout_va, uint32_t bits,
+                   bool shared)
 {
     bool absolute = (op & FUTEX_OPERATIONS) == FUTEX_WAIT_BITSET;
     uint64_t ns, deadline = WAIT_FOREVER;
@@ -225,22 +225,24 @@ static long wait_op(vaddr_t va, int op, uint32_t value, vaddr_t timeout_va, uint
     if (timeout_va) {
         int error = timespec_in(timeout_va, &ns);
         if (error)
-            return -error;
+            return error;
         int clock = op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC;
         deadline = absolute ? to_monotonic(clock, ns) : signal_deadline(deadline_after(ns));
     }
     int error = futex_wait(va, value, bits, deadline, shared);
     if (error != EINTR)
-        return -error;
+        return error;
     if (deadline == WAIT_FOREVER)
-        return -ERESTART;
-    return absolute ? -ERESTART_NOHAND : signal_restart_at(deadline);
+        return ERESTART;
+    return absolute ? ERESTART_NOHAND : signal_restart_at(deadline);
 }
 
-static long sys_futex(vaddr_t va, int op, uint32_t value, uint64_t timeout, vaddr_t va2,
-                      uint32_t value3)
+static int sys_futex(vaddr_t va, int op, uint32_t value, uint64_t timeout, vaddr_t va2,
+                     uint32_t value3)
 {
     bool shared = !(op & FUTEX_PRIVATE_FLAG);
+    unsigned n;
+    int error;
 
     switch (op & FUTEX_OPERATIONS) {
     case FUTEX_WAIT:
@@ -248,18 +250,23 @@ static long sys_futex(vaddr_t va, int op, uint32_t value, uint64_t timeout, vadd
     case FUTEX_WAIT_BITSET:
         return wait_op(va, op, value, timeout, value3, shared);
     case FUTEX_WAKE:
-        return futex_wake(va, value, FUTEX_MATCH_ANY, shared);
+        error = futex_wake(va, value, FUTEX_MATCH_ANY, shared, &n);
+        break;
     case FUTEX_WAKE_BITSET:
-        return futex_wake(va, value, value3, shared);
+        error = futex_wake(va, value, value3, shared, &n);
+        break;
     case FUTEX_REQUEUE:
     case FUTEX_CMP_REQUEUE:
         if ((int)value < 0 || (int)timeout < 0)
-            return -EINVAL;
-        return futex_requeue(va, va2, value, (unsigned)timeout,
-                             (op & FUTEX_OPERATIONS) == FUTEX_CMP_REQUEUE ? &value3 : NULL, shared);
+            return EINVAL;
+        error = futex_requeue(va, va2, value, (unsigned)timeout,
+                              (op & FUTEX_OPERATIONS) == FUTEX_CMP_REQUEUE ? &value3 : NULL, shared,
+                              &n);
+        break;
     default:
-        return -ENOSYS;
+        return ENOSYS;
     }
+    return error ? error : answer(n);
 }
 
 // clang-format off

@@ -43,7 +43,7 @@ static struct {
 static unsigned nunknown;
 
 // A number without a call: remembered, so that /proc/syscalls can tell what programs wanted.
-static long no_call(uint64_t nr)
+static int no_call(uint64_t nr)
 {
     unsigned i = 0;
 
@@ -57,31 +57,31 @@ static long no_call(uint64_t nr)
     }
     for (i = 0; i < array_len(refusals); i++)
         if (refusals[i].nr == nr)
-            return -(long)refusals[i].error;
-    return -ENOSYS;
+            return refusals[i].error;
+    return ENOSYS;
 }
 
 // ---- what calls work on ----
 
 // Calls, seen as the register convention sees them: arguments that one does not have are ignored by
 // it.
-typedef long (*args_fn)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
-typedef long (*found_fn)(void *, uint64_t, uint64_t, uint64_t, uint64_t);
-typedef long (*names_fn)(struct at_path *, struct at_path *, uint64_t);
+typedef int (*args_fn)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+typedef int (*found_fn)(void *, uint64_t, uint64_t, uint64_t, uint64_t);
+typedef int (*names_fn)(struct at_path *, struct at_path *, uint64_t);
 
-static long on_file(const struct call *c, const uint64_t *arg)
+static int on_file(const struct call *c, const uint64_t *arg)
 {
     int fd = (int)arg[0];
     struct file *f SCOPED_FILE = c->on == ON_ANY_FD_VNODE ? fd_path(fd) : fd_file(fd);
 
     if (!f)
-        return -EBADF;
+        return EBADF;
     void *found = c->on == ON_FILE ? (void *)f : f->vnode;
     return ((found_fn)c->fn)(found, arg[1], arg[2], arg[3], arg[4]);
 }
 
 // arg starts at the path, which is relative to dirfd.
-static long on_vnode(const struct call *c, int dirfd, const uint64_t *arg)
+static int on_vnode(const struct call *c, int dirfd, const uint64_t *arg)
 {
     unsigned flags = c->on == ON_VNODE_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
     struct vnode *v SCOPED_VNODE = NULL;
@@ -89,33 +89,33 @@ static long on_vnode(const struct call *c, int dirfd, const uint64_t *arg)
     if (c->may_flags)
         flags = (unsigned)arg[c->flags_at - 1];
     if (c->may_flags && flags & ~(unsigned)c->may_flags)
-        return -EINVAL;
+        return EINVAL;
     int error = at_vnode(dirfd, arg[0], flags, &v);
-    return error ? -error : ((found_fn)c->fn)(v, arg[1], arg[2], arg[3], arg[4]);
+    return error ? error : ((found_fn)c->fn)(v, arg[1], arg[2], arg[3], arg[4]);
 }
 
-static long on_name(const struct call *c, int dirfd, const uint64_t *arg)
+static int on_name(const struct call *c, int dirfd, const uint64_t *arg)
 {
     struct at_path p SCOPED_AT_PATH;
     int error = at_path_get(&p, dirfd, arg[0]);
 
-    return error ? -error : ((found_fn)c->fn)(&p, arg[1], arg[2], arg[3], arg[4]);
+    return error ? error : ((found_fn)c->fn)(&p, arg[1], arg[2], arg[3], arg[4]);
 }
 
-static long on_names(const struct call *c, int from_fd, vaddr_t from_va, int to_fd, vaddr_t to_va,
-                     uint64_t flags)
+static int on_names(const struct call *c, int from_fd, vaddr_t from_va, int to_fd, vaddr_t to_va,
+                    uint64_t flags)
 {
     struct at_path from SCOPED_AT_PATH;
     int error = at_path_get(&from, from_fd, from_va);
 
     if (error)
-        return -error;
+        return error;
     struct at_path to SCOPED_AT_PATH;
     error = at_path_get(&to, to_fd, to_va);
-    return error ? -error : ((names_fn)c->fn)(&from, &to, flags);
+    return error ? error : ((names_fn)c->fn)(&from, &to, flags);
 }
 
-static __attribute__((noinline)) long call_on(const struct call *c, const struct trapframe *tf)
+static __attribute__((noinline)) int call_on(const struct call *c, const struct trapframe *tf)
 {
     const uint64_t arg[] = {tf->rdi, tf->rsi, tf->rdx, tf->r10, tf->r8};
 
@@ -147,18 +147,17 @@ static __attribute__((noinline)) long call_on(const struct call *c, const struct
 static void handle(struct trapframe *tf)
 {
     static const struct call none = {.on = ON_NOTHING};
-    struct thread *t = thread_current();
     uint64_t nr = tf->error;
     const struct call *c = nr < NCALLS ? &calls[nr] : &none;
 
-    t->in_syscall = true;
     if (nr < NCALLS)
         counts[nr]++;
-    if (c->on == ON_ARGS)
-        tf->rax = (uint64_t)((args_fn)c->fn)(tf->rdi, tf->rsi, tf->rdx, tf->r10, tf->r8, tf->r9);
-    else
-        tf->rax = (uint64_t)call_on(c, tf);
-    t->in_syscall = false;
+    tf->rax = 0; // unless the call answers something else
+    int error = c->on == ON_ARGS
+                    ? ((args_fn)c->fn)(tf->rdi, tf->rsi, tf->rdx, tf->r10, tf->r8, tf->r9)
+                    : call_on(c, tf);
+    if (error)
+        tf->rax = (uint64_t)-error;
 }
 
 int syscall_show(int pid UNUSED, struct strbuf *out)

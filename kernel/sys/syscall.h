@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The system-call table and what the calls share. A call gets its arguments as Linux's registers
-// hold them and returns the result or -errno; what it does is in Linux's manual, section 2, and
-// where this kernel supports less, its definition says so. Pointers from the program are vaddr_t
+// hold them and returns 0 or an errno, which the dispatcher negates; another answer than 0 it gives
+// by answer(). What it does is in Linux's manual, section 2, and where this kernel supports less,
+// its definition says so. Pointers from the program are vaddr_t
 // and are only touched by the user copies.
 //
 // Each file of calls ends with its rows of the table. A row also says what the call's first
@@ -12,7 +13,9 @@
 #pragma once
 
 #include "fs/file.h"
+#include "amd64/trapframe.h"
 #include "lib/types.h"
+#include "proc/thread.h"
 
 struct strbuf;
 
@@ -61,6 +64,13 @@ extern const struct call copy_calls[], dir_calls[], file_calls[], lock_calls[], 
 
 // ---- helpers (helpers.c) ----
 
+// What the call answers if it ends without an error: `return answer(n);'.
+static inline int answer(long value)
+{
+    thread_frame(thread_current())->rax = (uint64_t)value;
+    return 0;
+}
+
 // A path from user memory. Short ones need no allocation.
 struct upath {
     char *str;
@@ -98,7 +108,7 @@ struct file *fd_file(int fd);
 struct file *fd_path(int fd);
 
 // fcntl's commands on locks, for f at fd; EINVAL for any other command (sys_lock.c).
-long fcntl_lock(struct file *f, int fd, unsigned cmd, vaddr_t va);
+int fcntl_lock(struct file *f, int fd, unsigned cmd, vaddr_t va);
 
 // Linux's struct timespec and timeval to nanoseconds: EFAULT, EINVAL. Times beyond 200 years are
 // cut.

@@ -140,13 +140,20 @@ def check_contracts() -> Iterator[Result]:
 ANOTHER_NAME = re.compile(r"\bint (?:err|e|ret|rc|rv|res|errno)\b|, (?:err|ret|rc|rv) = ")
 
 
+NEGATED = re.compile(r"-(?:E[A-Z][A-Z0-9_]+|error)\b")
+BOUNDARY = ("kernel/sys/syscall.c", "kernel/proc/sigdeliver.c")
+"""Where a call's answer is written to the program's register, and where it is read there."""
+
+
 def check_errors() -> Iterator[Result]:
-    """A variable that holds an errno is called `error', or ends so where there are two."""
+    """A variable that holds an errno is called `error', or ends so where there are two; and an
+    errno is negated at the boundary to programs alone."""
     broken = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in sorted((ROOT / "kernel").rglob("*.[ch]"))
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if ANOTHER_NAME.search(line)
+        or (NEGATED.search(line) and str(path.relative_to(ROOT)) not in BOUNDARY)
     ]
     yield Result("source/errors", not broken, "\n".join(broken))
 
