@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where the CPUs of a QEMU stand, read through its monitor: for the report on a hang.
+"""Where the CPUs of a QEMU stand, read through its monitor: for the report on a hang. And file and
+line of the places that a kernel names in its own reports.
 
 Frames are found by the chain of saved frame pointers, which the kernel is built to keep, and named
 by addr2line.
@@ -93,16 +94,35 @@ def frames(vm: qemu.Qemu, cpu: int, rip: int, rbp: int) -> list[int]:
 
 def names(kernel: str, found: list[int]) -> list[str]:
     """What the addresses that `frames` found are called."""
-    tool = os.environ.get("ADDR2LINE") or "addr2line"
     # A return address points after the call: look up the call itself.
     wanted = [f"{at if i == 0 else at - 1:#x}" for i, at in enumerate(found)]
+    return [f"{at:#018x} {text}" for at, text in zip(found, _looked_up(kernel, "-fp", wanted))]
+
+
+PLACE = re.compile(r"(0x[0-9a-f]{16}) [\w.]+\+0x?[0-9a-f]+(?! \()")
+"""An address and the function, as kernel/amd64/crash.c prints them."""
+
+
+def with_lines(kernel: str, text: str) -> str:
+    """The text of a console, with file and line behind each place that the kernel names there."""
+    wanted = [match[1] for match in PLACE.finditer(text)]
+    lines = iter(_looked_up(kernel, "-p", wanted)) if wanted else iter(())
+
+    def located(match: re.Match[str]) -> str:
+        line = next(lines).partition(" (discriminator")[0]
+        return match[0] if "?" in line else f"{match[0]} ({line})"
+
+    return PLACE.sub(located, text)
+
+
+def _looked_up(kernel: str, options: str, addresses: list[str]) -> list[str]:
+    """What addr2line says of each address; a question mark if it cannot."""
+    tool = os.environ.get("ADDR2LINE") or "addr2line"
+    command = [tool, options, "-e", kernel, *addresses]
     try:
-        done = subprocess.run(
-            [tool, "-fpe", kernel, *wanted], capture_output=True, text=True, timeout=20, check=False
-        )
-        named = done.stdout.splitlines()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        said = done.stdout.splitlines()
     except (OSError, subprocess.TimeoutExpired):
-        named = []
+        said = []
     here = os.getcwd() + "/"
-    texts = [line.replace(here, "") for line in named] + ["?"] * len(found)
-    return [f"{at:#018x} {text}" for at, text in zip(found, texts)]
+    return [line.replace(here, "") for line in said] + ["?"] * (len(addresses) - len(said))

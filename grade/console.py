@@ -13,9 +13,11 @@ import termios
 import threading
 from typing import Iterator
 
-from grade import options, qemu
+from grade import backtrace, options, qemu
 
 PROMPT = b"\n# "
+PANIC_TEXT = b"panic: "
+KEPT_BYTES = 1 << 16
 GOODBYE = b"\n\x04poweroff\n"
 """With ^D at the start of a line, for a program that still reads."""
 
@@ -48,15 +50,29 @@ def type_stdin(fd: int, ready: threading.Event) -> None:
         os.write(fd, GOODBYE)
 
 
-def show(fd: int, ready: threading.Event) -> None:
-    """Says when the first prompt is there: what is typed before, a starting UART may lose."""
-    seen = b""
-    while shown := os.read(fd, 4096):
-        os.write(sys.stdout.fileno(), shown)
-        if not ready.is_set():
-            seen += shown
-            if PROMPT in seen:
-                ready.set()
+class Shown:
+    """What the console showed last, and whether a prompt was among it: what is typed before, a
+    starting UART may lose."""
+
+    def __init__(self) -> None:
+        self.ready = threading.Event()
+        self.last = b""
+
+    def read(self, fd: int, repeat: bool) -> None:
+        """Reads to the end, and shows it if nobody else does."""
+        while shown := os.read(fd, 4096):
+            if repeat:
+                os.write(sys.stdout.fileno(), shown)
+            self.last = (self.last + shown)[-KEPT_BYTES:]
+            if PROMPT in self.last:
+                self.ready.set()
+
+
+def lines_of_panic(kernel: str, last: bytes) -> str:
+    """The places that the kernel's report names, with their lines in the source."""
+    text = last[last.rfind(PANIC_TEXT) :].decode(errors="replace")
+    found = backtrace.with_lines(kernel, text)
+    return "\n".join(line for line in found.splitlines() if line not in text.splitlines())
 
 
 def main() -> int:
@@ -66,19 +82,23 @@ def main() -> int:
     # Without somebody who types, the shell is to take lines as they come (user/bin/init.c).
     machine.words += qemu.terminal_words() if at_terminal else []
     qemu.end_on_signals()
+    shown = Shown()
     with terminal_kept(), qemu.Qemu(machine, tty=at_terminal) as vm:
-        threading.Thread(target=drain, args=(vm.records,), daemon=True).start()
-        if vm.console is not None and vm.console_in is not None:
-            ready = threading.Event()
-            arguments = (vm.console_in, ready)
+        drained = threading.Thread(target=drain, args=(vm.records,), daemon=True)
+        drained.start()
+        assert vm.console is not None
+        if vm.console_in is not None:
+            arguments = (vm.console_in, shown.ready)
             threading.Thread(target=type_stdin, args=arguments, daemon=True).start()
-            try:
-                show(vm.console, ready)
-            except BrokenPipeError:
-                return 1
+        try:
+            shown.read(vm.console, repeat=not at_terminal)
+        except BrokenPipeError:
+            return 1
         status = vm.wait()
+        drained.join() # its descriptor's number will be another's
     if status == qemu.EXIT_PANIC:
         print("strata: the kernel panicked", file=sys.stderr)
+        print(lines_of_panic(str(machine.kernel), shown.last), file=sys.stderr)
         return 1
     # A triple fault and a quit by ^A x both end QEMU with 0.
     return 0 if status in (qemu.EXIT_POWEROFF, qemu.EXIT_RESET) else 1

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.parse
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -174,7 +175,7 @@ class Qemu:
 
     `console` and `records` are descriptors to read from, `console_in` is the writing end of the
     guest's console. With `tty` the console is this process's terminal instead, with QEMU's keys
-    (^A x quits), and the two console pipes are None.
+    (^A x quits): `console` repeats what it shows, and must be read; `console_in` is None.
     """
 
     def __init__(self, machine: Machine, tty: bool = False, paused: bool = False) -> None:
@@ -197,14 +198,19 @@ class Qemu:
         args += ["-chardev", f"socket,id=records,fd={records_guest.fileno()}"]
         args += ["-chardev", f"socket,id=qmp,fd={monitor_guest.fileno()}"]
         args += ["-mon", "chardev=qmp,mode=control"]
-        args += ["-chardev", f"stdio,id=con,signal=off{',mux=on' if self.tty else ''}"]
         args += ["-serial", "chardev:con"]
-        if self.tty:
-            args += ["-mon", "chardev=con,mode=readline"]
         if self.paused:
             args += ["-S"]
-        with records_guest, monitor_guest, tempfile.TemporaryFile() as swap:
+        with records_guest, monitor_guest, tempfile.TemporaryFile() as swap, ExitStack() as ours:
             pass_fds = [records_guest.fileno(), monitor_guest.fileno(), *self.machine.fds]
+            console = "stdio,id=con,signal=off"
+            if self.tty:
+                self.console, log = os.pipe()
+                ours.callback(os.close, log)
+                pass_fds.append(log)
+                console += f",mux=on,logfile=/dev/fd/{log}"
+                args += ["-mon", "chardev=con,mode=readline"]
+            args += ["-chardev", console]
             if self.machine.swap:
                 swap.truncate(self.machine.swap)
                 pass_fds.append(swap.fileno())
@@ -244,6 +250,8 @@ class Qemu:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream:
                 stream.close()
+        if self.tty and self.console is not None:
+            os.close(self.console)
 
     def kill(self) -> None:
         """Ends QEMU and its process group, if still there."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from grade import options, qemu
+from grade import backtrace, options, qemu
 from grade.session import End, Session
 
 PANIC_TEXT = b"panic: "
@@ -79,7 +79,8 @@ def main() -> int:
     held = output.finish(outcome.end is End.PANIC)
     if outcome.end is not End.EXIT:
         print(f"strata: {outcome.describe()}", file=sys.stderr)
-        if tail := console_tail(outcome.console, held):
+        tail = console_tail(outcome.console, held)
+        if tail := backtrace.with_lines(str(machine.kernel), tail):
             print(f"strata: the end of the console:\n{tail}", file=sys.stderr)
         if opts.seed is not None:
             print(f"strata: seed {opts.seed}", file=sys.stderr)

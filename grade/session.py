@@ -133,6 +133,10 @@ class Session:
             else:
                 outcome = self._judge(vm.wait(), vm.errors())
         outcome.console = bytes(self.console)
+        if outcome.end is not End.EXIT:
+            kernel, said = str(self.machine.kernel), outcome.console.decode(errors="surrogateescape")
+            said = backtrace.with_lines(kernel, said)
+            outcome.console = said.encode(errors="surrogateescape")
         outcome.records = self.payloads
         outcome.seconds = time.monotonic() - started
         return outcome

@@ -6,9 +6,9 @@
 # A variant (mk/labs.mk) hides some of them and adds others, from wherever they lie; its own objects
 # and the linked kernel are below $(KERNEL_OUT), all other objects are the plain build's.
 #
-# It is linked twice. The first link gives final addresses; ksyms.py turns its debug information
-# into the table of functions and lines that panics print, which the second link puts behind the
-# other read-only data, where it moves no code.
+# It is linked twice. The first link gives final addresses; ksyms.py makes of them the table of
+# functions that panics name, which the second link puts behind the other read-only data, where it
+# moves no code.
 
 KERNEL_OBJ := $(O)/kernel
 KERNEL_LINK := $(KERNEL_OUT)/kernel
@@ -91,7 +91,7 @@ $(KERNEL_LINK)/first.elf: $(KERNEL_OBJS) $(KERNEL_LINK)/objects $(KERNEL_LDSCRIP
 	$(call begin,LD)
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS)
 
-$(KERNEL_LINK)/ksyms.s: $(KERNEL_LINK)/first.elf kernel/amd64/ksyms.py kernel/amd64/dwarf_line.py
+$(KERNEL_LINK)/ksyms.s: $(KERNEL_LINK)/first.elf kernel/amd64/ksyms.py
 	$(call begin,SYMS)
 	$(Q)$(PYTHON) kernel/amd64/ksyms.py $< $@
 

@@ -28,28 +28,27 @@ static struct trapframe *crash_tf;             // the cause's registers, or NULL
 static unsigned stopped;                       // CPUs that obeyed the NMI; atomic
 static struct trapframe *stopped_at[MAX_CPUS]; // where it hit them
 
-static void print_symbol(vaddr_t va)
+// The host adds file and line to such a place.
+static void print_place(vaddr_t va)
 {
     struct ksym sym;
-    if (!ksyms_find(va, &sym))
-        return;
-    kprintf(" %s+%#lx", sym.function, sym.offset);
-    if (sym.file)
-        kprintf(" (%s:%u)", sym.file, sym.line);
+    kprintf(" %#018lx", va);
+    if (ksyms_find(va, &sym))
+        kprintf(" %s+%#lx", sym.function, sym.offset);
 }
 
 static void print_location(unsigned n, vaddr_t va)
 {
-    kprintf("  #%-2u %#018lx", n, va);
-    print_symbol(va);
+    kprintf("  #%-2u", n);
+    print_place(va);
     kprintf("\n");
 }
 
 static void print_taken(uintptr_t at)
 {
     if (in_kernel_text(at)) {
-        kprintf(", taken in");
-        print_symbol(at - 1);
+        kprintf(", taken at");
+        print_place(at - 1);
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// From an address in the kernel's text to function, file and line, by a table that ksyms.py makes
-// from the debug information and the second link embeds. No locks; works in a panic.
+// From an address in the kernel's text to its function, by a table that ksyms.py makes of the first
+// link and the second embeds. File and line are found on the host (grade/backtrace.py), which has
+// the debug information. No locks; works in a panic.
 #pragma once
 
 #include "lib/types.h"
@@ -9,8 +10,6 @@
 struct ksym {
     const char *function;
     uint64_t offset;            // bytes into the function
-    const char *file;           // NULL if the line is not known
-    unsigned line;
 };
 
 // False if va is not in a known function.

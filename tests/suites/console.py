@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -188,6 +189,31 @@ def check_quit(config: Config) -> Iterator[Result]:
     yield Result("console/quit", right, detail)
 
 
+IN_SOURCE = r"#0 .* ktest_crash_null\+0x\w+ \(tests/kernel/test_machine\.c:\d+\)"
+
+
+def check_panic(config: Config) -> Iterator[Result]:
+    """When the kernel has panicked, the host says where in the source: at a terminal, which QEMU
+    writes to, and where there is none."""
+    import pexpect
+
+    words = ["--append", "test=crash_null"]
+    child = start(config, "grade.console", *words)
+    try:
+        child.expect("strata: the kernel panicked")
+        child.expect(IN_SOURCE)
+        right, detail = True, ""
+    except (pexpect.TIMEOUT, pexpect.EOF) as error:
+        right, detail = False, str(error)
+    finally:
+        child.close(force=True)
+    yield Result("console/panic/terminal", right, detail)
+    command = [sys.executable, "-m", "grade.console", "--kernel", str(config.kernel), *words]
+    said = run_as_user([*command, "--disk", str(config.disk)]).stdout
+    right = re.search(IN_SOURCE, said.partition("strata: the kernel panicked")[2]) is not None
+    yield Result("console/panic/pipe", right, said)
+
+
 def check_pipe(config: Config) -> Iterator[Result]:
     """Without a terminal, what stdin holds is typed; then the guest is switched off. A program's
     output may come in the middle of a line's echo, so only what was never typed is looked for."""
@@ -223,6 +249,7 @@ def jobs(config: Config) -> list[Job]:
         *([Job("console/without-busybox", lambda: check_without(config))]
           if has_busybox(config) else []),
         Job("console/quit", lambda: check_quit(config)),
+        Job("console/panic", lambda: check_panic(config)),
         Job("console/size", lambda: check_size(config)),
         *([] if config.variant or config.make_words else [
             Job("console/make-run", lambda: check_make_run(config))

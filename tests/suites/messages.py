@@ -69,10 +69,10 @@ CRASHES = {
     "crash_stack_overflow": [r"^panic: double fault, .* \(kernel stack overflow\)$",
                              r"#0 .* recurse\+", r"ktest_crash_stack_overflow\+"],
     "crash_null": [r"^panic: kernel page fault at 0: .*null pointer",
-                   r"#0 .* ktest_crash_null\+"],
+                   r"#0 .* ktest_crash_null\+0x\w+ \(tests/kernel/test_machine\.c:\d+\)$"],
     "crash_locked": [r"^panic: with a lock held$",
-                     r"^  holds crash test \(rank \d+, 0x\w+\), taken in "
-                     r"ktest_crash_locked\+0x\w+ \(tests/kernel/test_machine\.c:\d+\)$"],
+                     r"^  holds crash test \(rank \d+, 0x\w+\), taken at "
+                     r"0x\w{16} ktest_crash_locked\+0x\w+ \(tests/kernel/test_machine\.c:\d+\)$"],
 }
 """In-kernel tests that panic, and what their reports must say."""
 
