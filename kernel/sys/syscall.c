@@ -31,7 +31,7 @@ static const struct refusal {
     uint8_t error; // 0: nothing to do, nothing found
     const char *name, *why;
 } refusals[] = {
-#define REFUSED(nr, name, error, why) {nr, error, #name, why},
+#define REFUSED(nr, name) {nr, ANSWER, #name, WHY},
 #include "sys/refused.def"
 };
 
