@@ -134,8 +134,8 @@ class Session:
                 outcome = self._judge(vm.wait(), vm.errors())
         outcome.console = bytes(self.console)
         if outcome.end is not End.EXIT:
-            kernel, said = str(self.machine.kernel), outcome.console.decode(errors="surrogateescape")
-            said = backtrace.with_lines(kernel, said)
+            said = outcome.console.decode(errors="surrogateescape")
+            said = backtrace.with_lines(str(self.machine.kernel), said)
             outcome.console = said.encode(errors="surrogateescape")
         outcome.records = self.payloads
         outcome.seconds = time.monotonic() - started
