@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make export LAB=pv OUT=folder [FROM=folder] [HUNT='seed ...']`: the students' tree, proved to
-hold no solution.
+"""`make export LAB=pv OUT=folder [FROM=folder] [GUIDE=1] [HUNT='seed ...']`: the students' tree,
+proved to hold no solution.
 
 An allow-list says what goes in. This lab and later ones come as starters, earlier ones as
 references, or as the student's own files out of FROM. A branch's own tree has the branch's starter
 in place of whatever those have. Then no distinctive line of what stays behind may be in it; and,
 unless TRY=0, a copy is built, booted and graded with this tree out of sight, must reach the
-starter's declared score, and what was built is looked through as well. HUNT adds ten kernels for
-each seed, as objects without source (grade/hunt.py).
+starter's declared score, and what was built is looked through as well. GUIDE=1 adds the paths
+through this lab and earlier ones. HUNT adds ten kernels for each seed, as objects without source
+(grade/hunt.py).
 """
 
 from __future__ import annotations
@@ -38,12 +39,15 @@ tests/*.py tests/host/* tests/kernel/* tests/guests/* tests/busybox/* tests/benc
 tests/suites/*.py
 doc/architecture.md doc/filesystem.md doc/*-experiments.md
 """.split()
-OF_A_LAB = "README.md DESIGN-template.md lab.toml tests/* starter/* demo/*".split()
+OF_A_LAB = "README.md HINT.md DESIGN-template.md lab.toml tests/* starter/* demo/*".split()
 """What students get of this lab's folder and of earlier ones'; of later labs' nothing."""
+GUIDE = "GUIDE.md"
+"""How to do it, step by step: for those who are to have it."""
 DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
-tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/proof.py
-tests/suites/hunt.py tests/suites/backwards.py tests/suites/course*.py tests/suites/tools.py
+tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/handouts.py
+tests/suites/proof.py tests/suites/hunt.py tests/suites/backwards.py tests/suites/course*.py
+tests/suites/tools.py
 tests/host/test_map_quanta.c tests/host/test_map_merge.c tests/host/test_pool_shortage.c
 tests/host/test_cow.c tests/host/test_loan.c tests/host/test_pmap_link.c
 """.split()
@@ -62,8 +66,9 @@ def matches(name: str, patterns: list[str]) -> bool:
 
 
 class Export:
-    def __init__(self, lab: Lab, source: Path | None) -> None:
+    def __init__(self, lab: Lab, source: Path | None, guide: bool = False) -> None:
         self.lab = lab
+        self.guides = [GUIDE] if guide else []
         self.labs = [*labs.in_row(), *([lab] if lab.callers else [])]
         self.files = proof_tree.tree_files()
         self.source = source
@@ -79,7 +84,8 @@ class Export:
             if each.number <= self.lab.number:
                 prefix = f"{each.folder.relative_to(ROOT)}/"
                 below = [n for n in self.files if n.startswith(prefix)]
-                given = [*OF_A_LAB, *(["reference.ids"] if each.number < self.lab.number else [])]
+                given = [*OF_A_LAB, *self.guides]
+                given += ["reference.ids"] if each.number < self.lab.number else []
                 below = [n for n in below if matches(n.removeprefix(prefix), given)]
                 found |= {name: (ROOT / name).read_bytes() for name in below}
         if self.lab.callers:
@@ -121,6 +127,7 @@ class Export:
     def hidden_texts(self) -> dict[str, str]:
         """What stays behind, by name: solutions from this lab on, and all that tells of them."""
         found: dict[str, str] = {}
+        hidden = [*HIDDEN, *([] if self.guides else [GUIDE])]
         for each in self.labs:
             if each.number < self.lab.number:
                 continue
@@ -129,7 +136,7 @@ class Export:
                 found[f"the reference's {path}"] = data.decode("utf-8")
             prefix = f"{each.folder.relative_to(ROOT)}/"
             for name in self.files:
-                if name.startswith(prefix) and matches(name.removeprefix(prefix), HIDDEN):
+                if name.startswith(prefix) and matches(name.removeprefix(prefix), hidden):
                     text = (ROOT / name).read_text(encoding="utf-8")
                     found[name] = added(text) if name.endswith(".patch") else text
         return found
@@ -257,7 +264,7 @@ def main() -> int:
     source = Path(env("FROM") or "").absolute() if env("FROM") else None
     staff = hunt_kernels.staff_folder()
     hunts = [options.number("HUNT", word, 1, 10**9) for word in (env("HUNT") or "").split()]
-    export = Export(lab, source)
+    export = Export(lab, source, guide=options.flag("GUIDE", env("GUIDE")))
     print(f"  {export.write(target)} files in {target}")
     for seed in hunts:
         folder = target / lab.folder.relative_to(ROOT) / "hunt" / str(seed)

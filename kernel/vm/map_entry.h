@@ -2,23 +2,19 @@
 //
 // Map entries: where they come from, how they are split and merged, and the reserve that lets an
 // unmap split without allocating. Lab 2 owns its implementation. First form: nothing merges, so
-// unmapping a quantum never splits (NetBSD's uvm_map.c 1.153). Final form: quantum entries merge,
-// what a merge frees feeds the map's reserve, and only unmaps of quanta draw from it. (As mailed in
-// 2004 the proposal let every unmap draw from it, also one that splits an entry which was never
-// merged; NetBSD 5 has the quantum rule.)
+// unmapping a quantum never splits (NetBSD's uvm_map.c 1.153). Final form: neighbours that agree
+// are one entry, quanta too, and unmapping a quantum still never allocates (NetBSD 5).
 //
-// A quantum is mapped by one call and unmapped by one call, whole: that is its owner's promise. Who
-// unmaps a quantum clips it out of its entry and gives that piece back to the pool. Hence the
+//      three quanta side by side:   [      one entry      ]
+//      the middle one is unmapped:  [ entry ]      [ entry ]     and nobody was asked for memory
 //
-// Law: in every map, quantum entries + reserve == live quanta.
+// A quantum is mapped by one call and unmapped by one call, whole: that is its owner's promise. In
+// return the unmap neither sleeps nor fails. An entry does not say how many quanta it holds, nor
+// where they meet: only the owners know. So a broken promise shows when a range leaves its entry,
+// or when there is no entry to split it with.
 //
-// An entry does not say how many quanta it holds, nor where they meet: only the owners know. So a
-// broken promise shows when a range leaves its entry, or when the reserve is empty.
-//
-//      three quanta side by side:   [      one entry      ]      reserve: 2        1 + 2 == 3
-//      the middle one is unmapped:  [ entry ]      [ entry ]     reserve: 0        2 + 0 == 2
-//      (the reserve's two became the pieces below and above; the old entry, by then the middle,
-//      went to the pool)
+// What the module keeps for that is the map's reserve. It follows from what is mapped, and from
+// nothing that was mapped before: map_entry_check knows how many entries there must be.
 //
 // A typical sequence is: map_change_begin_clip; map_entry_clip_start and _clip_end where a range
 // cuts an entry; change the entry; map_entry_simplify; map_change_end. Mapping: map_entry_link.
@@ -53,22 +49,18 @@ MUST_CHECK int map_entry_reserve(struct map_change *c, unsigned n, unsigned flag
 void map_entry_unreserve(struct map_change *c);
 
 // Entries that clipping [start, end) out of the map takes from a change's spare ones: 0 to
-// MAP_ENTRY_SPLITS. An end that falls inside a quantum entry takes none: that one comes from the
-// map's reserve.
+// MAP_ENTRY_SPLITS. An end that falls inside a quantum entry takes none.
 unsigned map_entry_need(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 
-// Links what req describes at req->va, with a spare entry; merges with its neighbours where all
-// agree: object and contiguous offset (without object: the same), protection, max protection,
-// inheritance, advice, wiring, flags; and amaps: none, one that nobody else refers to and that can
-// be extended over the other entry, or the same with contiguous slots. Submaps never merge. Returns
-// the entry that now covers it. An entry that merging makes superfluous goes to c->dead, with its
-// reference to the object; or, a quantum's, to the map's reserve: quanta have neither object nor
-// amap.
+// Links what req describes at req->va, with a spare entry. It and a neighbour are one entry if they
+// agree in all that an entry says of its pages, amaps included (amap.h); submaps never merge.
+// Returns the entry that now covers it. An entry that this makes superfluous is kept for the map,
+// or goes to c->dead, with its reference to the object. Quanta have neither object nor amap.
 struct vm_map_entry *map_entry_link(struct map_change *c, const struct vm_map_req *req);
 
 // Splits e at va (start < va < end): the first one makes e begin at va (a new entry is before it),
-// the second makes it end there. The new entry is a spare one, or for a quantum entry from the
-// map's reserve. References are duplicated.
+// the second makes it end there. The new entry is a spare one where map_entry_need counts it.
+// References are duplicated.
 void map_entry_clip_start(struct map_change *c, struct vm_map_entry *e, vaddr_t va);
 void map_entry_clip_end(struct map_change *c, struct vm_map_entry *e, vaddr_t va);
 
@@ -77,12 +69,11 @@ void map_entry_clip_end(struct map_change *c, struct vm_map_entry *e, vaddr_t va
 // whole map, which is being destroyed.
 void map_entry_unlink_range(struct map_change *c, vaddr_t start_va, vaddr_t end_va);
 
-// After a change of attributes: merges e with its neighbours as map_entry_link does; entries that
-// this frees go to c->dead, with their reference to the object. Returns the entry that now contains
-// e's range.
+// After a change of attributes: makes e and its neighbours one, as map_entry_link does. Returns the
+// entry that now contains e's range.
 struct vm_map_entry *map_entry_simplify(struct map_change *c, struct vm_map_entry *e);
 
-// The law and the reserve, and what the form keeps beyond them; as page_check.
+// The counts and the reserve, and what the form keeps beyond them; as page_check.
 unsigned map_entry_check(struct vm_map *map, struct strbuf *out);
 
 struct map_entry_stats {

@@ -87,7 +87,7 @@ struct vm_map {
                                 // began
     bool kernel;                // (!) kernel_map or a submap of it
     uint64_t generation;        // (m) counts changes: who unlocked looks again
-    struct list reserve;        // (m) entries that merging freed, kept for unmap's splits (lab 2)
+    struct list reserve;        // (m) entries that map_entry.c keeps for unmaps (lab 2)
     unsigned nreserve;          // (m)
     unsigned nquanta;           // (m) live quantum mappings, as vm_map.c counts them
     struct list all_link;       // on the list of all maps, for the checks
@@ -226,8 +226,7 @@ extern uint64_t map_tree_lookups, map_tree_hint_hits;   // (a)
 
 // ---- checks ----
 
-// Order, tree, gaps, counts, entry rules, and the law of map_entry.h. The map is locked. As
-// page_check.
+// Order, tree, gaps, counts, entry rules, and map_entry_check. The map is locked. As page_check.
 unsigned vm_map_check(struct vm_map *map, struct strbuf *out);
 
 // The same for all maps that nobody changes just now.

@@ -151,8 +151,11 @@ def check_rules(lab: Lab) -> Iterator[Result]:
     named |= {test.invariant for test in lab.tests}
     wrong = [f"no place in the handout for: {rule}" for rule in sorted(named - lab.rules.keys())]
     for rule, place in lab.rules.items():
-        if not any(heading.startswith(place.partition(", rule")[0]) for heading in headings):
+        heading, _, number = place.partition(", rule ")
+        if not any(each.startswith(heading) for each in headings):
             wrong.append(f"{rule}: the handout has no heading {place}")
+        if number and not re.search(rf"^{number}\. ", handout, re.MULTILINE):
+            wrong.append(f"{rule}: the handout has no rule {number}")
         if rule not in named:
             wrong.append(f"no finding names: {rule}")
     wrong += [f"{test.name}: no hint" for test in lab.tests if not test.hint]
@@ -359,15 +362,20 @@ def check_remembered(lab: Lab) -> list[str]:
 
 
 def check_step_scores(lab: Lab) -> list[str]:
-    """Each step of the handout names the tests that turn green by it."""
+    """The handout's table of steps names the tests that turn green by each, and how many points
+    there are then: all that the starter has, and the steps' up to this one."""
     handout = (lab.folder / "README.md").read_text(encoding="utf-8")
-    wrong = []
-    for step, title in re.findall(r"^### Step (\d+): (.*)$", handout, re.MULTILINE):
-        named = set(re.findall(r"`([a-z-]+)`", title))
-        declared = {test.name for test in lab.tests if test.step == int(step)}
-        if named != declared:
-            wrong.append(f"step {step}: the handout names {named}, lab.toml {declared}")
-    return wrong
+    wrong, missing = [], {test.step for test in lab.tests} - {0}
+    for number, green, points in re.findall(
+            r"^\| (\d+) \| [^|]* \| ([^|]*) \| (\d+) \|", handout, re.MULTILINE):
+        step, named = int(number), set(re.findall(r"`([a-z-]+)`", green))
+        declared = {test.name for test in lab.tests if test.step == step}
+        score = sum(test.points for test in lab.tests if test.step <= step)
+        missing.discard(step)
+        if (named, int(points)) != (declared, score):
+            wrong.append(f"step {step}: the handout says {named}, {points} points; "
+                         f"lab.toml {declared}, {score}")
+    return wrong + [f"step {step} is not in the handout's table" for step in sorted(missing)]
 
 
 def jobs(config: Config) -> list[Job]:

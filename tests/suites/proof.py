@@ -206,6 +206,10 @@ def check_export(lab: Lab) -> Iterator[Result]:
             )
         ]
         yield Result(f"proof/{lab.name}/export-links", not broken, "\n".join(broken))
+        guide = f"{lab.folder.relative_to(ROOT)}/{export.GUIDE}"
+        without, guided = made.contents(), export.Export(lab, None, guide=True).contents()
+        right = guide not in without and (guide in guided) == (ROOT / guide).exists()
+        yield Result(f"proof/{lab.name}/export-guide", right, f"{guide}: {guide in without}")
         own = Path(lab.owned[0]).name
         line = next(line for line, origin in made.distinctive().items() if own in origin)
         (target / "README.md").write_text(f"Hint:\n   {line}\n", encoding="utf-8")

@@ -190,7 +190,7 @@ def judge_wired(run: Run) -> None:
                 "pages of the reverse map after exit and as many mappings less 960",
                 f"at most {full.owners['PV']}",
                 again.owners["PV"],
-                invariant="chunks with room come before full ones, and room is used first",
+                invariant="room that a process has is used before a page is taken",
             )
 
 

@@ -36,7 +36,7 @@ WIRED_STAYS = "a wired mapping is never stolen"
 BITS = "a stolen mapping's modified and referenced bits go to the page"
 IN_VAIN = "what cannot be stolen costs nothing twice"
 NAMED = "the statistics count what they are named for"
-ROOM_FIRST = "chunks with room come before full ones, and room is used first"
+ROOM_FIRST = "room that a process has is used before a page is taken"
 FLUSHED = "a mapping is forgotten only after its PTE is gone and the TLBs are flushed"
 MOST_ENTERED = 2004     # by a test of t_short.c, once memory is short
 MODIFIED, REFERENCED = 2, 1     # PGA_*
@@ -74,7 +74,7 @@ def bytes_per_mapping(run: Run) -> None:
             figure,
             invariant=COST,
             hint="48 bytes for each mapping is the starter's entry. If it is less but too much, "
-            "look for full chunks that stay at the head of the list, or room that is never found.",
+            "look for room that is never found.",
         )
     if mapped.owners["PV"] - before.owners["PV"] > pages or pages < 0:
         run.wrong("pages of the reverse map", f"at most {pages}", mapped.owners["PV"])
@@ -155,8 +155,7 @@ def reuse(run: Run) -> None:
             f"at most {most}",
             has,
             invariant=ROOM_FIRST,
-            hint="Full chunks go to the end of their pmap's list and chunks that get room to the "
-            "front: one of the two moves is missing.",
+            hint="A chunk got room when an entry of it was freed: was it found, and by whom?",
         )
     left_over(run, before, after, "the process is gone")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The pictures of lab 2's lecture: a small map page by page, and the law of its reserve.
+"""The pictures of lab 2's lecture: a small map page by page, and what its reserve has.
 
 Nothing that differs from run to run is shown: addresses are pages from the map's beginning.
 """
@@ -68,9 +68,10 @@ def small(walker: lecture_walk.Walker, found: walk.Map, quantum: int) -> dict[st
     rows = [["all entries", str(len(found.entries))]]
     if found.kernel:
         count, kept = len(found.quantum_entries(quantum)), len(found.reserve)
-        rows = [["quantum entries", str(count)], ["+ in reserve", str(kept)],
-                ["= live quanta", str(found.nquanta)], *rows]  # fmt: skip
-    return {"map": strip, "law": table("the law" if found.kernel else "entries", rows)}
+        rows = [["quantum entries", str(count)], ["in reserve", str(kept)],
+                ["live quanta", str(found.nquanta)], *rows]  # fmt: skip
+    title = "entries and blocks" if found.kernel else "entries"
+    return {"map": strip, "counts": table(title, rows)}
 
 
 def read(walker: lecture_walk.Walker) -> dict[str, Picture]:

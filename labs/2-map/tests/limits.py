@@ -75,16 +75,16 @@ class Watched(Sequence):
 
 def main() -> None:
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    print(f"{'rule':32} {'blocks':>7} {'entries':>8} {'reserve':>8} {'found empty':>12}")
+    print(f"{'rule':34} {'blocks':>7} {'entries':>8} {'reserve':>8} {'found empty':>12}")
     for name, cap, trims in (
-        ("clip out and free (the law)", None, False),
+        ("what you will find", None, False),
         (f"no more than {CAP} in reserve", CAP, False),
-        ("trim in place", None, True),
+        ("what nearly everybody tries first", None, True),
     ):
         runs = Runs(cap, trims)
         game = Watched(seed, runs)
         game.play()
-        print(f"{name:32} {len(game.live):7} {len(runs.runs):8} {runs.reserve:8} {runs.empty:12}")
+        print(f"{name:34} {len(game.live):7} {len(runs.runs):8} {runs.reserve:8} {runs.empty:12}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ TOP_FLAGS = 3 << 30     # RW_WRITER, RW_WAITERS
 ORDERED = "entries are in order, do not overlap, and lie inside the map"
 TREE = "the tree and the list hold the same entries, in the same order"
 COUNTED = "nentries and size say what the entries say"
-LAW = "quantum entries + reserve == live quanta"
+LAW = "the reserve is what the live quanta will need, exactly"
 RESERVE = "the reserve holds entries that are nowhere else, and nreserve of them"
 HINT = "the hint is NULL or an entry of the map"
 UNLOCKED = "whoever locks a map unlocks it, on every way out"
@@ -249,15 +249,13 @@ def judge_law(found: Map, where: str, quantum: int, run: Run) -> None:
         return
     more = entries + len(found.reserve) > found.nquanta
     run.wrong(
-        where + "quantum entries + reserve",
-        f"{found.nquanta}, the live quanta",
-        f"{entries} + {len(found.reserve)}",
+        where + f"entries in reserve, beside {entries} with ME_QUANTUM",
+        f"{max(found.nquanta - entries, 0)} for {found.nquanta} live quanta",
+        f"{len(found.reserve)}: too {'many' if more else 'few'}",
         invariant=LAW,
-        hint="Too many: an unmap that clips its quantum out must free the clipped piece; a block "
-        "that is trimmed in place leaves its entry in the reserve for ever."
+        hint="How many entries does a block bring, and how many does it take along?"
         if more
-        else "Too few: what merging quanta makes superfluous stays in this map's reserve, all of "
-        "it, and nothing but the unmapping of a quantum takes from there.",
+        else "Where is the entry that the last merge made superfluous, or who else took one?",
     )
 
 

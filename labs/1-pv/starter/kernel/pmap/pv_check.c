@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Verifies the reverse map from scratch: every entry against its PTE, the pages' counts, the pool.
+// Verifies the reverse map from scratch. The first part says what is wrong with an entry, a page
+// or the store, and changes with the form; the second goes through all pages, locks, and reports.
 // Locking: pv_lock for each page in turn; the entries' pmaps by try-lock, against the order, and
 // all over again for that page if one is busy.
 
@@ -9,25 +10,57 @@
 #include "lib/printf.h"
 #include "sync/irq.h"
 
+// ---- what is wrong ----
+
+static struct pmap *pmap_of(const struct pv_entry *pv)
+{
+    return pv->pmap;
+}
+
+// An entry on pg's list, at whose address its pmap maps `mapped' (NULL: no page). NULL: nothing is
+// wrong. pv_lock and the pmap's lock held.
+static const char *entry_wrong(struct vm_page *pg, struct pv_entry *pv, struct vm_page *mapped)
+{
+    if (mapped != pg)
+        return mapped ? "another page is mapped there" : "no page is mapped there";
+    list_for_each (other, &page_part(pg)->entries, struct pv_entry, page_link) {
+        if (other != pv && pmap_of(other) == pmap_of(pv) && other->va == pv->va)
+            return "there are two";
+    }
+    return NULL;
+}
+
+// A page with n entries on its list. pv_lock held.
+static const char *page_wrong(const struct vm_page *pg, uint64_t n)
+{
+    if (n != page_part(pg)->count)
+        return "that is not what is counted";
+    return n && pg->owner == PAGE_FREE ? "the page is free" : NULL;
+}
+
+// Where entries come from; says itself what is wrong, and how many faults that is. No lock held.
+static unsigned store_faults(struct strbuf *out)
+{
+    return pool_check(&pv_pool, out);
+}
+
+// ---- the walk, and what is said ----
+
 #define FAULT(fmt, ...) (faults++, strbuf_printf(out, "pv_check: " fmt "\n", ##__VA_ARGS__))
 
 // An entry against its PTE. The pmap can be had only by try-lock: false if it is busy.
 static bool check_entry(struct vm_page *pg, struct pv_entry *pv, unsigned *nfaults,
                         struct strbuf *out)
 {
+    struct pmap *pm = pmap_of(pv);
     unsigned faults = 0;
 
-    if (!spin_trylock(&pv->pmap->lock))
+    if (!spin_trylock(&pm->lock))
         return false;
-    struct vm_page *mapped = pmap_page_at(pv->pmap, pv->va);
-    if (mapped != pg)
-        FAULT("page %p has an entry (pmap %p, va %lx), but page %p is mapped there", (void *)pg,
-              (void *)pv->pmap, pv->va, (void *)mapped);
-    list_for_each (other, &page_part(pg)->entries, struct pv_entry, page_link) {
-        if (other != pv && other->pmap == pv->pmap && other->va == pv->va)
-            FAULT("page %p: two entries (pmap %p, va %lx)", (void *)pg, (void *)pv->pmap, pv->va);
-    }
-    spin_unlock(&pv->pmap->lock);
+    const char *wrong = entry_wrong(pg, pv, pmap_page_at(pm, pv->va));
+    spin_unlock(&pm->lock);
+    if (wrong)
+        FAULT("page %p has an entry (pmap %p, va %lx): %s", (void *)pg, (void *)pm, pv->va, wrong);
     *nfaults += faults;
     return true;
 }
@@ -43,10 +76,9 @@ static bool check_page(struct vm_page *pg, unsigned *nfaults, struct strbuf *out
             return false;
         n++;
     }
-    if (n != page_part(pg)->count)
-        FAULT("page %p has %lu entries, counted %lu", (void *)pg, n, page_part(pg)->count);
-    if (n && pg->owner == PAGE_FREE)
-        FAULT("page %p is free and mapped %lu times", (void *)pg, n);
+    const char *wrong = page_wrong(pg, n);
+    if (wrong)
+        FAULT("page %p has %lu entries: %s", (void *)pg, n, wrong);
     *nfaults += faults;
     return true;
 }
@@ -70,5 +102,5 @@ unsigned pv_check(struct strbuf *out)
             spin_poll();
         }
     }
-    return faults + pool_check(&pv_pool, out);
+    return faults + store_faults(out);
 }
