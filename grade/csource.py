@@ -51,7 +51,8 @@ def functions(text: str) -> list[Function]:
     """Those that are defined in the file, in their order."""
     source, found = bare(text), []
     depth = start = opened = 0
-    for at, sign in enumerate(source):
+    for match in re.finditer("[{};]", source):
+        at, sign = match.start(), match.group()
         if sign == "{":
             opened, depth = (at, 1) if not depth else (opened, depth + 1)
         elif sign == "}" and depth:
