@@ -99,6 +99,11 @@ class Lab:
         return [path for path in self.owned if path not in self.callers]
 
     @property
+    def code(self) -> list[str]:
+        """The owned files that the compiler reads."""
+        return [path for path in self.owned if path.endswith((".c", ".h"))]
+
+    @property
     def total(self) -> int:
         return sum(test.points for test in self.tests)
 

@@ -202,6 +202,11 @@ class Grader:
             lab_explain.explain(self.lab, test, run)
             result.fail(run)
 
+    def text(self, path: str) -> str:
+        """An owned file of the form that is graded; nothing of one that is not there."""
+        source = lab_forms.sources(self.lab, self.report.impl, self.variant / "src").get(path)
+        return vet.read(source).decode("utf-8", "replace") if source else ""
+
     def machine(self, boot: Boot, seed: int) -> qemu.Machine:
         if boot.typed:
             # Nothing tells it from any other boot: no word, and no seed.
@@ -225,7 +230,8 @@ class Grader:
         )
 
     def run_boot(self, test: Test, plan: Plan, boot: Boot) -> Run:
-        run = Run(boot, self.seed + boot.seed_step)
+        seed = boot.own_seed(self.text) if boot.own_seed else self.seed
+        run = Run(boot, seed + boot.seed_step, text=self.text)
 
         def at_point(name: str, oracle: Oracle) -> None:
             run.points += 1

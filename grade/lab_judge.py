@@ -11,6 +11,8 @@ from grade.session import End, Outcome
 
 THE_END = "the end of the run"
 """How the finding begins that tells of a panic or a hang."""
+Texts = Callable[[str], str]
+"""The text of an owned file of the form that is graded, by its path."""
 MAX_TEXT = 4000
 """Characters of what a finding says; the rest of a kernel's long speech is left out."""
 
@@ -57,6 +59,8 @@ class Boot:
     words: tuple[str, ...] = ()
     typed: str = ""
     """Of an ordinary boot: what is typed at its prompt, with {seed} and {name} filled in."""
+    own_seed: Callable[[Texts], int] | None = None
+    """The seed that the graded files ask for, instead of the grade's."""
 
 
 @dataclass
@@ -75,6 +79,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     """Figures worth saying, right or wrong."""
     outcome: Outcome = field(default_factory=lambda: Outcome(End.QEMU))
+    text: Texts = str
 
     def records(self, word: str) -> list[list[str]]:
         """The words of every record that begins with `word`."""

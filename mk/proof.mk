@@ -15,12 +15,14 @@ RECORD ?=
 N ?=
 STAFF ?=
 HUNT ?=
-EXPORTED += JOBS ONLY WITHOUT OUT FROM GUIDE SUBMISSIONS RECORDS QUICK RECORD N STAFF HUNT
-export JOBS ONLY WITHOUT OUT FROM GUIDE SUBMISSIONS RECORDS QUICK RECORD N STAFF HUNT
+SUB ?=
+STUDENT ?=
+EXPORTED += JOBS ONLY WITHOUT OUT FROM GUIDE SUBMISSIONS RECORDS QUICK RECORD N STAFF HUNT SUB STUDENT
+export JOBS ONLY WITHOUT OUT FROM GUIDE SUBMISSIONS RECORDS QUICK RECORD N STAFF HUNT SUB STUDENT
 
 HUNTER := grade.staff.hunt
 
-.PHONY: grade-many mutants cheats mutate export batch batch-merge gradescope check-all
+.PHONY: grade-many mutants cheats mutate export batch batch-merge gradescope viva check-all
 grade-many:
 	@$(call finally,$(PYTHON) -m grade.staff.grade_many)
 
@@ -44,6 +46,9 @@ batch-merge:
 
 gradescope:
 	@$(PYTHON) -m grade.gradescope.pack
+
+viva:
+	@$(PYTHON) -m grade.staff.viva
 
 # Everything: what make check leaves out because it takes long.
 check-all: all $(GUESTS) $(HOST_TESTS)

@@ -43,7 +43,7 @@ def equivalents(lab: Lab) -> dict[str, str]:
 
 def all_points(lab: Lab, only: set[str]) -> list[Point]:
     found = []
-    for path in lab.owned:
+    for path in lab.code:
         if path.endswith(LEFT_OUT):
             continue
         source = lab_forms.reference_bytes(lab, path).decode()

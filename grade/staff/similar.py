@@ -52,7 +52,7 @@ def runs(texts: Texts, known: set[str]) -> Runs:
 
 
 def starter(lab: Lab) -> Texts:
-    found = {path: lab_forms.starter(lab, path) for path in lab.owned}
+    found = {path: lab_forms.starter(lab, path) for path in lab.code}
     return {path: each.read_text(encoding="utf-8") for path, each in found.items() if each.exists()}
 
 
@@ -66,12 +66,12 @@ def public_names(lab: Lab) -> set[str]:
 
 def public_forms(lab: Lab) -> dict[str, Texts]:
     """The reference, and what is made from it."""
-    reference = {path: lab_forms.reference_bytes(lab, path).decode() for path in lab.owned}
+    reference = {path: lab_forms.reference_bytes(lab, path).decode() for path in lab.code}
     forms = {"reference": reference}
     for name in lab.challenges:
         folder = lab_forms.challenge(lab, name)
         found = {p: (folder / p).read_text(encoding="utf-8")
-                 for p in lab.owned if (folder / p).exists()}
+                 for p in lab.code if (folder / p).exists()}
         forms |= {name: found} if found else {}
     for patch in sorted((lab.folder / "rewrites").glob("*.patch")):
         with tempfile.TemporaryDirectory() as scratch:

@@ -11,6 +11,7 @@
 #include "pmap/pv.h"
 #include "sync/lock_check.h"
 #include "vm/amap.h"
+#include "vm/fault_kinds.h"
 #include "vm/kmem.h"
 #include "vm/pageout.h"
 #include "vm/slab.h"
@@ -36,6 +37,7 @@ struct figure {
 #define MAP(field)     ROW(vm_map, field)
 #define AMAP(field)    ROW(amap, field)
 #define FAULT(field)   ROW(vm_fault, field)
+#define KINDS(field)   ROW(fault_kinds, field)
 #define PAGEOUT(field) ROW(pageout, field)
 #define SWAP(field)    ROW(swap, field)
 #define SLAB(field)    ROW(slab, field)
@@ -58,6 +60,8 @@ static const struct figure amap_rows[] = {AMAP(amaps),  AMAP(slots_used),  AMAP(
 static const struct figure vm_fault_rows[] = {
     FAULT(faults),     FAULT(anon_hits), FAULT(anon_copies), FAULT(object_maps), FAULT(promotes),
     FAULT(zero_fills), FAULT(restarts),  FAULT(waits),       FAULT(failures)};
+static const struct figure fault_kinds_rows[] = {KINDS(reads), KINDS(writes), KINDS(executes),
+                                                 KINDS(present)};
 static const struct figure pageout_rows[] = {
     PAGEOUT(passes),        PAGEOUT(scanned), PAGEOUT(deactivated),  PAGEOUT(reactivated),
     PAGEOUT(freed),         PAGEOUT(written), PAGEOUT(write_errors), PAGEOUT(swapped_out),
@@ -90,6 +94,7 @@ SHOW(pmap)
 SHOW(vm_map)
 SHOW(amap)
 SHOW(vm_fault)
+SHOW(fault_kinds)
 SHOW(pageout)
 SHOW(swap)
 SHOW(slab)
@@ -134,6 +139,12 @@ static int show_tables(int pid, struct strbuf *out)
     return 0;
 }
 
+static int show_faults(int pid, struct strbuf *out)
+{
+    show_vm_fault(pid, out);
+    return show_fault_kinds(pid, out);
+}
+
 static void show_kernel_map(const char *name, const struct vm_map *map, struct strbuf *out)
 {
     strbuf_printf(out, "%s_entries %u\n%s_reserve %u\n%s_quanta %u\n", name, map->nentries, name,
@@ -163,7 +174,7 @@ void vm_files_init(void)
     procfs_register("vm/pmap", show_tables, NULL);
     procfs_register("vm/map", show_maps, NULL);
     procfs_register("vm/amap", show_amap, NULL);
-    procfs_register("vm/fault", show_vm_fault, NULL);
+    procfs_register("vm/fault", show_faults, NULL);
     procfs_register("vm/pageout", show_pageout, NULL);
     procfs_register("vm/swap", show_swap, NULL);
     procfs_register("vm/slab", show_slab, NULL);

@@ -14,6 +14,7 @@
 #include "pmap/ptshare.h"
 #include "sync/waitq.h"
 #include "vm/amap.h"
+#include "vm/fault_kinds.h"
 #include "vm/map_change.h"
 #include "vm/stat.h"
 #include "vm/vm_map.h"
@@ -132,6 +133,7 @@ int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access)
     assert_may_wait_for_memory("vm_fault");
     KASSERT(!map->kernel && !(access & ~PROT_ALL), "map %p, va %#lx, access %#x", map, va, access);
     stat_inc(vm_fault_stats.faults);
+    fault_kinds_count(map, va, access);
     do {
         struct fault f = {.map = map, .va = page_trunc(va), .access = access};
         error = fault_once(&f);

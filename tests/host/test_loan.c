@@ -10,7 +10,7 @@
 // link: kernel/fs/namei.c kernel/fs/vfs_ops.c
 // link: kernel/fs/file_lock.c kernel/fs/file.c kernel/fs/uio.c kernel/fs/pipe*.c
 // link: mkfs/format.c mkfs/check.c mkfs/check_files.c mkfs/check_dirs.c
-// link: kernel/vm/an*.c kernel/vm/fault_map.c kernel/vm/[!af]*.c
+// link: kernel/vm/an*.c kernel/vm/fault_[km]*.c kernel/vm/[!af]*.c
 // link: labs/4-anon/challenges/loan/kernel/vm/fault_case.c kernel/vm/amap.c kernel/vm/amap_copy.c
 // link: tests/host/lib/vm_machine.c tests/host/lib/fake_pmap.c kernel/mem/*.c
 // link: kernel/lib/rbtree.c kernel/lib/bitmap.c

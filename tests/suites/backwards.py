@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """From where a wrong solution shows back to the line that is to blame: `make repro GDB=1` on
-mutants of each lab, and last-write, back-to, back and forward there."""
+mutants of each lab, and last-write, back-to, back and forward there. And the session by which lab
+0's handout finds its answers: each is there."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from functools import partial
 from typing import Iterator, NamedTuple
 
-from tests.job import Config, Job, Result
+from grade import lab as labs
+from grade import lab_forms
+from tests.job import ROOT, Config, Job, Result
 from tests.suites.debugger import Step, ask_gdb
 
 
@@ -136,10 +140,58 @@ def check(config: Config, case: Case) -> Iterator[Result]:
     yield Result(f"backwards/{case.lab}/{case.mutant}", not trouble, trouble)
 
 
+TOUR = "labs/0-tour/answers.txt"
+ENTRY_OF = (
+    "python import re; gdb.execute('set $entry = (long *)(0xffff800000000000 + ' + re.findall("
+    "r'at pa (0x\\w+):', gdb.execute('pt 2 {va}', to_string=True))[3] + ')')"
+)
+
+
+def tour_steps(answer: dict[str, str]) -> list[Step]:
+    """The handout's commands, and what each shows of the answers."""
+    va, flags = answer["fault-va"], answer["entry-before"].removeprefix("0x")
+    access = {"PROT_READ": 1, "PROT_WRITE": 2, "PROT_EXEC": 4}[answer["fault-access"]]
+    function = "fault_anon" if answer["fault-case"].startswith("1") else "fault_object"
+    entry = f"PT   [{answer['pt-index']:>3}] at pa "
+    return [
+        ("back-to vm_fault", f"{va}, ", f"access={access:#x})"),
+        ("bt", answer["trap-function"], "trap_from_user"),
+        ("break fault_anon", ""), ("break fault_object", ""),
+        ("continue", f"{function} ("),
+        ("break pmap_enter", ""),
+        ("continue", "pmap_enter (", f"{int(answer['entered-prot']):#x}, flags={access:#x})"),
+        ("finish", "= 0x0\n"),
+        ("forward", "judge_point ("),
+        ("ps", "2     1     2   0  tourwork"),
+        (f"pt 2 {va}", entry, ": 0x0000000000000000 []", "not mapped"),
+        (ENTRY_OF.format(va=va), ""),
+        ("last-write *$entry", "this writes 0x0;"),
+        ("bt", answer["last-change"], "trap_syscall"),
+        ("back-to judge_point", "judge_point ("),
+        (f"pt 2 {va}", entry, f"{flags} ['present', "),
+        ("print sizeof(struct vm_page)", f"= {int(answer['page-struct']):#x}\n"),
+    ]
+
+
+def check_tour(config: Config) -> Iterator[Result]:
+    """The reference's seed, and no answers yet."""
+    lab = labs.find("tour")
+    folder = ROOT / config.out / "labs" / "toured"
+    for path in lab.code:
+        lab_forms.write_changed(folder / path, lab_forms.starter(lab, path).read_bytes())
+    text = lab_forms.reference_bytes(lab, TOUR).decode()
+    answer = dict(re.findall(r"^([\w-]+) = (\S+)$", text, re.MULTILINE))
+    lab_forms.write_changed(folder / TOUR, f"seed = {answer['seed']}\n".encode())
+    form = [f"LAB={lab.name}", f"IMPL={folder}/", "T=follow", "GDB=1"]
+    trouble = ask_gdb(["make", "repro", *config.make_words, *form], tour_steps(answer))
+    yield Result("backwards/tour", not trouble, trouble)
+
+
 def jobs(config: Config) -> list[Job]:
     plain = config.graded and not config.variant and config.kernel.exists()
     if not plain or not shutil.which("gdb"):
         return []
-    return [
+    found = [
         Job(f"backwards/{case.lab}/{case.mutant}", partial(check, config, case)) for case in CASES
     ]
+    return [*found, Job("backwards/tour", partial(check_tour, config))]

@@ -23,8 +23,8 @@ from typing import Iterator
 from grade import lab as labs
 from grade import lab_forms
 from grade.lab import Lab
-from grade.staff import batch, render
-from tests.job import ROOT, Config, Job, Result, clean_environment
+from grade.staff import batch, render, viva
+from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 from tests.suites import course_class
 from tests.suites.course_class import Expected
 from tests.suites.proof import check_long, descendants
@@ -185,11 +185,120 @@ def check_clean_root(config: Config, lab: Lab) -> Iterator[Result]:
     yield Result(f"{name}/reference", right and done.returncode == 0, done.stdout)
 
 
+def lines_of(said: str) -> list[tuple[str, int, str]]:
+    """Of each question of a viva that is about a line: the file, the line's number, its text."""
+    pattern = r"^\d\. (\S+):(\d+), in \S+\n {7}(\S.*)$"
+    return [(name, int(line), text) for name, line, text in re.findall(pattern, said, re.MULTILINE)]
+
+
+def check_viva(lab: Lab) -> Iterator[Result]:
+    """Five questions about lines that are there, the same for a seed; who hands in the starter, or
+    comments, is told so."""
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, empty = Path(scratch) / "ann", Path(scratch) / "bob"
+        for path in lab.code:
+            data = lab_forms.reference_bytes(lab, path)
+            lab_forms.write_changed(folder / path, data)
+            first = lab_forms.starter(lab, path)
+            given = first.read_bytes() if first.exists() else b""
+            lab_forms.write_changed(empty / path, b"// mine: spin_lock(&x);\n" + given)
+        said = {seed: viva.viva(lab, folder, seed, False) for seed in range(1, 9)}
+        for seed, text in said.items():
+            asked = re.findall(r"^\d\. ", text, re.MULTILINE)
+            wrong += [f"seed {seed}: {len(asked)} questions"] if len(asked) != 5 else []
+            for name, number, line in lines_of(text):
+                path = next(path for path in lab.code if Path(path).name == name)
+                there = (folder / path).read_text(encoding="utf-8").splitlines()[number - 1].strip()
+                wrong += [f"seed {seed}: {name}:{number}: {line}"] if there != line else []
+        wrong += ["a seed asks twice in two ways"] if viva.viva(lab, folder, 3, False) != said[3] \
+            else []
+        wrong += ["all seeds ask the same"] if len(set(said.values())) < 4 else []
+        alone = viva.viva(lab, folder, 3, True)
+        told = re.compile(r"^   (?:good|rule, by its words|contract|mutant \S+):", re.MULTILINE)
+        left = told.split(said[3])[0]
+        if told.search(alone) or not told.search(said[3]) or not alone.startswith(left):
+            wrong.append(f"STUDENT=1 says\n{alone}\nand without\n{said[3]}")
+        try:
+            wrong.append(f"comments are asked about: {viva.viva(lab, empty, 1, False)}")
+        except SystemExit as error:
+            wrong += [] if "it is the starter, unchanged" in str(error) else [str(error)]
+    yield Result(f"course/{lab.name}/viva", not wrong, "\n".join(wrong))
+
+
+ADDED = """
+static int mine(struct pmap *pm)
+{
+    struct vm_page *pg = vm_page_alloc(PAGE_PV, PA_RESERVE);
+
+    if (!pg && pm->resident > 3)
+        return ENOMEM;
+    spin_lock(&pv_lock);
+    pmap_flush_all(pm);
+    pv_remove(pm, 0, pg);
+    spin_unlock(&pv_lock);
+    vm_page_free(pg);
+    return 0;
+}
+"""
+"""What a student has added to the starter, and nothing else."""
+
+
+def check_viva_own(lab: Lab) -> Iterator[Result]:
+    """Who adds a function is asked about that one, whatever the seed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in lab.owned:
+            data = lab_forms.starter(lab, path).read_bytes()
+            data += ADDED.encode() if path == lab.owned[0] else b""
+            lab_forms.write_changed(Path(scratch) / "ann" / path, data)
+        said = "\n".join(viva.viva(lab, Path(scratch) / "ann", seed, True) for seed in range(1, 9))
+    asked = re.findall(r"^\d\. \S+, in (\S+)$", said, re.MULTILINE)
+    kinds = ("vm_page_alloc() can fail", "pmap_flush_all(), and then pv_remove() in",
+             "pm->resident > 3", "spin_lock(): which data", "spin_unlock(): why here",
+             "spin_unlock(), and then")
+    lacking = [kind for kind in kinds if kind not in " ".join(said.split())]
+    yield Result("course/viva/own", {*asked} == {"mine"} and len(asked) == 40 and not lacking,
+                 f"lacking: {lacking}\n{said}")
+
+
+def check_viva_kinds(config: Config, lab: Lab) -> Iterator[Result]:
+    """Of lab 1: the order of the flush, with the rule it hangs on and a wrong solution; each kind
+    of question is asked by some seed; what make says without a folder, or for one that is none."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in lab.owned:
+            lab_forms.write_changed(Path(scratch) / "ann" / path,
+                                    lab_forms.reference_bytes(lab, path))
+        handed_in = viva.Submission(lab, Path(scratch) / "ann")
+        kinds = {site.kind for seed in range(1, 20) for site in handed_in.chosen(seed)}
+        lacking = sorted(viva.KINDS.keys() - kinds)
+        yield Result("course/viva/kinds", not lacking, f"never asked: {lacking}")
+        flush = next((site for site in handed_in.sites
+                      if (site.kind, site.call) == ("order", "pmap_flush_all")), None)
+        said = "\n".join(viva.told(handed_in, flush)) if flush else "not found"
+        right = "forgotten only after its PTE is gone and the TLBs are flushed" in said
+        right = right and bool(re.search(r"^mutant \S*flush\S*: .*caught by", said, re.MULTILINE))
+        yield Result("course/viva/flush", right, said)
+        usage = "make viva LAB=pv SUB=folder SEED=n: a folder or an archive"
+        cases = {f"SUB={scratch}/ann": (0, "1. pv"), "SUB=": (2, usage),
+                 "SUB=README.md": (2, usage),
+                 "SUB=labs/1-pv/starter": (2, "it is the starter, unchanged")}
+        for word, (status, part) in cases.items():
+            done = run_as_user(["make", "-s", "viva", "LAB=pv", word, *config.make_words])
+            right = done.returncode == status and part in done.stdout
+            name = "course/viva/make" + ("" if not status else f"-{word}")
+            detail = f"expected {part!r}, {status}: {done.returncode} {done.stdout}"
+            yield Result(name, right, detail)
+
+
 def jobs(config: Config) -> list[Job]:
     if config.variant or not config.kernel.exists():
         return []
     found = [Job("course/files", check_files)]
     known = labs.all_labs()
+    found += [Job(f"course/{lab.name}/viva", partial(check_viva, lab)) for lab in known]
+    for lab in (lab for lab in known if lab.name == "pv"):
+        found.append(Job("course/viva", partial(check_viva_kinds, config, lab)))
+        found.append(Job("course/viva/own", partial(check_viva_own, lab)))
     if config.all:
         found += [
             Job("course/pv/class", partial(check_class, config, lab), heavy=True)

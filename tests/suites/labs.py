@@ -77,6 +77,21 @@ def check_loans(config: Config) -> Iterator[Result]:
     yield Result(f"{name}/bytes", right, said, inner.make("run", CMD="/tests/bench loans"))
 
 
+def check_fault_rows(config: Config) -> Iterator[Result]:
+    """/proc/vm/fault has the figures of lab 0, and what a fork shares makes `present' rise."""
+    command = "cat /proc/vm/fault; (x=1; true); cat /proc/vm/fault"
+    said = run_batch(config, [("rows", command)])["rows"].output
+    rows = re.findall(r"^(\w+) (\d+)$", said, re.MULTILINE)
+    half = len(rows) // 2
+    first, second = ({name: int(n) for name, n in part} for part in (rows[:half], rows[half:]))
+    names = ("reads", "writes", "executes")
+    right = all(name in first for name in (*names, "present", "faults"))
+    right = right and all(sum(part[name] for name in names) == part["faults"]
+                          for part in (first, second))
+    right = right and first["present"] < second["present"] < second["faults"]
+    yield Result("labs/tour/rows", right, said)
+
+
 def check_parts(config: Config, lab: Lab) -> Iterator[Result]:
     """Each part is graded alone: the starter has its points, what solves the part alone has all."""
     for part in lab.parts:
@@ -198,6 +213,8 @@ def jobs(config: Config) -> list[Job]:
              Job("labs/part-names", partial(check_part_names, known))] if known else []
     if config.graded and host_can_run() and any("loan" in lab.challenges for lab in known):
         found.append(Job("labs/anon/lent", partial(check_loans, config), heavy=True))
+    if any(lab.name == "tour" for lab in known):
+        found.append(Job("labs/tour/rows", partial(check_fault_rows, config)))
     for lab in known:
         found.append(Job(f"labs/{lab.name}/files", partial(check_files, lab)))
         if not config.graded:
@@ -235,11 +252,11 @@ def jobs(config: Config) -> list[Job]:
 
 
 def mixes(known: list[Lab]) -> Iterator[tuple[str, list[str], str]]:
-    """Kernels that must work: after each number of labs, and with each one alone. (Of the first,
-    that is stage 1; the last stage is the kernel that all other suites test.)"""
-    for stage in [0, *(lab.number for lab in known[:-1])]:
+    """Kernels that must work: after each number of labs, and with each one alone. (Of lab 1, that
+    is stage 1; lab 0 changes a figure; the last stage is the kernel that other suites test.)"""
+    for stage in sorted({0, *(lab.number for lab in known[:-1])}):
         yield f"stage{stage}", [f"STAGE={stage}"], f"stage{stage}"
-    for lab in known[1:]:
+    for lab in [lab for lab in known if lab.number][1:]:
         words = [f"LAB={lab.name}", "IMPL=reference", "BASE=starter"]
         yield f"{lab.name}-alone", words, f"{lab.name}-reference+starter"
 
