@@ -290,6 +290,40 @@ def check_viva_kinds(config: Config, lab: Lab) -> Iterator[Result]:
             yield Result(name, right, detail)
 
 
+PEOPLE_TABLES = {
+    "joined": ("submission,design,review\nann,26,18\nbob,20.5,\n", ""),
+    "unknown": ("submission,design\nann,26\neve,30\n", "no submission is called eve"),
+    "twice": ("submission,design\nann,26\nann,27\n", "line 3: ann stands there twice"),
+    "no-number": ("submission,design\nann,good\n", "line 2: the points of ann are no numbers"),
+    "no-column": ("name,design\nann,26\n", "line 1: its columns are"),
+    "a-test's": ("submission,score\nann,26\n", "line 1: its columns are"),
+}
+"""What people wrote, and what is said of it."""
+JOINED = {"ann": ("26", "18", "94"), "bob": ("20.5", "", ""), "cy": ("", "", "")}
+"""Design, review and total of each."""
+
+
+def check_people(lab: Lab) -> Iterator[Result]:
+    """Points that people gave stand beside the tests' in one table; none of them gets lost."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in JOINED:
+            record = {"lab": lab.name, "submission": name, "score": 50, "tests": []}
+            (Path(folder) / name).mkdir()
+            (Path(folder) / name / "record.json").write_text(json.dumps(record), "utf-8")
+        for case, (table, complaint) in PEOPLE_TABLES.items():
+            people, made = Path(folder) / "people.csv", Path(folder) / f"{case}.csv"
+            people.write_text(table, "utf-8")
+            done = run_as_user(["make", "-s", "batch-merge", f"LAB={lab.name}", f"OUT={made}",
+                                f"RECORDS={folder}", f"PEOPLE={people}"])
+            if complaint:
+                right = done.returncode != 0 and complaint in done.stdout and not made.exists()
+            else:
+                rows = list(csv.DictReader(made.open(encoding="utf-8"))) if made.exists() else []
+                found = {r["submission"]: (r["design"], r["review"], r["total"]) for r in rows}
+                right = done.returncode == 0 and found == JOINED
+            yield Result(f"course/people/{case}", right, done.stdout)
+
+
 def jobs(config: Config) -> list[Job]:
     if config.variant or not config.kernel.exists():
         return []
@@ -297,6 +331,7 @@ def jobs(config: Config) -> list[Job]:
     known = labs.all_labs()
     found += [Job(f"course/{lab.name}/viva", partial(check_viva, lab)) for lab in known]
     for lab in (lab for lab in known if lab.name == "pv"):
+        found.append(Job("course/people", partial(check_people, lab)))
         found.append(Job("course/viva", partial(check_viva_kinds, config, lab)))
         found.append(Job("course/viva/own", partial(check_viva_own, lab)))
     if config.all:
