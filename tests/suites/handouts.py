@@ -16,7 +16,7 @@ from typing import Iterator
 from grade import lab as labs
 from grade import lab_forms
 from grade.lab import Lab
-from tests.job import ROOT, Config, Job, Result
+from tests.job import ROOT, Config, Job, Result, run_as_user
 
 MOST_LINES = 600
 """To be read before the first test turns green."""
@@ -99,10 +99,24 @@ def check_parts(lab: Lab) -> Iterator[Result]:
     yield Result(f"handouts/{lab.name}/parts", not wrong, "\n".join(wrong))
 
 
+def check_limits(lab: Lab) -> Iterator[Result]:
+    """The script that plays rules for a reserve runs as the handout calls it, and says the same."""
+    command = ["python3", f"{lab.folder.relative_to(ROOT)}/tests/limits.py"]
+    done = run_as_user(command)
+    played = re.findall(r"(\d+) +(\d+)$", done.stdout, re.MULTILINE)
+    told = re.findall(r"^\| .* \| ([\d,]+) \| (\d+)(?: of [\d,]+)? \|$",
+                      section(handout(lab), "What was missing"), re.MULTILINE)
+    right = bool(played) and played == [(kept.replace(",", ""), empty) for kept, empty in told]
+    name = f"handouts/{lab.name}/limits"
+    yield Result(name, right, f"played {played}, told {told}\n{done.stdout}", " ".join(command))
+
+
 def jobs(_: Config) -> list[Job]:
     found = []
     for lab in labs.all_labs():
         checks = [check_reading, check_parts, *([] if lab.symbols == ["*"] else [check_uses])]
         found += [Job(f"handouts/{lab.name}/{check.__name__.removeprefix('check_')}",
                       partial(check, lab)) for check in checks]
+        if (lab.folder / "tests" / "limits.py").exists():
+            found.append(Job(f"handouts/{lab.name}/limits", partial(check_limits, lab)))
     return found
