@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`make viva LAB=pv SUB=folder SEED=n [STUDENT=1]`: five questions about what a student changed.
 
-They are drawn by the seed from the difference between the lab's starter and the submission (a folder
-or an archive, as `make batch` takes it), of kinds as different as there are. For the instructor
-each says what a good answer holds, the rule of the lab that is nearest by its words, and shipped
-wrong solutions that change the same call. STUDENT=1 prints the questions alone.
+They are drawn by the seed from the difference between the lab's starter and the submission (a
+folder or an archive, as `make batch` takes it), of kinds as different as there are. For the
+instructor each says what a good answer holds, the rule of the lab that is nearest by its words, and
+shipped wrong solutions that change the same call. STUDENT=1 prints the questions alone.
 """
 
 from __future__ import annotations
@@ -47,59 +47,61 @@ class Kind:
 KINDS = {
     "order": Kind(
         "{call}, and then {other} in line {later}. What breaks if the two change places?",
-        "an order of events, on another CPU or in a thread that runs between the two, with what each "
-        "sees; or the reason why here it does not matter, and where it would.",
+        "an order of events, on another CPU or in a thread that runs between the two, with what "
+        "each sees; or the reason why here it does not matter, and where it would.",
         r"flush|TLB|before|after|order|forgotten|locks"),
     "lock": Kind(
         "{call}: which data does it guard here, and what happens without it?",
-        "the fields or the list, who else changes them and from where, and one order of events that "
-        "goes wrong; which locks are held already, and why this order is allowed.",
+        "the fields or the list, who else changes them and from where, and one order of events "
+        "that goes wrong; which locks are held already, and why this order is allowed.",
         r"\b[Ll]ock|held|order|CPU"),
     "unlock": Kind(
-        "{call}: why here, and neither earlier nor later? Which ways lead out of the function, and "
-        "what is held on each?",
+        "{call}: why here, and neither earlier nor later? Which ways lead out of the function, "
+        "and what is held on each?",
         "all ways out, errors too; what may have changed once the lock is gone, and what is not "
         "touched any more behind it; what may sleep or free memory only now.",
         r"\b[Uu]n?lock|way out|held|sleep"),
     "failure": Kind(
-        "{call} can fail. What has been done by then, who undoes it, and what does the caller see?",
-        "each thing taken before it (lock, reference, page, entry), and who gives it back; the error; "
-        "whether the operation may be tried again, and what the state is then.",
+        "{call} can fail. What has been done by then, who undoes it, and what does the caller "
+        "see?",
+        "each thing taken before it (lock, reference, page, entry), and who gives it back; the "
+        "error; whether the operation may be tried again, and what the state is then.",
         r"memory|fail|error|allocat|refused|reserve|reclaim|steal|ENOMEM"),
     "contract": Kind(
-        "{call}: what does its header promise? Which locks does it want or take, may it sleep, and what "
-        "does it say if there is nothing to say?",
+        "{call}: what does its header promise? Which locks does it want or take, may it sleep, "
+        "and what does it return when?",
         "the header's words, and why each is met here: locks, arguments, the result; what would "
         "happen if the call came a line earlier.",
         r"held|[Ll]ock|sleep|each|once"),
     "assert": Kind(
-        "this assertion: why is it true here? Who would break it, and what would be seen then, if it "
-        "were not there?",
-        "the reason by the contract or by lines above, not `since it never fired'; a caller or a "
-        "change that would break it, and how late and where it would show.",
+        "this assertion: why is it true here? Who would break it, and what would be seen then, "
+        "if it were not there?",
+        "the reason by the contract or by lines above, not `since it never fired'; a caller or "
+        "a change that would break it, and how late and where it would show.",
         r"check|agree|each|held|finds? nothing"),
     "check": Kind(
-        "if {call}: which case is that? Give a sequence of operations that leads here, and what breaks "
-        "without the check.",
-        "a sequence that really leads here, with values; what is wrong afterwards, and which check "
-        "of the kernel or test would notice.",
+        "if {call}: which case is that? Give a sequence of operations that leads here, and what "
+        "breaks without the check.",
+        "a sequence that really leads here, with values; what is wrong afterwards, and which "
+        "check of the kernel or test would notice.",
         r"shown?|never|only|each|while|once"),
     "walk": Kind(
-        "walk through {function}: what is true before it, what after, and in between that is true at "
-        "neither end?",
-        "who calls it with which locks; the invariant that is broken for a while, and who cannot see "
-        "that; what it returns.",
+        "walk through {function}: what is true before it, what after, and in between that is "
+        "true at neither end?",
+        "who calls it with which locks; the invariant that is broken for a while, and who "
+        "cannot see that; what it returns.",
         r"each|invariant|agree|once|nothing"),
     "twice": Kind(
-        "two CPUs are in {function} at once, on the same data if that is possible. What keeps them apart?",
-        "the lock that both need, and where it is taken, or why both may go on; what one finds that "
-        "the other has just changed.",
+        "two CPUs are in {function} at once, on the same data if that is possible. What keeps "
+        "them apart?",
+        "the lock that both need, and where it is taken, or why both may go on; what one finds "
+        "that the other has just changed.",
         r"\b[Ll]ock|CPU|held|twice|once"),
     "cost": Kind(
-        "what does {function} cost when there is ten times as much of everything? Which loop or call is "
-        "that, and who waits meanwhile?",
-        "what each loop goes round over, and whether that is bounded; which lock is held meanwhile; "
-        "the figure that the lab's tests measure, if they do.",
+        "what does {function} cost when there is ten times as much of everything? Which loop or "
+        "call is that, and who waits meanwhile?",
+        "what each loop goes round over, and whether that is bounded; which lock is held "
+        "meanwhile; the figure that the lab's tests measure, if they do.",
         r"cost|grow|at most|bounded|memory|bytes|copied"),
 }
 WHOLE = ("walk", "twice", "cost")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What can be asked about in a submission: its functions, and in the lines that the starter has not,
-locks, orders of two calls, calls that can fail, checks and assertions. By braces and names alone."""
+"""What can be asked about in a submission: its functions, and in the lines that the starter has
+not, locks, orders of two calls, calls that can fail, checks and assertions; by braces and names."""
 
 from __future__ import annotations
 
