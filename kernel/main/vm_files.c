@@ -2,6 +2,7 @@
 //
 // What /proc/vm shows: each module's figures, a row for each.
 #include "fs/procfs.h"
+#include "lib/atomic.h"
 #include "lib/printf.h"
 #include "main/files.h"
 #include "mem/pool.h"
@@ -141,6 +142,7 @@ static int show_tables(int pid, struct strbuf *out)
 
 static int show_faults(int pid, struct strbuf *out)
 {
+    store_relaxed(&fault_kinds_wanted, true);
     show_vm_fault(pid, out);
     return show_fault_kinds(pid, out);
 }

@@ -4,13 +4,17 @@
 // (vm_fault_stats). After getrusage's minor and major faults, which say what a fault cost; these
 // say why it came.
 //
-// A typical sequence is: vm_fault begins and calls fault_kinds_count, once, however often it starts
-// over; whoever reads /proc/vm/fault, fault_kinds_get_stats.
+// A typical sequence is: somebody reads /proc/vm/fault, which sets fault_kinds_wanted; from then on
+// vm_fault calls fault_kinds_count as it begins, once, however often it starts over; the next reader
+// calls fault_kinds_get_stats and sees what came in between. So a fault costs nothing more as long
+// as nobody asks.
 #pragma once
 
 #include "lib/types.h"
 
 struct vm_map;
+
+extern bool fault_kinds_wanted; // atomic; defined and looked at by vm_fault
 
 // Exact in sum, as all that is counted by stat_inc. reads + writes + executes is the number of
 // faults; present counts some of them once more.

@@ -7,6 +7,7 @@
 
 #include "vm/vm_fault.h"
 
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
@@ -22,6 +23,8 @@
 
 // A fault that found memory so often, and then too little of it, asks for the last resort.
 #define MAX_WAITS 200
+
+bool fault_kinds_wanted;
 
 // ---- lookup ----
 
@@ -133,7 +136,8 @@ int vm_fault(struct vm_map *map, vaddr_t va, vm_prot_t access)
     assert_may_wait_for_memory("vm_fault");
     KASSERT(!map->kernel && !(access & ~PROT_ALL), "map %p, va %#lx, access %#x", map, va, access);
     stat_inc(vm_fault_stats.faults);
-    fault_kinds_count(map, va, access);
+    if (load_relaxed(&fault_kinds_wanted))
+        fault_kinds_count(map, va, access);
     do {
         struct fault f = {.map = map, .va = page_trunc(va), .access = access};
         error = fault_once(&f);

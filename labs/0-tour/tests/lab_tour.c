@@ -28,6 +28,7 @@ static void map_pages(uint64_t first, vm_prot_t prot)
 
 void lab_begin(void)
 {
+    fault_kinds_wanted = true;
     lab_space[0] = vm_space_create();
     KASSERT(lab_space[0], "no memory for a space");
     map_pages(0, PROT_RW);
