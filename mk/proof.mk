@@ -12,14 +12,13 @@ RECORDS ?=
 QUICK ?=
 RECORD ?=
 N ?=
-STAFF ?=
 HUNT ?=
-EXPORTED += JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N STAFF HUNT
-export JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N STAFF HUNT
+EXPORTED += JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N HUNT
+export JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N HUNT
 
 HUNTER := grade.staff.hunt
 
-.PHONY: grade-many mutants cheats mutate export batch batch-merge gradescope check-all
+.PHONY: grade-many mutants cheats mutate variants handout export batch batch-merge gradescope check-all
 grade-many:
 	@$(call finally,$(PYTHON) -m grade.staff.grade_many)
 
@@ -31,6 +30,12 @@ cheats:
 
 mutate:
 	@$(call finally,$(PYTHON) -m grade.staff.mutate)
+
+variants:
+	@$(call finally,$(PYTHON) -m grade.staff.prove_variants)
+
+handout:
+	@$(PYTHON) -m grade.staff.handout
 
 export:
 	@$(PYTHON) -m grade.staff.export

@@ -73,7 +73,7 @@ O := build/$(TOOLCHAIN)$(if $(UBSAN),-ubsan)$(if $(POISON),-poison)
 
 # A variable that nothing reads is a slip of the pen.
 KNOWN := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND CMD LLVM UBSAN POISON WERROR V \
-	O TEST SUITE EXTRA IMAGE_SIZE BUSYBOX LAB PART IMPL BASE STAGE TESTS T GDB GDB_ARGS AUTO \
+	O TEST SUITE EXTRA IMAGE_SIZE BUSYBOX LAB PART VARIANT IMPL BASE STAGE TESTS T GDB GDB_ARGS AUTO \
 	FORCE STEPS JOBS STAFF HUNT ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N \
 	SQLITE LTP TRY CC LD AR STRIP NM ADDR2LINE HOSTCC MUSLCC PYTHON CROSS WARNINGS QEMU \
 	MAKEFLAGS
@@ -91,7 +91,7 @@ endif
 
 # Goals that boot.
 BOOTING := qemu run gdb check bench sqlite ltp grade hunt grade-many repro mutants cheats mutate \
-	batch check-all
+	variants batch check-all
 
 # What a goal needs beyond the compiler.
 goals := $(or $(MAKECMDGOALS),all)

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make export LAB=pv OUT=folder [FROM=folder] [HUNT='seed ...']`: the students' tree, proved to
-hold no solution.
+"""`make export LAB=pv OUT=folder [VARIANT=name] [FROM=folder] [HUNT='seed ...']`: the students'
+tree, proved to hold no solution.
 
 An allow-list says what goes in. This lab and later ones come as starters, earlier ones as
 references, or as the student's own files out of FROM. A branch's own tree has the branch's starter
 in place of whatever those have. Then no distinctive line of what stays behind may be in it; and,
 unless TRY=0, a copy is built, booted and graded with this tree out of sight, must reach the
 starter's declared score, and what was built is looked through as well. HUNT adds ten kernels for
-each seed, as objects without source (grade/hunt.py).
+each seed, as objects without source (grade/hunt.py). A variant's tree has the lab with its lab.toml
+and its sentences in the place of the lab's own, and nothing else of any variant.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import json
 import os
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import Iterable
 
 from grade import lab as labs
-from grade import lab_forms, links, options
+from grade import hunt, lab_forms, lab_variant, links, options
 from grade.lab import CURRENT, ROOT, Lab
 from grade.staff import hunt_kernels, proof_tree
 
@@ -43,11 +45,13 @@ OF_A_LAB = "README.md DESIGN-template.md lab.toml tests/* starter/* demo/*".spli
 DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
 tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/proof.py
-tests/suites/hunt.py tests/suites/backwards.py tests/suites/course*.py tests/suites/tools.py
+tests/suites/hunt.py tests/suites/variant_labs.py tests/suites/backwards.py tests/suites/course*.py
+tests/suites/tools.py
 tests/host/test_map_quanta.c tests/host/test_map_merge.c tests/host/test_pool_shortage.c
 tests/host/test_cow.c tests/host/test_loan.c tests/host/test_pmap_link.c
 """.split()
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/* parts/*".split()
+HIDDEN_OF_A_VARIANT = ("reference/*", "mutants/*")
 BUILT = (".o", ".elf", ".d", ".s", "")
 MIN_LINE, MIN_LETTERS, MIN_NAME = 24, 14, 8
 
@@ -64,7 +68,7 @@ def matches(name: str, patterns: list[str]) -> bool:
 class Export:
     def __init__(self, lab: Lab, source: Path | None) -> None:
         self.lab = lab
-        self.labs = [*labs.in_row(), *([lab] if lab.callers else [])]
+        self.labs = [*labs.with_lab(labs.in_row(), lab), *([lab] if lab.callers else [])]
         self.files = proof_tree.tree_files()
         self.source = source
 
@@ -82,6 +86,8 @@ class Export:
                 given = [*OF_A_LAB, *(["reference.ids"] if each.number < self.lab.number else [])]
                 below = [n for n in below if matches(n.removeprefix(prefix), given)]
                 found |= {name: (ROOT / name).read_bytes() for name in below}
+        if self.lab.home:
+            found |= self._of_variant(self.lab.home, found)
         if self.lab.callers:
             folder = self.lab.folder.relative_to(ROOT)
             found |= {f"{folder}/starter/{path}": found[path] for path in self.lab.owned}
@@ -91,6 +97,19 @@ class Export:
             text = links.without_dead(name, found[name].decode("utf-8"), there.__contains__)
             found[name] = text.encode()
         return found
+
+    def _of_variant(self, home: Path, found: dict[str, bytes]) -> dict[str, bytes]:
+        """What is otherwise in a variant's tree than in the lab's."""
+        prefix = self.lab.folder.relative_to(ROOT).as_posix()
+        other = {f"{prefix}/lab.toml": lab_variant.merged(self.lab.folder, home).encode()}
+        for name, text in lab_variant.handout(self.lab.folder, home).items():
+            if f"{prefix}/{name}" in found:
+                other[f"{prefix}/{name}"] = text.encode()
+        for path in self.lab.owned:
+            if f"{prefix}/starter/{path}" in found:
+                data = lab_forms.starter(self.lab, path).read_bytes()
+                other[f"{prefix}/starter/{path}"] = data
+        return other
 
     def _forms(self, each: Lab, found: dict[str, bytes]) -> None:
         """Puts a lab's owned files in, in the form that they have for these students."""
@@ -124,14 +143,36 @@ class Export:
         for each in self.labs:
             if each.number < self.lab.number:
                 continue
+            plain = dataclasses.replace(each, variant="", home=None)
             for path in each.own:
-                data = lab_forms.reference_bytes(each, path)
+                data = lab_forms.reference_bytes(plain, path)
                 found[f"the reference's {path}"] = data.decode("utf-8")
             prefix = f"{each.folder.relative_to(ROOT)}/"
             for name in self.files:
                 if name.startswith(prefix) and matches(name.removeprefix(prefix), HIDDEN):
                     text = (ROOT / name).read_text(encoding="utf-8")
                     found[name] = added(text) if name.endswith(".patch") else text
+            for home in lab_variant.folders(each.folder).values():
+                found |= self._hidden_of_variant(each, home)
+        return found
+
+    def _hidden_of_variant(self, lab: Lab, home: Path) -> dict[str, str]:
+        """The solutions and mistakes of a variant; of another one than this, its sentences, too."""
+        name = f"variant {home.name}"
+        found = {}
+        for path in sorted(home.rglob("*")):
+            below = path.relative_to(home).as_posix()
+            if path.is_file() and matches(below, [*HIDDEN_OF_A_VARIANT]):
+                text = path.read_text(encoding="utf-8")
+                text = added(text) if below.endswith(".patch") else text
+                word = "the reference's " if below.startswith("reference/") else ""
+                found[f"{word}{below} of {name}"] = text
+        if lab.home != home:
+            changes = lab_variant.read(home).get("change", [])
+            public = {plain(line) for each in changes for line in each["old"].splitlines()}
+            news = [line for each in changes for line in each["new"].splitlines()]
+            found[f"the sentences of {name}"] = "\n".join(
+                line for line in news if plain(line) not in public)
         return found
 
     def known_lines(self) -> set[str]:
@@ -255,7 +296,9 @@ def main() -> int:
     if target.exists() and any(target.iterdir()):
         raise SystemExit(f"strata: OUT={target}: there is something in it already")
     source = Path(env("FROM") or "").absolute() if env("FROM") else None
-    staff = hunt_kernels.staff_folder()
+    staff = lab_variant.staff_folder()
+    if env("HUNT") and lab.variant:
+        raise SystemExit(f"strata: VARIANT={lab.variant}: {hunt.NO_VARIANT}")
     hunts = [options.number("HUNT", word, 1, 10**9) for word in (env("HUNT") or "").split()]
     export = Export(lab, source)
     print(f"  {export.write(target)} files in {target}")
