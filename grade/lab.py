@@ -98,6 +98,11 @@ class Lab:
         return dataclasses.replace(lab, variant=name, home=home)
 
     @property
+    def plain(self) -> Lab:
+        """With the reference and starter of the lab itself."""
+        return dataclasses.replace(self, variant="", home=None)
+
+    @property
     def key(self) -> str:
         """What tells it from other labs and variants, in the names of folders."""
         return f"{self.name}.{self.variant}" if self.variant else self.name

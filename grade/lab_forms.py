@@ -171,9 +171,11 @@ def _mutant(lab: Lab, name: str, scratch: Path) -> dict[str, Path]:
     return {**_reference(lab, scratch.with_name("reference")), **found}
 
 
-def apply_patch(patch: Path, folder: Path) -> None:
-    """SystemExit if it does not apply to what lies there."""
-    command = ["patch", "-p1", "--batch", "-s", "-d", str(folder), "-i", str(patch)]
+def apply_patch(patch: Path, folder: Path, exact: bool = False) -> None:
+    """SystemExit if it does not apply to what lies there; if it is to be exact, also where lines
+    around the change are others."""
+    command = ["patch", "-p1", "--force", "-s", "-d", str(folder), "-i", str(patch)]
+    command += ["--fuzz=0"] if exact else []
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -4,8 +4,9 @@ the other.
 
 A variant is a folder, labs/<lab>/variants/<name> or STAFF/<lab>/variants/<name>. Its lab.toml has a
 `summary' and, of the lab's own lab.toml, the values that differ, each on one line: keys of tables
-such as [figures], and of a [[test]] or [[hint]] beside its name. `[[change]]' has a file of the
-lab's folder, and what it says instead of what. reference/ and starter/ have the files that differ,
+such as [figures], and of a [[test]] or [[hint]] beside its name. A `[[change]]' has words of the
+handout that would not be true (`old') and what is said instead (`new'); `harmless' lists those of
+the lab's mutants that are no mistakes here. reference/ and starter/ have the files that differ,
 mutants/ the wrong solutions that the lab does not have.
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 
 TOML = "lab.toml"
 HANDOUT = ("README.md", "GUIDE.md", "DESIGN-template.md")
-OWN = ("summary", "change")
+OWN = ("summary", "change", "harmless")
 """What a variant's lab.toml says of itself."""
 
 

@@ -13,7 +13,6 @@ and its sentences in the place of the lab's own, and nothing else of any variant
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
 import json
 import os
@@ -143,9 +142,8 @@ class Export:
         for each in self.labs:
             if each.number < self.lab.number:
                 continue
-            plain = dataclasses.replace(each, variant="", home=None)
             for path in each.own:
-                data = lab_forms.reference_bytes(plain, path)
+                data = lab_forms.reference_bytes(each.plain, path)
                 found[f"the reference's {path}"] = data.decode("utf-8")
             prefix = f"{each.folder.relative_to(ROOT)}/"
             for name in self.files:
@@ -168,12 +166,16 @@ class Export:
                 word = "the reference's " if below.startswith("reference/") else ""
                 found[f"{word}{below} of {name}"] = text
         if lab.home != home:
-            changes = lab_variant.read(home).get("change", [])
-            public = {plain(line) for each in changes for line in each["old"].splitlines()}
-            news = [line for each in changes for line in each["new"].splitlines()]
-            found[f"the sentences of {name}"] = "\n".join(
-                line for line in news if plain(line) not in public)
+            known = self._sentences(lab.home, "new") if lab.home else set()
+            news = self._sentences(home, "new") - self._sentences(home, "old") - known
+            found[f"the sentences of {name}"] = "\n".join(sorted(news))
         return found
+
+    @staticmethod
+    def _sentences(home: Path, which: str) -> set[str]:
+        """The lines of the handout that a variant replaces, or has instead."""
+        changes = lab_variant.read(home).get("change", [])
+        return {plain(line) for change in changes for line in change[which].splitlines()}
 
     def known_lines(self) -> set[str]:
         """Lines that tell nothing: in the starters, or in kernel files that nobody hides."""

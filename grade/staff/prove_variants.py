@@ -10,7 +10,6 @@ any. QUICK takes a few of the lab's mutants.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -32,9 +31,8 @@ SAMPLE = 24
 def public_form(lab: Lab, out: Path) -> str:
     """The lab's own reference, as a folder that anybody could hand in."""
     folder = out / "proof" / lab.key / "public"
-    plain = dataclasses.replace(lab, variant="", home=None)
     for path in lab.owned:
-        data = lab_forms.reference_bytes(plain, path)
+        data = lab_forms.reference_bytes(lab.plain, path)
         lab_forms.write_changed(ROOT / folder / path, data)
     return f"{folder}/"
 
@@ -89,7 +87,7 @@ def applies(lab: Lab, patch: mutants.Variant) -> bool:
                 (ROOT / path).read_bytes()
             lab_forms.write_changed(Path(scratch) / path, data)
         try:
-            lab_forms.apply_patch(patch.path, Path(scratch))
+            lab_forms.apply_patch(patch.path, Path(scratch), exact=True)
         except SystemExit:
             return False
     return True
@@ -101,7 +99,10 @@ def wrong_ones(lab: Lab, out: Path, quick: bool, jobs: int) -> list[str]:
     known = mutants.variants(lab, ["mutant"], set())
     own = [each for each in known if each.path.is_relative_to(lab.home)]
     others = [each for each in known if each not in own]
-    fit = [each for each in others if applies(lab, each)]
+    spared = lab_variant.read(lab.home).get("harmless", [])
+    if unknown := set(spared) - {each.name for each in others}:
+        return [f"harmless: the lab has no mutant {' '.join(sorted(unknown))}"]
+    fit = [each for each in others if each.name not in spared and applies(lab, each)]
     chosen = fit[::SAMPLE] if quick else fit
     troubles = [f"{each.path} does not apply" for each in own if not applies(lab, each)]
     runner = mutants.Runner(lab, out, quick=True)
@@ -113,7 +114,7 @@ def wrong_ones(lab: Lab, out: Path, quick: bool, jobs: int) -> list[str]:
             if each.record and not each.right]
     said += [f"ESCAPED {each.name}: {each.what}" for each in missed if not each.caught]
     print(f"  mutants: {len(own)} of its own, {len(chosen)} of the {len(fit)} of the lab's "
-          f"{len(others)} that apply ({len(others) - len(fit)} do not): "
+          f"{len(others)} that apply ({len(others) - len(fit)} do not, or are right here): "
           f"{len(own) + len(chosen) - len(said) - len(troubles)} caught, {len(missed)} of them "
           "by other tests", flush=True)
     return said + [f"NOT GRADED {trouble}" for trouble in troubles]

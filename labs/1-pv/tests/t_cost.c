@@ -251,6 +251,30 @@ static void nearly_full(struct rng *r, unsigned n)
     }
 }
 
+// All that is not wired goes, as at exit.
+static void leave_wired(void)
+{
+    pmap_remove_all_user(lab_pmap[0]);
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        if (slot_state[slot] == MAPPED)
+            slot_state[slot] = FREE;
+}
+
+// The first chunk is all wired, with the four mappings that keep the tables, and one mapping of the
+// second is: after exit the one stays full, and the other one's room is found.
+static void exit_full(void)
+{
+    unsigned first = lab_entries - 4;
+
+    for (unsigned slot = 0; slot < first + lab_entries / 2; slot++)
+        fill_slot(slot, slot <= first);
+    leave_wired();
+    for (unsigned slot = first + 1; slot < first + lab_entries / 2; slot++)
+        fill_slot(slot, false);
+    for (unsigned slot = 0; slot < first + lab_entries / 2; slot++)
+        empty_slot(slot);
+}
+
 // Half of the pages go, n wired mappings come, which may fill chunks, and all others go.
 static void exit_wired(struct rng *r, unsigned n)
 {
@@ -258,10 +282,7 @@ static void exit_wired(struct rng *r, unsigned n)
         empty_page(page);
     for (unsigned i = 0; i < n; i++)
         fill_slot(slot_that(r, true), true);
-    pmap_remove_all_user(lab_pmap[0]);
-    for (unsigned slot = 0; slot < SLOTS; slot++)
-        if (slot_state[slot] == MAPPED)
-            slot_state[slot] = FREE;
+    leave_wired();
 }
 
 // A process that is alone has all that is spare. It grows and shrinks in turns, on all ways, and
@@ -273,6 +294,7 @@ KTEST(lab_pv_room)
     lab_make_pages(SLOT_PAGES + 1);
     lab_make_pmaps(1);
     lab_make_tables(0, SLOT_PAGES);
+    exit_full();
     for (unsigned round = 0; round < 120; round++) {
         unsigned what = (unsigned)rng_below(&r, 12), n = (unsigned)rng_below(&r, 400);
         bool wired = rng_below(&r, 3) == 0;
