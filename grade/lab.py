@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from grade import lab_variant
+
 ROOT = Path(__file__).resolve().parent.parent
 MAX_OWNED = 4
 CURRENT = "labs/current"
@@ -78,6 +80,32 @@ class Lab:
     """Parts that may be graded alone, and what each is about."""
     part: str = ""
     """The part whose tests alone these are."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    """What tests, rules and texts rest on, and a variant has others of."""
+    variant: str = ""
+    """The variant's name, where this is one: a lab with another contract, and another reference."""
+    home: Path | None = None
+    """The variant's own folder."""
+
+    def of_variant(self, name: str) -> Lab:
+        """The lab with the contract of one of its variants; itself without a name."""
+        if not name:
+            return self
+        home = lab_variant.find(self.folder, name)
+        lab = parse(self.folder, lab_variant.merged(self.folder, home))
+        if unknown := lab.figures.keys() - self.figures.keys():
+            raise SystemExit(f"strata: {home}: the lab has no figure {' '.join(sorted(unknown))}")
+        return dataclasses.replace(lab, variant=name, home=home)
+
+    @property
+    def plain(self) -> Lab:
+        """With the reference and starter of the lab itself."""
+        return dataclasses.replace(self, variant="", home=None)
+
+    @property
+    def key(self) -> str:
+        """What tells it from other labs and variants, in the names of folders."""
+        return f"{self.name}.{self.variant}" if self.variant else self.name
 
     def of_part(self, part: str) -> Lab:
         """The lab with the tests of one part alone; all of it without a name."""
@@ -91,7 +119,8 @@ class Lab:
 
     @property
     def title_of_part(self) -> str:
-        return f"{self.name}, part {self.part}" if self.part else self.name
+        variant = f", variant {self.variant}" if self.variant else ""
+        return self.name + variant + (f", part {self.part}" if self.part else "")
 
     @property
     def own(self) -> list[str]:
@@ -118,14 +147,24 @@ class Lab:
         names = " ".join(test.name for test in self.tests)
         raise SystemExit(f"strata: T={name}: the tests of lab {self.title_of_part} are {names}")
 
+    def patches(self, kind: str = "mutants") -> dict[str, Path]:
+        """The patches of a kind, by name; a variant's own beside the lab's, or instead of them."""
+        places = [self.folder, *([self.home] if self.home else [])]
+        found = {path.stem: path for place in places for path in (place / kind).glob("*.patch")}
+        return dict(sorted(found.items()))
+
     def mutants(self) -> list[str]:
-        return sorted(path.stem for path in (self.folder / "mutants").glob("*.patch"))
-
-
+        return list(self.patches())
 
 def read(folder: Path) -> Lab:
-    with open(folder / "lab.toml", "rb") as file:
-        data: dict[str, Any] = tomllib.load(file)
+    return parse(folder, (folder / "lab.toml").read_text(encoding="utf-8"))
+
+
+def parse(folder: Path, text: str) -> Lab:
+    """The lab in this folder, as the text of its lab.toml has it."""
+    data: dict[str, Any] = tomllib.loads(text)
+    figures: dict[str, Any] = data.get("figures", {})
+    data = lab_variant.filled(data, figures)
     lab = Lab(
         number=data["number"],
         name=data["name"],
@@ -143,6 +182,7 @@ def read(folder: Path) -> Lab:
         hunted=data.get("hunt", {}).get("mutants", []),
         tests=[Test(**test) for test in data["test"]],
         parts=data.get("parts", {}),
+        figures=figures,
     )
     if {test.part for test in lab.tests} != set(lab.parts or [""]):
         raise SystemExit(f"strata: {folder}/lab.toml: each test is of one of its parts")
@@ -164,6 +204,11 @@ def in_row(root: Path = ROOT) -> list[Lab]:
     return [lab for lab in all_labs(root) if not lab.callers]
 
 
+def with_lab(known: list[Lab], lab: Lab | None) -> list[Lab]:
+    """These labs, with this variant of one of them in its place."""
+    return [lab if lab and each.name == lab.name else each for each in known]
+
+
 def current(root: Path = ROOT) -> tuple[str, str]:
     """The lab that this tree is for, and the part; or nothing."""
     path = root / CURRENT
@@ -172,16 +217,30 @@ def current(root: Path = ROOT) -> tuple[str, str]:
 
 
 def find(name: str, root: Path = ROOT) -> Lab:
-    """The lab called `name`, or whose number it is; without one, what this tree is for."""
+    """The lab called `name`, or whose number it is; without one, what this tree is for. With
+    VARIANT, that variant of it."""
     labs = all_labs(root)
     name = name or current(root)[0]
     for lab in labs:
         if name in (lab.name, str(lab.number)):
-            return lab
+            return lab.of_variant(os.environ.get("VARIANT", ""))
     names = " ".join(lab.name for lab in labs) or "(none)"
     if not name:
         raise SystemExit(f"strata: LAB is missing: LAB=pv; the labs are {names}")
     raise SystemExit(f"strata: LAB={name}: the labs are {names}")
+
+
+def find_plain(name: str, why: str) -> Lab:
+    """The lab itself, for what is not done with its variants."""
+    lab = find(name)
+    if lab.variant:
+        raise SystemExit(f"strata: VARIANT={lab.variant}: {why}")
+    return lab
+
+
+def figures_of(judge: str) -> dict[str, Any]:
+    """For a lab's judge, a file of its tests: the figures by which it judges."""
+    return find(Path(judge).parent.parent.name.partition("-")[2]).figures
 
 
 def find_part(name: str, root: Path = ROOT) -> Lab:

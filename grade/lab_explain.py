@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from grade import lab_variant
 from grade.lab import Lab, Test
 from grade.lab_judge import THE_END, Finding, Run
 from grade.session import End
@@ -111,6 +112,8 @@ def explain(lab: Lab, test: Test, run: Run) -> None:
     ended = run.outcome.end is End.EXIT
     run.findings = joined(run.findings)
     for finding in run.findings:
+        finding.invariant = lab_variant.filled(finding.invariant, lab.figures)
+        finding.hint = lab_variant.filled(finding.hint, lab.figures)
         for line in poison(finding.got, panic):
             finding.got += f"\n{line}"
         # What a test counts has nothing to do with a run that did not end.

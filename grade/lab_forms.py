@@ -6,7 +6,8 @@ file whose git blob id is sealed in the lab's reference.ids, found in the work t
 learner has put something else there, where `make start` kept it or in git's store. A branch's
 callers are not sealed: they are what the work tree has, or had before `make start`. A challenge is
 the reference but for the files that it has of its own. A mutant is the reference with a patch, and
-so is a branch's starter. A value with a slash in it is a folder of somebody's files.
+so is a branch's starter. What a variant has of its own (grade/lab_variant.py) stands for the lab's.
+A value with a slash in it is a folder of somebody's files.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ def from_git(wanted: str) -> bytes | None:
 
 def reference_bytes(lab: Lab, path: str) -> bytes:
     """One file of the reference. SystemExit if this tree does not have it."""
+    if lab.home and (lab.home / "reference" / path).exists():
+        return (lab.home / "reference" / path).read_bytes()
     wanted = sealed_ids(lab).get(path)
     if path in lab.callers and sealed_ids(lab):
         place = kept(lab, path)
@@ -69,13 +72,15 @@ def reference_bytes(lab: Lab, path: str) -> bytes:
 
 
 def is_reference(lab: Lab, path: str, data: bytes) -> bool:
-    if path in lab.callers and sealed_ids(lab):
+    if lab.home or (path in lab.callers and sealed_ids(lab)):
         return data == reference_bytes(lab, path)
     return sealed_ids(lab).get(path) == blob_id(data)
 
 
 def starter(lab: Lab, path: str) -> Path:
     """The starter's file, which need not be there."""
+    if lab.home and (lab.home / "starter" / path).exists():
+        return lab.home / "starter" / path
     patch = lab.folder / "starter.patch"
     if not patch.exists():
         return lab.folder / "starter" / path
@@ -151,8 +156,8 @@ def _reference(lab: Lab, scratch: Path) -> dict[str, Path]:
 
 
 def _mutant(lab: Lab, name: str, scratch: Path) -> dict[str, Path]:
-    patch = lab.folder / "mutants" / f"{name}.patch"
-    if not patch.exists():
+    patch = lab.patches().get(name)
+    if not patch:
         names = " ".join(lab.mutants()) or "not in this tree"
         raise SystemExit(f"strata: IMPL={MUTANT}{name}: the mutants are {names}")
     fresh = scratch.with_name(scratch.name + ".new")
@@ -166,9 +171,11 @@ def _mutant(lab: Lab, name: str, scratch: Path) -> dict[str, Path]:
     return {**_reference(lab, scratch.with_name("reference")), **found}
 
 
-def apply_patch(patch: Path, folder: Path) -> None:
-    """SystemExit if it does not apply to what lies there."""
-    command = ["patch", "-p1", "--batch", "-s", "-d", str(folder), "-i", str(patch)]
+def apply_patch(patch: Path, folder: Path, exact: bool = False) -> None:
+    """SystemExit if it does not apply to what lies there; if it is to be exact, also where lines
+    around the change are others."""
+    command = ["patch", "-p1", "--force", "-s", "-d", str(folder), "-i", str(patch)]
+    command += ["--fuzz=0"] if exact else []
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -45,7 +45,7 @@ LAST_PART = 77
 """Of a seed: its sequence for what a grade ends with."""
 OPEN_RECORDS = ("nth",)
 """Records whose number only the lab's judge knows."""
-LAB_WORDS = ("LAB", "PART", "IMPL", "BASE", "STAGE", "TESTS", "T", "O")
+LAB_WORDS = ("LAB", "PART", "VARIANT", "STAFF", "IMPL", "BASE", "STAGE", "TESTS", "T", "O")
 
 
 def judge_of(lab: Lab) -> ModuleType:
@@ -65,6 +65,8 @@ def make_kernel(lab: Lab, impl: str, base: str, make_words: list[str]) -> tuple[
     out = Path(os.environ.get("O") or "build/gcc")
     name, _ = lab_overlay.forms(lab.name, impl, base, "")
     ours = [f"LAB={lab.name}", f"IMPL={impl}", *([f"BASE={base}"] if base else [])]
+    if lab.variant:
+        ours += [f"VARIANT={lab.variant}", f"STAFF={os.environ.get('STAFF', '')}"]
     env = {k: v for k, v in os.environ.items() if k not in LAB_WORDS and not k.startswith("MAKE")}
     words = [*ours, *make_words]
     if not (out / "disk.img").exists():
@@ -79,7 +81,7 @@ def make_kernel(lab: Lab, impl: str, base: str, make_words: list[str]) -> tuple[
 
 def refusal(lab: Lab, impl: str, variant: Path | None = None) -> str:
     """Why this form's files are not even compiled, or nothing; or, once they are, not run."""
-    scratch = Path(os.environ.get("O") or "build/gcc") / "labs" / "src" / lab.name
+    scratch = Path(os.environ.get("O") or "build/gcc") / "labs" / "src" / lab.key
     found = lab_forms.sources(lab, impl, scratch)
     try:
         if variant:

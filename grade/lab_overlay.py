@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Says how a variant of the kernel differs from the work tree: for mk/labs.mk.
 
-Reads LAB, IMPL, BASE, STAGE, TESTS and O from the environment; writes <variant>/overlay.mk and
-prints its path. The variant's directory gets the objects of the files that differ, and the linked
-kernel; all other objects are those of the plain build. A lab that is a branch has its form alone
-beside the others' references, and its files are its own, whoever else has them. TESTS is a folder
-whose tests are linked instead of the lab's; what the lab's own share (lab_*.c) stays.
+Reads LAB, VARIANT, IMPL, BASE, STAGE, TESTS and O from the environment; writes
+<variant>/overlay.mk and prints its path. The variant's directory gets the objects of the files that
+differ, and the linked kernel; all other objects are those of the plain build. A lab that is a
+branch has its form alone beside the others' references, and its files are its own, whoever else has
+them. TESTS is a folder whose tests are linked instead of the lab's; what the lab's own share
+(lab_*.c) stays.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 from pathlib import Path
 
 from grade import lab as labs
-from grade import lab_forms
+from grade import lab_forms, lab_variant
 from grade.lab import ROOT, Lab
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
@@ -37,8 +38,9 @@ def forms(lab: str, impl: str, base: str, stage: str) -> tuple[str, dict[str, st
         return f"stage{stage}", {
             each.name: "reference" if each.number <= int(stage) else "starter" for each in known
         }
-    if impl and not lab:
-        raise SystemExit(f"strata: IMPL={impl} needs a lab: LAB=pv")
+    for word, value in (("IMPL", impl), ("VARIANT", os.environ.get("VARIANT", ""))):
+        if value and not lab:
+            raise SystemExit(f"strata: {word}={value} needs a lab: LAB=pv")
     # In the students' tree earlier labs are there in one form: the reference, or their own.
     chosen = {each.name: "mine" if students else "reference" for each in known}
     for word in base.split():
@@ -60,7 +62,7 @@ def forms(lab: str, impl: str, base: str, stage: str) -> tuple[str, dict[str, st
         raise SystemExit(f"strata: BASE={base}: lab {name} is a branch of the reference")
     chosen[name] = impl or "mine"
     suffix = f"+{base}" if base and base != "reference" else ""
-    return f"{name}-{safe_name(impl or 'mine')}{suffix}", chosen
+    return f"{found.key}-{safe_name(impl or 'mine')}{suffix}", chosen
 
 
 def safe_name(form: str) -> str:
@@ -68,12 +70,17 @@ def safe_name(form: str) -> str:
 
 
 def tests_of(lab: Lab, variant: Path, out: Path, own: str) -> list[str]:
-    """The objects of the tests that are linked, each with its source."""
+    """The objects of the tests that are linked, each with its source. The lab's figures are one of
+    their own, so that the others are the same for all variants."""
     paths = sorted((lab.folder / "tests").glob("lab_*.c" if own else "*.c"))
     # A branch's tests are compiled for each of its forms: they include a header that may differ.
     place = variant if lab.callers else out
     pairs = [f"{place}/{short(path).removesuffix('.c')}.o={short(path)}" for path in paths]
     folder = f"{place}/labs/tests/{safe_name(own)}"
+    if lab.figures:
+        pairs.append(f"{variant}/figures.o={variant}/figures.c")
+        text = lab_variant.declared(lab.figures)
+        lab_forms.write_changed(variant / "figures.c", text.encode())
     return pairs + [f"{folder}/{path.stem}.o={short(path)}" for path in
                     sorted(Path(own).glob("*.c") if own else ())]
 
@@ -85,11 +92,13 @@ def overlay(
     those of the folder `own`."""
     pairs, hidden, folders, binaries = [], [], [], []
     branch = lab.owned if lab and lab.callers else []
-    for each in (each for each in labs.all_labs() if each.name in chosen):
-        found = lab_forms.sources(each, chosen[each.name], out / "labs" / "src" / each.name)
+    for each in labs.with_lab(labs.all_labs(), lab):
+        if each.name not in chosen:
+            continue
+        found = lab_forms.sources(each, chosen[each.name], out / "labs" / "src" / each.key)
         for path in each.owned:
             source = found.get(path)
-            if source == ROOT / path or (path in branch and each != lab):
+            if source == ROOT / path or (path in branch and each is not lab):
                 continue
             hidden.append(path)
             if source and source.suffix == ".o":

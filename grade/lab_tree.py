@@ -98,6 +98,8 @@ def diff(name: str) -> int:
 
 def seal(name: str) -> int:
     """Declares the work tree's files to be the reference."""
+    if name:
+        labs.find_plain(name, "its reference is in its own folder")
     for lab in chosen(name):
         lines = ["# SPDX-License-Identifier: BSD-2-Clause"]
         lines += ["# Git's names of the reference's files; `make lab-seal` writes this."]

@@ -5,6 +5,8 @@
 # build and from sources that lie elsewhere. The work tree is only read.
 
 LAB ?=
+VARIANT ?=
+STAFF ?=
 IMPL ?=
 BASE ?=
 STAGE ?=
@@ -19,13 +21,13 @@ OVERLAY_TESTS :=
 OVERLAY_TEST_CFLAGS :=
 OVERLAY_CFLAGS :=
 
-ifneq ($(and $(strip $(LAB)$(IMPL)$(BASE)$(STAGE)),\
+ifneq ($(and $(strip $(LAB)$(VARIANT)$(IMPL)$(BASE)$(STAGE)),\
 	$(filter all kernel image qemu run gdb check bench,$(goals))),)
   ifeq ($(LABS),)
     $(error strata: there are no labs in this tree)
   endif
-  overlay := $(shell O='$(O)' LAB='$(LAB)' IMPL='$(IMPL)' BASE='$(BASE)' STAGE='$(STAGE)' \
-	TESTS='$(TESTS)' $(PYTHON) -m grade.lab_overlay 2>&1)
+  overlay := $(shell O='$(O)' LAB='$(LAB)' VARIANT='$(VARIANT)' STAFF='$(STAFF)' IMPL='$(IMPL)' \
+	BASE='$(BASE)' STAGE='$(STAGE)' TESTS='$(TESTS)' $(PYTHON) -m grade.lab_overlay 2>&1)
   ifneq ($(words $(overlay)),1)
     $(error $(overlay))
   endif
@@ -42,8 +44,8 @@ FORCE ?=
 STEPS ?=
 OUT ?=
 PART ?=
-EXPORTED += LAB PART IMPL BASE STAGE TESTS T GDB GDB_ARGS AUTO FORCE STEPS OUT
-export LAB PART IMPL BASE STAGE TESTS T GDB GDB_ARGS AUTO FORCE STEPS OUT
+EXPORTED += LAB PART VARIANT STAFF IMPL BASE STAGE TESTS T GDB GDB_ARGS AUTO FORCE STEPS OUT
+export LAB PART VARIANT STAFF IMPL BASE STAGE TESTS T GDB GDB_ARGS AUTO FORCE STEPS OUT
 
 ifneq ($(and $(UBSAN)$(POISON),$(filter grade,$(goals))),)
   $(error strata: the points are for the plain build: leave UBSAN and POISON out)

@@ -13,19 +13,19 @@ RECORDS ?=
 QUICK ?=
 RECORD ?=
 N ?=
-STAFF ?=
 HUNT ?=
 SUB ?=
 PEOPLE ?=
 STUDENT ?=
-STAFF_WORDS := JOBS ONLY WITHOUT OUT FROM GUIDE SUBMISSIONS RECORDS QUICK RECORD N STAFF HUNT \
+STAFF_WORDS := JOBS ONLY WITHOUT OUT FROM GUIDE SUBMISSIONS RECORDS QUICK RECORD N HUNT \
 	SUB STUDENT PEOPLE
 EXPORTED += $(STAFF_WORDS)
 export $(STAFF_WORDS)
 
 HUNTER := grade.staff.hunt
 
-.PHONY: grade-many mutants cheats mutate export batch batch-merge gradescope viva check-all
+.PHONY: grade-many mutants cheats mutate variants handout export batch batch-merge \
+	gradescope viva check-all
 grade-many:
 	@$(call finally,$(PYTHON) -m grade.staff.grade_many)
 
@@ -37,6 +37,12 @@ cheats:
 
 mutate:
 	@$(call finally,$(PYTHON) -m grade.staff.mutate)
+
+variants:
+	@$(call finally,$(PYTHON) -m grade.staff.prove_variants)
+
+handout:
+	@$(PYTHON) -m grade.staff.handout
 
 export:
 	@$(PYTHON) -m grade.staff.export

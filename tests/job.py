@@ -117,7 +117,7 @@ class Config:
 def clean_environment(**more: str) -> dict[str, str]:
     """The environment without what an outer make put there, for calling make anew."""
     ours = "CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND V LLVM UBSAN POISON".split()
-    ours += "STRATA_CMD O LAB IMPL BASE STAGE T GDB".split()
+    ours += "STRATA_CMD O LAB VARIANT STAFF IMPL BASE STAGE T GDB".split()
     env = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("MAKE")}
     return {**env, **more}
 

@@ -40,6 +40,8 @@ def pack(lab: Lab, target: Path) -> int:
 
 def main() -> int:
     lab = labs.find_part(os.environ.get("LAB", ""))
+    if lab.variant:
+        raise SystemExit(f"strata: VARIANT={lab.variant}: an archive is of the lab itself")
     target = os.environ.get("OUT", "")
     if not target.endswith(".zip"):
         raise SystemExit("strata: make gradescope LAB=pv OUT=autograder.zip")

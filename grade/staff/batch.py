@@ -49,6 +49,7 @@ def tests_print(lab: Lab) -> str:
     for folder in (ROOT / "kernel", ROOT / "grade", lab.folder / "tests", ROOT / "mk"):
         for path in sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES):
             digest.update(path.read_bytes())
+    digest.update(f"{lab.variant} {lab.figures} {lab.tests}".encode())
     digest.update((lab.folder / "lab.toml").read_bytes())
     return digest.hexdigest()
 
@@ -70,6 +71,7 @@ class Batch:
         home = self.folder / identifier(name)
         record: dict[str, Any] = {"submission": name, "lab": self.lab.name, "seed": self.seed}
         record["part"] = self.lab.part
+        record |= {"variant": self.lab.variant} if self.lab.variant else {}
         record |= {"score": 0, "max_score": self.lab.total, "verdict": "refused", "detail": ""}
         started = time.monotonic()
         try:
@@ -132,6 +134,7 @@ class Batch:
 
     def _build(self, form: str) -> None:
         words = [f"O={self.out}", f"LAB={self.lab.name}", f"IMPL={form}"]
+        words += [f"{k}={v}" for k, v in proof_tree.variant_words(self.lab).items()]
         status, text = limited.run(["make", "-s", "kernel", *words], limited.BUILD_SECONDS, ROOT,
                                    proof_tree.clean_environment())
         if status is None:
@@ -142,7 +145,8 @@ class Batch:
     def _run_tests(self, home: Path, form: str, variant: Path) -> dict[str, Any]:
         command = [sys.executable, "-m", "grade.lab_grade", "--trusted", "--lab", self.lab.name]
         command += ["--impl", form, "--workers", "1", "--seed", str(self.seed)]
-        env = proof_tree.clean_environment(O=str(self.out), PART=self.lab.part)
+        env = proof_tree.clean_environment(O=str(self.out), PART=self.lab.part,
+                                           **proof_tree.variant_words(self.lab))
         status, text = limited.run(command, GRADE_SECONDS, ROOT, env, limits=False)
         (home / "log.txt").write_text(text, encoding="utf-8")
         result = json.loads((variant / "results.json").read_text(encoding="utf-8"))
@@ -193,7 +197,7 @@ def main() -> int:
     if not paths:
         raise SystemExit(f"strata: there is no submission in {args.submissions}")
     out = Path(env("O") or "build/gcc")
-    folder = Path(args.out or out / "batch" / lab.name)
+    folder = Path(args.out or out / "batch" / lab.key)
     folder = folder if folder.is_absolute() else ROOT / folder
     folder.mkdir(parents=True, exist_ok=True)
     qemu.end_on_signals()

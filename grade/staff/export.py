@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make export LAB=pv OUT=folder [FROM=folder] [GUIDE=1] [HUNT='seed ...']`: the students' tree,
-proved to hold no solution.
+"""`make export LAB=pv OUT=folder [VARIANT=name] [FROM=folder] [GUIDE=1] [HUNT='seed ...']`: the
+students' tree, proved to hold no solution.
 
 An allow-list says what goes in. This lab and later ones come as starters, earlier ones as
 references, or as the student's own files out of FROM. A branch's own tree has the branch's starter
@@ -8,7 +8,8 @@ in place of whatever those have. Then no distinctive line of what stays behind m
 unless TRY=0, a copy is built, booted and graded with this tree out of sight, must reach the
 starter's declared score, and what was built is looked through as well. GUIDE=1 adds the paths
 through this lab and earlier ones. HUNT adds ten kernels for each seed, as objects without source
-(grade/hunt.py).
+(grade/hunt.py). A variant's tree has the lab with its lab.toml and its sentences in the place
+of the lab's own, and nothing else of any variant.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Iterable
 
 from grade import lab as labs
-from grade import lab_forms, links, options
+from grade import hunt, lab_forms, lab_variant, links, options
 from grade.lab import CURRENT, ROOT, Lab
 from grade.staff import hunt_kernels, proof_tree
 
@@ -46,12 +47,14 @@ GUIDE = "GUIDE.md"
 DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
 tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/handouts.py
-tests/suites/proof.py tests/suites/hunt.py tests/suites/backwards.py tests/suites/course*.py
+tests/suites/proof.py tests/suites/hunt.py tests/suites/variant_labs.py tests/suites/backwards.py
+tests/suites/course*.py
 tests/suites/tools.py
 tests/host/test_map_quanta.c tests/host/test_map_merge.c tests/host/test_pool_shortage.c
 tests/host/test_cow.c tests/host/test_loan.c tests/host/test_pmap_link.c
 """.split()
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/* parts/*".split()
+HIDDEN_OF_A_VARIANT = ("reference/*", "mutants/*")
 BUILT = (".o", ".elf", ".d", ".s", "")
 MIN_LINE, MIN_LETTERS, MIN_NAME = 24, 14, 8
 
@@ -69,7 +72,7 @@ class Export:
     def __init__(self, lab: Lab, source: Path | None, guide: bool = False) -> None:
         self.lab = lab
         self.guides = [GUIDE] if guide else []
-        self.labs = [*labs.in_row(), *([lab] if lab.callers else [])]
+        self.labs = [*labs.with_lab(labs.in_row(), lab), *([lab] if lab.callers else [])]
         self.files = proof_tree.tree_files()
         self.source = source
 
@@ -88,6 +91,8 @@ class Export:
                 given += ["reference.ids"] if each.number < self.lab.number else []
                 below = [n for n in below if matches(n.removeprefix(prefix), given)]
                 found |= {name: (ROOT / name).read_bytes() for name in below}
+        if self.lab.home:
+            found |= self._of_variant(self.lab.home, found)
         if self.lab.callers:
             folder = self.lab.folder.relative_to(ROOT)
             found |= {f"{folder}/starter/{path}": found[path] for path in self.lab.owned}
@@ -97,6 +102,19 @@ class Export:
             text = links.without_dead(name, found[name].decode("utf-8"), there.__contains__)
             found[name] = text.encode()
         return found
+
+    def _of_variant(self, home: Path, found: dict[str, bytes]) -> dict[str, bytes]:
+        """What is otherwise in a variant's tree than in the lab's."""
+        prefix = self.lab.folder.relative_to(ROOT).as_posix()
+        other = {f"{prefix}/lab.toml": lab_variant.merged(self.lab.folder, home).encode()}
+        for name, text in lab_variant.handout(self.lab.folder, home).items():
+            if f"{prefix}/{name}" in found:
+                other[f"{prefix}/{name}"] = text.encode()
+        for path in self.lab.owned:
+            if f"{prefix}/starter/{path}" in found:
+                data = lab_forms.starter(self.lab, path).read_bytes()
+                other[f"{prefix}/starter/{path}"] = data
+        return other
 
     def _forms(self, each: Lab, found: dict[str, bytes]) -> None:
         """Puts a lab's owned files in, in the form that they have for these students."""
@@ -132,14 +150,39 @@ class Export:
             if each.number < self.lab.number:
                 continue
             for path in each.own:
-                data = lab_forms.reference_bytes(each, path)
+                data = lab_forms.reference_bytes(each.plain, path)
                 found[f"the reference's {path}"] = data.decode("utf-8")
             prefix = f"{each.folder.relative_to(ROOT)}/"
             for name in self.files:
                 if name.startswith(prefix) and matches(name.removeprefix(prefix), hidden):
                     text = (ROOT / name).read_text(encoding="utf-8")
                     found[name] = added(text) if name.endswith(".patch") else text
+            for home in lab_variant.folders(each.folder).values():
+                found |= self._hidden_of_variant(each, home)
         return found
+
+    def _hidden_of_variant(self, lab: Lab, home: Path) -> dict[str, str]:
+        """The solutions and mistakes of a variant; of another one than this, its sentences, too."""
+        name = f"variant {home.name}"
+        found = {}
+        for path in sorted(home.rglob("*")):
+            below = path.relative_to(home).as_posix()
+            if path.is_file() and matches(below, [*HIDDEN_OF_A_VARIANT]):
+                text = path.read_text(encoding="utf-8")
+                text = added(text) if below.endswith(".patch") else text
+                word = "the reference's " if below.startswith("reference/") else ""
+                found[f"{word}{below} of {name}"] = text
+        if lab.home != home:
+            known = self._sentences(lab.home, "new") if lab.home else set()
+            news = self._sentences(home, "new") - self._sentences(home, "old") - known
+            found[f"the sentences of {name}"] = "\n".join(sorted(news))
+        return found
+
+    @staticmethod
+    def _sentences(home: Path, which: str) -> set[str]:
+        """The lines of the handout that a variant replaces, or has instead."""
+        changes = lab_variant.read(home).get("change", [])
+        return {plain(line) for change in changes for line in change[which].splitlines()}
 
     def known_lines(self) -> set[str]:
         """Lines that tell nothing: in the starters, or in kernel files that nobody hides."""
@@ -262,7 +305,9 @@ def main() -> int:
     if target.exists() and any(target.iterdir()):
         raise SystemExit(f"strata: OUT={target}: there is something in it already")
     source = Path(env("FROM") or "").absolute() if env("FROM") else None
-    staff = hunt_kernels.staff_folder()
+    staff = lab_variant.staff_folder()
+    if env("HUNT") and lab.variant:
+        raise SystemExit(f"strata: VARIANT={lab.variant}: {hunt.NO_VARIANT}")
     hunts = [options.number("HUNT", word, 1, 10**9) for word in (env("HUNT") or "").split()]
     export = Export(lab, source, guide=options.flag("GUIDE", env("GUIDE")))
     print(f"  {export.write(target)} files in {target}")

@@ -13,16 +13,16 @@ import os
 import sys
 from pathlib import Path
 
-from grade import hunt, options, qemu
+from grade import hunt, lab_variant, options, qemu
 from grade import lab as labs
 from grade.staff import hunt_kernels
 
 
 def main() -> int:
     env = os.environ.get
-    lab = labs.find(env("LAB") or "")
+    lab = labs.find_plain(env("LAB") or "", hunt.NO_VARIANT)
     seed = options.optional_number("SEED", env("SEED")) or 1
-    staff = hunt_kernels.staff_folder()
+    staff = lab_variant.staff_folder()
     tests = hunt.read_tests(lab)
     out = Path(env("O") or "build/gcc")
     qemu.end_on_signals()

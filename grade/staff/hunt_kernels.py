@@ -10,7 +10,6 @@ functions of a file, its lines and its path is left out.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -37,14 +36,6 @@ class Form:
     name: str
     wrong: bool
     patch: Path | None = None
-
-
-def staff_folder() -> Path | None:
-    """STAFF: an instructor's own folder, which is in no tree of students."""
-    folder = os.environ.get("STAFF", "")
-    if folder and not Path(folder).is_dir():
-        raise SystemExit(f"strata: STAFF={folder}: no folder")
-    return Path(folder).absolute() if folder else None
 
 
 def pool(lab: Lab, staff: Path | None) -> list[Path]:

@@ -90,7 +90,7 @@ def variants(lab: Lab, kinds: list[str], only: set[str]) -> list[Variant]:
     found = [
         read(path, kind, lab)
         for kind in kinds
-        for path in sorted((lab.folder / f"{kind}s").glob("*.patch"))
+        for path in lab.patches(f"{kind}s").values()
     ]
     if unknown := only - {variant.name for variant in found}:
         raise SystemExit(f"strata: not among the {' '.join(kinds)}s: {' '.join(sorted(unknown))}")
@@ -100,7 +100,10 @@ def variants(lab: Lab, kinds: list[str], only: set[str]) -> list[Variant]:
 def fingerprint(lab: Lab, variant: Variant) -> str:
     """Changes when the patch, the reference, the tests or the grader change."""
     digest = hashlib.sha256(variant.path.read_bytes())
-    paths = [ROOT / name for name in [*lab.owned, *lab.frozen, *variant.files]]
+    for name in lab.owned:
+        digest.update(lab_forms.reference_bytes(lab, name))
+    paths = [ROOT / name for name in [*lab.frozen, *variant.files]]
+    paths += [lab.home / "lab.toml"] if lab.home else []
     paths += [lab.folder / "lab.toml", *sorted((lab.folder / "tests").iterdir())]
     paths += [lab_forms.starter(lab, name) for name in variant.files]
     paths += [ROOT / "grade" / f"{name}.py" for name in JUDGING]
@@ -118,7 +121,7 @@ class Runner:
         self.lab = lab
         self.out = out
         self.quick = quick
-        self.folder = out / "proof" / lab.name
+        self.folder = out / "proof" / lab.key
 
     def grade(self, variant: Variant) -> None:
         full = ROOT / self.folder / f"{variant.name}.json"
@@ -147,7 +150,7 @@ class Runner:
         command = [sys.executable, "-m", "grade.lab_grade", "--trusted", "--whole"]
         command += ["--lab", self.lab.name, "--impl", form, "--workers", "1"]
         command += ["--test", self._tests(variant)]
-        env = proof_tree.clean_environment(O=str(self.out))
+        env = proof_tree.clean_environment(O=str(self.out), **proof_tree.variant_words(self.lab))
         _, said = limited.run(command, MAX_SECONDS, root, env, limits=False)
         (ROOT / self.folder / f"{variant.name}.log").write_text(said, encoding="utf-8")
         record: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
@@ -245,7 +248,7 @@ def main() -> int:
     parser.add_argument("--record", default=env("RECORD"), help="1: write kills.txt")
     parser.add_argument("--without", default=env("WITHOUT") or "", help="as if without these tests")
     args = parser.parse_args()
-    lab = labs.find(args.lab)
+    lab = labs.find_plain(args.lab, "make variants grades a variant's mutants")
     if without := {lab.test(name).name for name in args.without.replace(",", " ").split()}:
         return say_escaping(lab, without)
     quick = options.flag("QUICK", args.quick)

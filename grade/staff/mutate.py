@@ -131,7 +131,7 @@ def main() -> int:
     parser.add_argument("--only", default=env("ONLY") or "", help="these files or changes")
     parser.add_argument("--part", default="1/1", help="i/n: the i-th of n parts")
     args = parser.parse_args()
-    lab = labs.find(args.lab)
+    lab = labs.find_plain(args.lab, "what is changed is the lab's own reference")
     out = Path(env("O") or "build/gcc")
     part, parts = (int(word) for word in args.part.split("/"))
     found = all_points(lab, set(args.only.split()))[part - 1 :: parts]

@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 from grade import limited
-from grade.lab import ROOT
+from grade.lab import ROOT, Lab
 
-LAB_WORDS = "LAB PART IMPL BASE STAGE TESTS T GDB O JOBS WITHOUT ONLY OUT FROM".split()
+LAB_WORDS = "LAB PART VARIANT IMPL BASE STAGE TESTS T GDB O JOBS WITHOUT ONLY OUT FROM".split()
 LAB_WORDS += "SUBMISSIONS RECORDS QUICK RECORD N STAFF HUNT SEED CPUS MEM JITTER".split()
 BUILD_SECONDS = 1800
 """Of everything, on a busy machine."""
@@ -23,6 +23,11 @@ def clean_environment(**more: str) -> dict[str, str]:
     """The environment without what an outer make and its variables put there."""
     kept = {k: v for k, v in os.environ.items() if k not in LAB_WORDS and not k.startswith("MAKE")}
     return {**kept, **more}
+
+
+def variant_words(lab: Lab) -> dict[str, str]:
+    """What says to a grader that it is this variant of a lab."""
+    return {"VARIANT": lab.variant, "STAFF": os.environ.get("STAFF", "")} if lab.variant else {}
 
 
 def tree_files(root: Path = ROOT) -> list[str]:

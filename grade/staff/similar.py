@@ -17,7 +17,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from grade import lab_forms
+from grade import lab_forms, lab_variant
 from grade.lab import ROOT, Lab
 
 LENGTH = 12
@@ -65,9 +65,14 @@ def public_names(lab: Lab) -> set[str]:
 
 
 def public_forms(lab: Lab) -> dict[str, Texts]:
-    """The reference, and what is made from it."""
-    reference = {path: lab_forms.reference_bytes(lab, path).decode() for path in lab.code}
+    """The reference, what is made from it, and those of variants."""
+    def texts(form: Lab) -> Texts:
+        return {path: lab_forms.reference_bytes(form, path).decode() for path in lab.code}
+
+    reference = texts(lab.plain)
     forms = {"reference": reference}
+    for name in lab_variant.folders(lab.folder):
+        forms[f"variant {name}"] = texts(lab.plain.of_variant(name))
     for name in lab.challenges:
         folder = lab_forms.challenge(lab, name)
         found = {p: (folder / p).read_text(encoding="utf-8")

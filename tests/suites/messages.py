@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from grade import lab as labs
-from grade import lab_explain, lab_grade
+from grade import lab_explain, lab_grade, lab_variant
 from grade.lab import Lab
 from grade.lab_judge import THE_END, Boot, Finding, Plan, Run
 from grade.lab_report import Report, TestResult
@@ -149,6 +149,7 @@ def check_rules(lab: Lab) -> Iterator[Result]:
     sources = [*(lab.folder / "tests").glob("*.py"), ROOT / "grade" / "lab_grade.py"]
     named = set(named_rules(sources))
     named |= {test.invariant for test in lab.tests}
+    named = {lab_variant.filled(rule, lab.figures) for rule in named}
     wrong = [f"no place in the handout for: {rule}" for rule in sorted(named - lab.rules.keys())]
     for rule, place in lab.rules.items():
         heading, _, number = place.partition(", rule ")

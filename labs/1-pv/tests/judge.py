@@ -19,12 +19,12 @@ import figures
 import memory
 import model
 import workloads
+from memory import AGREE
 
 HEADER = (1 << 64) - 1
 MAX_SAID = 3
 ONE_EACH = "one entry for each managed PTE and none besides"
 COUNTS = "pv_count and pv_is_mapped agree with the page's list"
-FIGURES = "the statistics follow from each other and from the pages held"
 FIGURES_OF = {"lab_pv_ops", "lab_pv_thousand", "lab_pv_steal_sparse", "lab_pv_steal_own",
               "lab_pv_smp", "lab_pv_smp_steal"}
 """A figure that is wrong is so at every point of every test. It costs the points of these."""
@@ -239,14 +239,14 @@ def judge_figures(state: State, run: Run) -> None:
             st["pc_chunk_allocs"] - st["pc_chunk_frees"],
         ),
     ):
-        run.expect(where + what, expected, got, invariant=FIGURES)
+        run.expect(where + what, expected, got, invariant=AGREE)
     # An entry cannot take less than eight bytes, whatever its form.
     if st["pv_entry_spare"] * 8 > held:
         run.wrong(where + "pv_entry_spare", f"at most what {held} bytes can hold",
-                  st["pv_entry_spare"], invariant=FIGURES)
+                  st["pv_entry_spare"], invariant=AGREE)
     if st["pc_chunk_count"] and st["pc_chunk_count"] * 4096 != held:
         run.wrong(
-            where + "a chunk is a page", held // 4096, st["pc_chunk_count"], invariant=FIGURES
+            where + "a chunk is a page", held // 4096, st["pc_chunk_count"], invariant=AGREE
         )
 
 

@@ -15,6 +15,10 @@
 #define LAB_MAX_LINES 65536
 #define LAB_HEADER    (~0ul) // in lab_line.pmap: a page's own line
 
+// The figures of lab.toml that the tests use.
+extern const unsigned lab_entries; // of a chunk
+extern const unsigned lab_by_use;  // 1: what is stolen first goes by the last use; 0: by age
+
 // One line of the report: a mapping, as pv_first and pv_next gave it; or, before the mappings of a
 // page, what pv_count and pv_is_mapped say.
 struct lab_line {

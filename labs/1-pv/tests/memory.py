@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from grade import layout
+from grade import lab, layout
 from grade.lab_judge import Run
 from grade.oracle import ENTRIES, PAGE, PTE, Oracle, OracleError
 from grade.rng import Rng
@@ -18,12 +18,14 @@ from grade.rng import Rng
 if TYPE_CHECKING:
     from judge import State
 
+AGREE = "the statistics follow from each other and from the pages held"
 ACCOUNTED = "every page is where its owner says"
 GIVEN_BACK = "no wholly free chunk stays listed: its page is given back"
 UNTOUCHED = "the reverse map leaves the pages that are mapped alone"
 MAX_POOL = 8
 """Pages of pools: the pmaps themselves, and little else runs during a test."""
-PER_CHUNK = 168
+FIGURES = lab.figures_of(__file__)
+PER_CHUNK: int = FIGURES["entries"]
 SLACK = 4
 """Pages that may be held for nothing in tests of other things."""
 
@@ -129,8 +131,10 @@ def judge_contents(state: State, oracle: Oracle, run: Run) -> None:
         return
 
 
-BYTES_OF_AN_ENTRY = 16
-"""The least that an entry takes: an address, and a place on a list."""
+BYTES_OF_AN_ENTRY: int = FIGURES["bytes"]
+"""The least that an entry takes."""
+FUNCTIONAL = "lab_pv_bytes_small"
+"""The one of the tests of cost that every form must pass."""
 
 
 def judge_exists(run: Run) -> None:
@@ -144,6 +148,12 @@ def judge_exists(run: Run) -> None:
                       hint="Entries are memory of the reverse map's own, in pages that belong to "
                       "it: what is looked up in the page tables instead is no reverse map.")
             return
+        chunks, spare = state.stats["pc_chunk_count"], state.stats["pv_entry_spare"]
+        if FIGURES["exact"] and run.boot.ktest != FUNCTIONAL:
+            if not run.expect(f"pv_entry_spare at point {state.name}, of {chunks} chunks of "
+                              f"{PER_CHUNK} entries", chunks * PER_CHUNK - state.entries.total(),
+                              spare, invariant=AGREE):
+                return
 
 
 def judge_kept(state: State, pages: int, run: Run) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from grade import lab
 from grade.lab_judge import Run
 from grade.oracle import PTE
 from grade.rng import Rng
@@ -29,6 +30,7 @@ class Mapping:
 Space = dict[int, Mapping]
 Mappings = dict[tuple[int, int], tuple[int, bool, bool]]
 """(pmap, va): page, writable, wired."""
+PER_CHUNK: int = lab.figures_of(__file__)["entries"]
 
 
 def slot_va(slot: int) -> int:
@@ -168,7 +170,8 @@ def judge_many(run: Run) -> None:
 def wired(pmap: int, i: int) -> bool:
     if pmap < 2:
         return i % 100 == pmap
-    return i < 168 or i == 200 if pmap == 2 else i == 0 or 168 <= i < 336
+    n = PER_CHUNK
+    return i < n or i == 200 if pmap == 2 else i == 0 or n <= i < 2 * n
 
 
 def judge_wired(run: Run) -> None:

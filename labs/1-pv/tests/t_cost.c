@@ -28,7 +28,7 @@ static void workload(unsigned npmaps, unsigned npages)
 // 64 chunks' worth in each of four processes: nothing is lost to rounding.
 KTEST(lab_pv_bytes_large)
 {
-    workload(4, 10752);
+    workload(4, 64 * lab_entries);
 }
 
 KTEST(lab_pv_bytes_rounded)
@@ -163,7 +163,7 @@ KTEST(lab_pv_reuse_page)
 static bool twenty(struct rng *r, unsigned i)
 {
     (void)r;
-    return i % 168 < 20;
+    return i % lab_entries < 20;
 }
 
 KTEST(lab_pv_reuse_row)
@@ -251,6 +251,30 @@ static void nearly_full(struct rng *r, unsigned n)
     }
 }
 
+// All that is not wired goes, as at exit.
+static void leave_wired(void)
+{
+    pmap_remove_all_user(lab_pmap[0]);
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        if (slot_state[slot] == MAPPED)
+            slot_state[slot] = FREE;
+}
+
+// The first chunk is all wired, with the four mappings that keep the tables, and one mapping of the
+// second is: after exit the one stays full, and the other one's room is found.
+static void exit_full(void)
+{
+    unsigned first = lab_entries - 4;
+
+    for (unsigned slot = 0; slot < first + lab_entries / 2; slot++)
+        fill_slot(slot, slot <= first);
+    leave_wired();
+    for (unsigned slot = first + 1; slot < first + lab_entries / 2; slot++)
+        fill_slot(slot, false);
+    for (unsigned slot = 0; slot < first + lab_entries / 2; slot++)
+        empty_slot(slot);
+}
+
 // Half of the pages go, n wired mappings come, which may fill chunks, and all others go.
 static void exit_wired(struct rng *r, unsigned n)
 {
@@ -258,10 +282,7 @@ static void exit_wired(struct rng *r, unsigned n)
         empty_page(page);
     for (unsigned i = 0; i < n; i++)
         fill_slot(slot_that(r, true), true);
-    pmap_remove_all_user(lab_pmap[0]);
-    for (unsigned slot = 0; slot < SLOTS; slot++)
-        if (slot_state[slot] == MAPPED)
-            slot_state[slot] = FREE;
+    leave_wired();
 }
 
 // A process that is alone has all that is spare. It grows and shrinks in turns, on all ways, and
@@ -273,6 +294,7 @@ KTEST(lab_pv_room)
     lab_make_pages(SLOT_PAGES + 1);
     lab_make_pmaps(1);
     lab_make_tables(0, SLOT_PAGES);
+    exit_full();
     for (unsigned round = 0; round < 120; round++) {
         unsigned what = (unsigned)rng_below(&r, 12), n = (unsigned)rng_below(&r, 400);
         bool wired = rng_below(&r, 3) == 0;
@@ -380,8 +402,8 @@ static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
     uint64_t entering = 0, removing = 0;
 
     for (unsigned turn = 0; turn < n; turn++) {
-        unsigned i = turn * 37 % n; // 37 and 143 have no common divisor
-        vaddr_t at = va + (i * 168ul + 100) * PAGE_SIZE;
+        unsigned i = turn * 37 % n; // in another order
+        vaddr_t at = va + ((uint64_t)i * lab_entries + 100) * PAGE_SIZE;
         uint64_t t0 = rdtsc();
         pmap_remove(lab_pmap[pmap], at, at + PAGE_SIZE);
         uint64_t t1 = rdtsc();
@@ -396,29 +418,31 @@ static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
 // entry.
 KTEST(lab_pv_speed)
 {
-    enum { N = 500, SPREAD = 143, MANY = SPREAD * 168 - 1 };
+    enum { N = 500 };
+    const unsigned spread = 24000 / lab_entries | 1; // chunks
+    const unsigned many = spread * lab_entries - 1;
 
     lab_make_pages(1000);
     lab_make_pmaps(2);
     lab_enter(0, LAB_VA + (3ul << 20), 999, PROT_RW, 0); // the tables are there
     lab_enter(1, LAB_VA + (3ul << 20), 999, PROT_RW, 0);
     measure("small", 0, LAB_VA, N);
-    for (unsigned i = 0; i < MANY; i++) {
+    for (unsigned i = 0; i < many; i++) {
         unsigned page = N + i % 400; // the lists of the others stay short
-        if (i % 168 == 100)
-            page = N - SPREAD + i / 168;
+        if (i % lab_entries == 100)
+            page = N - spread + i / lab_entries;
         lab_enter(1, LAB_VA + (1ul << 30) + i * PAGE_SIZE, page, PROT_RW, 0);
     }
     irq_push();
-    measure_holes(1, LAB_VA + (1ul << 30), N - SPREAD, SPREAD);
+    measure_holes(1, LAB_VA + (1ul << 30), N - spread, spread);
     irq_pop();
     measure("large", 1, LAB_VA, N);
-    measure_pages(N - SPREAD, SPREAD);
+    measure_pages(N - spread, spread);
     measure_shared(0, LAB_VA + (1ul << 30), N, 4 * N);
     measure_walk(N);
     uint64_t t0 = rdtsc();
     pmap_remove_all_user(lab_pmap[1]);
-    record_printf("ticks exit %lu 0", (rdtsc() - t0) / (MANY + 1));
+    record_printf("ticks exit %lu 0", (rdtsc() - t0) / (many + 1));
     lab_point("measured", true);
     lab_destroy_pmaps();
     lab_free_pages();

@@ -166,7 +166,8 @@ KTEST(lab_pv_locks)
 
 // ---- the TLB ----
 
-#define CHUNKFUL 167u // mappings of the victim that fill a chunk, with the one that keeps its table
+// Mappings of the victim that fill a chunk, with the one that keeps its table.
+#define CHUNKFUL (lab_entries - 1)
 
 static unsigned watched_page;
 
@@ -223,6 +224,8 @@ static void steal_watched(unsigned page, enum watched by)
 {
     uint64_t word;
 
+    for (unsigned pmap = 0; pmap < 2; pmap++)
+        lab_enter(pmap, VA(511), PAGES, PROT_READ, PMAP_WIRED);
     for (unsigned i = 0; i < CHUNKFUL; i++)
         lab_enter(0, VA(i), i, PROT_RW, 0);
     lab_exhaust();
@@ -242,15 +245,13 @@ static void steal_watched(unsigned page, enum watched by)
         forgotten(i, (vaddr_t)steal_watched + 1);
     lab_relent();
     for (unsigned pmap = 0; pmap < 2; pmap++)
-        pmap_remove(lab_pmap[pmap], VA(0), VA(CHUNKFUL + 1));
+        pmap_remove(lab_pmap[pmap], VA(0), VA(512));
 }
 
 KTEST(lab_pv_forget)
 {
     lab_make_pmaps(2);
     lab_make_pages(PAGES + 1);
-    for (unsigned pmap = 0; pmap < 2; pmap++)
-        lab_enter(pmap, VA(511), PAGES, PROT_READ, PMAP_WIRED);
     irq_push();
     pmap_activate(lab_pmap[0]);
     for (enum watched by = BY_PAGE; by < WATCHED; by++) {
@@ -285,11 +286,11 @@ KTEST(lab_pv_busy)
     lab_make_pmaps(3);
     lab_make_pages(PAGES + 1);
     unsigned busy = lab_pmap[0] < lab_pmap[1] ? 0 : 1, needy = 1 - busy;
-    lab_enter(needy, VA(511), PAGES, PROT_READ, PMAP_WIRED);
     for (unsigned i = 0; i < EACH; i++)
         lab_enter(busy, VA(i), i, PROT_RW, 0);
     for (unsigned i = 0; i < EACH; i++)
         lab_enter(2, VA(i), i, PROT_RW, 0);
+    lab_enter(needy, VA(511), PAGES, PROT_READ, PMAP_WIRED);
     lab_exhaust();
     spin_lock(&lab_pmap[busy]->lock);
     touched = 0;

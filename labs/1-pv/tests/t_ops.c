@@ -195,7 +195,8 @@ static bool is_wired(unsigned pmap, unsigned i)
 {
     if (pmap < 2)
         return i % 100 == pmap;
-    return pmap == 2 ? i < 168 || i == 200 : i == 0 || (i >= 168 && i < 336);
+    return pmap == 2 ? i < lab_entries || i == 200
+                     : i == 0 || (i >= lab_entries && i < 2 * lab_entries);
 }
 
 // Wired mappings outlive pmap_remove_all_user, and nothing else does; then the room is used again.

@@ -49,13 +49,16 @@ static unsigned look_at_row(unsigned pmap)
 
 #define OTHERS 256u // the second victim's first page
 
-// The first victim's chunk is older, but an entry was taken from it after the second's.
+// One victim's chunk is older, but an entry was taken from it after the other's: the first victim's
+// if use counts, which saves it, and else the second's, which it does not.
 static void use_again(unsigned mine, unsigned others)
 {
-    lab_map_row(0, LAB_VA, 0, mine);
-    lab_map_row(1, LAB_VA, OTHERS, others);
-    pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + PAGE_SIZE);
-    lab_enter(0, LAB_VA, 0, PROT_RW, 0);
+    unsigned older = lab_by_use ? 0 : 1, page = older * OTHERS;
+
+    lab_map_row(older, LAB_VA, page, older ? others : mine);
+    lab_map_row(1 - older, LAB_VA, OTHERS - page, older ? mine : others);
+    pmap_remove(lab_pmap[older], LAB_VA, LAB_VA + PAGE_SIZE);
+    lab_enter(older, LAB_VA, page, PROT_RW, 0);
 }
 
 // The second victim's chunk is older, and all that happens to it is no use: entries go, on each of
@@ -75,8 +78,8 @@ static void look_and_give(unsigned mine, unsigned others)
 static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mine, unsigned others)
 {
     lab_make_pmaps(3);
-    lab_make_tables(2, 511);
     work(mine, others);
+    lab_make_tables(2, 511);
     uint64_t had = lab_pmap[0]->resident + lab_pmap[1]->resident;
     lab_exhaust();
     lab_point("exhausted", true);
@@ -92,8 +95,8 @@ static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mi
 
 KTEST(lab_pv_steal_used)
 {
-    static const uint8_t sizes[][2] = {{160, 160}, {168, 168}, {165, 168},
-                                       {168, 165}, {5, 168},   {168, 5}};
+    const unsigned n = lab_entries;
+    const unsigned sizes[][2] = {{n - 8, n - 8}, {n, n}, {n - 3, n}, {n, n - 3}, {5, n}, {n, 5}};
 
     lab_make_pages(512);
     for (unsigned i = 0; i < array_len(sizes); i++) {
@@ -107,28 +110,28 @@ KTEST(lab_pv_steal_used)
 // the next one's. Locked by this thread here, in the order of two pmaps.
 KTEST(lab_pv_steal_passed)
 {
-    enum { OTHER = 2, YOUNG, CHUNK = 168 };
+    enum { OTHER = 2, YOUNG };
     unsigned i = 0;
 
     lab_make_pmaps(YOUNG + 1);
     lab_make_pages(512);
     unsigned busy = lab_pmap[0] < lab_pmap[1] ? 0 : 1, needy = 1 - busy;
-    lab_map_row(busy, LAB_VA, 0, CHUNK);
-    lab_map_row(OTHER, LAB_VA, 0, CHUNK);
-    lab_map_row(YOUNG, LAB_VA, 0, CHUNK);
+    lab_map_row(busy, LAB_VA, 0, lab_entries);
+    lab_map_row(OTHER, LAB_VA, 0, lab_entries);
+    lab_map_row(YOUNG, LAB_VA, 0, lab_entries);
     lab_make_tables(needy, 511);
     lab_exhaust();
     lab_point("exhausted", true);
     spin_lock(&lab_pmap[busy]->lock);
-    for (; i < 500 && lab_pmap[OTHER]->resident == CHUNK; i++)
+    for (; i < 500 && lab_pmap[OTHER]->resident == lab_entries; i++)
         lab_must_enter(needy, LAB_VA + i * PAGE_SIZE, i);
     spin_unlock(&lab_pmap[busy]->lock);
-    for (; i < 500 && lab_pmap[busy]->resident + lab_pmap[YOUNG]->resident == 2 * CHUNK; i++)
+    for (; i < 500 && lab_pmap[busy]->resident + lab_pmap[YOUNG]->resident == 2 * lab_entries; i++)
         lab_must_enter(needy, LAB_VA + i * PAGE_SIZE, i);
-    KTEST_CHECK(lab_pmap[busy]->resident < CHUNK && lab_pmap[YOUNG]->resident == CHUNK,
+    KTEST_CHECK(lab_pmap[busy]->resident < lab_entries && lab_pmap[YOUNG]->resident == lab_entries,
                 "%lu mappings are left in the oldest chunk, which was passed over while its pmap "
                 "was locked, and %lu in a younger one, of %u each",
-                lab_pmap[busy]->resident, lab_pmap[YOUNG]->resident, CHUNK);
+                lab_pmap[busy]->resident, lab_pmap[YOUNG]->resident, lab_entries);
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();
@@ -142,27 +145,28 @@ KTEST(lab_pv_steal_passed)
 // it.
 static void steal_room(bool full_first)
 {
-    enum { VICTIM, OTHER, NEWCOMER, CHUNK = 168, ROOM = CHUNK / 2 - 4 };
+    enum { VICTIM, OTHER, NEWCOMER };
+    const unsigned room = lab_entries / 2 - 4;
 
     lab_make_pmaps(NEWCOMER + 1);
     lab_make_tables(VICTIM, 511);
-    for (unsigned i = 4; i < 2 * CHUNK; i++)
+    for (unsigned i = 4; i < 2 * lab_entries; i++)
         lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i, PROT_RW,
-                  (i < CHUNK) == full_first || i % 2 ? PMAP_WIRED : 0);
-    lab_map_row(OTHER, LAB_VA, 0, CHUNK);
+                  (i < lab_entries) == full_first || i % 2 ? PMAP_WIRED : 0);
+    lab_map_row(OTHER, LAB_VA, 0, lab_entries);
     lab_make_tables(NEWCOMER, 511);
     lab_exhaust();
     lab_point("exhausted", true);
     uint64_t before = lab_reclaims();
-    for (unsigned i = 0; i < CHUNK - 4 + 10; i++) // one more chunk than it has
+    for (unsigned i = 0; i < lab_entries - 4 + 10; i++) // one more chunk than it has
         lab_must_enter(NEWCOMER, LAB_VA + i * PAGE_SIZE, i);
     uint64_t stolen = lab_reclaims();
     KTEST_CHECK(stolen > before, "nothing was stolen where there was no page");
-    for (unsigned i = 0; i < ROOM; i++)
+    for (unsigned i = 0; i < room; i++)
         lab_must_enter(VICTIM, LAB_VA + (2ul << 20) + i * PAGE_SIZE, i);
     KTEST_CHECK(lab_reclaims() == stolen,
                 "%lu more reclaims for a process that has room for %u mappings in its own chunk",
-                lab_reclaims() - stolen, ROOM);
+                lab_reclaims() - stolen, room);
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();
@@ -212,10 +216,13 @@ KTEST(lab_pv_steal_sparse)
 
     lab_make_pmaps(VICTIMS + 1);
     lab_make_pages(WANTED);
-    lab_make_tables(VICTIMS, 0);
+    if (lab_by_use) // the newcomer's own chunk is the oldest, and saved by its use
+        lab_make_tables(VICTIMS, 0);
     for (unsigned pmap = 0; pmap < VICTIMS; pmap++)
         for (unsigned i = 0; i < EACH; i++)
             lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+    if (!lab_by_use)
+        lab_make_tables(VICTIMS, 0);
     lab_exhaust();
     lab_point("exhausted", true);
     for (unsigned i = 0; i < WANTED; i++)
@@ -241,7 +248,7 @@ KTEST(lab_pv_steal_own)
     lab_make_tables(0, 0);
     for (unsigned i = 0; i < 500; i++)
         lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW,
-                  i < 164 || i == 200 || i == 300 ? PMAP_WIRED : 0);
+                  i < lab_entries - 4 || i == 200 || i == 300 ? PMAP_WIRED : 0);
     lab_exhaust_but_reserve();
     for (unsigned i = 0; i < 300; i++) // more than two chunks can take, whatever they held
         lab_enter(0, LAB_VA + (2ul << 20) + i * PAGE_SIZE, i, PROT_RW, 0);

@@ -79,18 +79,18 @@ KTEST(lab_pv_steal_wired)
 // the walk goes on until it has been everywhere.
 KTEST(lab_pv_steal_far)
 {
-    enum { CHUNK = 168, WIRED = 600, VICTIM = 1, NEWCOMER };
+    enum { WIRED = 600, VICTIM = 1, NEWCOMER };
 
     lab_make_pmaps(NEWCOMER + 1);
     lab_make_pages(512);
-    lab_make_tables(NEWCOMER, 511);
-    for (unsigned i = 0; i < WIRED * CHUNK; i++)
-        lab_enter(0, LAB_VA + i * PAGE_SIZE, i % 512, PROT_RW, i % CHUNK ? 0 : PMAP_WIRED);
+    for (unsigned i = 0; i < WIRED * lab_entries; i++)
+        lab_enter(0, LAB_VA + i * PAGE_SIZE, i % 512, PROT_RW, i % lab_entries ? 0 : PMAP_WIRED);
     pmap_remove_all_user(lab_pmap[0]);
-    lab_map_row(VICTIM, LAB_VA, 0, CHUNK);
+    lab_map_row(VICTIM, LAB_VA, 0, lab_entries);
+    lab_make_tables(NEWCOMER, 511);
     lab_exhaust();
     lab_point("sparse", true);
-    for (unsigned i = 0; i < CHUNK; i++)
+    for (unsigned i = 0; i < lab_entries; i++)
         lab_must_enter(NEWCOMER, LAB_VA + i * PAGE_SIZE, i);
     lab_point("stolen", false);
     lab_destroy_pmaps();
@@ -115,25 +115,27 @@ static void must_wire(unsigned pmap, unsigned from, unsigned to, const char *why
 // cannot help itself.
 KTEST(lab_pv_steal_unwired)
 {
-    enum { VICTIM, OTHER, NEWCOMER, CHUNK = 168 };
+    enum { VICTIM, OTHER, NEWCOMER };
 
     lab_make_pmaps(NEWCOMER + 1);
     lab_make_pages(512);
-    for (unsigned i = 0; i < 2 * CHUNK; i++)
-        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i, PROT_RW, i < CHUNK || i % 2 ? PMAP_WIRED : 0);
-    lab_map_row(OTHER, LAB_VA, 0, CHUNK);
+    for (unsigned i = 0; i < 2 * lab_entries; i++)
+        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i, PROT_RW,
+                  i < lab_entries || i % 2 ? PMAP_WIRED : 0);
+    lab_map_row(OTHER, LAB_VA, 0, lab_entries);
     lab_make_tables(NEWCOMER, 511);
     lab_exhaust();
     lab_point("exhausted", true);
-    must_wire(NEWCOMER, 0, 2 * CHUNK - 4, "there is something to steal");
+    must_wire(NEWCOMER, 0, 2 * lab_entries - 4, "there is something to steal");
     KTEST_CHECK(lab_pmap[OTHER]->resident == 0,
                 "%lu mappings are left of the only chunk without wired ones",
                 lab_pmap[OTHER]->resident);
-    for (unsigned i = 0; i < 2 * CHUNK; i++)
-        if (i < CHUNK || i % 2)
+    for (unsigned i = 0; i < 2 * lab_entries; i++)
+        if (i < lab_entries || i % 2)
             pmap_unwire(lab_pmap[VICTIM], LAB_VA + i * PAGE_SIZE);
     lab_point("unwired", true);
-    must_wire(NEWCOMER, 2 * CHUNK - 4, 4 * CHUNK - 4, "what was wired before is not any more");
+    must_wire(NEWCOMER, 2 * lab_entries - 4, 4 * lab_entries - 4,
+              "what was wired before is not any more");
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();
@@ -145,17 +147,17 @@ KTEST(lab_pv_steal_unwired)
 // flushed: a flush asks who has the pmap loaded.
 KTEST(lab_pv_steal_flushes)
 {
-    enum { VICTIM, NEWCOMER, CHUNK = 168, CHUNKS = 5 };
+    enum { VICTIM, NEWCOMER, CHUNKS = 5 };
 
     lab_make_pmaps(NEWCOMER + 1);
     lab_make_pages(512);
-    for (unsigned i = 0; i < CHUNKS * CHUNK; i++)
+    for (unsigned i = 0; i < CHUNKS * lab_entries; i++)
         lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i % 512, PROT_RW, 0);
     lab_make_tables(NEWCOMER, 511);
     lab_exhaust();
     lab_point("exhausted", true);
     uint64_t before = lab_reclaims();
-    unsigned asked = touches(&lab_pmap[VICTIM]->active, WATCH_ALL, NEWCOMER, 0, 3 * CHUNK);
+    unsigned asked = touches(&lab_pmap[VICTIM]->active, WATCH_ALL, NEWCOMER, 0, 3 * lab_entries);
     uint64_t stolen = lab_reclaims() - before;
     touched = 0;
     watch_words(&lab_pmap[VICTIM]->active, 1, WATCH_ALL, count_touches);

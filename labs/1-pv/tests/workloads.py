@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grade import lab
 from grade.lab_judge import Run
 from grade.oracle import PTE
 
 import memory
-from memory import GIVEN_BACK
+from memory import AGREE, GIVEN_BACK
 
 if TYPE_CHECKING:
     from judge import State
 
-PER_CHUNK = 168
+FIGURES = lab.figures_of(__file__)
+PER_CHUNK: int = FIGURES["entries"]
+BY_USE: bool = FIGURES["by_use"] == 1
 PAGE = 4096
 VA = 0x40000000
 TABLE = 2 << 20
@@ -30,10 +33,11 @@ SHAPES = {
     "lab_pv_bytes_rounded": (10, 4096),
     "lab_pv_thousand": (1, 1000),
 }
-COST = "a process of n mappings takes at most ceil(n / 168) pages"
+COST = "a process of n mappings takes at most ceil(n / {entries}) pages"
 NEVER_FAILS = "entering goes on without memory as long as there is a mapping to steal"
 WIRED_STAYS = "a wired mapping is never stolen"
 BITS = "a stolen mapping's modified and referenced bits go to the page"
+ORDER = "the {victim} chunk is stolen first"
 IN_VAIN = "what cannot be stolen costs nothing twice"
 NAMED = "the statistics count what they are named for"
 ROOM_FIRST = "room that a process has is used before a page is taken"
@@ -175,7 +179,7 @@ def spare_moves(run: Run, full: State, thinned: list[State]) -> None:
         if full.owners["PV"] == state.owners["PV"] > 0 and sums[0] != sums[1]:
             run.wrong("pv_entry_spare + pv_entry_count after some mappings went, and no page",
                       sums[0], sums[1],
-                      invariant="the statistics follow from each other and from the pages held")
+                      invariant=AGREE)
 
 
 def given_back(run: Run) -> None:
@@ -254,7 +258,7 @@ def entered(run: Run, wanted: int) -> None:
                 f"{wanted} of {wanted}",
                 f"{words[0]}: the others were refused (ENOMEM)",
                 invariant=NEVER_FAILS,
-                hint="When there is no page for entries, take the page of the least recently used "
+                hint="When there is no page for entries, take the page of the {victim} "
                 "chunk: destroy all of its mappings that are not wired."
                 if int(words[0]) * 2 < wanted else
                 "Most were entered: a walk ended too early. One chunk that gives no page does not "
@@ -324,7 +328,7 @@ def steal_sparse(run: Run) -> None:
     if states:
         got = len(states[1].space(40))
         run.expect("mappings of the process that entered last", 2004, got,
-                   invariant="the least recently used chunk is stolen first",
+                   invariant=ORDER,
                    hint="The newcomer lost mappings while 40 old chunks were there.")
 
 
@@ -338,21 +342,22 @@ def steal_used(run: Run) -> None:
                 "mappings left to two processes with a chunk each, where one page was missing",
                 f"{had[0]} and fewer than {had[1]}",
                 f"{has[0]} and {has[1]}: both lost some",
-                invariant="the least recently used chunk is stolen first",
+                invariant=ORDER,
                 hint="One chunk is enough. What is stolen beyond it comes back by a fault each, "
                 "and helps nobody.",
             )
             return
         if has[0] < had[0] or has[1] == had[1]:
             run.wrong(
-                f"mappings left to the process whose chunk was used last, of {had[0]}, and to the "
-                f"other one, of {had[1]}",
+                f"mappings left to the process whose chunk {'was used last' if BY_USE else 'is younger'}"
+                f", of {had[0]}, and to the other one, of {had[1]}",
                 f"{had[0]}, and fewer than {had[1]}",
                 f"{has[0]}, and {has[1]}",
-                invariant="the least recently used chunk is stolen first",
+                invariant=ORDER,
                 hint="Taking an entry from a chunk makes it the most recently used one, also the "
                 "last one, and nothing else does: neither an entry that is given back, nor how "
-                "many are taken.",
+                "many are taken." if BY_USE else
+                "A chunk's place is from when it was made, and use does not change it.",
             )
             return
 
@@ -370,7 +375,7 @@ def steal_far(run: Run) -> None:
 
 
 def steal_flushes(run: Run) -> None:
-    entered(run, 504)
+    entered(run, 3 * PER_CHUNK)
     shortage(run)
     for words in run.records("flushed"):
         asked, each, stolen = (int(words[i]) for i in (0, 2, 4))

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from grade import lab
 from grade.rng import Rng
 
 PAGE = 4096
 USER_VA = 0x40000000
+FIGURES = lab.figures_of(__file__)
+CELL: int = FIGURES["cell"] * PAGE
 QUANTUM, GUARD, READ_ONLY, PLAIN = range(4)
 
 
@@ -30,12 +33,18 @@ class Block:
         return self.va + self.size
 
 
+def ends_cell(va: int) -> bool:
+    """Whether quanta that meet here stay apart."""
+    return CELL > 0 and va % CELL == 0
+
+
 def runs(blocks: list[Block]) -> list[tuple[int, int]]:
     """[start, end) of the entries that there are when all merge that may."""
     found: list[tuple[int, int]] = []
     last: Block | None = None
     for block in sorted(blocks, key=lambda b: b.va):
-        if last and last.end == block.va and last.kind == block.kind:
+        apart = block.kind != PLAIN and ends_cell(block.va)
+        if last and last.end == block.va and last.kind == block.kind and not apart:
             found[-1] = (found[-1][0], block.end)
         else:
             found.append((block.va, block.end))

@@ -67,6 +67,8 @@ def judge_blocks(state: State, run: Run) -> None:
             while at < entry.end and at in quanta and fits(entry, quanta[at], state.flags):
                 at = quanta[at].end
                 seen += 1
+                if at < entry.end and model.ends_cell(at):
+                    break
             if at != entry.end:
                 run.wrong(where + f"the entry {entry}", "made of whole blocks of one kind",
                           f"from {at:#x} on it is not", invariant=WHAT_WAS_MAPPED,
@@ -226,7 +228,7 @@ def kmem(run: Run) -> None:
 def kmem_short(run: Run) -> None:
     for state in run.named("full") + run.named("worked") + run.named("alive"):
         for found in state.kernel:
-            apart = walk.unmerged(found, state.flags["ME_SUBMAP"])
+            apart = walk.unmerged(found, state.flags)
             if apart:
                 run.wrong(f"entries of a kernel map at point {state.name}",
                           f"{found.nentries - len(apart)}",

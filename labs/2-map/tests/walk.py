@@ -15,6 +15,8 @@ from grade import layout
 from grade.lab_judge import Run
 from grade.oracle import Oracle, OracleError
 
+from model import ends_cell
+
 PAGE = 4096
 MOST_ENTRIES = 1 << 17
 MOST_MAPS = 64
@@ -259,12 +261,13 @@ def judge_law(found: Map, where: str, quantum: int, run: Run) -> None:
     )
 
 
-def unmerged(found: Map, submap: int) -> list[tuple[Entry, Entry]]:
-    """Neighbours that agree, and are not one entry."""
+def unmerged(found: Map, flags: dict[str, int]) -> list[tuple[Entry, Entry]]:
+    """Neighbours that agree, and are not one entry although they may be."""
     return [
         (a, b)
         for a, b in zip(found.entries, found.entries[1:])
-        if a.agrees(b) and not a.flags & submap and not a.amap and not b.amap
+        if a.agrees(b) and not a.flags & flags["ME_SUBMAP"] and not a.amap and not b.amap
+        and not (a.flags & flags["ME_QUANTUM"] and ends_cell(a.end))
     ]
 
 
