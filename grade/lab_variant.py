@@ -163,4 +163,3 @@ def _spliced(text: str, spans: list[tuple[int, int, str]], home: Path) -> str:
     for start, end, new in reversed(spans):
         text = text[:start] + new + text[end:]
     return text
-
