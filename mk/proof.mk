@@ -18,7 +18,8 @@ export JOBS ONLY WITHOUT OUT FROM SUBMISSIONS RECORDS QUICK RECORD N HUNT
 
 HUNTER := grade.staff.hunt
 
-.PHONY: grade-many mutants cheats mutate variants handout export batch batch-merge gradescope check-all
+.PHONY: grade-many mutants cheats mutate variants handout export batch batch-merge gradescope \
+	check-all
 grade-many:
 	@$(call finally,$(PYTHON) -m grade.staff.grade_many)
 
