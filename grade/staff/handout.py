@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""`make handout LAB=pv VARIANT=name OUT=folder`: what a variant's students read, to be looked through.
+"""`make handout LAB=pv VARIANT=name OUT=folder`: what a variant's students read.
 
-An export has it without GUIDE.md, which goes to those who are to have it.
+It is to be looked through before they do. An export has it without GUIDE.md, which goes to those
+who are to have it.
 """
 
 from __future__ import annotations

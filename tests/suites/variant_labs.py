@@ -67,7 +67,7 @@ def check_names(lab: Lab) -> Iterator[Result]:
         (["grade", f"LAB={lab.name}", "VARIANT=none"], f"VARIANT=none: {names}"),
         (["kernel", f"LAB={lab.name}", "VARIANT=none"], f"VARIANT=none: {names}"),
         (["export", f"LAB={lab.name}", "VARIANT=none", "OUT=/none"], f"VARIANT=none: {names}"),
-        (["kernel", "VARIANT=none"], "VARIANT=none needs a lab"),
+        (["image", "VARIANT=none"], "VARIANT=none needs a lab"),
         (["mutants", f"LAB={lab.name}", f"VARIANT={next(iter(lab_variant.folders(lab.folder)))}"],
          "make variants grades"),
         *([(["variants", f"LAB={other.name}"], f"lab {other.name} has no variants yet")]

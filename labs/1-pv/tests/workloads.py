@@ -349,8 +349,9 @@ def steal_used(run: Run) -> None:
             return
         if has[0] < had[0] or has[1] == had[1]:
             run.wrong(
-                f"mappings left to the process whose chunk {'was used last' if BY_USE else 'is younger'}"
-                f", of {had[0]}, and to the other one, of {had[1]}",
+                "mappings left to the process whose chunk "
+                f"{'was used last' if BY_USE else 'is younger'}, of {had[0]}, and to the other "
+                f"one, of {had[1]}",
                 f"{had[0]}, and fewer than {had[1]}",
                 f"{has[0]}, and {has[1]}",
                 invariant=ORDER,

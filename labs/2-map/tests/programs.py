@@ -50,7 +50,7 @@ def adjacent(run: Run) -> None:
     expect_entries(run, "downward", top - 200 * PAGE, 200, 1,
                    "200 mappings, each below the one before")
     expect_entries(run, "break", USER_VA // 2, 200, 1, "a break that moved 200 times")
-    # What was written has an amap. The first one down was one entry with the 200 of "downward" then.
+    # What was written has an amap. The first one down was one entry with the 200 of "downward".
     expect_entries(run, "written-upward", USER_VA + 1000 * PAGE, 200, 1 if EXTENDS else 200,
                    "200 mappings, each written before the next one above it comes")
     expect_entries(run, "written-downward", top - 400 * PAGE, 400, 1 if EXTENDS else 200,

@@ -3,8 +3,8 @@
 // The reverse map in chunks: each pmap has pages of its own, cut into a header and 167 entries of
 // 24 bytes. An entry need not name its pmap: truncating its address finds the chunk, which does.
 // When no page is to be had, the mappings of the oldest chunk are destroyed and its page is taken;
-// use does not count, so that entering moves no chunk in the list that all CPUs share. After FreeBSD's
-// amd64 pmap of 2006.
+// use does not count, so that entering moves no chunk in the list that all CPUs share. After
+// FreeBSD's amd64 pmap of 2006.
 //
 // Locking: pv_lock guards everything. A pmap's chunks change only with that pmap's lock held, too,
 // so whoever holds it may walk them. Pages are allocated before pv_lock is taken.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The reverse map in chunks: each pmap has pages of its own, cut into a header and 126 entries of
-// 32 bytes. An entry need not name its pmap: truncating its address finds the chunk, which does.
-// It names its page, so that whoever forgets a mapping need not ask a page table. When no page is to
+// 32 bytes. An entry need not name its pmap: truncating its address finds the chunk, which does. It
+// names its page, so that whoever forgets a mapping need not ask a page table. When no page is to
 // be had, the mappings of the least recently used chunk are destroyed and its page is taken. After
 // FreeBSD's amd64 pmap of 2006.
 //
