@@ -4,10 +4,10 @@
 // (vm_fault_stats). After getrusage's minor and major faults, which say what a fault cost; these
 // say why it came.
 //
-// A typical sequence is: somebody reads /proc/vm/fault, which sets fault_kinds_wanted; from then on
-// vm_fault calls fault_kinds_count as it begins, once, however often it starts over; the next reader
-// calls fault_kinds_get_stats and sees what came in between. So a fault costs nothing more as long
-// as nobody asks.
+// A typical sequence is: somebody reads /proc/vm/fault, which sets fault_kinds_wanted; from then
+// on vm_fault calls fault_kinds_count as it begins, once, however often it starts over; the next
+// reader calls fault_kinds_get_stats and sees what came in between. So a fault costs nothing more
+// as long as nobody asks.
 #pragma once
 
 #include "lib/types.h"
