@@ -18,7 +18,7 @@ from grade.oracle import PTE, Oracle
 
 import together
 from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE, OTHERS
-from rules import REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
+from rules import EVICTABLE, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 
 PAGE = 4096
 VA = 0x40000000
@@ -223,6 +223,12 @@ def judge_anons(state: State, oracle: Oracle, reader: Reader, run: Run) -> None:
         )
         anon = oracle.page_field(struct_at, "anon")
         where = f"{pages[0]} at point {state.name}"
+        if not anon and not any(page.version for page in pages):
+            continue # what lies below, or zeroes
+        if not oracle.page_field(struct_at, "wire_count") and \
+                not oracle.page_field(struct_at, "on_queue"):
+            run.wrong(f"{where}: its frame", "on a page queue, as it is not wired", "on none",
+                      invariant=EVICTABLE)
         if not anon or reader.anon_field(anon, "page") != struct_at:
             run.wrong(f"{where}: the anon of its frame", "one that has this frame",
                       f"{anon:#x}", invariant=ONE_PAGE)
@@ -288,6 +294,13 @@ def reuse(run: Run) -> None:
                       f"{len(moved)}: {moved[0]}", invariant=ALONE)
 
 
+def alone(run: Run) -> None:
+    nothing_left(run)
+    for words in run.records("alone"):
+        run.expect("allocations for writing 199 pages again once the child is gone", 0,
+                   int(words[0]), invariant=ALONE)
+
+
 def readers(run: Run) -> None:
     exact(run)
     for state in run.named("read"):
@@ -340,23 +353,27 @@ def plan(name: str, points: list[str], judge: object, **more: object) -> Plan:
 PLANS: dict[str, Plan] = {
     "trace": plan("trace", OPS * 4, nothing_left),
     "lineage": plan("lineage", OPS * 4, nothing_left),
-    "large": plan("large", OPS, nothing_left),
-    "family": plan("family", FAMILY * 9, nothing_left),
-    "partial-shared": plan("partial_shared", HALVES, exact),
+    "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 2, nothing_left)]),
+    "family": plan("family", FAMILY * 9, nothing_left,
+                   more=[plan("below", OPS * 3, nothing_left)]),
+    "partial-shared": plan("partial_shared", [*HALVES, "end", "end"], exact),
     "swapped": plan("swapped", ["start", *["ops"] * 7, "end"], swapped, records={"swapped": 1}),
     "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left),
-    "fail-nth": plan("fail_nth", OPS * 4, fail_nth, records={"refused": 1}),
+    "fail-nth": plan("fail_nth", OPS * 4, fail_nth, records={"refused": 1},
+                     more=[plan("short", ["end"] * 2, nothing_left)]),
     "dontneed": plan("dontneed", ["discarded", "discarded", "written", "end"] * 4, nothing_left),
     "zeroes": plan("zeroes", ["read", "written", "read", "written", "end"], nothing_left),
     "check": plan("check", ["right", "right", "end"], nothing_left),
     "threads": Plan(together.boots("threads"), ["forked", "reaped"], together.threads),
     "smp": Plan(
         together.boots("sharers"), together.SHARERS, together.sharers,
-        more=[Plan([together.PAGED], ["before", "after"], together.sharers)],
+        more=[Plan([together.PAGED], ["before", "after"], together.sharers),
+              plan("pager", ["end"] * 5, nothing_left)],
     ),
     "forks": plan("costs", COSTS, forks, records={"costs": 2}),
     "writes": Plan([Boot(ONE + "lineage", seed_step=1), Boot(ONE + "copies")], None, exact),
-    "reuse": plan("copies", COPIES, reuse),
+    "reuse": plan("copies", COPIES, reuse,
+                  more=[plan("alone", ["end"], alone, records={"alone": 1})]),
     "readers": plan("readers", ["read", "end"], readers),
     "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact),
     "grow": plan("grow", ["grown", "end"], grow),

@@ -23,12 +23,14 @@
 #include "vm/kmem.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_map.h"
+#include "vm/vm_object.h"
 
 struct lab_report lab_report;
 struct vm_space *lab_space[LAB_SPACES];
 struct lab_page lab_page[LAB_SPACES][LAB_PAGES];
 struct lab_cell lab_cell[LAB_CELLS];
 struct lab_version lab_version[LAB_CELLS];
+struct vm_object *lab_below;
 unsigned lab_fail_nth, lab_refused;
 uint64_t lab_fork_ticks;
 
@@ -125,7 +127,7 @@ static void count_items(struct pool *p, void *sum)
     *(uint64_t *)sum += p->nitems_out;
 }
 
-static uint64_t pool_items(void)
+uint64_t lab_items(void)
 {
     uint64_t sum = 0;
 
@@ -139,7 +141,7 @@ void lab_begin(unsigned pages)
 {
     KASSERT(pages <= LAB_PAGES, "%u pages", pages);
     npages = lab_report.npages = pages;
-    lab_report.nbefore = pool_items();
+    lab_report.nbefore = lab_items();
 }
 
 void lab_new_space(unsigned n)
@@ -150,11 +152,16 @@ void lab_new_space(unsigned n)
 
 void lab_map(unsigned n, unsigned first, unsigned end)
 {
+    unsigned kind = LINUX_MAP_PRIVATE | LINUX_MAP_FIXED | (lab_below ? 0 : LINUX_MAP_ANONYMOUS);
     vaddr_t va = lab_va(first);
 
+    if (lab_below)
+        vm_object_ref(lab_below);
     arm();
-    int error = vm_mmap(lab_space[n], &va, (end - first) * PAGE_SIZE, PROT_RW, PROT_ALL,
-                        LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED, NULL, 0);
+    int error = vm_mmap(lab_space[n], &va, (end - first) * PAGE_SIZE, PROT_RW, PROT_ALL, kind,
+                        lab_below, lab_below ? first * PAGE_SIZE : 0);
+    if (error && lab_below)
+        vm_object_unref(lab_below);
     if (!done("mmap", n, error))
         return;
     for (unsigned i = first; i < end; i++) {
@@ -354,6 +361,44 @@ void lab_end(void)
     lab_point("end");
 }
 
+// ---- what single cases need ----
+
+uint64_t *lab_word(struct vm_space *vs, vaddr_t va)
+{
+    paddr_t pa;
+    vm_prot_t prot;
+
+    return pmap_extract(vs->pmap, va, &pa, &prot) ? phys_to_dmap(pa) : NULL;
+}
+
+static struct list taken = LIST_INIT(taken);
+
+static bool leaves(uint64_t n)
+{
+    struct vm_page_stats st;
+
+    vm_page_get_stats(&st);
+    return st.nfree >= vm_page_reserve_kernel + n;
+}
+
+void lab_leave(uint64_t n)
+{
+    struct vm_page *pg;
+
+    while ((pg = vm_page_alloc(PAGE_KMEM, 0)))
+        list_push_back(&taken, &pg->queue);
+    while (!leaves(n) && (pg = list_pop(&taken, struct vm_page, queue)))
+        vm_page_free(pg);
+}
+
+void lab_give_back(void)
+{
+    struct vm_page *pg;
+
+    while ((pg = list_pop(&taken, struct vm_page, queue)))
+        vm_page_free(pg);
+}
+
 // ---- the report ----
 
 void judge_report(void)
@@ -374,6 +419,6 @@ void judge_report(void)
 
 void lab_point(const char *name)
 {
-    lab_report.nitems = pool_items();
+    lab_report.nitems = lab_items();
     judge_point("%s", name);
 }

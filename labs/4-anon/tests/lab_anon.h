@@ -60,6 +60,8 @@ static inline vaddr_t lab_va(unsigned page)
 // Space number n, new; its region of npages pages is not mapped yet.
 void lab_begin(unsigned npages);
 void lab_new_space(unsigned n);
+// What lies below what lab_map maps: page i shows page i of it, all zeroes. NULL: nothing.
+extern struct vm_object *lab_below;
 void lab_map(unsigned n, unsigned first, unsigned end);
 void lab_unmap(unsigned n, unsigned first, unsigned end);
 void lab_protect(unsigned n, unsigned first, unsigned end, bool writable);
@@ -75,6 +77,14 @@ void lab_fork(unsigned n, unsigned child);
 extern uint64_t lab_fork_ticks; // that the last one took
 void lab_exit(unsigned n);
 void lab_end(void); // all spaces, and all memory is back
+
+// Items of all pools, once what may go is gone.
+uint64_t lab_items(void);
+// The page's first word, if the hardware shows it; else NULL.
+uint64_t *lab_word(struct vm_space *vs, vaddr_t va);
+// Takes all memory but n pages that anybody may have; gives it back.
+void lab_leave(uint64_t n);
+void lab_give_back(void);
 
 bool lab_mapped(unsigned n, unsigned first, unsigned end);
 // The pages that have a version each, as the model counts them.
