@@ -355,7 +355,7 @@ PLANS: dict[str, Plan] = {
     "lineage": plan("lineage", OPS * 4, nothing_left),
     "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 2, nothing_left)]),
     "family": plan("family", FAMILY * 9, nothing_left,
-                   more=[plan("below", OPS * 3, nothing_left)]),
+                   more=[plan("below", ["start", "ops", "ops", "end"] * 6, nothing_left)]),
     "partial-shared": plan("partial_shared", [*HALVES, "end", "end"], exact),
     "swapped": plan("swapped", ["start", *["ops"] * 7, "end"], swapped, records={"swapped": 1}),
     "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left),

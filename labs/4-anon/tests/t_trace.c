@@ -168,6 +168,10 @@ static void family(unsigned pages, unsigned rounds, unsigned steps, unsigned mos
     lab_map(0, 0, npages);
     for (unsigned i = 0; i < npages && pages % 2; i++)
         lab_write(0, i, ++words);
+    if (lab_below) {
+        lab_inherit(0, 0, npages, true);
+        lab_fork(0, 1);
+    }
     lab_point("start");
     for (unsigned round = 0; round < rounds; round++) {
         for (unsigned i = 0; i < steps; i++) {
@@ -195,8 +199,8 @@ KTEST(lab_anon_below)
     lab_below = anon_object_create(LAB_PAGES);
     KASSERT(lab_below, "no memory for an object");
     rng = lab_rng(5);
-    for (unsigned i = 0; i < 3; i++) {
-        family(6 + below(10) * 2, 6, 80, LAB_SPACES, step);
+    for (unsigned i = 0; i < 6; i++) {
+        family(30 + below(20) * 2, 2, 60, LAB_SPACES, step);
         lab_end();
     }
     vm_object_unref(lab_below);
