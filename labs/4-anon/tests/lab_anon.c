@@ -20,7 +20,6 @@
 #include "sync/lock_check.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
-#include "vm/kmem.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_map.h"
 #include "vm/vm_object.h"
@@ -122,26 +121,11 @@ static bool done(const char *what, unsigned n, int error)
     return !error;
 }
 
-static void count_items(struct pool *p, void *sum)
-{
-    *(uint64_t *)sum += p->nitems_out;
-}
-
-uint64_t lab_items(void)
-{
-    uint64_t sum = 0;
-
-    kmem_drain();
-    pool_reclaim_all();
-    pool_for_each(count_items, &sum);
-    return sum;
-}
-
 void lab_begin(unsigned pages)
 {
     KASSERT(pages <= LAB_PAGES, "%u pages", pages);
     npages = lab_report.npages = pages;
-    lab_report.nbefore = lab_items();
+    lab_know_items();
 }
 
 void lab_new_space(unsigned n)
@@ -288,8 +272,8 @@ void lab_read(unsigned n, unsigned page)
     KTEST_CHECK(error == wanted, "reading page %u of space %u: error %d, not %d", page, n, error,
                 wanted);
     uint64_t word = lab_version[lab_cell[p->cell].version].word;
-    KTEST_CHECK(!at || *at == word, "page %u of space %u holds %#lx, not %#lx", page, n,
-                at ? *at : 0, word);
+    KTEST_CHECK(!at || *at == word, "page %u of space %u holds %#lx, not %#lx%s", page, n,
+                at ? *at : 0, word, lab_why(at ? *at : 0, word, lab_cell[p->cell].nusers > 1));
 }
 
 void lab_read_untouched(unsigned n, unsigned page)
@@ -371,32 +355,12 @@ uint64_t *lab_word(struct vm_space *vs, vaddr_t va)
     return pmap_extract(vs->pmap, va, &pa, &prot) ? phys_to_dmap(pa) : NULL;
 }
 
-static struct list taken = LIST_INIT(taken);
-
-static bool leaves(uint64_t n)
+const char *lab_why(uint64_t found, uint64_t word, bool shared)
 {
-    struct vm_page_stats st;
-
-    vm_page_get_stats(&st);
-    return st.nfree >= vm_page_reserve_kernel + n;
-}
-
-void lab_leave(uint64_t n)
-{
-    struct vm_page *pg;
-
-    while ((pg = vm_page_alloc(PAGE_KMEM, 0)))
-        list_push_back(&taken, &pg->queue);
-    while (!leaves(n) && (pg = list_pop(&taken, struct vm_page, queue)))
-        vm_page_free(pg);
-}
-
-void lab_give_back(void)
-{
-    struct vm_page *pg;
-
-    while ((pg = list_pop(&taken, struct vm_page, queue)))
-        vm_page_free(pg);
+    return found >> 32                ? ""
+           : found > word             ? ": a later write, of another"
+           : found < word && shared   ? ": a write of who shares it for good is missing"
+                                      : "";
 }
 
 // ---- the report ----
@@ -419,6 +383,6 @@ void judge_report(void)
 
 void lab_point(const char *name)
 {
-    lab_report.nitems = lab_items();
+    lab_report_items();
     judge_point("%s", name);
 }

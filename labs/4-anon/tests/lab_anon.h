@@ -41,6 +41,7 @@ struct lab_report {
     uint64_t nbefore; // items of all pools before the first space, once what may go is gone
     uint64_t nitems;  // and now
     char text[2048];  // what the checks said
+    char left[256];   // of which pools there are more items than before, and how many
 };
 
 extern struct lab_report lab_report;
@@ -80,6 +81,12 @@ void lab_end(void); // all spaces, and all memory is back
 
 // Items of all pools, once what may go is gone.
 uint64_t lab_items(void);
+// What there is now is nbefore of the report; nitems and left are what there is, and beyond it.
+void lab_know_items(void);
+void lab_report_items(void);
+// What a wrong word says, as the words of writes rise: somebody else wrote it; or who shares the
+// page for good wrote what is not seen.
+const char *lab_why(uint64_t found, uint64_t word, bool shared);
 // The page's first word, if the hardware shows it; else NULL.
 uint64_t *lab_word(struct vm_space *vs, vaddr_t va);
 // Takes all memory but n pages that anybody may have; gives it back.

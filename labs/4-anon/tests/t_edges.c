@@ -54,8 +54,8 @@ static void expect_at(unsigned n, vaddr_t va, uint64_t word)
     int error = at ? 0 : vm_fault(&lab_space[n]->map, va, PROT_READ);
 
     at = lab_word(lab_space[n], va);
-    KTEST_CHECK(!error && at && *at == word, "%#lx of space %u: error %d, %#lx, not %#lx", va, n,
-                error, at ? *at : 0, word);
+    KTEST_CHECK(!error && at && *at == word, "%#lx of space %u: error %d, %#lx, not %#lx%s", va, n,
+                error, at ? *at : 0, word, lab_why(at ? *at : word, word, lab_space[1]));
 }
 
 // ---- a pager at work ----
