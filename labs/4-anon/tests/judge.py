@@ -316,6 +316,11 @@ def alone(run: Run) -> None:
     for words in run.records("alone"):
         run.expect("allocations for writing 199 pages again once the child is gone", 0,
                    int(words[0]), invariant=ALONE)
+    most = PER_PAGE * PAGES_FORKED + FORK_BASE
+    for words in run.records("split"):
+        if int(words[0]) > most:
+            run.wrong(f"instructions for a fork of {PAGES_FORKED} pages in three mappings",
+                      f"at most {most}", words[0], invariant=CHEAP)
 
 
 def readers(run: Run) -> None:
@@ -390,7 +395,8 @@ PLANS: dict[str, Plan] = {
     "forks": plan("costs", COSTS, forks, records={"costs": 2}),
     "writes": Plan([Boot(ONE + "lineage", seed_step=1), Boot(ONE + "copies")], None, exact),
     "reuse": plan("copies", COPIES, reuse,
-                  more=[plan("alone", ["end"], alone, records={"alone": 1})]),
+                  more=[plan("alone", ["end", "end"], alone,
+                             records={"alone": 1, "split": 1})]),
     "readers": plan("readers", ["read", "end"], readers),
     "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact),
     "grow": plan("grow", ["grown", "end"], grow),
