@@ -20,15 +20,16 @@
 #include "sync/lock_check.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
-#include "vm/kmem.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_map.h"
+#include "vm/vm_object.h"
 
 struct lab_report lab_report;
 struct vm_space *lab_space[LAB_SPACES];
 struct lab_page lab_page[LAB_SPACES][LAB_PAGES];
 struct lab_cell lab_cell[LAB_CELLS];
 struct lab_version lab_version[LAB_CELLS];
+struct vm_object *lab_below;
 unsigned lab_fail_nth, lab_refused;
 uint64_t lab_fork_ticks;
 
@@ -120,26 +121,11 @@ static bool done(const char *what, unsigned n, int error)
     return !error;
 }
 
-static void count_items(struct pool *p, void *sum)
-{
-    *(uint64_t *)sum += p->nitems_out;
-}
-
-static uint64_t pool_items(void)
-{
-    uint64_t sum = 0;
-
-    kmem_drain();
-    pool_reclaim_all();
-    pool_for_each(count_items, &sum);
-    return sum;
-}
-
 void lab_begin(unsigned pages)
 {
     KASSERT(pages <= LAB_PAGES, "%u pages", pages);
     npages = lab_report.npages = pages;
-    lab_report.nbefore = pool_items();
+    lab_know_items();
 }
 
 void lab_new_space(unsigned n)
@@ -150,11 +136,16 @@ void lab_new_space(unsigned n)
 
 void lab_map(unsigned n, unsigned first, unsigned end)
 {
+    unsigned kind = LINUX_MAP_PRIVATE | LINUX_MAP_FIXED | (lab_below ? 0 : LINUX_MAP_ANONYMOUS);
     vaddr_t va = lab_va(first);
 
+    if (lab_below)
+        vm_object_ref(lab_below);
     arm();
-    int error = vm_mmap(lab_space[n], &va, (end - first) * PAGE_SIZE, PROT_RW, PROT_ALL,
-                        LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED, NULL, 0);
+    int error = vm_mmap(lab_space[n], &va, (end - first) * PAGE_SIZE, PROT_RW, PROT_ALL, kind,
+                        lab_below, lab_below ? first * PAGE_SIZE : 0);
+    if (error && lab_below)
+        vm_object_unref(lab_below);
     if (!done("mmap", n, error))
         return;
     for (unsigned i = first; i < end; i++) {
@@ -281,8 +272,8 @@ void lab_read(unsigned n, unsigned page)
     KTEST_CHECK(error == wanted, "reading page %u of space %u: error %d, not %d", page, n, error,
                 wanted);
     uint64_t word = lab_version[lab_cell[p->cell].version].word;
-    KTEST_CHECK(!at || *at == word, "page %u of space %u holds %#lx, not %#lx", page, n,
-                at ? *at : 0, word);
+    KTEST_CHECK(!at || *at == word, "page %u of space %u holds %#lx, not %#lx%s", page, n,
+                at ? *at : 0, word, lab_why(at ? *at : 0, word, lab_cell[p->cell].nusers > 1));
 }
 
 void lab_read_untouched(unsigned n, unsigned page)
@@ -354,6 +345,24 @@ void lab_end(void)
     lab_point("end");
 }
 
+// ---- what single cases need ----
+
+uint64_t *lab_word(struct vm_space *vs, vaddr_t va)
+{
+    paddr_t pa;
+    vm_prot_t prot;
+
+    return pmap_extract(vs->pmap, va, &pa, &prot) ? phys_to_dmap(pa) : NULL;
+}
+
+const char *lab_why(uint64_t found, uint64_t word, bool shared)
+{
+    return found >> 32                ? ""
+           : found > word             ? ": a later write, of another"
+           : found < word && shared   ? ": a write of who shares it for good is missing"
+                                      : "";
+}
+
 // ---- the report ----
 
 void judge_report(void)
@@ -374,6 +383,6 @@ void judge_report(void)
 
 void lab_point(const char *name)
 {
-    lab_report.nitems = pool_items();
+    lab_report_items();
     judge_point("%s", name);
 }

@@ -41,6 +41,7 @@ struct lab_report {
     uint64_t nbefore; // items of all pools before the first space, once what may go is gone
     uint64_t nitems;  // and now
     char text[2048];  // what the checks said
+    char left[256];   // of which pools there are more items than before, and how many
 };
 
 extern struct lab_report lab_report;
@@ -60,6 +61,8 @@ static inline vaddr_t lab_va(unsigned page)
 // Space number n, new; its region of npages pages is not mapped yet.
 void lab_begin(unsigned npages);
 void lab_new_space(unsigned n);
+// What lies below what lab_map maps: page i shows page i of it, all zeroes. NULL: nothing.
+extern struct vm_object *lab_below;
 void lab_map(unsigned n, unsigned first, unsigned end);
 void lab_unmap(unsigned n, unsigned first, unsigned end);
 void lab_protect(unsigned n, unsigned first, unsigned end, bool writable);
@@ -75,6 +78,20 @@ void lab_fork(unsigned n, unsigned child);
 extern uint64_t lab_fork_ticks; // that the last one took
 void lab_exit(unsigned n);
 void lab_end(void); // all spaces, and all memory is back
+
+// Items of all pools, once what may go is gone.
+uint64_t lab_items(void);
+// What there is now is nbefore of the report; nitems and left are what there is, and beyond it.
+void lab_know_items(void);
+void lab_report_items(void);
+// What a wrong word says, as the words of writes rise: somebody else wrote it; or who shares the
+// page for good wrote what is not seen.
+const char *lab_why(uint64_t found, uint64_t word, bool shared);
+// The page's first word, if the hardware shows it; else NULL.
+uint64_t *lab_word(struct vm_space *vs, vaddr_t va);
+// Takes all memory but n pages that anybody may have; gives it back.
+void lab_leave(uint64_t n);
+void lab_give_back(void);
 
 bool lab_mapped(unsigned n, unsigned first, unsigned end);
 // The pages that have a version each, as the model counts them.

@@ -92,9 +92,29 @@ static void unmap_halves(bool share)
     lab_end();
 }
 
+// More spaces have the same pages than a byte counts; each goes, and nothing is lost.
+static void many(bool share)
+{
+    static struct vm_space *children[300];
+
+    start(16);
+    lab_inherit(0, 0, 16, share);
+    for (unsigned i = 0; i < array_len(children); i++) {
+        int error = vm_space_fork(lab_space[0], &children[i]);
+        KASSERT(!error, "fork %u: error %d", i, error);
+    }
+    for (unsigned i = 0; i < array_len(children); i++) {
+        vm_space_unref(children[i]);
+        lab_read_all();
+    }
+    lab_end();
+}
+
 KTEST(lab_anon_partial_shared)
 {
     unmap_halves(true);
+    many(true);
+    many(false);
 }
 
 KTEST(lab_anon_partial)
@@ -228,6 +248,27 @@ KTEST(lab_anon_copies)
     lab_end();
 }
 
+// What a child had is taken over without memory, also where a mapping was split meanwhile.
+KTEST(lab_anon_alone)
+{
+    start(200);
+    lab_fork(0, 1);
+    lab_protect(0, 100, 101, false);
+    lab_exit(1);
+    lab_protect(0, 100, 101, true);
+    lab_protect(0, 50, 51, false);
+    uint64_t allocs = kctx_current()->allocs;
+    fill(0, 0, 50);
+    fill(0, 51, 200);
+    record_printf("alone %lu", kctx_current()->allocs - allocs);
+    lab_end();
+    start(1024);
+    lab_protect(0, 500, 501, false); // three entries of one amap, which nobody shares
+    lab_fork(0, 1);
+    record_printf("split %lu", lab_fork_ticks);
+    lab_end();
+}
+
 // A fork that is over leaves nothing behind: mappings beside it still make one entry.
 KTEST(lab_anon_grow)
 {
@@ -280,15 +321,6 @@ KTEST(lab_anon_costs)
     lab_end();
 }
 
-// What the hardware shows at the page, if anything.
-static uint64_t *first_word(struct vm_space *vs, unsigned page)
-{
-    paddr_t pa;
-    vm_prot_t prot;
-
-    return pmap_extract(vs->pmap, lab_va(page), &pa, &prot) ? phys_to_dmap(pa) : NULL;
-}
-
 // 48 MiB in a machine of 64: the child writes sixteen pages of them.
 KTEST(lab_anon_tight)
 {
@@ -307,7 +339,8 @@ KTEST(lab_anon_tight)
     KTEST_CHECK(!error, "fork: error %d", error);
     for (unsigned i = 0; i < N && !error; i += N / 16) {
         error = vm_fault(&child->map, lab_va(i), PROT_WRITE);
-        uint64_t *mine = error ? NULL : first_word(child, i), *parents = first_word(vs, i);
+        uint64_t *mine = error ? NULL : lab_word(child, lab_va(i));
+        uint64_t *parents = lab_word(vs, lab_va(i));
         KTEST_CHECK(!mine || !parents || mine != parents, "page %u is written for both", i);
     }
     KTEST_CHECK(!error, "the child's writes: error %d", error);
@@ -315,6 +348,67 @@ KTEST(lab_anon_tight)
     if (child)
         vm_space_unref(child);
     lab_end();
+}
+
+// A map of one entry, [start_va, max_va), whose amap another refers to as well.
+static struct vm_amap *start_map(struct vm_map *map, vaddr_t start_va, vaddr_t max_va)
+{
+    pgno_t npages = (max_va - start_va) >> PAGE_SHIFT;
+    struct vm_amap *am = amap_alloc(npages);
+    struct map_change c;
+
+    KASSERT(am && !amap_ref(am, 0, npages), "amap");
+    vm_map_init(map, NULL, start_va, max_va, false);
+    struct vm_map_req req = {
+        .va = start_va,
+        .len = max_va - start_va,
+        .attr = {.prot = PROT_RW, .max_prot = PROT_RW, .inherit = INHERIT_COPY},
+        .amap = am,
+        .entry_flags = ME_COW | ME_NEEDSCOPY,
+        .flags = MAP_FIXED_ADDR | MAP_NOREPLACE,
+    };
+    int error = map_change_begin(&c, map, 1, PR_WAITOK);
+    KASSERT(!error, "error %d", error);
+    map_entry_link(&c, &req);
+    map_change_end(&c);
+    return am;
+}
+
+static void end_map(struct vm_map *map, struct vm_amap *am)
+{
+    vaddr_t start_va = map->min_va, max_va = map->max_va;
+    struct map_change c;
+
+    int error = map_change_begin_clip(&c, map, start_va, max_va, 0);
+    KASSERT(!error, "error %d", error);
+    map_entry_unlink_range(&c, start_va, max_va);
+    map_change_end(&c);
+    vm_map_check_remove(map);
+    amap_unref(am, 0, (max_va - start_va) >> PAGE_SHIFT);
+}
+
+// A map that has as many entries as it may: a copy makes no more.
+static void copy_at_limit(void)
+{
+    enum { N = 2 * AMAP_WINDOW };
+    static struct vm_map map;
+    struct map_change c;
+    struct vm_map_entry *e;
+    vaddr_t start_va = LAB_VA, va = LAB_VA + N / 2 * PAGE_SIZE;
+    struct vm_amap *am = start_map(&map, start_va, start_va + N * PAGE_SIZE);
+
+    int error = map_change_begin(&c, &map, MAP_ENTRY_SPLITS, PR_WAITOK);
+    KASSERT(!error && vm_map_lookup(&map, va, &e), "error %d", error);
+    unsigned nothers = MAP_ENTRIES_MAX - map.nentries; // not there, but counted
+    map.nentries += nothers;
+    error = amap_copy(&c, &map, e, va);
+    KTEST_CHECK(!error && vm_map_lookup(&map, va, &e) && !(e->flags & ME_NEEDSCOPY), "error %d",
+                error);
+    KTEST_CHECK(map.nentries <= MAP_ENTRIES_MAX, "%u map entries, of %u that there may be",
+                map.nentries, MAP_ENTRIES_MAX);
+    map.nentries -= nothers;
+    map_change_end(&c);
+    end_map(&map, am);
 }
 
 // The window of a copy at the end of the address space: its end must not wrap.
@@ -326,22 +420,9 @@ KTEST(lab_anon_window_end)
     struct map_change c;
     struct vm_map_entry *e;
     vaddr_t max_va = -PAGE_SIZE, start_va = max_va - N * PAGE_SIZE;
-    struct vm_amap *am = amap_alloc(N);
+    struct vm_amap *am = start_map(&map, start_va, max_va);
+    int error;
 
-    KASSERT(am && !amap_ref(am, 0, N), "amap");
-    vm_map_init(&map, NULL, start_va, max_va, false);
-    struct vm_map_req req = {
-        .va = start_va,
-        .len = N * PAGE_SIZE,
-        .attr = {.prot = PROT_RW, .max_prot = PROT_RW, .inherit = INHERIT_COPY},
-        .amap = am,
-        .entry_flags = ME_COW | ME_NEEDSCOPY,
-        .flags = MAP_FIXED_ADDR | MAP_NOREPLACE,
-    };
-    int error = map_change_begin(&c, &map, 1, PR_WAITOK);
-    KASSERT(!error, "error %d", error);
-    map_entry_link(&c, &req);
-    map_change_end(&c);
     for (vaddr_t va = max_va - PAGE_SIZE; va > start_va;
          va -= min(va - start_va, 200 * PAGE_SIZE)) {
         error = map_change_begin(&c, &map, MAP_ENTRY_SPLITS, PR_WAITOK);
@@ -362,11 +443,7 @@ KTEST(lab_anon_window_end)
     size_t size = map.size;
     rw_unlock_write(&map.lock);
     KTEST_CHECK(size == N * PAGE_SIZE, "%zu bytes mapped, not %lu", size, N * PAGE_SIZE);
-    error = map_change_begin_clip(&c, &map, start_va, max_va, 0);
-    KASSERT(!error, "error %d", error);
-    map_entry_unlink_range(&c, start_va, max_va);
-    map_change_end(&c);
-    vm_map_check_remove(&map);
-    amap_unref(am, 0, N);
+    end_map(&map, am);
+    copy_at_limit();
     lab_point("end");
 }

@@ -5,12 +5,15 @@
 
 #include "dev/record.h"
 #include "lab_anon.h"
+#include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mem/vm_page.h"
+#include "sync/kctx.h"
 #include "vm/pageout.h"
 #include "vm/swap.h"
+#include "vm/vm_fault.h"
 #include "vm/vm_object.h"
 
 static struct rng rng;
@@ -110,6 +113,17 @@ static void change(unsigned n, struct range r, unsigned dice)
         move(n, r);
 }
 
+// A page that may show what lies below.
+static void look(unsigned n, unsigned page)
+{
+    const struct lab_page *p = &lab_page[n][page];
+
+    if (p->cell && !lab_cell[p->cell].version)
+        lab_read_untouched(n, page);
+    else
+        lab_read(n, page);
+}
+
 static void step(unsigned most_spaces)
 {
     struct range r = any_range();
@@ -125,6 +139,8 @@ static void step(unsigned most_spaces)
         fork_any(n, most_spaces);
     else if (dice < 19 && !alone(n))
         lab_exit(n);
+    else if (dice < 28 && lab_below)
+        look(n, below(npages));
     else
         lab_write(n, below(npages), ++words);
 }
@@ -152,6 +168,10 @@ static void family(unsigned pages, unsigned rounds, unsigned steps, unsigned mos
     lab_map(0, 0, npages);
     for (unsigned i = 0; i < npages && pages % 2; i++)
         lab_write(0, i, ++words);
+    if (lab_below) {
+        lab_inherit(0, 0, npages, true);
+        lab_fork(0, 1);
+    }
     lab_point("start");
     for (unsigned round = 0; round < rounds; round++) {
         for (unsigned i = 0; i < steps; i++) {
@@ -171,6 +191,20 @@ KTEST(lab_anon_trace)
         family(4 + below(20) * 2 + i % 2, 6, 60, LAB_SPACES, step);
         lab_end();
     }
+}
+
+// A file lies below: who reads sees it, until somebody who shares the memory has written.
+KTEST(lab_anon_below)
+{
+    lab_below = anon_object_create(LAB_PAGES);
+    KASSERT(lab_below, "no memory for an object");
+    rng = lab_rng(5);
+    for (unsigned i = 0; i < 6; i++) {
+        family(30 + below(20) * 2, 2, 60, LAB_SPACES, step);
+        lab_end();
+    }
+    vm_object_unref(lab_below);
+    lab_below = NULL;
 }
 
 // Forks of forks, which write and go; from a region that was written, and from an empty one.
@@ -208,11 +242,18 @@ KTEST(lab_anon_fail_nth)
 
 #define SLOTS 600u
 static uint64_t slot_word[SLOTS];
+static bool failing; // the next read
 
 static void swap_dev_start(struct swap_io *io)
 {
     for (unsigned i = 0; i < io->npages; i++) {
         uint64_t *word = page_to_dmap(io->pages[i]);
+        if (failing && !io->write) {
+            failing = false;
+            io->error = EIO;
+            swap_finish(io);
+            return;
+        }
         if (io->write) {
             slot_word[io->slot + i] = *word;
         } else {
@@ -224,11 +265,49 @@ static void swap_dev_start(struct swap_io *io)
     swap_finish(io);
 }
 
+// A page that cannot be read from swap is the fault's error, and no memory for it is waited for;
+// then it is there as it was. True if there was such a page.
+static bool fail_to_read(unsigned n, unsigned page)
+{
+    struct kctx *ctx = kctx_current();
+    struct vm_map *map = &lab_space[n]->map;
+
+    if (!lab_cell[lab_page[n][page].cell].version || lab_word(lab_space[n], lab_va(page)))
+        return false;
+    failing = true;
+    int error = vm_fault(map, lab_va(page), PROT_READ);
+    bool failed = !failing;
+    failing = false;
+    KTEST_CHECK(error == (failed ? EIO : 0), "page %u of space %u, %s: error %d", page, n,
+                failed ? "which swap fails to read" : "which is there", error);
+    if (!failed)
+        return false;
+    uint64_t waits = vm_fault_stats.waits;
+    ctx->fail_nth = 1;
+    error = vm_fault(map, lab_va(page), PROT_READ);
+    KTEST_CHECK(!error && !ctx->fail_nth && vm_fault_stats.waits == waits + 1,
+                "page %u of space %u, no memory once: error %d, %lu waits", page, n, error,
+                vm_fault_stats.waits - waits);
+    ctx->fail_nth = 0;
+    return true;
+}
+
+static unsigned fail_reads(void)
+{
+    unsigned nfailed = 0;
+
+    for (unsigned n = 0; n < LAB_SPACES; n++)
+        for (unsigned i = 0; lab_space[n] && i < npages && nfailed < 4; i++)
+            nfailed += fail_to_read(n, i);
+    return nfailed;
+}
+
 // What is shared is in swap: of it, too, there is one copy.
 KTEST(lab_anon_swapped)
 {
     static const struct swap_dev device = {swap_dev_start, SLOTS};
     struct swap_stats st;
+    unsigned nfailed = 0;
 
     swap_get_stats(&st);
     KASSERT(!st.nslots, "there is swap already");
@@ -240,10 +319,12 @@ KTEST(lab_anon_swapped)
             step(4);
         pageout_pass(200);
         lab_point("ops");
+        nfailed += fail_reads();
         for (unsigned i = 0; i < 20; i++)
             step(4);
         lab_read_all();
     }
+    KTEST_CHECK(nfailed, "no page was in swap");
     lab_end();
     swap_get_stats(&st);
     record_printf("swapped %lu left %lu", st.outs, st.nused);

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What is rare: a pager during whose work somebody writes, memory that runs out at every place of a
+// fork, page numbers beyond 32 bits.
+
+#include "lab_anon.h"
+#include "lib/errno.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "mem/vm_page.h"
+#include "sync/kctx.h"
+#include "vm/anon.h"
+#include "vm/vm_fault.h"
+#include "vm/vm_object.h"
+
+static uint64_t words;
+
+// A new space, and an object of so many pages, if any.
+static struct vm_object *start_object(pgno_t npages)
+{
+    lab_begin(0);
+    lab_new_space(0);
+    struct vm_object *o = npages ? anon_object_create(npages) : NULL;
+    KASSERT(o || !npages, "no memory for an object");
+    return o;
+}
+
+// Private memory at LAB_VA, NULL or an object below.
+static void map_private(unsigned n, size_t len, struct vm_object *o)
+{
+    vaddr_t va = LAB_VA;
+
+    if (o)
+        vm_object_ref(o);
+    int error = vm_mmap(lab_space[n], &va, len, PROT_RW, PROT_ALL,
+                        LINUX_MAP_PRIVATE | LINUX_MAP_FIXED | (o ? 0 : LINUX_MAP_ANONYMOUS), o, 0);
+    KASSERT(!error, "%zu bytes: error %d", len, error);
+}
+
+static void write_at(unsigned n, vaddr_t va, uint64_t word)
+{
+    int error = vm_fault(&lab_space[n]->map, va, PROT_WRITE);
+    uint64_t *at = lab_word(lab_space[n], va);
+
+    KTEST_CHECK(!error && at, "writing %#lx of space %u: error %d", va, n, error);
+    if (at)
+        *at = word;
+}
+
+// The page shows the word, to who reads it now and to who read it before.
+static void expect_at(unsigned n, vaddr_t va, uint64_t word)
+{
+    const uint64_t *at = lab_word(lab_space[n], va);
+    int error = at ? 0 : vm_fault(&lab_space[n]->map, va, PROT_READ);
+
+    at = lab_word(lab_space[n], va);
+    KTEST_CHECK(!error && at && *at == word, "%#lx of space %u: error %d, %#lx, not %#lx%s", va, n,
+                error, at ? *at : 0, word, lab_why(at ? *at : word, word, lab_space[1]));
+}
+
+// ---- a pager at work ----
+
+// While it is, space `writer' writes to the page that it is asked for, once.
+static const struct vm_pager_ops *pager;
+static unsigned writer;
+static bool armed;
+
+static int get_while_written(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
+                             struct vm_page **pg)
+{
+    if (armed) {
+        armed = false;
+        mutex_unlock(&o->lock);
+        write_at(writer, lab_va((unsigned)pgno), ++words);
+        mutex_lock(&o->lock);
+    }
+    return pager->get(o, pgno, access, overwrite, pg);
+}
+
+// Space 0 faults; meanwhile it, or who shares its memory, writes to the page. All see the same.
+static void fault_while_written(vm_prot_t access, unsigned by)
+{
+    struct vm_object *o = start_object(4);
+    struct vm_pager_ops ops = *(pager = o->ops);
+
+    ops.get = get_while_written;
+    o->ops = &ops;
+    map_private(0, 4 * PAGE_SIZE, o);
+    lab_inherit(0, 0, 4, true);
+    write_at(0, lab_va(1), ++words);
+    lab_fork(0, 1);
+    writer = by;
+    armed = true;
+    int error = vm_fault(&lab_space[0]->map, lab_va(2), access);
+    KTEST_CHECK(!error && !armed, "fault: error %d", error);
+    expect_at(0, lab_va(2), words);
+    expect_at(1, lab_va(2), words);
+    lab_exit(0);
+    lab_exit(1);
+    o->ops = pager;
+    vm_object_unref(o);
+    lab_point("end");
+}
+
+// A page of the object that a sharer has wired: once another has written, nobody has it wired.
+static void wired_below(void)
+{
+    struct vm_object *o = start_object(4);
+
+    map_private(0, 4 * PAGE_SIZE, o);
+    lab_inherit(0, 0, 4, true);
+    lab_fork(0, 1);
+    lab_protect(1, 0, 4, false);
+    int error = vm_mlock(lab_space[1], LAB_VA, 4 * PAGE_SIZE, true);
+    KTEST_CHECK(!error, "mlock: error %d", error);
+    write_at(0, lab_va(2), ++words);
+    expect_at(1, lab_va(2), words);
+    lab_exit(0);
+    lab_exit(1);
+    mutex_lock(&o->lock);
+    const struct vm_page *pg = vm_object_lookup(o, 2);
+    KTEST_CHECK(pg && !pg->wire_count, "the object's page is wired %u times and by nobody",
+                pg ? pg->wire_count : 0);
+    mutex_unlock(&o->lock);
+    vm_object_unref(o);
+    lab_point("end");
+}
+
+KTEST(lab_anon_pager)
+{
+    for (unsigned by = 0; by < 2; by++) {
+        fault_while_written(PROT_READ, by);
+        fault_while_written(PROT_WRITE, by);
+    }
+    wired_below();
+}
+
+// ---- memory runs out ----
+
+// Wired pages, pages whose copy is deferred, few of them, and what is shared for good.
+static void start_kinds(void)
+{
+    lab_begin(80);
+    lab_new_space(0);
+    lab_map(0, 0, 76);
+    for (unsigned i = 0; i < 76; i++)
+        if (i < 40 || i >= 64 || i % 8 == 0)
+            lab_write(0, i, ++words);
+    lab_wire(0, 0, 16, true);
+    lab_inherit(0, 48, 64, true);
+    lab_fork(0, 1);
+    lab_exit(1);
+}
+
+static void expect_nothing_left(const char *what, uint64_t n, uint64_t nanons, uint64_t nitems)
+{
+    KTEST_CHECK(anon_count() == nanons, "%s %lu leaves %lu anons, not %lu", what, n, anon_count(),
+                nanons);
+    KTEST_CHECK(lab_items() == nitems, "%s %lu leaves %lu items of pools, not %lu", what, n,
+                lab_items(), nitems);
+}
+
+// Each allocation of a fork fails in turn, until none is left that could.
+static void fail_forks(void)
+{
+    uint64_t nanons = anon_count(), nitems = lab_items(), n = 0;
+    struct kctx *ctx = kctx_current();
+    bool failed;
+
+    do {
+        ctx->fail_nth = ++n;
+        struct vm_space *child = NULL;
+        int error = vm_space_fork(lab_space[0], &child);
+        failed = !ctx->fail_nth;
+        ctx->fail_nth = 0;
+        KTEST_CHECK(!error || (failed && error == ENOMEM), "fork %lu: error %d", n, error);
+        KTEST_CHECK(!ctx->nheld, "fork %lu leaves a lock taken", n);
+        if (child)
+            vm_space_unref(child);
+        expect_nothing_left("a fork whose allocation fails:", n, nanons, nitems);
+    } while (failed && n < 1000);
+}
+
+// The same with n pages left, for every n that is too few.
+static void starve_forks(void)
+{
+    uint64_t nanons = anon_count(), nitems = lab_items();
+    int error = ENOMEM;
+
+    for (uint64_t n = 0; error && n < 1000; n++) {
+        struct vm_space *child = NULL;
+        lab_leave(n);
+        error = vm_space_fork(lab_space[0], &child);
+        lab_give_back();
+        KTEST_CHECK(!error || error == ENOMEM, "fork with %lu pages left: error %d", n, error);
+        KTEST_CHECK(!kctx_current()->nheld, "fork with %lu pages left leaves a lock taken", n);
+        if (child)
+            vm_space_unref(child);
+        expect_nothing_left("a fork with so many pages left:", n, nanons, nitems);
+    }
+}
+
+// A fault that has one page that anybody may have needs no other: what describes it may come from
+// the reserve.
+static void starve_faults(void)
+{
+    enum { N = 4 * 512 };
+
+    map_private(0, N * PAGE_SIZE, start_object(0));
+    for (unsigned i = 0; i < N; i += 512)
+        write_at(0, lab_va(i), ++words); // page tables and the amap
+    for (unsigned i = 0; i < N; i += 32) {
+        if (i % 512 == 0)
+            continue;
+        uint64_t waits = vm_fault_stats.waits;
+        lab_leave(1);
+        write_at(0, lab_va(i), ++words);
+        lab_give_back();
+        KTEST_CHECK(vm_fault_stats.waits == waits,
+                    "a fault with one page left waits for memory %lu times",
+                    vm_fault_stats.waits - waits);
+    }
+    lab_end();
+}
+
+KTEST(lab_anon_short)
+{
+    start_kinds();
+    fail_forks();
+    starve_forks();
+    lab_read_all();
+    lab_end();
+    starve_faults();
+}
+
+// ---- large numbers ----
+
+// Two pages whose numbers are the same in 32 bits.
+static void far_apart(bool file)
+{
+    vaddr_t far_va = LAB_VA + (PAGE_SIZE << 32);
+    struct vm_object *o = start_object(file ? (1ul << 32) + 4 : 0);
+
+    map_private(0, (PAGE_SIZE << 32) + 4 * PAGE_SIZE, o);
+    expect_at(0, LAB_VA, 0);
+    expect_at(0, far_va, 0);
+    KTEST_CHECK(!o || lab_word(lab_space[0], LAB_VA) != lab_word(lab_space[0], far_va),
+                "two pages of an object are one");
+    write_at(0, LAB_VA, 1);
+    expect_at(0, far_va, 0);
+    write_at(0, far_va, 2);
+    int error = vm_munmap(lab_space[0], LAB_VA + PAGE_SIZE, (PAGE_SIZE << 32) - PAGE_SIZE);
+    KTEST_CHECK(!error, "munmap: error %d", error);
+    expect_at(0, LAB_VA, 1);
+    expect_at(0, far_va, 2);
+    lab_exit(0);
+    if (o)
+        vm_object_unref(o);
+    lab_point("end");
+}
+
+KTEST(lab_anon_far)
+{
+    far_apart(false);
+    far_apart(true);
+}
