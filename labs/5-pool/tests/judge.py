@@ -215,15 +215,32 @@ def put_twice(run: Run) -> None:
                   invariant=TWICE)
 
 
+def model(run: Run) -> None:
+    """Where pages are left at point empty, the test ends there, and destroys nothing."""
+    for state in run.named("empty"):
+        if any(pool.npages for pool in state.pools.values()):
+            run.findings[:] = [f for f in run.findings if f.what != "points reached"]
+        for n, pool in state.pools.items():
+            run.expect(f"pages of pool {n}, of which each has room for {pool.items_per_page}, at "
+                       "point empty: all items were put, and pool_reclaim was called",
+                       0, pool.npages, invariant=BACK,
+                       hint="A page is on the list of empty ones once its last item was put.")
+
+
+def keeps(run: Run, state: State, pool: int, least: int) -> None:
+    run.expect(f"pages of pool {pool}, which keeps {least}, at point {state.name}", least,
+               state.pools[pool].npages, invariant=KEEPS,
+               hint="Compare npages with min_pages before each page that is taken.")
+
+
 def limits(run: Run) -> None:
     for state in run.named("empty"):
-        run.expect("pages of a pool that keeps 2", 2, state.pools[0].npages, invariant=KEEPS)
+        keeps(run, state, 0, 2)
 
 
 def reclaimed(run: Run) -> None:
     for state in run.named("least"):
-        run.expect("pages of an empty pool that keeps 1", 1, state.pools[1].npages,
-                   invariant=KEEPS)
+        keeps(run, state, 1, 1)
 
 
 def at_limit(run: Run) -> None:
@@ -231,7 +248,7 @@ def at_limit(run: Run) -> None:
     for before, after in zip(run.states, run.states[1:]):
         if after.name != "refused":
             continue
-        run.expect("pages of a pool at its limit of items, and of another, after a get",
+        run.expect("pages of a pool at its limit of items, and of another, at point refused",
                    [pool.npages for pool in before.pools.values()],
                    [pool.npages for pool in after.pools.values()], invariant=NOTHING)
 
@@ -386,7 +403,7 @@ STARVE = ["full", *["granted"] * 5, "none", "back", "end"]
 REFUSED = ["full", "refused", "end"]
 PLANS: dict[str, Plan] = {
     "model": Plan([Boot(ANY + "model", seed_step=i) for i in range(2)],
-                  [*["worked"] * 8, "end"], nothing),
+                  [*["worked"] * 8, "empty", "end"], model),
     "align": plan("align", ["full", "again", "end"],
                   more=[plan("dense", ["end"], dense, records={"dense": 6})]),
     "limits": plan("limits", ["full", "empty", "full", "empty", "more", "end"], limits,
