@@ -221,10 +221,9 @@ def model(run: Run) -> None:
         if any(pool.npages for pool in state.pools.values()):
             run.findings[:] = [f for f in run.findings if f.what != "points reached"]
         for n, pool in state.pools.items():
-            run.expect(f"pages of pool {n}, of which each has room for {pool.items_per_page}, at "
-                       "point empty: all items were put, and pool_reclaim was called",
-                       0, pool.npages, invariant=BACK,
-                       hint="A page is on the list of empty ones once its last item was put.")
+            run.expect(f"pages of pool {n}, with room for {pool.items_per_page} each, at point "
+                       "empty: all items were put, and pool_reclaim was called", 0, pool.npages,
+                       invariant=BACK, hint="Each put of a page's last item makes it empty.")
 
 
 def keeps(run: Run, state: State, pool: int, least: int) -> None:
@@ -246,11 +245,10 @@ def reclaimed(run: Run) -> None:
 def at_limit(run: Run) -> None:
     """Who has as many items as it may have takes no page."""
     for before, after in zip(run.states, run.states[1:]):
-        if after.name != "refused":
-            continue
-        run.expect("pages of a pool at its limit of items, and of another, at point refused",
-                   [pool.npages for pool in before.pools.values()],
-                   [pool.npages for pool in after.pools.values()], invariant=NOTHING)
+        if after.name == "refused":
+            run.expect("pages of a pool at its limit of items, and of another, at point refused",
+                       [pool.npages for pool in before.pools.values()],
+                       [pool.npages for pool in after.pools.values()], invariant=NOTHING)
 
 
 def dense(run: Run) -> None:

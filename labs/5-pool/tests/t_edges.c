@@ -46,7 +46,7 @@ static bool get_with_another(unsigned nth, bool in_vain)
     return got;
 }
 
-// At the limit nothing is taken: no page of the backend, where it has one, and none of another pool.
+// At the limit nothing is taken: no page of the backend, where it has one, none of another pool.
 static void at_limit(unsigned nspare)
 {
     lab_make_arena(0, PAGE_SIZE, 2 + nspare);

@@ -146,8 +146,8 @@ static void starve_part(void)
     __atomic_fetch_sub(&nrunning, 1, __ATOMIC_SEQ_CST);
 }
 
-// What this CPU destroys, the others may be about to drain. It has pages of its own, the reserve, or
-// none: whose destroyer has nothing to give back is soon gone.
+// What this CPU destroys, the others may be about to drain. It has pages of its own, the reserve's,
+// or none: then it is gone sooner.
 static void come_and_go(unsigned n, unsigned nitems)
 {
     lab_make_pool(n, 0, 700, 0);
