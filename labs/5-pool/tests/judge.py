@@ -35,6 +35,10 @@ CHECKS = "pool_check finds what is wrong, and only that"
 UNLOCKED = "no lock is held while a backend is called"
 TWICE = "an item is put once"
 BACK = "what is given up goes back to the backend"
+TRIES = "what a get may use, each of its tries may use"
+KEEPS = "a pool keeps its min_pages"
+NOTHING = "a get that fails leaves nothing behind"
+FREE = "who does not starve pays nothing"
 SHORT = "nobody fails while another pool of the backend has an empty page to lose"
 ONE = "a shortage takes one page, of one pool"
 TURN = "who was asked last is asked last again"
@@ -137,6 +141,9 @@ def look(name: str, oracle: Oracle, run: Run) -> State:
 
 # ---- what always holds ----
 
+ASKED = {"a try with": TRIES, "the owner that": WHOSE}
+"""How the tests begin to say what a backend was asked in the wrong way; else it is a lock."""
+
 
 def judge_report(state: State, reader: Reader, run: Run) -> None:
     where = f"at point {state.name}"
@@ -144,8 +151,10 @@ def judge_report(state: State, reader: Reader, run: Run) -> None:
         run.wrong(f"pool_check {where}", "no fault",
                   "; ".join(reader.text("text").splitlines()[:MAX_SAID]), invariant=CHECKS)
     if state.report["nwrong"]:
+        text = reader.text("wrong")
+        broken = next((rule for begin, rule in ASKED.items() if text.startswith(begin)), UNLOCKED)
         run.wrong(f"what the backend was asked, until point {state.name}", "what was wanted",
-                  reader.text("wrong"), invariant=UNLOCKED)
+                  text, invariant=broken)
     run.expect(f"locks held {where}", 0, state.report["nheld"], invariant=UNLOCKED)
     if state.name == "end" and state.arenas:
         for n, arena in state.arenas.items():
@@ -204,6 +213,42 @@ def put_twice(run: Run) -> None:
     elif run.outcome.end is not End.PANIC:
         run.wrong("putting an item that is free", "a panic", run.outcome.describe(),
                   invariant=TWICE)
+
+
+def model(run: Run) -> None:
+    """Where pages are left at point empty, the test ends there, and destroys nothing."""
+    for state in run.named("empty"):
+        if any(pool.npages for pool in state.pools.values()):
+            run.findings[:] = [f for f in run.findings if f.what != "points reached"]
+        for n, pool in state.pools.items():
+            run.expect(f"pages of pool {n}, with room for {pool.items_per_page} each, at point "
+                       "empty: all items were put, and pool_reclaim was called", 0, pool.npages,
+                       invariant=BACK, hint="Each put of a page's last item makes it empty.")
+
+
+def keeps(run: Run, state: State, pool: int, least: int) -> None:
+    run.expect(f"pages of pool {pool}, which keeps {least}, at point {state.name}", least,
+               state.pools[pool].npages, invariant=KEEPS,
+               hint="Compare npages with min_pages before each page that is taken.")
+
+
+def limits(run: Run) -> None:
+    for state in run.named("empty"):
+        keeps(run, state, 0, 2)
+
+
+def reclaimed(run: Run) -> None:
+    for state in run.named("least"):
+        keeps(run, state, 1, 1)
+
+
+def at_limit(run: Run) -> None:
+    """Who has as many items as it may have takes no page."""
+    for before, after in zip(run.states, run.states[1:]):
+        if after.name == "refused":
+            run.expect("pages of a pool at its limit of items, and of another, at point refused",
+                       [pool.npages for pool in before.pools.values()],
+                       [pool.npages for pool in after.pools.values()], invariant=NOTHING)
 
 
 def dense(run: Run) -> None:
@@ -297,6 +342,15 @@ def bounded(run: Run) -> None:
                       f"at most {20 * PER_POOL + BASE_COST}", words[0], invariant=ONCE)
 
 
+def price(run: Run) -> None:
+    (few, least), (many, cost) = ((int(n), int(ticks)) for n, ticks in run.records("paid"))
+    run.notes.append(f"8 gets that each take a page: {least} instructions with {few} pools of the "
+                     f"backend, {cost} with {many}")
+    if cost > least + least // 10:
+        run.wrong(f"instructions of 8 gets that each take a page, with {many} pools of the backend",
+                  f"{least}, as with {few}", cost, invariant=FREE)
+
+
 def kva(run: Run) -> None:
     for words in run.records("kva"):
         _, npages, nsmall, per_page = (int(word) for word in words)
@@ -347,11 +401,13 @@ STARVE = ["full", *["granted"] * 5, "none", "back", "end"]
 REFUSED = ["full", "refused", "end"]
 PLANS: dict[str, Plan] = {
     "model": Plan([Boot(ANY + "model", seed_step=i) for i in range(2)],
-                  [*["worked"] * 8, "end"], nothing),
+                  [*["worked"] * 8, "empty", "end"], model),
     "align": plan("align", ["full", "again", "end"],
                   more=[plan("dense", ["end"], dense, records={"dense": 6})]),
-    "limits": plan("limits", ["full", "empty", "full", "empty", "more", "end"]),
-    "reclaim": plan("reclaim", ["made", *["reclaimed"] * 3, "end"]),
+    "limits": plan("limits", ["full", "empty", "full", "empty", "more", "end"], limits,
+                   more=[plan("at_limit", [*["limit", "refused", "end"] * 2, "beside", "end"],
+                              at_limit)]),
+    "reclaim": plan("reclaim", ["made", "reclaimed", "least", "reclaimed", "end"], reclaimed),
     "fail-nth": plan("fail_nth", [*["failed"] * 4, "end"]),
     "nowait": plan("nowait", ["full", "full", "end"]),
     "reserve": plan("reserve", ["spent", "reserve", "reserve", "end"],
@@ -359,16 +415,20 @@ PLANS: dict[str, Plan] = {
     "put-twice": Plan([Boot("crash_" + ANY + "put_twice")], ["put"], put_twice),
     "destroy": Plan(
         [Boot(ANY + "destroy")], ["made", *["gone"] * 5, "alone"] * 3 + ["end"], nothing,
-        more=[Plan(several_cpus("come_and_go"), ["worked", "end"], nothing, {"starved": 1})],
+        more=[Plan(several_cpus("come_and_go"), ["worked", "end"], nothing, {"starved": 1}),
+              Plan(several_cpus("walked"), ["made", "end"], nothing)],
     ),
     "isolation": plan("isolation", ["made", "short", "end"]),
     "check": plan("check", ["right", "right", "end"]),
     "smp": Plan(several_cpus("smp"), ["worked", "end"], nothing),
     "starve": plan("starve", STARVE * 3, starve,
-                   more=[plan("short_fail_nth", [*["full", "failed"] * 8, "end"])]),
+                   more=[plan("short_fail_nth", [*["full", "failed"] * 8, "end"]),
+                         plan("busy", ["full", *["granted"] * 4, "end"], granted),
+                         plan("many", ["end"] * 4)]),
     "starve-nowait": plan(
         "starve_nowait", ["full", "granted", "reserve", "granted", "end"], granted),
-    "one-is-enough": plan("one", ["full", *["granted"] * 6, "end"], granted),
+    "one-is-enough": plan("one", ["full", *["granted"] * 6, "end"], granted,
+                          more=[plan("price", ["end"] * 2, price, records={"paid": 2})]),
     "turn": plan("turn", ["full", *[*["granted"] * 5, "round"] * 4, "end"], turn),
     "minimum": plan("minimum", ["full", *["granted"] * 4, "none", "kept", "end"], minimum),
     "bounded": plan("bounded", [*REFUSED * 2, *REFUSED[:2], "granted", "end", "full", "starved",
@@ -380,7 +440,7 @@ PLANS: dict[str, Plan] = {
               ["start", "piped", "forked", "reaped"], programs)],
     ),
     "starve-smp": Plan(several_cpus("starve_smp"), ["worked", "used", "end"], starved,
-                       {"starved": 1}),
+                       {"starved": 1}, [plan("both_starve", ["full", "both", "end"] * 2)]),
 }
 
 LAST = Last(

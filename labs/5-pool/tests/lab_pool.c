@@ -21,9 +21,12 @@ struct pool lab_pool[LAB_POOLS];
 uint64_t lab_made[LAB_POOLS], lab_align[LAB_POOLS], lab_size[LAB_POOLS];
 struct lab_item lab_item[LAB_POOLS][LAB_ITEMS];
 
+#define GONE 0xdb // what a pool is filled with that was destroyed
+
 static uint64_t last_stamp;
 static volatile unsigned npoints;
 static unsigned lowest[LAB_POOLS]; // no item number below it is free
+static bool gone[LAB_POOLS];       // destroyed, and filled with GONE
 
 struct rng lab_rng(uint64_t part)
 {
@@ -36,7 +39,15 @@ struct rng lab_rng(uint64_t part)
 static void wrong(const char *what, unsigned long got)
 {
     if (lab_report.nwrong++ == 0)
-        ksnprintf(lab_report.wrong, sizeof(lab_report.wrong), "%s: %#lx", what, got);
+        ksnprintf(lab_report.wrong, sizeof(lab_report.wrong), "%s: %lu", what, got);
+}
+
+// Each try of a get has the get's flags.
+static void look_at_flag(unsigned wanted, unsigned got, unsigned flag, const char *name)
+{
+    if ((wanted ^ got) & flag && lab_report.nwrong++ == 0)
+        ksnprintf(lab_report.wrong, sizeof(lab_report.wrong), "a try %s %s, which the get %s",
+                  got & flag ? "with" : "without", name, wanted & flag ? "has" : "has not");
 }
 
 static void look_at_call(struct lab_arena *a, unsigned flags)
@@ -50,8 +61,10 @@ static void look_at_call(struct lab_arena *a, unsigned flags)
                   ctx->held[i]->rank);
     if (flags & PR_WAITOK)
         assert_may_sleep("the backend's alloc");
-    if (a->says_flags && (flags & (PR_WAITOK | PR_RESERVE)) != a->flags)
-        wrong("the flags of a get, as the backend sees them", flags);
+    if (a->says_flags) {
+        look_at_flag(a->flags, flags, PR_WAITOK, "PR_WAITOK");
+        look_at_flag(a->flags, flags, PR_RESERVE, "PR_RESERVE");
+    }
 }
 
 static void *arena_alloc(struct pool_allocator *pa, unsigned flags)
@@ -61,9 +74,13 @@ static void *arena_alloc(struct pool_allocator *pa, unsigned flags)
     bool fail = fail_injected();
 
     look_at_call(a, flags);
+    if (a->asked)
+        a->asked();
     spin_lock(&a->lock);
-    if (owner == 0 || owner > LAB_POOLS)
+    if (owner == 0 || owner > LAB_POOLS) {
         wrong("the owner that a page is for", owner);
+        owner = LAB_NOBODY;
+    }
     uint64_t limit = flags & PR_RESERVE ? a->limit : a->limit - min(a->limit, a->reserve);
     if (!fail && a->nout < limit)
         for (i = 0; i < LAB_PAGES && a->owner[i]; i++)
@@ -116,8 +133,23 @@ void lab_make_arena(unsigned n, size_t page_size, unsigned limit)
 
 // ---- pools and items ----
 
+// Nobody has written to a pool that was destroyed.
+static void look_at_gone(unsigned n)
+{
+    const unsigned char *byte = (unsigned char *)&lab_pool[n];
+
+    for (size_t i = 0; gone[n] && i < sizeof(lab_pool[n]); i++)
+        if (byte[i] != GONE) {
+            ktest_fail("byte %zu of pool %u, which was destroyed, is %#x: it was written", i, n,
+                       byte[i]);
+            return;
+        }
+}
+
 void lab_make_pool(unsigned n, unsigned arena, size_t size, size_t align)
 {
+    look_at_gone(n);
+    gone[n] = false;
     pool_init(&lab_pool[n], "lab", size, align, &lab_arena[arena].pa);
     lab_pool[n].page_owner = (uint8_t)(n + 1);
     lab_made[n] = 1;
@@ -130,7 +162,8 @@ void lab_destroy_pool(unsigned n)
 {
     lab_made[n] = 0;
     pool_destroy(&lab_pool[n]);
-    memset(&lab_pool[n], 0xdb, sizeof(lab_pool[n]));
+    memset(&lab_pool[n], GONE, sizeof(lab_pool[n]));
+    gone[n] = true;
 }
 
 static uint64_t *last_word(unsigned n, const struct lab_item *it)
@@ -138,9 +171,17 @@ static uint64_t *last_word(unsigned n, const struct lab_item *it)
     return (uint64_t *)it->address + max(lab_size[n] / sizeof(uint64_t), 1ul) - 1;
 }
 
+static struct lab_item *no_item(unsigned n)
+{
+    while (lowest[n] < LAB_ITEMS && lab_item[n][lowest[n]].address)
+        lowest[n]++;
+    KASSERT(lowest[n] < LAB_ITEMS, "pool %u has %u items", n, lowest[n]);
+    return &lab_item[n][lowest[n]];
+}
+
 static void note(unsigned n, void *p, unsigned flags)
 {
-    struct lab_item *it = &lab_item[n][lowest[n]];
+    struct lab_item *it = no_item(n);
 
     if (flags & PR_ZERO)
         for (size_t i = 0; i < lab_size[n]; i++)
@@ -156,9 +197,6 @@ static void note(unsigned n, void *p, unsigned flags)
 
 bool lab_get(unsigned n, unsigned flags)
 {
-    while (lowest[n] < LAB_ITEMS && lab_item[n][lowest[n]].address)
-        lowest[n]++;
-    KASSERT(lowest[n] < LAB_ITEMS, "pool %u has %u items", n, lowest[n]);
     struct lab_arena *a = container_of(lab_pool[n].backend, struct lab_arena, pa);
     a->flags = flags & (PR_WAITOK | PR_RESERVE);
     void *p = pool_get(&lab_pool[n], flags);
@@ -232,6 +270,8 @@ void lab_end(void)
             lab_put_all(n);
             lab_destroy_pool(n);
         }
+    for (unsigned n = 0; n < LAB_POOLS; n++)
+        look_at_gone(n);
     lab_point("end");
     for (unsigned n = 0; n < LAB_ARENAS; n++)
         if (lab_arena[n].base) {

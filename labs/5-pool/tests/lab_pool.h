@@ -12,6 +12,7 @@
 #define LAB_PAGES  64u // of an arena
 #define LAB_POOLS  24u
 #define LAB_ITEMS  2048u // of a pool
+#define LAB_NOBODY 255u  // has a page that was asked for in the name of no pool
 
 // A backend. Which pool got a page is known by the owner that the get was for: each pool of a test
 // has one of its own.
@@ -28,7 +29,8 @@ struct lab_arena {
     bool takes_away;          // what is given back is somebody else's at once: the limit falls
     bool says_flags;          // each call must be of just the flags `flags'
     unsigned flags;           // enum pool_flags
-    uint8_t owner[LAB_PAGES]; // 1 + the number of the pool that has it; 0: free
+    void (*asked)(void);      // runs first in each call for a page: what others do meanwhile
+    uint8_t owner[LAB_PAGES]; // 1 + the number of the pool that has it; 0: free; LAB_NOBODY
 };
 
 struct lab_item {

@@ -9,8 +9,10 @@
 #include "lab_pool.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "lib/printf.h"
 #include "mem/memlayout.h"
 #include "sync/irq.h"
+#include "sync/waitq.h"
 #include "tests/kernel/smp_test.h"
 
 #define SHARED 3u  // pools
@@ -144,11 +146,12 @@ static void starve_part(void)
     __atomic_fetch_sub(&nrunning, 1, __ATOMIC_SEQ_CST);
 }
 
-// What this CPU destroys, the others may be about to drain. It has pages of its own: the reserve.
-static void come_and_go(unsigned n)
+// What this CPU destroys, the others may be about to drain. It has pages of its own, the reserve's,
+// or none: then it is gone sooner.
+static void come_and_go(unsigned n, unsigned nitems)
 {
     lab_make_pool(n, 0, 700, 0);
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 0; i < nitems; i++)
         (void)lab_get(n, PR_RESERVE);
     lab_put_all(n);
     lab_destroy_pool(n);
@@ -168,10 +171,79 @@ KTEST(lab_pool_come_and_go)
         if (cpu != self)
             ipi_send(cpu, IPI_TEST);
     do {
-        come_and_go(MAX_CPUS + ntimes++ % 4);
+        ntimes++;
+        come_and_go(MAX_CPUS + ntimes % 4, ntimes % 3 ? 0 : 6);
         cpu_relax(); // where CPUs run in turns, one that never pauses leaves the others none
     } while (__atomic_load_n(&nrunning, __ATOMIC_SEQ_CST) > 0);
     record_printf("starved %u %u", granted, refused);
     lab_point("worked");
+    lab_end();
+}
+
+// ---- a pool that is destroyed while a walk is at it ----
+
+#define STAYS 1000u // pauses
+
+static bool at_it, is_destroying, has_left; // atomic
+static unsigned nfaults;
+static char faults[256];
+
+// Stays at the pool until its destroyer has had time to do whatever it does before it waits.
+static void stay(struct pool *p, void *arg UNUSED)
+{
+    struct strbuf out;
+
+    if (p != &lab_pool[1])
+        return;
+    __atomic_store_n(&at_it, true, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < STAYS; i += __atomic_load_n(&is_destroying, __ATOMIC_SEQ_CST)) {
+        cpu_relax();
+        spin_poll();
+    }
+    strbuf_init(&out, faults, sizeof(faults));
+    nfaults = pool_check(p, &out);
+    __atomic_store_n(&has_left, true, __ATOMIC_SEQ_CST);
+}
+
+// There is no scheduler: who waits looks again and again.
+static int pause(unsigned flags UNUSED, uint64_t deadline_ns UNUSED)
+{
+    cpu_relax();
+    return 0;
+}
+
+static void wake(struct kctx *who UNUSED)
+{
+}
+
+static void walk_part(void)
+{
+    pool_for_each(stay, NULL);
+    __atomic_fetch_sub(&nrunning, 1, __ATOMIC_SEQ_CST);
+}
+
+KTEST(lab_pool_walked)
+{
+    static const struct wait_ops polling = {.block = pause, .wake = wake};
+
+    begin(6);
+    for (unsigned n = 0; n < 3; n++)
+        lab_make_pool(n, 0, 1000, 0);
+    lab_pages(1, 2, 2, false);
+    lab_point("made");
+    nrunning = 1;
+    ipi_register(IPI_TEST, walk_part);
+    ipi_send(this_cpu()->id ? 0 : 1, IPI_TEST);
+    while (!__atomic_load_n(&at_it, __ATOMIC_SEQ_CST))
+        cpu_relax();
+    __atomic_store_n(&is_destroying, true, __ATOMIC_SEQ_CST);
+    waitq_set_ops(&polling);
+    lab_destroy_pool(1);
+    waitq_set_ops(NULL);
+    KTEST_CHECK(__atomic_load_n(&has_left, __ATOMIC_SEQ_CST),
+                "a pool was destroyed while a walk was at it");
+    while (__atomic_load_n(&nrunning, __ATOMIC_SEQ_CST) > 0)
+        cpu_relax();
+    KTEST_CHECK(nfaults == 0, "a walk's pool stays there until the walk goes on: %s", faults);
     lab_end();
 }

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Where two things meet: a limit and a shortage, a shortage and locks that are taken, a get and
+// another one of the same pool while the backend is asked, and more pools than fit a byte.
+
+#include "amd64/cpu.h"
+#include "dev/record.h"
+#include "lab_pool.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "mem/memlayout.h"
+#include "sync/irq.h"
+
+#define LARGE 3000u // bytes: one item a page
+
+// ---- what others do while the backend is asked ----
+
+static struct {
+    unsigned ncalls, at_call; // of the backend; the one at which pool 0 is got from once more
+    bool in_vain;             // there is no page for that get
+    bool got;                 // what became of it
+} beside;
+
+static void get_beside(void)
+{
+    uint64_t limit = lab_arena[0].limit;
+
+    if (++beside.ncalls != beside.at_call)
+        return;
+    if (beside.in_vain)
+        lab_arena[0].limit = 0;
+    beside.got = lab_get(0, PR_NOWAIT);
+    lab_arena[0].limit = limit;
+}
+
+// A get of pool 0, at whose nth call of the backend another thread gets, too.
+static bool get_with_another(unsigned nth, bool in_vain)
+{
+    beside.ncalls = 0;
+    beside.at_call = nth;
+    beside.in_vain = in_vain;
+    lab_arena[0].asked = get_beside;
+    bool got = lab_get(0, PR_NOWAIT);
+    lab_arena[0].asked = NULL;
+    KTEST_CHECK(beside.ncalls >= nth, "the backend was asked %u times, not %u", beside.ncalls, nth);
+    return got;
+}
+
+// At the limit nothing is taken: no page of the backend, where it has one, none of another pool.
+static void at_limit(unsigned nspare)
+{
+    lab_make_arena(0, PAGE_SIZE, 2 + nspare);
+    for (unsigned n = 0; n < 2; n++) {
+        lab_make_pool(n, 0, LARGE, 0);
+        lab_fill(n, 1);
+    }
+    lab_put_all(1);
+    pool_set_limits(&lab_pool[0], 0, 1);
+    lab_point("limit");
+    KTEST_CHECK(!lab_get(0, PR_NOWAIT) && !lab_get(0, PR_WAITOK), "item 2 of 1");
+    lab_point("refused");
+    lab_end();
+}
+
+KTEST(lab_pool_at_limit)
+{
+    at_limit(1);
+    at_limit(0);
+    lab_make_arena(0, PAGE_SIZE, 4);
+    lab_make_pool(0, 0, LARGE, 0);
+    pool_set_limits(&lab_pool[0], 0, 1);
+    bool got = get_with_another(1, false);
+    KTEST_CHECK(beside.got != got, "%u items of 1, of two gets that wanted a page at once",
+                lab_count(0));
+    lab_point("beside");
+    lab_end();
+}
+
+// Each pool is on the list once. A list that is not sound is not followed any further.
+static void look_at_list(unsigned npools)
+{
+    unsigned n = 0;
+
+    for (struct list *l = lab_arena[0].pa.pools.next; l != &lab_arena[0].pa.pools; l = l->next)
+        KASSERT(++n <= npools, "a backend's list of %u pools does not end", npools);
+    KASSERT(n == npools, "%u of %u pools are on their backend's list", n, npools);
+}
+
+// Two gets of one pool starve at once: the page that the first drained is taken by the second, and
+// it asks the next pool; or the second finds nothing.
+static void both_starve(bool in_vain)
+{
+    lab_make_arena(0, PAGE_SIZE, 2);
+    for (unsigned n = 0; n < 3; n++)
+        lab_make_pool(n, 0, LARGE, 0);
+    for (unsigned n = 1; n < 3; n++) {
+        lab_fill(n, 1);
+        if (n == 1 || !in_vain)
+            lab_put_all(n);
+    }
+    lab_point("full");
+    bool got = get_with_another(2, in_vain);
+    look_at_list(3);
+    KTEST_CHECK(beside.got != in_vain, "the other get: %s", in_vain ? "no page" : "a page is free");
+    KTEST_CHECK(got, "another pool has an empty page");
+    lab_point("both");
+    lab_end();
+    look_at_list(0);
+}
+
+KTEST(lab_pool_both_starve)
+{
+    both_starve(true);
+    both_starve(false);
+}
+
+// ---- locks that are taken ----
+
+#define FEW 4u
+
+// As if other CPUs had the locks of all pools that may give a page, but of one.
+static void set_busy(unsigned but, unsigned taken)
+{
+    for (unsigned n = 0; n < FEW; n++)
+        if (n != but)
+            lab_pool[n].lock.taken = taken;
+}
+
+// Who is locked is passed over.
+KTEST(lab_pool_busy)
+{
+    lab_make_arena(0, PAGE_SIZE, FEW + 1);
+    for (unsigned n = 0; n <= FEW; n++)
+        lab_make_pool(n, 0, LARGE, 0);
+    for (unsigned n = 0; n <= FEW; n++)
+        lab_fill(n, 1);
+    for (unsigned n = 0; n < FEW; n++)
+        lab_put_all(n);
+    lab_point("full");
+    for (unsigned n = FEW; n-- > 0;) {
+        set_busy(n, 1);
+        bool got = lab_get(FEW, PR_NOWAIT);
+        set_busy(n, 0);
+        KTEST_CHECK(got, "pool %u of %u has an empty page, and its lock alone is free", n, FEW);
+        lab_point("granted");
+    }
+    lab_end();
+}
+
+// ---- many pools ----
+
+#define MANY 258u
+
+static struct pool crowd[MANY];
+
+static void make_crowd(unsigned npools, unsigned npages)
+{
+    lab_make_arena(0, PAGE_SIZE, npages);
+    for (unsigned n = 0; n < npools; n++) {
+        pool_init(&crowd[n], "lab crowd", LARGE, 0, &lab_arena[0].pa);
+        crowd[n].page_owner = LAB_POOLS;
+    }
+}
+
+static void end_crowd(unsigned npools)
+{
+    for (unsigned n = 0; n < npools; n++)
+        pool_destroy(&crowd[n]);
+    lab_end();
+}
+
+// One of the last has the only page, and it is empty.
+static void one_of(unsigned npools)
+{
+    make_crowd(npools, 1);
+    void *item = pool_get(&crowd[npools - 50], PR_NOWAIT);
+    KASSERT(item, "%u pools", npools);
+    pool_put(&crowd[npools - 50], item);
+    item = pool_get(&crowd[0], PR_NOWAIT);
+    KTEST_CHECK(item, "one of %u pools has an empty page", npools);
+    if (item)
+        pool_put(&crowd[0], item);
+    end_crowd(npools);
+}
+
+KTEST(lab_pool_many)
+{
+    for (unsigned npools = MANY - 3; npools <= MANY; npools++)
+        one_of(npools);
+}
+
+#define PAID 8u
+
+// Gets that each take a page, of which the backend has enough: their price does not depend on how
+// many pools there are.
+static void pay(unsigned npools)
+{
+    void *items[PAID];
+
+    make_crowd(npools, PAID);
+    irq_push();
+    uint64_t ticks = rdtsc();
+    for (unsigned i = 0; i < PAID; i++)
+        items[i] = pool_get(&crowd[0], PR_NOWAIT);
+    ticks = rdtsc() - ticks;
+    irq_pop();
+    record_printf("paid %u %lu", npools, ticks);
+    for (unsigned i = 0; i < PAID; i++) {
+        KTEST_CHECK(items[i], "item %u of %u", i, PAID);
+        if (items[i])
+            pool_put(&crowd[0], items[i]);
+    }
+    end_crowd(npools);
+}
+
+KTEST(lab_pool_price)
+{
+    pay(2);
+    pay(MANY);
+}
