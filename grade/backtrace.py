@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from grade import qemu
 
@@ -124,5 +125,12 @@ def _looked_up(kernel: str, options: str, addresses: list[str]) -> list[str]:
         said = done.stdout.splitlines()
     except (OSError, subprocess.TimeoutExpired):
         said = []
-    here = os.getcwd() + "/"
-    return [line.replace(here, "") for line in said] + ["?"] * (len(addresses) - len(said))
+    lines = [re.sub(r"/[^\s:]+", _here, line) for line in said]
+    return lines + ["?"] * (len(addresses) - len(said))
+
+
+def _here(path: re.Match[str]) -> str:
+    """A source file as it is called in this tree, which may have been moved since it was built."""
+    parts = Path(path[0]).parts[1:]
+    tails = (Path(*parts[i:]) for i in range(len(parts)))
+    return next((str(tail) for tail in tails if tail.exists()), path[0])
