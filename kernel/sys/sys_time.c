@@ -158,10 +158,10 @@ static void set_alarm(uint64_t ns, uint64_t interval_ns, uint64_t *old_ns,
     struct process *p = process_current();
 
     mutex_lock(&p->lock);
-    uint64_t now = clock_ns();
     *old_interval_ns = p->alarm_interval_ns;
     store_relaxed(&p->alarm_interval_ns, 0);
     bool ran = timer_cancel(&p->alarm);
+    uint64_t now = clock_ns(); // not before: it may have been set anew meanwhile
     *old_ns = ran ? max(p->alarm.deadline_ns, now + 1) - now : 0;
     store_relaxed(&p->alarm_interval_ns, interval_ns);
     if (ns)
@@ -203,8 +203,8 @@ static int sys_getitimer(int which, vaddr_t va)
     if (which != 0)
         return EINVAL;
     mutex_lock(&p->lock);
-    uint64_t now = clock_ns(), interval = p->alarm_interval_ns;
-    uint64_t due = timer_deadline(&p->alarm), left = due ? max(due, now + 1) - now : 0;
+    uint64_t interval = p->alarm_interval_ns, due = timer_deadline(&p->alarm);
+    uint64_t now = clock_ns(), left = due ? max(due, now + 1) - now : 0; // as in set_alarm
     mutex_unlock(&p->lock);
     return timeval_out(va, interval) || timeval_out(va + 16, left) ? EFAULT : 0;
 }

@@ -226,6 +226,8 @@ KTEST(lab_pool_walked)
 {
     static const struct wait_ops polling = {.block = pause, .wake = wake};
 
+    if (ncpus == 1) // nobody else could walk
+        return;
     begin(6);
     for (unsigned n = 0; n < 3; n++)
         lab_make_pool(n, 0, 1000, 0);
