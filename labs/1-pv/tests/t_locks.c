@@ -14,9 +14,9 @@
 #include "sync/irq.h"
 #include "tests/kernel/watch.h"
 
-#define PAGE_WORDS (sizeof(((struct vm_page *)0)->pv) / sizeof(uint64_t))
+#define PV_WORDS (sizeof(((struct vm_page *)0)->pv) / sizeof(uint64_t))
 #define PMAP_WORDS (sizeof(struct pv_pmap) / sizeof(uint64_t))
-_Static_assert(PAGE_WORDS == WATCH_MAX && PMAP_WORDS % WATCH_MAX == 0, "what one round watches");
+_Static_assert(PV_WORDS == WATCH_MAX && PMAP_WORDS % WATCH_MAX == 0, "what one round watches");
 
 #define PAGES    200u
 #define PARTS    (1 + PMAP_WORDS / WATCH_MAX) // the page's words, and the pmap's; or the lock
