@@ -23,6 +23,8 @@ from pathlib import Path
 from grade.lab import ROOT, Lab, read
 
 MUTANT = "mutant-"
+REFERENCE = "reference.patch"
+"""What makes a variant's reference of the lab's."""
 _making = threading.Lock()
 
 
@@ -57,8 +59,10 @@ def from_git(wanted: str) -> bytes | None:
 
 def reference_bytes(lab: Lab, path: str) -> bytes:
     """One file of the reference. SystemExit if this tree does not have it."""
-    if lab.home and (lab.home / "reference" / path).exists():
-        return (lab.home / "reference" / path).read_bytes()
+    if lab.home:
+        with _making:
+            made = f"references/{lab.folder.name}.{lab.variant}"
+            return (_patched(lab.folder, lab.home / REFERENCE, made) / path).read_bytes()
     wanted = sealed_ids(lab).get(path)
     if path in lab.callers and sealed_ids(lab):
         place = kept(lab, path)
@@ -85,14 +89,14 @@ def starter(lab: Lab, path: str) -> Path:
     if not patch.exists():
         return lab.folder / "starter" / path
     with _making:
-        return _starter_of(lab.folder, patch) / path
+        return _patched(lab.folder, patch, f"starters/{lab.folder.name}") / path
 
 
 @lru_cache(maxsize=None)
-def _starter_of(folder: Path, patch: Path) -> Path:
+def _patched(folder: Path, patch: Path, name: str) -> Path:
     """The patched reference, made once for each process. Others may be reading what is there."""
     lab = read(folder)
-    made = ROOT / "build" / "starters" / folder.name
+    made = ROOT / "build" / name
     with tempfile.TemporaryDirectory() as scratch:
         for path in lab.owned:
             write_changed(Path(scratch) / path, reference_bytes(lab, path))

@@ -6,8 +6,8 @@ A variant is a folder, labs/<lab>/variants/<name> or STAFF/<lab>/variants/<name>
 `summary' and, of the lab's own lab.toml, the values that differ, each on one line: keys of tables
 such as [figures], and of a [[test]] or [[hint]] beside its name. A `[[change]]' has words of the
 handout that would not be true (`old') and what is said instead (`new'); `harmless' lists those of
-the lab's mutants that are no mistakes here. reference/ and starter/ have the files that differ,
-mutants/ the wrong solutions that the lab does not have.
+the lab's mutants that are no mistakes here. reference.patch makes its reference of the lab's,
+starter/ has the files that differ, mutants/ the wrong solutions that the lab does not have.
 """
 
 from __future__ import annotations

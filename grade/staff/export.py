@@ -54,7 +54,7 @@ tests/host/test_map_quanta.c tests/host/test_map_merge.c tests/host/test_pool_sh
 tests/host/test_cow.c tests/host/test_loan.c tests/host/test_pmap_link.c
 """.split()
 HIDDEN = "SOLUTION.md mutants/* rewrites/* challenges/* parts/*".split()
-HIDDEN_OF_A_VARIANT = ("reference/*", "mutants/*")
+HIDDEN_OF_A_VARIANT = ("reference.patch", "mutants/*")
 BUILT = (".o", ".elf", ".d", ".s", "")
 MIN_LINE, MIN_LETTERS, MIN_NAME = 24, 14, 8
 
@@ -170,7 +170,7 @@ class Export:
             if path.is_file() and matches(below, [*HIDDEN_OF_A_VARIANT]):
                 text = path.read_text(encoding="utf-8")
                 text = added(text) if below.endswith(".patch") else text
-                word = "the reference's " if below.startswith("reference/") else ""
+                word = "the reference's " if below == lab_forms.REFERENCE else ""
                 found[f"{word}{below} of {name}"] = text
         if lab.home != home:
             known = self._sentences(lab.home, "new") if lab.home else set()
