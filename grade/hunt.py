@@ -143,7 +143,7 @@ class Hunt:
     def run_all(
         self, kernels: list[Kernel], names: Sequence[str], until_told: bool = False
     ) -> None:
-        workers = min(2, os.cpu_count() or 1)
+        workers = options.jobs()
         parallel.for_each(kernels, workers, lambda one: self.run(one, names, until_told))
 
 

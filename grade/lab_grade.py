@@ -322,7 +322,7 @@ def main() -> int:
     parser.add_argument("--base", default=env("BASE") or "")
     parser.add_argument("--test", default=env("T") or "", help="these tests only")
     parser.add_argument("--seed", default=env("SEED"))
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--workers", type=int, default=options.jobs())
     parser.add_argument("--trusted", action="store_true", help="was looked at, or shall not be")
     parser.add_argument("--whole", action="store_true", help="all tests, however many hang")
     args = parser.parse_args()

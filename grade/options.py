@@ -49,6 +49,14 @@ def optional_number(name: str, text: str | None) -> int | None:
     return number(name, text, 0, (1 << 63) - 1) if text else None
 
 
+def jobs() -> int:
+    """How much is done side by side: JOBS, or twice as much as the host has processors, as each
+    waits now and then for a disk, a compiler or a guest's end; no more than it has GiB of memory."""
+    gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
+    usual = max(1, min(2 * qemu.host_cpus(), gib))
+    return number("JOBS", os.environ.get("JOBS") or str(usual), 1, 64)
+
+
 def flag(name: str, text: str | None) -> bool:
     if text not in (None, "", "0", "1"):
         raise SystemExit(f"strata: {name}={text}: must be 1, 0 or nothing")

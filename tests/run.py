@@ -174,7 +174,7 @@ def main() -> int:
     parser.add_argument("--kernel", type=Path, help="the kernel, if not the plain build's")
     parser.add_argument("--suite", default="", help="run this suite only")
     parser.add_argument("--test", default="", help="run tests of this name, prefix or glob only")
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--workers", type=int, default=options.jobs())
     parser.add_argument("--all", action="store_true", help="also what takes long")
     parser.add_argument("--list", action="store_true", help="list the jobs")
     args = parser.parse_args()

@@ -183,7 +183,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="grades a folder of submissions")
     parser.add_argument("--lab", default=env("LAB") or "")
     parser.add_argument("--submissions", type=Path, default=env("SUBMISSIONS"))
-    parser.add_argument("--jobs", type=int, default=int(env("JOBS") or min(2, os.cpu_count() or 1)))
+    parser.add_argument("--jobs", type=int, default=options.jobs())
     parser.add_argument("--only", default=env("ONLY") or "", help="this submission only")
     parser.add_argument("--out", default=env("OUT") or "", help="where records go")
     args = parser.parse_args()

@@ -64,7 +64,7 @@ def main() -> int:
     parser.add_argument("--lab", default=env("LAB") or "")
     parser.add_argument("--impl", default=env("IMPL") or "reference")
     parser.add_argument("--times", default=env("N") or "200")
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--workers", type=int, default=options.jobs())
     args = parser.parse_args()
     lab = labs.find(args.lab)
     times = options.number("N", args.times, 1, 100000)

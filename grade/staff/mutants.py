@@ -241,7 +241,7 @@ def main() -> int:
     env = os.environ.get
     parser = argparse.ArgumentParser(description="grades seeded wrong solutions")
     parser.add_argument("--lab", default=env("LAB") or "")
-    parser.add_argument("--jobs", type=int, default=int(env("JOBS") or min(2, os.cpu_count() or 1)))
+    parser.add_argument("--jobs", type=int, default=options.jobs())
     parser.add_argument("--kinds", nargs="+", default=["mutant", "rewrite"], choices=list(KINDS))
     parser.add_argument("--only", default=env("ONLY") or "", help="these mutants and rewrites")
     parser.add_argument("--quick", default=env("QUICK"), help="1: only the tests that must catch")

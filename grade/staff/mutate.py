@@ -19,7 +19,7 @@ import threading
 from pathlib import Path
 
 from grade import lab as labs
-from grade import lab_forms, lab_grade, parallel, qemu
+from grade import lab_forms, lab_grade, options, parallel, qemu
 from grade.lab import ROOT, Lab
 from grade.lab_report import Report
 from grade.staff import mutate_points, mutants, proof_tree
@@ -127,7 +127,7 @@ def main() -> int:
     env = os.environ.get
     parser = argparse.ArgumentParser(description="changes the reference mechanically")
     parser.add_argument("--lab", default=env("LAB") or "")
-    parser.add_argument("--jobs", type=int, default=int(env("JOBS") or min(2, os.cpu_count() or 1)))
+    parser.add_argument("--jobs", type=int, default=options.jobs())
     parser.add_argument("--only", default=env("ONLY") or "", help="these files or changes")
     parser.add_argument("--part", default="1/1", help="i/n: the i-th of n parts")
     args = parser.parse_args()

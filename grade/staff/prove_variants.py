@@ -141,7 +141,7 @@ def main() -> int:
     only = (env("ONLY") or "").split()
     found = [lab.of_variant(name) for name in only or known]
     quick = options.flag("QUICK", env("QUICK"))
-    jobs = options.optional_number("JOBS", env("JOBS")) or min(2, os.cpu_count() or 1)
+    jobs = options.jobs()
     out = Path(env("O") or "build/gcc")
     qemu.end_on_signals()
     proof_tree.build(out, f"LAB={lab.name}", "IMPL=reference")
