@@ -50,8 +50,8 @@ def optional_number(name: str, text: str | None) -> int | None:
 
 
 def jobs() -> int:
-    """How much is done side by side: JOBS, or twice as much as the host has processors, as each
-    waits now and then for a disk, a compiler or a guest's end; no more than it has GiB of memory."""
+    """How much is done side by side: JOBS, or two things for each of the host's processors, as one
+    waits now and then for a disk, a compiler or a guest; no more than there are GiB of memory."""
     gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
     usual = max(1, min(2 * qemu.host_cpus(), gib))
     return number("JOBS", os.environ.get("JOBS") or str(usual), 1, 64)

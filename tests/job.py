@@ -36,8 +36,8 @@ class Job:
 
     name: str
     run: Callable[[], Iterator[Result]]
-    heavy: bool = False
-    """Uses all processors itself: nothing else runs beside it."""
+    long: bool = False
+    """Is begun before the others, so that none still runs when these have ended."""
 
 
 @dataclass

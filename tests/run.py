@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import queue
 import signal
 import sys
 import threading
@@ -19,8 +18,7 @@ import traceback
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
-from grade import options
-from grade.parallel import progress
+from grade import options, parallel
 from tests.job import ROOT, Config, Job, Result, may_hold, wanted
 
 SUITES = (
@@ -69,7 +67,8 @@ class Report:
             now = time.monotonic()
             if now - self._told >= TELL_SECONDS and self._ended < self.jobs:
                 self._told = now
-                print("      " + progress(self._ended, self.jobs, now - self._started), flush=True)
+                told = parallel.progress(self._ended, self.jobs, now - self._started)
+                print("      " + told, flush=True)
 
     def again(self, result: Result) -> str:
         return result.repro or self.config.make_check(result.name)
@@ -122,29 +121,11 @@ def perform(job: Job, pattern: str, report: Report) -> None:
 
 
 def run_jobs(jobs: list[Job], workers: int, pattern: str, report: Report) -> None:
-    """Light jobs on `workers` threads first, then the heavy ones alone."""
+    """The long jobs first. What a job starts has its share of the workers, too."""
     report.jobs = len(jobs)
-    waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
-    for job in jobs:
-        if not job.heavy:
-            waiting.put(job)
-
-    def work() -> None:
-        while True:
-            try:
-                job = waiting.get_nowait()
-            except queue.Empty:
-                return
-            perform(job, pattern, report)
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for job in jobs:
-        if job.heavy:
-            perform(job, pattern, report)
+    os.environ["JOBS"] = str(max(1, workers // max(1, len(jobs))))
+    in_order = sorted(jobs, key=lambda job: not job.long)
+    parallel.for_each(in_order, workers, lambda job: perform(job, pattern, report))
 
 
 def configure(args: argparse.Namespace) -> Config:

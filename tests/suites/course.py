@@ -336,17 +336,17 @@ def jobs(config: Config) -> list[Job]:
         found.append(Job("course/viva/own", partial(check_viva_own, lab)))
     if config.all:
         found += [
-            Job("course/pv/class", partial(check_class, config, lab), heavy=True)
+            Job("course/pv/class", partial(check_class, config, lab), long=True)
             for lab in known if lab.name == "pv"
         ]
         for lab in known:
             found.append(
                 Job(f"course/{lab.name}/clean-root",
-                    partial(check_clean_root, config, lab), heavy=True)
+                    partial(check_clean_root, config, lab), long=True)
             )
             name = f"course/{lab.name}/many"
             words = ("grade-many", f"LAB={lab.name}", f"N={os.environ.get('N') or 200}")
             found.append(
-                Job(name, partial(check_long, config, name, *words), heavy=True)
+                Job(name, partial(check_long, config, name, *words), long=True)
             )
     return found

@@ -131,5 +131,5 @@ def jobs(config: Config) -> list[Job]:
             found.append(Job("hunt/pv", partial(check_no_tests, config, lab)))
         if lab.hunted and config.all:
             found.append(Job(f"hunt/{lab.name}/own", partial(check_own, config, lab),
-                             heavy=True))
+                             long=True))
     return found

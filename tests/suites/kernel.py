@@ -51,6 +51,6 @@ def jobs(config: Config) -> list[Job]:
     if not config.kernel.exists():
         return []
     return [
-        Job(suite, partial(check, config, suite, changes), heavy=suite == "kernel-parallel")
+        Job(suite, partial(check, config, suite, changes))
         for suite, changes in MACHINES
     ]

@@ -213,7 +213,7 @@ def jobs(config: Config) -> list[Job]:
     found = [Job("labs/gaps", partial(check_gaps, known)),
              Job("labs/part-names", partial(check_part_names, known))] if known else []
     if config.graded and host_can_run() and any("loan" in lab.challenges for lab in known):
-        found.append(Job("labs/anon/lent", partial(check_loans, config), heavy=True))
+        found.append(Job("labs/anon/lent", partial(check_loans, config), long=True))
     if any(lab.name == "tour" for lab in known):
         found.append(Job("labs/tour/rows", partial(check_fault_rows, config)))
     for lab in known:
@@ -222,26 +222,26 @@ def jobs(config: Config) -> list[Job]:
             continue
         if (lab.folder / "demo").exists():
             found.append(
-                Job(f"labs/{lab.name}/demo", partial(check_demo, config, lab), heavy=True)
+                Job(f"labs/{lab.name}/demo", partial(check_demo, config, lab), long=True)
             )
         for impl, score in (("reference", lab.total), ("starter", lab.starter_score)):
             found.append(
                 Job(
                     f"labs/{lab.name}/{impl}",
                     partial(check_score, config, lab, impl, score),
-                    heavy=True,
+                    long=True,
                 )
             )
         if lab.parts:
             found.append(
-                Job(f"labs/{lab.name}/parts", partial(check_parts, config, lab), heavy=True)
+                Job(f"labs/{lab.name}/parts", partial(check_parts, config, lab), long=True)
             )
         for impl in lab.challenges:
             found.append(
                 Job(
                     f"labs/{lab.name}/{impl}",
                     partial(check_challenge, config, lab, impl),
-                    heavy=True,
+                    long=True,
                 )
             )
     row = [lab for lab in known if not lab.callers]

@@ -380,6 +380,6 @@ def jobs(config: Config) -> list[Job]:
         Job("lecture/neighbours", check_neighbours),
     ]
     if not config.variant and config.kernel.exists() and config.graded:
-        found.append(Job("lecture/lists", lambda: check_lists(config), heavy=True))
-        found.append(Job("lecture/players", lambda: check_players(config), heavy=True))
+        found.append(Job("lecture/lists", lambda: check_lists(config), long=True))
+        found.append(Job("lecture/players", lambda: check_players(config), long=True))
     return found

@@ -415,7 +415,7 @@ def jobs(config: Config) -> list[Job]:
             )
         if lab.parts and config.kernel.exists():
             found.append(
-                Job(f"proof/{lab.name}/parts", partial(check_parts, config, lab), heavy=True)
+                Job(f"proof/{lab.name}/parts", partial(check_parts, config, lab), long=True)
             )
         if kills.path_of(lab).exists():
             found.append(Job(f"proof/{lab.name}/kills", partial(check_kills, lab)))
@@ -436,6 +436,6 @@ def jobs(config: Config) -> list[Job]:
                 name = f"proof/{lab.name}/{word}"
                 words = (word, f"LAB={lab.name}")
                 found.append(
-                    Job(name, partial(check_long, config, name, *words), heavy=True)
+                    Job(name, partial(check_long, config, name, *words), long=True)
                 )
     return found

@@ -125,7 +125,7 @@ def jobs(config: Config) -> list[Job]:
                 line = command(large.format(**values), small.format(**values))
                 name = f"stress/{program}/cpus-{cpus}/seed-{seed}"
                 args = (name, cpus, seed, line, mem)
-                found.append(Job(name, partial(check, config, *args), heavy=cpus == 2))
+                found.append(Job(name, partial(check, config, *args)))
     for cpus in FULL_CPUS if config.all else []:
         name = f"stress/vmtorture-full/cpus-{cpus}"
         found.append(Job(name, partial(check_full, config, name, cpus)))

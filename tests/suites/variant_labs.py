@@ -182,9 +182,9 @@ def jobs(config: Config) -> list[Job]:
             words = ("variants", f"LAB={lab.name}", f"ONLY={name}",
                      *([] if config.all else ["QUICK=1"]))
             found.append(Job(f"{prefix}/proved",
-                             partial(check_long, config, f"{prefix}/proved", *words), heavy=True))
+                             partial(check_long, config, f"{prefix}/proved", *words), long=True))
             if config.all or lab is known[0] and not number:
-                found.append(Job(f"{prefix}/tree", partial(check_tree, variant), heavy=True))
+                found.append(Job(f"{prefix}/tree", partial(check_tree, variant), long=True))
             if not number:
                 found.append(Job(f"variant_labs/{lab.name}/staff",
                                  partial(check_staff, config, variant)))

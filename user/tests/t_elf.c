@@ -152,8 +152,8 @@ static bool too_much(const struct field *f, unsigned long value)
     return strstr(f->name, "memsz") && value > 1 << 24 && value < 0x7f0000000000;
 }
 
-/* Data that may only be executed can be read here; under Linux that depends on whether the processor
- * has protection keys. */
+/* Data that may only be executed can be read here; under Linux that depends on whether the
+ * processor has protection keys. */
 static bool processor_decides(const struct image *im)
 {
     return (im->ph[1].flags & 7) == 1;
