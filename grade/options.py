@@ -122,3 +122,4 @@ def machine(opts: argparse.Namespace) -> qemu.Machine:
 
 if __name__ == "__main__":
     parse()
+    jobs()

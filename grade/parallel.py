@@ -10,9 +10,11 @@ from typing import Callable, Iterable, TypeVar
 Item = TypeVar("Item")
 
 
-def progress(done: int, total: int, seconds: float) -> str:
-    """How far a long piece of work is, and how long it will still take at this pace."""
-    left = seconds / done * (total - done)
+def progress(done: int, total: int, seconds: float, part: float | None = None) -> str:
+    """How far a long piece of work is, and how long it will still take at this pace, where `part`
+    of it is done; done / total if its pieces are alike."""
+    part = part or done / total
+    left = seconds / part * (1 - part)
     return f"[{done} of {total}" + (f", about {left / 60:.0f} min left]" if left >= 30 else "]")
 
 

@@ -2,7 +2,6 @@
 # What proves the grader, and what an instructor does with it: mutants, cheats, mechanical mutation,
 # the students' tree, grading a class.
 
-JOBS ?=
 ONLY ?=
 WITHOUT ?=
 OUT ?=
@@ -17,7 +16,7 @@ HUNT ?=
 SUB ?=
 PEOPLE ?=
 STUDENT ?=
-STAFF_WORDS := JOBS ONLY WITHOUT OUT FROM GUIDE SUBMISSIONS RECORDS QUICK RECORD N HUNT \
+STAFF_WORDS := ONLY WITHOUT OUT FROM GUIDE SUBMISSIONS RECORDS QUICK RECORD N HUNT \
 	SUB STUDENT PEOPLE
 EXPORTED += $(STAFF_WORDS)
 export $(STAFF_WORDS)

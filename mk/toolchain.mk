@@ -10,6 +10,7 @@ ICOUNT ?=
 TCG ?=
 PERSIST ?=
 SWAP ?=
+JOBS ?=
 APPEND ?=
 CMD ?=
 LLVM ?=
@@ -111,9 +112,9 @@ endif
 
 # Values of the machine are looked at before anything is built.
 ifneq ($(filter $(BOOTING),$(goals)),)
-  ifneq ($(CPUS) $(MEM) $(SEED)$(JITTER)$(LIMIT)$(TCG)$(SWAP),1 128M )
+  ifneq ($(CPUS) $(MEM) $(SEED)$(JITTER)$(LIMIT)$(TCG)$(SWAP)$(JOBS),1 128M )
     complaint := $(shell CPUS='$(CPUS)' MEM='$(MEM)' SEED='$(SEED)' JITTER='$(JITTER)' \
-	LIMIT='$(LIMIT)' TCG='$(TCG)' SWAP='$(SWAP)' $(PYTHON) -m grade.options 2>&1)
+	LIMIT='$(LIMIT)' TCG='$(TCG)' SWAP='$(SWAP)' JOBS='$(JOBS)' $(PYTHON) -m grade.options 2>&1)
     ifneq ($(complaint),)
       $(error $(complaint))
     endif
@@ -128,5 +129,5 @@ endif
 # A command may hold dollar signs of the guest's shell: it is passed on as it was written.
 STRATA_CMD := $(value CMD)
 EXPORTED := CPUS MEM SEED JITTER LIMIT ICOUNT TCG PERSIST SWAP APPEND V LLVM UBSAN POISON \
-	STRATA_CMD NM ADDR2LINE QEMU O
+	STRATA_CMD NM ADDR2LINE QEMU O JOBS
 export $(EXPORTED)

@@ -39,6 +39,11 @@ class Job:
     long: bool = False
     """Is begun before the others, so that none still runs when these have ended."""
 
+    @property
+    def weight(self) -> int:
+        """Its time in that of a short job, about: for the estimate of what is left."""
+        return 6 if self.long else 1
+
 
 @dataclass
 class Config:

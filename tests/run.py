@@ -40,9 +40,9 @@ class Report:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.results: list[Result] = []
-        self.jobs = 0
-        """How many there are to run."""
-        self._ended = 0
+        self.jobs: list[Job] = []
+        """Those to run."""
+        self._ended: list[Job] = []
         self._started = self._told = time.monotonic()
         self._lock = threading.Lock()
 
@@ -60,15 +60,16 @@ class Report:
                 print(f"      again: {self.again(result)}")
             sys.stdout.flush()
 
-    def ended(self) -> None:
-        """A job has: says now and then how far all is."""
+    def ended(self, job: Job) -> None:
+        """The job has: says now and then how far all is."""
         with self._lock:
-            self._ended += 1
+            self._ended.append(job)
             now = time.monotonic()
-            if now - self._told >= TELL_SECONDS and self._ended < self.jobs:
+            if now - self._told >= TELL_SECONDS and len(self._ended) < len(self.jobs):
                 self._told = now
-                told = parallel.progress(self._ended, self.jobs, now - self._started)
-                print("      " + told, flush=True)
+                part = sum(j.weight for j in self._ended) / sum(j.weight for j in self.jobs)
+                counts = len(self._ended), len(self.jobs)
+                print("      " + parallel.progress(*counts, now - self._started, part), flush=True)
 
     def again(self, result: Result) -> str:
         return result.repro or self.config.make_check(result.name)
@@ -117,12 +118,12 @@ def perform(job: Job, pattern: str, report: Report) -> None:
                 report.add(result)
     except Exception:
         report.add(Result(job.name, False, detail=traceback.format_exc()))
-    report.ended()
+    report.ended(job)
 
 
 def run_jobs(jobs: list[Job], workers: int, pattern: str, report: Report) -> None:
     """The long jobs first. What a job starts has its share of the workers, too."""
-    report.jobs = len(jobs)
+    report.jobs = jobs
     os.environ["JOBS"] = str(max(1, workers // max(1, len(jobs))))
     in_order = sorted(jobs, key=lambda job: not job.long)
     parallel.for_each(in_order, workers, lambda job: perform(job, pattern, report))

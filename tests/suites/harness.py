@@ -40,6 +40,8 @@ REFUSED = [
     ("qemu", "CPUS=9", "CPUS=9: must be a whole number from 1 to 8"),
     ("run", "CPUS=0", "CPUS=0: must be"),
     ("check", "MEM=5M", "MEM=5M: must be from 24M to 6G"),
+    ("check", "JOBS=0", "JOBS=0: must be a whole number from 1 to 64"),
+    ("grade", "JOBS=many", "JOBS=many: must be a whole number"),
     ("gdb", "MEM=lots", "MEM=lots: must be a number with M or G"),
     ("qemu", "SEED=x", "SEED=x: must be a whole number"),
     ("qemu", "JITTER=-1", "JITTER=-1: must be a whole number"),
