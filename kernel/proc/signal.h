@@ -77,7 +77,6 @@ enum { SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK };
 #define SA_RESETHAND 0x80000000u
 
 enum { SS_ONSTACK = 1, SS_DISABLE = 2 };
-#define SS_AUTODISARM (1u << 31)
 #define MINSIGSTKSZ   2048
 
 // si_code

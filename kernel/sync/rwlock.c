@@ -81,10 +81,11 @@ static struct rw_waiter *first_waiter(struct rwlock *l)
     return list_first(&l->waiters.waiters, struct rw_waiter, waiter.link);
 }
 
-// Lets in the readers at the head of the queue, beside those that are inside already.
-static void grant_readers(struct rwlock *l, uint32_t readers)
+// Lets in the readers at the head of the queue.
+static void grant_readers(struct rwlock *l)
 {
     struct rw_waiter *w;
+    uint32_t readers = 0;
 
     KASSERT(spin_held(&l->waiters.lock), "rwlock %s: queue", l->lock.name);
     while ((w = first_waiter(l)) && !w->write) {
@@ -105,7 +106,7 @@ OFF_THE_WAY static void hand_over(struct rwlock *l)
         waitq_grant(&l->waiters, &w->waiter);
         store_release(&l->state, RW_WRITER | (first_waiter(l) ? RW_WAITERS : 0));
     } else {
-        grant_readers(l, 0);
+        grant_readers(l);
     }
     spin_unlock(&l->waiters.lock);
 }
@@ -204,15 +205,4 @@ void rw_unlock_write(struct rwlock *l)
 {
     KASSERT(lock_owned(&l->lock), "rwlock %s is not held for writing", l->lock.name);
     rw_unlock(l, true);
-}
-
-void rw_downgrade(struct rwlock *l)
-{
-    KASSERT(lock_owned(&l->lock), "rwlock %s is not held for writing", l->lock.name);
-    l->lock.owner = NULL;
-    if (change(l, RW_WRITER, 1))
-        return;
-    spin_lock(&l->waiters.lock);
-    grant_readers(l, 1);
-    spin_unlock(&l->waiters.lock);
 }

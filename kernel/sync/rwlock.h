@@ -19,12 +19,6 @@ struct rwlock {
 #define RW_WRITER  (1u << 31)   // a writer is inside
 #define RW_WAITERS (1u << 30)   // a release must hand over; new readers stay out
 
-// Readers inside, for reports.
-static inline unsigned rw_readers(const struct rwlock *l)
-{
-    return load_relaxed(&l->state) & ~(RW_WRITER | RW_WAITERS);
-}
-
 void rw_init(struct rwlock *l, const char *name, enum lock_rank rank, unsigned flags);
 void rw_lock_read(struct rwlock *l);
 void rw_lock_write(struct rwlock *l);
@@ -32,7 +26,6 @@ MUST_CHECK bool rw_trylock_read(struct rwlock *l);
 MUST_CHECK bool rw_trylock_write(struct rwlock *l);
 void rw_unlock_read(struct rwlock *l);
 void rw_unlock_write(struct rwlock *l);
-void rw_downgrade(struct rwlock *l);        // writer becomes reader
 static inline bool rw_held_write(const struct rwlock *l)
 {
     return lock_owned(&l->lock);
