@@ -7,7 +7,7 @@
 TAKING_OVER := qemu run gdb check bench sqlite ltp grade grade-many repro mutants cheats mutate \
 	batch check-all
 BUILDING_NOTHING := help setup clean demo start restore lab-status lab-seal diff lines contracts \
-	format-check export batch-merge gradescope
+	export batch-merge gradescope
 dry-run := $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 ifneq ($(and $(filter load,$(.FEATURES)),$(filter-out $(BUILDING_NOTHING),$(goals))),)
   BECOME := $(O)/mk/become.so

@@ -43,12 +43,13 @@ endif
 TEST ?=
 SUITE ?=
 
-# Host tests and guests are built only where SUITE and TEST, a name or a glob, can mean one of them;
-# of the host tests only those that TEST=host/NAME/... means.
+# Host tests and guests are built only where SUITE and TEST, names or globs, can mean one of them;
+# of the host tests only those that host/NAME/... means, if nothing else can.
 asked = $(if $(filter-out $(1),$(SUITE)),,$(if $(TEST),$(filter h% *% ?% [%,$(TEST)),yes))
 
-asked-hosts = $(if $(filter host/%,$(TEST)),$(patsubst %.c,$(O)/%,$(wildcard \
-	tests/$(subst $(space),/,$(wordlist 1,2,$(subst /,$(space),$(TEST)))).c)),$(HOST_TESTS))
+host-source = tests/$(subst $(space),/,$(wordlist 1,2,$(subst /,$(space),$(1)))).c
+asked-hosts = $(if $(filter-out host/%,$(or $(filter h% *% ?% [%,$(TEST)),all)),$(HOST_TESTS),\
+	$(patsubst %.c,$(O)/%,$(wildcard $(foreach word,$(TEST),$(call host-source,$(word))))))
 
 check: all $(if $(call asked,harness),$(GUESTS)) $(if $(call asked,host),$(asked-hosts))
 	@$(call finally,$(PYTHON) -m tests.run --out $(O) --kernel $(KERNEL) \

@@ -17,6 +17,10 @@ from grade import qemu
 ROOT = Path(__file__).resolve().parent.parent
 
 
+USUAL = {"CPUS": 1, "MEM": "128M"}
+"""The machine that a command which names no other gets."""
+
+
 @dataclass
 class Result:
     name: str
@@ -105,6 +109,7 @@ class Config:
     def make(self, goal: str, **variables: object) -> str:
         """A make command line for this build, with this machine unless told otherwise."""
         given: dict[str, object] = {"CPUS": self.cpus, "MEM": self.mem, "SEED": self.seed}
+        given = {name: value for name, value in given.items() if value != USUAL.get(name)}
         given.update({"JITTER": self.jitter} if self.jitter is not None else {})
         given.update({"APPEND": " ".join(self.append)} if self.append else {})
         given.update(variables)
@@ -114,7 +119,8 @@ class Config:
     def make_check(self, name: str) -> str:
         words = list(self.make_words)
         for variable in ("CPUS", "MEM", "SEED", "JITTER"):
-            if value := os.environ.get(variable):
+            value = os.environ.get(variable)
+            if value and value != str(USUAL.get(variable)):
                 words.append(f"{variable}={value}")
         return " ".join(["make", "check", *words, f"TEST={shlex.quote(name)}"])
 
@@ -147,18 +153,24 @@ def run_as_user(
     )
 
 
-def may_hold(job: str, pattern: str) -> bool:
+def may_hold(job: str, patterns: str) -> bool:
     """Whether the job can have a wanted result, as far as a glob's fixed beginning tells."""
-    fixed = re.split(r"[*?[]", pattern, maxsplit=1)[0]
-    if fixed == pattern:
-        return wanted(job, pattern)
-    return job.startswith(fixed) or fixed.startswith(job)
+
+    def may(pattern: str) -> bool:
+        fixed = re.split(r"[*?[]", pattern, maxsplit=1)[0]
+        if fixed == pattern:
+            return wanted(job, pattern)
+        return job.startswith(fixed) or fixed.startswith(job)
+
+    return not patterns or any(may(pattern) for pattern in patterns.split())
 
 
-def wanted(name: str, pattern: str) -> bool:
-    """Whether the job or result `name` is asked for by `pattern`, a name, prefix or glob."""
-    if not pattern:
-        return True
-    if any(letter in pattern for letter in "*?["):
-        return fnmatch.fnmatchcase(name, pattern)
-    return name == pattern or name.startswith(pattern + "/") or pattern.startswith(name + "/")
+def wanted(name: str, patterns: str) -> bool:
+    """Whether the job or result `name` is asked for by `patterns`: names, prefixes or globs."""
+
+    def matches(pattern: str) -> bool:
+        if any(letter in pattern for letter in "*?["):
+            return fnmatch.fnmatchcase(name, pattern)
+        return name == pattern or name.startswith(pattern + "/") or pattern.startswith(name + "/")
+
+    return not patterns or any(matches(pattern) for pattern in patterns.split())

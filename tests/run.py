@@ -183,7 +183,7 @@ def main() -> int:
     if failed:
         print("failed: " + " ".join(r.name for r in report.results if not r.ok and not r.skipped))
     if not report.results:
-        print(f"no test has the name, prefix or glob TEST={args.test}")
+        print(f"no test has a name, prefix or glob of TEST={args.test}")
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0
 

@@ -188,6 +188,26 @@ def check_types() -> Iterator[Result]:
     yield Result("source/types", done.returncode == 0, done.stdout + done.stderr)
 
 
+FORMATTER = "version 14."
+"""The clang-format that .clang-format was written for. Others set some lines another way."""
+
+
+def check_format() -> Iterator[Result]:
+    """C is set as .clang-format says; headers and tables are set in columns by hand."""
+    try:
+        asked = subprocess.run(["clang-format", "--version"], capture_output=True, check=False)
+        version = asked.stdout.decode()
+    except FileNotFoundError:
+        version = ""
+    if FORMATTER not in version:
+        yield Result("source/format", True, skipped=f"no clang-format of {FORMATTER}x here")
+        return
+    files = [path for path in tree_files() if path.suffix == ".c"]
+    command = ["clang-format", "--dry-run", "-Werror", *map(str, files)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    yield Result("source/format", done.returncode == 0, done.stderr)
+
+
 GOAL = re.compile(r"\bmake (?:-s )?([a-z][a-z-]*)")
 
 
@@ -212,6 +232,7 @@ def jobs(_: Config) -> list[Job]:
     found = [Job(f"source/{rule}", partial(check, rule)) for rule in RULES]
     for rule, work in (("links", check_links), ("lines", check_lines), ("theory", check_theory),
                        ("contracts", check_contracts), ("errors", check_errors),
-                       ("types", check_types), ("settings", check_settings)):
+                       ("types", check_types), ("settings", check_settings),
+                       ("format", check_format)):
         found.append(Job(f"source/{rule}", work))
     return found

@@ -26,7 +26,7 @@
 #define T(call) (errno = 0, t_number(#call, (long)(call)))
 /* A call that gives an address, or MAP_FAILED or NULL and errno. */
 #define T_PTR(call) (errno = 0, t_pointer(#call, (call)))
-/* Something that must hold. */
+/* Something that must hold, under Linux, too. */
 #define CHECK(what) t_check(#what, (what))
 
 static inline const char *t_errname(void)

@@ -173,7 +173,7 @@ static void many_entries(void)
     pid_t pid = fork();
     if (pid == 0) {
         fill(p, 0, 30, 2, 61);
-        _exit(p[0] != 61 || p[1] != 1 || p[28] != 61);
+        _exit(p[0] != 61 || p[PAGE] != 1 + 1 || p[28 * PAGE] != 61 + 28);
     }
     CHECK(child_says_yes(pid));
     CHECK(holds(p, 0, 30, 1));

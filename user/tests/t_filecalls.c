@@ -53,6 +53,8 @@ static void file_limit(void)
     caught = 0;
     T(ftruncate(fd, 0));
     T(writev(fd, v, 2));
+    CHECK(caught == SIGXFSZ);
+    caught = 0;
     T(lseek(fd, 0, SEEK_SET));
     T(writev(fd, v, 2));
     T(size_of(fd));

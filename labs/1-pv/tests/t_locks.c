@@ -14,7 +14,7 @@
 #include "sync/irq.h"
 #include "tests/kernel/watch.h"
 
-#define PV_WORDS (sizeof(((struct vm_page *)0)->pv) / sizeof(uint64_t))
+#define PV_WORDS   (sizeof(((struct vm_page *)0)->pv) / sizeof(uint64_t))
 #define PMAP_WORDS (sizeof(struct pv_pmap) / sizeof(uint64_t))
 _Static_assert(PV_WORDS == WATCH_MAX && PMAP_WORDS % WATCH_MAX == 0, "what one round watches");
 

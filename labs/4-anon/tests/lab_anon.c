@@ -357,10 +357,10 @@ uint64_t *lab_word(struct vm_space *vs, vaddr_t va)
 
 const char *lab_why(uint64_t found, uint64_t word, bool shared)
 {
-    return found >> 32                ? ""
-           : found > word             ? ": a later write, of another"
-           : found < word && shared   ? ": a write of who shares it for good is missing"
-                                      : "";
+    return found >> 32              ? ""
+           : found > word           ? ": a later write, of another"
+           : found < word && shared ? ": a write of who shares it for good is missing"
+                                    : "";
 }
 
 // ---- the report ----
