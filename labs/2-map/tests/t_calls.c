@@ -4,6 +4,7 @@
 // return, how many they take, and in which order they hand over what is gone. One CPU.
 
 #include "lab_map.h"
+#include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
@@ -152,6 +153,36 @@ static void unlink_quanta(void)
     }
 }
 
+// Each reservation adds to what is there, however much it asks for: the copy of a map takes as many
+// entries as the map has. One that fails adds nothing, and takes nothing away.
+static void reserve_more(void)
+{
+    enum { REFUSED = 8 };
+    static const unsigned more[] = {1, 1, 2, 1, MAP_ENTRIES_MAX};
+    struct map_change c = {.map = lab_map[0]};
+    unsigned have = 0;
+
+    list_init(&c.spare);
+    list_init(&c.dead);
+    for (unsigned i = 0; i < array_len(more); i++) {
+        unsigned had = have;
+        int error = map_entry_reserve(&c, more[i], PR_WAITOK);
+        have = length(&c.spare);
+        KTEST_CHECK(error == 0 && have >= had + more[i],
+                    "map_entry_reserve(%u): error %d, and where %u entries were to spare are %u",
+                    more[i], error, had, have);
+    }
+    kctx_current()->fail_nth = REFUSED;
+    int error = map_entry_reserve(&c, REFUSED, PR_NOWAIT);
+    kctx_current()->fail_nth = 0;
+    unsigned left = length(&c.spare);
+    KTEST_CHECK(error == ENOMEM && left == have,
+                "map_entry_reserve(%u) without memory for the last one: error %d, and where %u "
+                "entries were to spare are %u",
+                REFUSED, error, have, left);
+    map_entry_unreserve(&c);
+}
+
 KTEST(lab_map_calls)
 {
     static const vm_prot_t prots[] = {PROT_NONE, PROT_READ, PROT_RW};
@@ -162,6 +193,7 @@ KTEST(lab_map_calls)
     lab_make_kernel_map(1, 64);
     lab_point("start");
     unlink_quanta();
+    reserve_more();
     for (unsigned i = 0; i < ROUNDS; i++) {
         uint64_t page = rng_below(&r, PAGES), n = 1 + rng_below(&r, 8), what = rng_below(&r, 4);
         vm_prot_t prot = prots[rng_below(&r, 3)];
