@@ -12,7 +12,7 @@ from grade.lab_judge import THE_END, Finding, Run
 from model import CELL, FIGURES, PAGE, USER_VA
 from verdicts import ALL_MERGED, REFERENCES, WHAT_WAS_MAPPED, blocks, joined, judge_refs
 from verdicts import kmem_short, nothing_lost
-from walk import Entry, unmerged
+from walk import HINT, Entry, unmerged
 
 if TYPE_CHECKING:
     from judge import State
@@ -180,9 +180,11 @@ def errors(run: Run) -> None:
 
 
 def calls(run: Run) -> None:
-    """What goes wrong here is a function's own doing."""
+    """What goes wrong here is a function's own doing, or the hint's."""
     for i, finding in enumerate(run.findings):
-        if not finding.invariant:
+        if "the hint leads to" in finding.got:
+            run.findings[i] = replace(finding, invariant=HINT)
+        elif not finding.invariant:
             run.findings[i] = replace(finding, invariant=PROMISED)
     nothing_lost(run, "start", "end")
 
