@@ -181,7 +181,7 @@ PLANS: dict[str, Plan] = {
     "kmem": plan("kmem", ["before", "full", "worked", "end"], verdicts.kmem),
     "apart": plan("apart", ["mapped", "end"], verdicts.apart),
     "changes": plan("changes", CHANGES, verdicts.changes, more=[
-        plan("calls", ["start", "thinned", "changed", "end"], None),
+        plan("calls", ["start", "thinned", "changed", "end"], programs.calls),
         plan("far", ["mapped", "cut", "end"], verdicts.far),
         plan("order", ["changed", "end"], None),
     ]),

@@ -4,6 +4,7 @@
 // return, how many they take, and in which order they hand over what is gone. One CPU.
 
 #include "lab_map.h"
+#include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
@@ -26,11 +27,23 @@ static unsigned length(const struct list *entries)
     return n;
 }
 
+// What leaves the map is its hint no more, from then on.
+static void check_hint(const char *who)
+{
+    struct vm_map *map = lab_map[0];
+    bool ours = !map->hint;
+
+    list_for_each (e, &map->entries, struct vm_map_entry, link)
+        ours = ours || e == map->hint;
+    KTEST_CHECK(ours, "after %s the hint leads to an entry that is none of the map's", who);
+}
+
 // The entry that a function returned is the map's, and contains what it must.
 static void check_entry(const char *who, struct vm_map_entry *e, vaddr_t from, vaddr_t to)
 {
     struct vm_map_entry *found;
 
+    check_hint(who);
     bool mapped = vm_map_lookup(lab_map[0], from, &found);
     KTEST_CHECK(mapped && found == e, "%s returned an entry that is not the one at %#lx", who,
                 from);
@@ -112,6 +125,7 @@ static void unlink(vaddr_t from, vaddr_t to)
     unsigned had = length(&c.spare);
     uint64_t asked = kctx_current()->allocs;
     map_entry_unlink_range(&c, from, to);
+    check_hint("map_entry_unlink_range");
     check_asked("map_entry_unlink_range", asked);
     check_taken("is unlinked", had - length(&c.spare), need);
     list_for_each (e, &c.dead, struct vm_map_entry, link) {
@@ -152,6 +166,36 @@ static void unlink_quanta(void)
     }
 }
 
+// Each reservation adds to what is there, however much it asks for: the copy of a map takes as many
+// entries as the map has. One that fails adds nothing, and takes nothing away.
+static void reserve_more(void)
+{
+    enum { REFUSED = 8 };
+    static const unsigned more[] = {1, 1, 2, 1, MAP_ENTRIES_MAX};
+    struct map_change c = {.map = lab_map[0]};
+    unsigned have = 0;
+
+    list_init(&c.spare);
+    list_init(&c.dead);
+    for (unsigned i = 0; i < array_len(more); i++) {
+        unsigned had = have;
+        int error = map_entry_reserve(&c, more[i], PR_WAITOK);
+        have = length(&c.spare);
+        KTEST_CHECK(error == 0 && have >= had + more[i],
+                    "map_entry_reserve(%u): error %d, and where %u entries were to spare are %u",
+                    more[i], error, had, have);
+    }
+    kctx_current()->fail_nth = REFUSED;
+    int error = map_entry_reserve(&c, REFUSED, PR_NOWAIT);
+    kctx_current()->fail_nth = 0;
+    unsigned left = length(&c.spare);
+    KTEST_CHECK(error == ENOMEM && left == have,
+                "map_entry_reserve(%u) without memory for the last one: error %d, and where %u "
+                "entries were to spare are %u",
+                REFUSED, error, have, left);
+    map_entry_unreserve(&c);
+}
+
 KTEST(lab_map_calls)
 {
     static const vm_prot_t prots[] = {PROT_NONE, PROT_READ, PROT_RW};
@@ -162,6 +206,7 @@ KTEST(lab_map_calls)
     lab_make_kernel_map(1, 64);
     lab_point("start");
     unlink_quanta();
+    reserve_more();
     for (unsigned i = 0; i < ROUNDS; i++) {
         uint64_t page = rng_below(&r, PAGES), n = 1 + rng_below(&r, 8), what = rng_below(&r, 4);
         vm_prot_t prot = prots[rng_below(&r, 3)];

@@ -3,7 +3,7 @@
 // Pairs of neighbours: which may be one entry, and which must not. What an entry says of its pages
 // is gone through field by field, and flag by flag: a pair that agrees in everything for each, and
 // one that differs in that alone. The judge compares with the structure's own list of fields, so
-// that none is forgotten. One CPU.
+// that none is forgotten. And pairs that differ in two fields, by all their values. One CPU.
 
 #include "lab_map.h"
 #include "lib/ktest.h"
@@ -162,6 +162,65 @@ static void map_placed(bool apart)
             map_pair(placed[i].name, apart, place(&placed[i], false), place(&placed[i], true));
 }
 
+// Fields with their first value and their last: all that are between are values, too.
+static const struct field ranges[] = {
+    FIELD(attr.prot, PROT_NONE, PROT_ALL),
+    FIELD(attr.max_prot, PROT_NONE, PROT_ALL),
+    FIELD(attr.inherit, INHERIT_SHARE, INHERIT_NONE),
+    FIELD(attr.advice, ADVICE_NORMAL, ADVICE_SEQUENTIAL),
+    FIELD(wired, 0, 2),
+    FIELD(entry_flags, 0, ME_COW | ME_NEEDSCOPY),
+};
+
+static struct vm_map_entry *entry_at(vaddr_t va)
+{
+    struct vm_map_entry *e;
+
+    rw_lock_read(&lab_map[0]->lock);
+    bool found = vm_map_lookup(lab_map[0], va, &e);
+    rw_unlock_read(&lab_map[0]->lock);
+    KASSERT(found, "%#lx is not mapped", va);
+    return e;
+}
+
+// Maps both, and takes them away again.
+static bool stay_apart(struct vm_map_req lower, struct vm_map_req upper, bool upper_first)
+{
+    lower.va = LAB_USER_VA + LAB_MAX_PAIRS * PAIR;
+    upper.va = lower.va + LEN;
+    lab_map_one(upper_first ? upper : lower);
+    lab_map_one(upper_first ? lower : upper);
+    bool apart = entry_at(lower.va) != entry_at(upper.va);
+    KTEST_CHECK(vm_map_unmap(lab_map[0], lower.va, upper.va + LEN) == 0, "unmapping two");
+    return apart;
+}
+
+// Neighbours that differ in both fields, by every value of one and of the other. Who makes one
+// number of several fields may find the same number for two that differ.
+static void try_two_fields(const struct field *f, const struct field *g)
+{
+    uint64_t m = f->other + 1, n = g->other + 1, all = m * n;
+    struct vm_map_req lower = lab_plain(0), upper;
+
+    lower.attr.prot = PROT_NONE;
+    lower.attr.max_prot = PROT_ALL;
+    upper = lower;
+    for (uint64_t i = 0; i < all * all; i++) {
+        uint64_t low = i / all, high = i % all;
+        if (low % m >= high % m || low / m == high / m)
+            continue;
+        set(&lower, f, low % m);
+        set(&lower, g, low / m);
+        set(&upper, f, high % m);
+        set(&upper, g, high / m);
+        if ((lower.attr.prot & ~lower.attr.max_prot) | (upper.attr.prot & ~upper.attr.max_prot))
+            continue;
+        KTEST_CHECK(stay_apart(lower, upper, i & 1),
+                    "neighbours that differ in %s (%lu, %lu) and in %s (%lu, %lu) are one entry",
+                    f->name, low % m, high % m, g->name, low / m, high / m);
+    }
+}
+
 // Offsets that differ in one bit from those that would do.
 static void map_bits(void)
 {
@@ -218,6 +277,9 @@ KTEST(lab_map_apart)
     map_bits();
     map_pair("a hole between", true, lab_plain(0), hole);
     map_submaps();
+    for (unsigned i = 1; i < array_len(ranges); i++)
+        for (unsigned before = 0; before < i; before++)
+            try_two_fields(&ranges[before], &ranges[i]);
     lab_point("mapped");
     end();
 }

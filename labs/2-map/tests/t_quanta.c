@@ -182,22 +182,29 @@ static unsigned form_check(struct vm_map *map)
     return faults;
 }
 
-// A law that does not hold must be noticed.
-static void break_the_law(struct vm_map *map)
+// A law that does not hold must be noticed, in every map.
+static void break_the_law(struct vm_map *map, const char *what)
 {
-    KTEST_CHECK(form_check(map) == 0, "map_entry_check finds faults in a sound map");
+    KTEST_CHECK(form_check(map) == 0, "map_entry_check finds faults in a sound map: %s", what);
     map->nquanta++;
-    KTEST_CHECK(form_check(map) > 0, "map_entry_check does not miss a quantum's entry");
+    KTEST_CHECK(form_check(map) > 0, "map_entry_check does not miss a quantum's entry: %s", what);
     map->nquanta -= 2;
-    KTEST_CHECK(form_check(map) > 0, "map_entry_check lets an entry too many in the reserve pass");
+    KTEST_CHECK(form_check(map) > 0,
+                "map_entry_check lets an entry too many in the reserve pass: %s", what);
     map->nquanta++;
     map->nreserve++;
-    KTEST_CHECK(form_check(map) > 0, "map_entry_check does not count the reserve");
+    KTEST_CHECK(form_check(map) > 0, "map_entry_check does not count the reserve: %s", what);
     map->nreserve--;
     struct vm_map_entry stray = {0};
     list_push_back(&map->reserve, &stray.link);
-    KTEST_CHECK(form_check(map) > 0, "map_entry_check believes nreserve, and does not count the "
-                                     "entries that are in the reserve");
+    KTEST_CHECK(form_check(map) > 0,
+                "map_entry_check believes nreserve, and does not count the entries that are in the "
+                "reserve: %s",
+                what);
+    map->nreserve++;
+    KTEST_CHECK(form_check(map) > 0,
+                "map_entry_check lets an entry that nobody brought stay in the reserve: %s", what);
+    map->nreserve--;
     list_remove(&stray.link);
 }
 
@@ -209,6 +216,8 @@ KTEST(lab_map_refused)
     for (unsigned i = 0; i < 10; i++)
         lab_alloc(0, i, LAB_QUANTUM, 0, 4);
     lab_alloc(0, 10, LAB_PLAIN, lab_map[0]->min_va + 1000 * PAGE_SIZE, 100);
+    lab_make_kernel_map(1, 16);
+    lab_map_private(lab_make_space(2), LAB_USER_VA, 4);
     for (unsigned i = 0; i < 20; i++) {
         struct vm_map *map = lab_map[0];
         vaddr_t va = lab_slot[10].va + (1 + i) * PAGE_SIZE;
@@ -220,7 +229,9 @@ KTEST(lab_map_refused)
         KTEST_CHECK(need >= 1 && left == 1 && none == 0,
                     "needs of the middle, the beginning, the whole: %u, %u, %u", need, left, none);
     }
-    break_the_law(lab_map[0]);
+    break_the_law(lab_map[0], "a map with quanta");
+    break_the_law(lab_map[1], "a kernel map without any");
+    break_the_law(lab_map[2], "a user map");
     lab_point("refused");
     for (unsigned i = 1; i < 10; i += 2)
         lab_free(i);

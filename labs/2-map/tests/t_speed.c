@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // How long it takes: lookups, mapping and freeing beside few entries and beside many, wherever
-// among them. Under -icount a tick is an instruction.
+// among them, and wherever the map's hint is. Under -icount a tick is an instruction.
 
 #include "lab_map.h"
 #include "amd64/cpu.h"
@@ -16,6 +16,17 @@ static void crowd(unsigned from, unsigned to)
                   lab_map[0]->min_va + (64 + i) * PAGE_SIZE, 1);
 }
 
+// Somebody looked at the map's first entry just before, or at its last one: its hint is there.
+static void look_far(struct vm_map *map, bool last)
+{
+    struct vm_map_entry *e;
+
+    rw_lock_read(&map->lock);
+    e = last ? list_last(&map->entries, struct vm_map_entry, link) : vm_map_first(map);
+    KTEST_CHECK(vm_map_lookup(map, e->start_va, &e), "%#lx is not found", e->start_va);
+    rw_unlock_read(&map->lock);
+}
+
 // Ticks of mapping and freeing a block at this page of the map.
 static void time_in(unsigned map, size_t page, size_t npages, uint64_t *mapping, uint64_t *freeing)
 {
@@ -24,9 +35,11 @@ static void time_in(unsigned map, size_t page, size_t npages, uint64_t *mapping,
     uint64_t mapped = 0, freed = 0;
 
     for (unsigned i = 0; i < TIMES; i++) {
+        look_far(lab_map[map], i & 1);
         uint64_t start = rdtsc();
         lab_alloc(map, 1, LAB_GUARD, va, npages);
         mapped += rdtsc() - start;
+        look_far(lab_map[map], i & 1);
         start = rdtsc();
         lab_free(1);
         freed += rdtsc() - start;

@@ -277,6 +277,7 @@ KTEST(lab_map_errors)
 // comes from it. Until there is no more, each reservation has what it asked for.
 KTEST(lab_map_scarce)
 {
+    enum { MOST_ENTRIES = 100000 }; // more than there is memory for
     static const unsigned flags[] = {PR_NOWAIT, PR_WAITOK};
     struct list taken = LIST_INIT(taken);
     struct vm_page_stats st;
@@ -288,14 +289,16 @@ KTEST(lab_map_scarce)
         list_push_back(&taken, &pg->queue);
     for (unsigned i = 0; i < array_len(flags); i++) {
         struct map_change c = {.map = lab_map[0]};
+        unsigned n;
         int error = 0;
         list_init(&c.spare);
         list_init(&c.dead);
-        while (!error)
+        for (n = 0; !error && n < MOST_ENTRIES; n++)
             error = map_entry_reserve(&c, 1, flags[i]);
         vm_page_get_stats(&st);
         map_entry_unreserve(&c);
-        KTEST_CHECK(error == ENOMEM, "a reservation without memory: error %d", error);
+        KTEST_CHECK(error == ENOMEM,
+                    "%u reservations of one entry each, and no page is left: error %d", n, error);
         KTEST_CHECK(st.nfree >= vm_page_reserve_kernel,
                     "entries were taken from the page reserve: %lu pages are left of %lu", st.nfree,
                     vm_page_reserve_kernel);

@@ -124,7 +124,8 @@ def counts(first: State, state: State, run: Run) -> None:
     run.expect(f"clips - merges, by map_entry_get_stats, at point {state.name}", wanted,
                clips - merges, invariant=FIGURES,
                hint="A split counts as a clip, and each entry that merging makes superfluous as a "
-               "merge: when three become one, that is two.")
+               "merge: when three become one, that is two merges, and where the middle of one "
+               "goes, that is two clips.")
     if grown("allocated") < grown("mapped"):
         run.wrong(f"allocated entries, by map_entry_get_stats, at point {state.name}",
                   f"{grown('mapped')} or more, one for each block", grown("allocated"),
