@@ -167,7 +167,7 @@ int vm_map_unmap(struct vm_map *map, vaddr_t start_va, vaddr_t end_va)
 {
     struct map_change c;
 
-    KASSERT(page_aligned(start_va) && page_aligned(end_va) && start_va <= end_va, "[%#lx, %#lx)",
+    KASSERT(page_aligned(start_va) && page_aligned(end_va) && start_va < end_va, "[%#lx, %#lx)",
             start_va, end_va);
     int error = map_change_begin_clip(&c, map, start_va, end_va, 1);
     if (error)
