@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 from grade import lab as labs
-from grade import authentic, lab_explain, lab_forms, lab_overlay, limited, options, parallel
+from grade import authentic, entry, lab_explain, lab_forms, lab_overlay, limited, options, parallel
 from grade import qemu, vet
 from grade.lab import ROOT, Lab, Test
 from grade.lab_judge import THE_END, Boot, Finding, Last, Plan, Run
@@ -354,7 +354,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    entry.run(main)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from grade import debug, lab_grade, options
+from grade import debug, entry, lab_grade, options
 from grade import lab as labs
 from grade.lab_judge import Run
 from grade.lab_report import Report
@@ -69,8 +69,5 @@ def under_gdb() -> int:
 if __name__ == "__main__":
     if not os.environ.get("T"):
         raise SystemExit("strata: T is missing: make repro LAB=pv T=steal SEED=1")
-    try:
-        wants_gdb = options.flag("GDB", os.environ.get("GDB"))
-        sys.exit(under_gdb() if wants_gdb else lab_grade.main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    wants_gdb = options.flag("GDB", os.environ.get("GDB"))
+    entry.run(under_gdb if wants_gdb else lab_grade.main)
