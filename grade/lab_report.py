@@ -70,7 +70,7 @@ class TestResult:
         lines = excerpt(lines[at[-1] :]) if at else lines
         lines = lines[:KEPT_LINES] if at else lines[-KEPT_LINES:]
         self.console = [line[:KEPT_COLUMNS] for line in lines]
-        self.repro = {"T": self.test.name, "SEED": run.seed - run.boot.seed_step}
+        self.repro = {"T": self.test.name, **run.boot.repro(run.seed)}
 
     def panic(self) -> str:
         """The message of the panic in which the test failed, or nothing."""

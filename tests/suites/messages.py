@@ -29,6 +29,7 @@ from grade.lab_report import Report, TestResult
 from grade.session import End, Outcome, Session
 from tests.guest import WALL_SECONDS
 from tests.job import ROOT, Config, Job, Result, run_as_user
+from tests.suites import messages_tour
 
 BACKTRACE = r"#\d+\s+0x[0-9a-f]+ \w+\+0x[0-9a-f]+ \(\S+:\d+\)"
 HANG = r"0x[0-9a-f]{16} \w+ at \S+:\d+"
@@ -411,6 +412,8 @@ def jobs(config: Config) -> list[Job]:
     ]
     found.append(Job("messages/commands", partial(check_commands, config)))
     found += [Job(f"messages/{name}", partial(check_crash, config, name)) for name in CRASHES]
+    found += [Job("messages/tour/answers", partial(messages_tour.check, lab))
+              for lab in known if lab.name == "tour"]
     for lab in (lab for lab in known if lab.name == "pv"):
         found.append(Job("messages/pv/entries", partial(check_entries, lab)))
         found += [

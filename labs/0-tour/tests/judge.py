@@ -153,7 +153,7 @@ def follow(run: Run) -> None:
     risen = {name for name in CASES if after.faults[name] > before.faults[name]}
     answers.judge(run, {
         "fault-va": {va},
-        "fault-access": {"PROT_WRITE" if after.note[2] else "PROT_READ"},
+        "fault-access": {2 if after.note[2] else 1},
         "fault-case": {CASES[name] for name in risen},
         "entered-prot": {3 if pte & PTE["PTE_W"] else 1},
         "pt-index": {va // PAGE % 512},
@@ -230,7 +230,7 @@ def programs_present(run: Run) -> None:
 
 FAULT_POINTS = ["before", "after"] * FAULTS
 TOURED = ["mapped", "touched", "end"]
-ASKED = Boot("lab_tour_errors")
+ASKED = Boot("lab_tour_errors", seeded=False)
 FOLLOW = Boot(command="/tests/tourwork", own_seed=answers.own_seed)
 
 
@@ -240,15 +240,15 @@ def faults() -> list[Boot]:
 
 def together(judge: Callable[[Run], None]) -> Plan:
     """CPUs that really run at once, where the host has as many."""
-    boot = Boot("lab_tour_together", cpus=CPUS, icount=False)
+    boot = Boot("lab_tour_together", cpus=CPUS, icount=False, seeded=False)
     return Plan([boot], ["alone", "together"], judge)
 
 
 PLANS: dict[str, Plan] = {
     "words": Plan([ASKED], ["asked"], words),
     "sizes": Plan([ASKED], ["asked"], sizes),
-    "follow": Plan([FOLLOW], TOURED, follow),
-    "back": Plan([FOLLOW], TOURED, back),
+    "follow": Plan([FOLLOW], TOURED, follow, gdb_at="end"),
+    "back": Plan([FOLLOW], TOURED, back, gdb_at="end"),
     "kinds": Plan(faults(), FAULT_POINTS, kinds, more=[together(kinds_together)]),
     "present": Plan(faults(), FAULT_POINTS, present, more=[together(present_together)]),
 }
