@@ -36,7 +36,7 @@ class Question:
     """Could be had by trying: whether it is right is told only together with others."""
 
 
-IN_GDB = "`make repro LAB=tour T={}' with GDB=1 stops at point end; there "
+IN_GDB = "`make repro LAB=tour T={} GDB=1' stops at point end; there "
 FOLLOW, BACK = IN_GDB.format("follow"), IN_GDB.format("back")
 QUESTIONS = {
     "trap-function": Question(
