@@ -13,7 +13,7 @@ import termios
 import threading
 from typing import Iterator
 
-from grade import backtrace, options, qemu
+from grade import backtrace, entry, options, qemu
 
 PROMPT = b"\n# "
 PANIC_TEXT = b"panic: "
@@ -105,4 +105,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

@@ -10,10 +10,10 @@ without one is listed with a dash.
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from grade import entry
 from grade.lines import ROOT
 
 FLOORS = ("sync", "mem", "pmap", "vm")
@@ -105,4 +105,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

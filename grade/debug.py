@@ -19,7 +19,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from grade import options, qemu, rewind
+from grade import entry, options, qemu, rewind
 
 SCRIPTS = Path(__file__).resolve().parent / "gdb"
 
@@ -78,4 +78,4 @@ def run_gdb(kernel: Path, stub: Path, env: dict[str, str], commands: tuple[str, 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from grade import lab as labs
-from grade import lab_forms, qemu
+from grade import entry, lab_forms, qemu
 from grade.lab import Lab
 from grade.lecture import make, page, steps, terminal
 
@@ -52,7 +52,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    entry.run(main)

@@ -15,14 +15,13 @@ import dataclasses
 import io
 import os
 import re
-import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Sequence
 
 from grade import lab as labs
-from grade import lab_grade, options, parallel, qemu, vet
+from grade import entry, lab_grade, options, parallel, qemu, vet
 from grade.lab import ROOT, Lab, Test
 from grade.lab_judge import Boot, Plan, Run
 from grade.lab_report import Report
@@ -209,7 +208,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    entry.run(main)

@@ -20,10 +20,10 @@ from pathlib import Path
 from types import ModuleType
 
 from grade import lab as labs
-from grade import authentic, lab_explain, lab_forms, lab_overlay, limited, options, parallel
+from grade import authentic, entry, lab_explain, lab_forms, lab_overlay, limited, options, parallel
 from grade import qemu, vet
 from grade.lab import ROOT, Lab, Test
-from grade.lab_judge import THE_END, Boot, Finding, Last, Plan, Run
+from grade.lab_judge import THE_END, Boot, Finding, Last, NoSeed, Plan, Run
 from grade.lab_report import Report, TestResult
 from grade.lab_session import LabSession
 from grade.oracle import Oracle
@@ -231,9 +231,17 @@ class Grader:
             words=words,
         )
 
-    def run_boot(self, test: Test, plan: Plan, boot: Boot) -> Run:
+    def seed_of(self, boot: Boot) -> int:
         seed = boot.own_seed(self.text) if boot.own_seed else self.seed
-        run = Run(boot, seed + boot.seed_step, text=self.text)
+        return seed + boot.seed_step
+
+    def run_boot(self, test: Test, plan: Plan, boot: Boot) -> Run:
+        run = Run(boot, self.seed + boot.seed_step, text=self.text)
+        try:
+            run.seed = self.seed_of(boot)
+        except NoSeed as error:
+            run.findings.append(error.finding)
+            return run
 
         def at_point(name: str, oracle: Oracle) -> None:
             run.points += 1
@@ -354,7 +362,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    entry.run(main)

@@ -41,6 +41,14 @@ class Finding:
         return f"{self.invariant} ({self.place})" if self.place else self.invariant
 
 
+class NoSeed(Exception):
+    """The graded files have no seed for a boot that takes it from there."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(f"{finding.what}: {finding.expected}; got {finding.got}")
+        self.finding = finding
+
+
 @dataclass
 class Boot:
     """One boot of a test: which in-kernel test (or command) on which machine."""
@@ -60,7 +68,13 @@ class Boot:
     typed: str = ""
     """Of an ordinary boot: what is typed at its prompt, with {seed} and {name} filled in."""
     own_seed: Callable[[Texts], int] | None = None
-    """The seed that the graded files ask for, instead of the grade's."""
+    """The seed that the graded files ask for, instead of the grade's; NoSeed if they have none."""
+    seeded: bool = True
+    """Whether anything in it depends on the grade's seed."""
+
+    def repro(self, seed: int) -> dict[str, int]:
+        """What `make repro' is told of the grade's seed."""
+        return {"SEED": seed - self.seed_step} if self.seeded and not self.own_seed else {}
 
 
 @dataclass
@@ -110,6 +124,9 @@ class Plan:
     """How many records of each first word the test writes; None: the judge counts them."""
     more: list[Plan] = field(default_factory=list)
     """Boots with points of their own, which are run after these."""
+    gdb_at: str = ""
+    """The point at which `make repro GDB=1' stops, whether or not the test fails: what is asked is
+    found there. Else it stops where the test fails."""
 
 
 PROGRAMS = "cp /tests/labwork /tmp/{name}; /tmp/{name} {seed}; poweroff\n"

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 
 from grade import lab as labs
-from grade import lab_forms, lab_variant
+from grade import entry, lab_forms, lab_variant
 from grade.lab import ROOT, Lab
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
@@ -169,4 +168,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

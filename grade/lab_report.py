@@ -70,7 +70,7 @@ class TestResult:
         lines = excerpt(lines[at[-1] :]) if at else lines
         lines = lines[:KEPT_LINES] if at else lines[-KEPT_LINES:]
         self.console = [line[:KEPT_COLUMNS] for line in lines]
-        self.repro = {"T": self.test.name, "SEED": run.seed - run.boot.seed_step}
+        self.repro = {"T": self.test.name, **run.boot.repro(run.seed)}
 
     def panic(self) -> str:
         """The message of the panic in which the test failed, or nothing."""
@@ -193,7 +193,9 @@ class Report:
             return [same, self._again(result)]
         lines: list[str] = []
         known: set[str] = set()
-        for finding in result.findings[:MAX_FINDINGS]:
+        # The last one takes no more room than the words that it is missing.
+        most = MAX_FINDINGS + (len(result.findings) == MAX_FINDINGS + 1)
+        for finding in result.findings[:most]:
             lines += [f"       - {finding.what}"]
             lines += [f"         expected: {finding.expected}"] if finding.expected else []
             got = finding.got.replace("\n", f"\n{'':19}")
@@ -201,8 +203,8 @@ class Report:
             for name, text in (("rule:", finding.rule()), ("hint:", finding.hint)):
                 lines += wrapped(name, text) if text not in known else []
                 known.add(text)
-        if len(result.findings) > MAX_FINDINGS:
-            lines.append(f"       - and {len(result.findings) - MAX_FINDINGS} more, in {self.path}")
+        if len(result.findings) > most:
+            lines.append(f"       - and {len(result.findings) - most} more, in {self.path}")
         if not self.verbose:
             lines += [f"       | {line}" for line in self._tail(result)]
         return [*lines, self._again(result)]

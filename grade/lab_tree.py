@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from grade import lab as labs
-from grade import options
+from grade import entry, options
 from grade.lab import ROOT, Lab
 from grade.lab_forms import blob_id, is_reference, kept, reference_bytes, starter
 from grade.lab_forms import write_changed
@@ -113,7 +113,4 @@ def seal(name: str) -> int:
 COMMANDS = {"start": start, "restore": restore, "status": status, "diff": diff, "seal": seal}
 
 if __name__ == "__main__":
-    try:
-        sys.exit(COMMANDS[sys.argv[1]](sys.argv[2] if len(sys.argv) > 2 else ""))
-    except BrokenPipeError:
-        sys.exit(141)
+    entry.run(lambda: COMMANDS[sys.argv[1]](sys.argv[2] if len(sys.argv) > 2 else ""))

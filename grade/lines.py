@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 import statistics
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterator
+
+from grade import entry
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBJECT = ("pmap", "mem", "vm")
@@ -100,4 +101,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

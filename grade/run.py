@@ -8,10 +8,9 @@ standard error and has an exit status of its own: session.End.
 
 from __future__ import annotations
 
-import os
 import sys
 
-from grade import backtrace, options, qemu
+from grade import backtrace, entry, options, qemu
 from grade.session import End, Session
 
 PANIC_TEXT = b"panic: "
@@ -88,10 +87,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    entry.run(main)

@@ -18,7 +18,7 @@ import traceback
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
-from grade import options, parallel
+from grade import entry, options, parallel
 from tests.job import ROOT, Config, Job, Result, may_hold, wanted
 
 SUITES = (
@@ -189,7 +189,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    entry.run(main)

@@ -17,7 +17,8 @@ LEVELS = ["PML4", "PDPT", "PD", "PT"]
 ADDRESS_MASK = 0x000FFFFFFFFFF000
 FLAGS = {
     0: "present", 1: "write", 2: "user", 3: "write-through", 4: "uncached", 5: "accessed",
-    6: "dirty", 7: "large", 8: "global", 63: "no-execute",
+    6: "dirty", 7: "large", 8: "global", 9: "managed", 10: "wired", 11: "shared",
+    63: "no-execute",
 }  # fmt: skip
 LARGE = 1 << 7
 MEMLAYOUT = Path(__file__).resolve().parents[2] / "kernel/mem/memlayout.h"

@@ -7,10 +7,10 @@ It holds the whole tree, references too: Gradescope keeps it from the students.
 from __future__ import annotations
 
 import os
-import sys
 import zipfile
 from pathlib import Path
 
+from grade import entry
 from grade import lab as labs
 from grade.lab import CURRENT, ROOT, Lab
 from grade.staff import proof_tree
@@ -50,4 +50,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

@@ -58,7 +58,8 @@ def build(goal: str, words: list[str], progress: Progress, what: str) -> None:
         progress.say(what)
         for line in process.stdout:
             said.append(line)
-            progress.say(what, f"{len(said)} {' '.join(line.split())}")
+            if not line.startswith("make: "):  # that nothing is to be done is no progress
+                progress.say(what, f"{len(said)} {' '.join(line.split())}")
     if process.returncode != 0:
         progress.end()
         raise SystemExit(f"strata: {what}: it does not build:\n{''.join(said[-40:])}")

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from grade import lab as labs
-from grade import lab_overlay, limited, options, parallel, qemu, vet
+from grade import entry, lab_overlay, limited, options, parallel, qemu, vet
 from grade.lab import ROOT, Lab
 from grade.staff import batch_files, batch_merge, proof_tree, similar
 from grade.vet import Refused
@@ -213,7 +213,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    entry.run(main)

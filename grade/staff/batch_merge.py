@@ -10,10 +10,10 @@ import json
 import math
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+from grade import entry
 from grade import lab as labs
 from grade.lab import Lab
 
@@ -146,4 +146,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

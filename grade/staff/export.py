@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Iterable
 
 from grade import lab as labs
-from grade import hunt, lab_forms, lab_variant, links, options
+from grade import entry, hunt, lab_forms, lab_variant, links, options
 from grade.lab import CURRENT, ROOT, Lab
 from grade.staff import hunt_kernels, proof_tree
 
@@ -46,7 +46,7 @@ GUIDE = "GUIDE.md"
 """How to do it, step by step: for those who are to have it."""
 DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
-tests/suites/labs.py tests/suites/lecture.py tests/suites/messages.py tests/suites/handouts.py
+tests/suites/labs.py tests/suites/lecture.py tests/suites/messages*.py tests/suites/handouts.py
 tests/suites/proof.py tests/suites/hunt.py tests/suites/variant_labs.py tests/suites/backwards.py
 tests/suites/course*.py
 tests/suites/tools.py
@@ -326,4 +326,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 from grade import lab as labs
-from grade import lab_grade, options, qemu
+from grade import entry, lab_grade, options, qemu
 from grade.lab import Lab
 from grade.lab_report import Report
 
@@ -82,7 +81,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    entry.run(main)

@@ -8,11 +8,10 @@ who are to have it.
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from grade import lab as labs
-from grade import lab_variant
+from grade import entry, lab_variant
 
 
 def main() -> int:
@@ -27,4 +26,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
-from grade import hunt, lab_variant, options, qemu
+from grade import entry, hunt, lab_variant, options, qemu
 from grade import lab as labs
 from grade.staff import hunt_kernels
 
@@ -60,7 +59,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    entry.run(main)

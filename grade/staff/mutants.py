@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from grade import lab as labs
-from grade import lab_forms, lab_overlay, limited, options, parallel, qemu
+from grade import entry, lab_forms, lab_overlay, limited, options, parallel, qemu
 from grade.lab import ROOT, Lab
 from grade.staff import kills, proof_tree
 
@@ -280,7 +280,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    entry.run(main)

@@ -14,12 +14,11 @@ import io
 import json
 import os
 import shutil
-import sys
 import threading
 from pathlib import Path
 
 from grade import lab as labs
-from grade import lab_forms, lab_grade, options, parallel, qemu
+from grade import entry, lab_forms, lab_grade, options, parallel, qemu
 from grade.lab import ROOT, Lab
 from grade.lab_report import Report
 from grade.staff import mutate_points, mutants, proof_tree
@@ -155,7 +154,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    entry.run(main)

@@ -12,6 +12,8 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 from typing import Any
 
+from grade import entry
+
 Record = dict[str, Any]
 WORDS = {"expected": "expected", "got": "got", "invariant": "rule", "hint": "hint"}
 
@@ -102,4 +104,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
 
-from grade import csource, lab_forms, options
+from grade import csource, entry, lab_forms, options
 from grade import lab as labs
 from grade.lab import Lab
 from grade.rng import Rng
@@ -291,4 +290,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

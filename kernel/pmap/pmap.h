@@ -46,8 +46,7 @@ extern struct pmap kernel_pmap;
 
 enum pmap_enter_flags {
     PMAP_WIRED = 8,             // never reclaimed
-    // The access that faulted (PROT_*) is or'ed in: its referenced and modified bits are set at
-    // once.
+    // The access that faulted (PROT_*) is or'ed in: what the CPU would note of it is set at once.
 };
 
 // ---- address spaces ----
@@ -77,9 +76,10 @@ void pmap_remove_all_user(struct pmap *pm);
 // only narrows
 void pmap_protect(struct pmap *pm, vaddr_t start_va, vaddr_t end_va, vm_prot_t prot);
 void pmap_unwire(struct pmap *pm, vaddr_t va);
-// The first mapping in [*va, end): its address in *va and its page; false: there is none. Skips
-// unmapped tables at once.
+// The first mapping in [*va, end): its address in *va, its page in *pa; false: there is none.
 bool pmap_next(struct pmap *pm, vaddr_t *va, vaddr_t end_va, paddr_t *pa);
+// True if a page is mapped at va, which may be anywhere in the page: *pa is then the address in
+// memory, *prot what the mapping allows; neither may be NULL. False leaves both as they were.
 bool pmap_extract(struct pmap *pm, vaddr_t va, paddr_t *pa, vm_prot_t *prot);
 
 // ---- tables in several pmaps; for ptshare.c alone ----

@@ -19,8 +19,8 @@
 #define PTE_P       0x001ul         // present
 #define PTE_W       0x002ul         // writable
 #define PTE_U       0x004ul         // for user mode
-#define PTE_A       0x020ul         // accessed: set by hardware
-#define PTE_D       0x040ul         // written: set by hardware
+#define PTE_A       0x020ul         // accessed: set by hardware, or for it by pmap_enter
+#define PTE_D       0x040ul         // written: likewise
 #define PTE_PS      0x080ul         // maps a large page
 #define PTE_MANAGED 0x200ul         // ours: in the reverse map
 #define PTE_WIRED   0x400ul         // ours: never reclaimed

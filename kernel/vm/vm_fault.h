@@ -9,10 +9,10 @@
 // pager, and locks again if the map has not changed meanwhile. A thread may hold a busy page while
 // it waits for a map; so nobody waits for a busy page of an object with a map locked.
 //
-//                     amap has the page              amap has it not
-//      read           1A map the anon's page         2A map the object's page, read-only if private
-//      write          1A if no other slot holds it   2B promote: copy it (or zeroes) into an anon
-//                     1B else copy it
+//                 amap has the page              amap has it not
+//      read       1A map the anon's page         2A map the object's page, read-only if private
+//      write      1A if no other slot holds it   2A if shared; 2B promote: copy it into an anon
+//                 1B else copy it                2B if there is no object, read or write: zeroes
 //
 // Locks, as they are taken: map for reading (fault_lookup), amap (fault_once), the slot's anon
 // (fault_anon) or the object (fault_object), in case 1B or 2B the new anon too (it is born locked,

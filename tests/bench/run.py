@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from grade import options, qemu
+from grade import entry, options, qemu
 from grade.lecture import make, steps
 from grade.lecture.player import Player
 from grade.session import End, Session
@@ -130,4 +130,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from grade import qemu
+from grade import entry, qemu
 from grade.session import Session
 
 WRITERS = 4
@@ -76,4 +76,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

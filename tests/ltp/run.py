@@ -15,12 +15,11 @@ import collections
 import os
 import re
 import secrets
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from grade import options, qemu
+from grade import entry, options, qemu
 from grade.session import Outcome, Session
 from tests.guest import text_of
 
@@ -150,4 +149,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry.run(main)

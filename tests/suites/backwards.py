@@ -147,6 +147,21 @@ ENTRY_OF = (
 )
 
 
+def handout_places(steps: list[Step]) -> list[Step]:
+    """With each command's answer in the handout: the lines of the sources that it names."""
+    text = (ROOT / "labs/0-tour/README.md").read_text(encoding="utf-8")
+    shown: dict[str, str] = {}
+    for block in re.findall(r"^```\n(.*?)^```", text, re.M | re.S):
+        for asked, _, answer in re.findall(
+                r"^\(gdb\) (\S+)(.*)\n((?:(?!\(gdb\)).*\n)*)", block, re.M):
+            shown[asked] = shown.get(asked, "") + answer
+    found = []
+    for asked, *expected in steps:
+        places = re.findall(r"\S+\.[ch]:\d+", shown.pop(asked.split()[0], ""))
+        found.append((asked, *expected, *places))
+    return found
+
+
 def tour_steps(answer: dict[str, str]) -> list[Step]:
     """The handout's commands, and what each shows of the answers."""
     va, flags = answer["fault-va"], answer["entry-before"].removeprefix("0x")
@@ -167,23 +182,27 @@ def tour_steps(answer: dict[str, str]) -> list[Step]:
         (ENTRY_OF.format(va=va), ""),
         ("last-write *$entry", "this writes 0x0;"),
         ("bt", answer["last-change"], "trap_syscall"),
+        ("last-write *$entry", "invalidate (", "before it was "),
+        ("last-write *$entry", "enter_locked (", f"{flags}; before it was 0x0."),
+        ("forward", "invalidate ("), ("forward", "forget ("),
         ("back-to judge_point", "judge_point ("),
-        (f"pt 2 {va}", entry, f"{flags} ['present', "),
+        (f"pt 2 {va}", entry, f"{flags} ['present', ", "'managed'"),
         ("print sizeof(struct vm_page)", f"= {int(answer['page-struct']):#x}\n"),
     ]
 
 
 def check_tour(config: Config) -> Iterator[Result]:
-    """The reference's seed, and no answers yet."""
+    """With the answers that are right: what is asked is still to be found."""
     lab = labs.find("tour")
     folder = ROOT / config.out / "labs" / "toured"
     for path in lab.code:
         lab_forms.write_changed(folder / path, lab_forms.starter(lab, path).read_bytes())
     text = lab_forms.reference_bytes(lab, TOUR).decode()
     answer = dict(re.findall(r"^([\w-]+) = (\S+)$", text, re.MULTILINE))
-    lab_forms.write_changed(folder / TOUR, f"seed = {answer['seed']}\n".encode())
+    lab_forms.write_changed(folder / TOUR, text.encode())
     form = [f"LAB={lab.name}", f"IMPL={folder}/", "T=follow", "GDB=1"]
-    trouble = ask_gdb(["make", "repro", *config.make_words, *form], tour_steps(answer))
+    steps = handout_places(tour_steps(answer))
+    trouble = ask_gdb(["make", "repro", *config.make_words, *form], steps)
     yield Result("backwards/tour", not trouble, trouble)
 
 

@@ -41,7 +41,7 @@ COMMANDS = [
     ("map 1", "r-x object"),
     ("map kernel", "live quanta", "ME_QUANTUM ME_GUARD\n"),
     ("map kmem_map", "in reserve"),
-    ("pt 1 0x400000", "0x400000 is at pa"),
+    ("pt 1 0x400000", "'accessed', 'managed'", "0x400000 is at pa"),
     ("pt kernel kernel_main", "PML4 [511]"),
     ("pv pmap 1", "va 0x400000 pmap 0x"),
     (f"python {PAGE_OF_INIT}", "va 0x400000 pmap 0x"),

@@ -33,6 +33,16 @@ ENDS: list[tuple[str, int, str, str]] = [
     ("early", End.POWER_OFF.value, "one line\n", "strata: power off: powered off with no exit"),
     ("garbage", End.BAD_RECORDS.value, "", "strata: bad records: frame 1 has checksum deadbeef"),
 ]
+SILENT = ("grade/options.py", "tests/lecture/sealed.py")
+"""Programs that print nothing but a refusal, or are a test's own."""
+BROKEN = """
+import os
+from grade import entry
+def main():
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    raise BrokenPipeError("another")
+entry.run(main)
+"""
 PATIENCE_SECONDS = 60
 """Until a wait that has no end is a failure."""
 COMMAND = 'say "hi" $x && y=%'
@@ -186,6 +196,34 @@ def check_refused(goal: str, word: str, message: str) -> Iterator[Result]:
     yield Result(f"harness/refuse/{goal}-{word}", right, detail)
 
 
+def unread(*arguments: str) -> tuple[int, str]:
+    """The status and the last words of a program whose output nobody reads."""
+    mine, its = os.pipe()
+    os.close(mine)
+    with open(its, "wb") as pipe:
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=pipe, text=True,
+                              stderr=subprocess.PIPE, env=clean_environment(), check=False)
+    return done.returncode, done.stderr
+
+
+def check_unread(config: Config) -> Iterator[Result]:
+    """Who stops reading (make grade | head) sees no traceback, of any program; a pipe of another
+    kind that breaks is a mistake still."""
+    wrong = []
+    for folder in ("grade", "tests"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            _, _, begins = path.read_text("utf-8").partition('\nif __name__ == "__main__":\n')
+            if begins and "entry.run(" not in begins and str(path.relative_to(ROOT)) not in SILENT:
+                wrong.append(f"{path} does not begin by entry.run")
+    listed = ["-m", "tests.run", "--out", str(config.out), "--list", "--suite", "harness"]
+    for words in (["-m", "grade.lines"], ["-m", "grade.contracts"], listed):
+        status, said = unread(*words)
+        wrong += [f"{words}: status {status}\n{said}"] if (status, said) != (141, "") else []
+    _, said = unread("-c", BROKEN)
+    wrong += [] if "BrokenPipeError: another" in said else [f"another pipe: {said}"]
+    yield Result("harness/unread", not wrong, "\n".join(wrong))
+
+
 def check_records() -> Iterator[Result]:
     """Frames survive any cutting of the stream; any flipped byte is noticed."""
     rng = random.Random(1)
@@ -255,6 +293,7 @@ def check_run_word() -> Iterator[Result]:
 def jobs(config: Config) -> list[Job]:
     found = [Job("harness/records", check_records), Job("harness/run-word", check_run_word)]
     found.append(Job("harness/ready", check_ready))
+    found.append(Job("harness/unread", partial(check_unread, config)))
     for guest, status, out, err in ENDS:
         found.append(
             Job(

@@ -29,6 +29,7 @@ from grade.lab_report import Report, TestResult
 from grade.session import End, Outcome, Session
 from tests.guest import WALL_SECONDS
 from tests.job import ROOT, Config, Job, Result, run_as_user
+from tests.suites import messages_tour
 
 BACKTRACE = r"#\d+\s+0x[0-9a-f]+ \w+\+0x[0-9a-f]+ \(\S+:\d+\)"
 HANG = r"0x[0-9a-f]{16} \w+ at \S+:\d+"
@@ -308,6 +309,26 @@ def check_said(lab: Lab) -> Iterator[Result]:
     yield Result(f"messages/{lab.name}/said", shown == [True, False], f"shown: {shown}")
 
 
+def check_number(lab: Lab) -> Iterator[Result]:
+    """Of many findings some are told, and how many are left; nobody is told that one is left."""
+    wrong = []
+    for count, shown in ((4, 4), (5, 5), (6, 4)):
+        with tempfile.TemporaryDirectory() as folder:
+            screen = io.StringIO()
+            report = Report(lab, "mine", 1, Path(folder) / "results.json", screen)
+            run = Run(Boot(ktest="some"), 1, outcome=Outcome(End.EXIT))
+            for number in range(count):
+                run.wrong(f"finding {number}", 1, 2)
+            result = TestResult(lab.tests[0])
+            result.fail(run)
+            report.add(result)
+        said = screen.getvalue()
+        left = re.findall(r"and (\d+) more", said)
+        right = said.count("- finding ") == shown and left == [str(count - shown)] * (count > shown)
+        wrong += [] if right else [f"{count} findings:\n{said}"]
+    yield Result(f"messages/{lab.name}/number", not wrong, "\n".join(wrong))
+
+
 def check_order(lab: Lab) -> Iterator[Result]:
     """What was green before comes first, then the next step's tests; of later ones just names."""
     steps = sorted({test.step for test in lab.tests})
@@ -387,10 +408,12 @@ def jobs(config: Config) -> list[Job]:
         Job(f"messages/{lab.name}/{check.__name__.removeprefix('check_')}", partial(check, lab))
         for lab in known if lab.rules
         for check in (check_rules, check_hints, check_joined, check_records, check_order,
-                      check_excerpt, check_said)
+                      check_excerpt, check_said, check_number)
     ]
     found.append(Job("messages/commands", partial(check_commands, config)))
     found += [Job(f"messages/{name}", partial(check_crash, config, name)) for name in CRASHES]
+    found += [Job("messages/tour/answers", partial(messages_tour.check, lab))
+              for lab in known if lab.name == "tour"]
     for lab in (lab for lab in known if lab.name == "pv"):
         found.append(Job("messages/pv/entries", partial(check_entries, lab)))
         found += [

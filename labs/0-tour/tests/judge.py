@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Iterator
+from typing import Callable, Iterator
 
 from grade import csource, layout
 from grade.lab import ROOT
@@ -20,6 +20,8 @@ FOLLOWED = "what the fault did, with your seed"
 BACK = "what took the mapping away again, with your seed"
 KINDS = "each fault is counted once, by its access"
 PRESENT = "present counts each fault at whose address a page is mapped"
+EXACT = "no count is lost where several processors count at once"
+LOST = "n++ reads, adds and writes; what another processor counts meanwhile is lost. See vm/stat.h."
 
 PAGE = 4096
 REGION = 512 * PAGE
@@ -31,6 +33,7 @@ FIGURES = {1: "reads", 2: "writes", 4: "executes"}
 CASES = {"anon_hits": "1A", "anon_copies": "1B", "object_maps": "2A", "promotes": "2B",
          "zero_fills": "2B"}
 FAULTS = 60
+CPUS = 2
 UNSETTLED = 8
 """Faults that a program may be about to have counted as the machine stands still."""
 
@@ -51,6 +54,8 @@ class State:
     note: tuple[int, ...] = (0, 0, 0)
     """tourwork's: the address of that byte, the system call, whether it writes."""
     errors: tuple[int, int] = (0, 0)
+    calls: int = 0
+    """What the CPUs were to count at once, of each kind of fault."""
     page_struct: int = 0
 
 
@@ -71,6 +76,7 @@ def look(name: str, oracle: Oracle, run: Run) -> State:
     )
     if run.boot.ktest:
         state.next = words_of(oracle, types["lab_next"].fields, at["next"])
+        state.calls = oracle.memory.word(at["calls"])
         state.errors = (oracle.memory.word(at["unmapped"]), oracle.memory.word(at["denied"]))
         page = state.next["va"] & -PAGE
         state.pte = next((s.ptes.get(page, 0) for s in oracle.spaces()
@@ -147,7 +153,7 @@ def follow(run: Run) -> None:
     risen = {name for name in CASES if after.faults[name] > before.faults[name]}
     answers.judge(run, {
         "fault-va": {va},
-        "fault-access": {"PROT_WRITE" if after.note[2] else "PROT_READ"},
+        "fault-access": {2 if after.note[2] else 1},
         "fault-case": {CASES[name] for name in risen},
         "entered-prot": {3 if pte & PTE["PTE_W"] else 1},
         "pt-index": {va // PAGE % 512},
@@ -185,6 +191,23 @@ def present(run: Run) -> None:
                    int(bool(before.pte & PTE["PTE_P"])), rose["present"], invariant=PRESENT)
 
 
+def rose_together(run: Run, names: list[str], each: int) -> None:
+    """Two CPUs counted faults at a page that is mapped: `each' of every kind."""
+    for before, after in zip(run.named("alone"), run.named("together")):
+        for name in names:
+            run.expect(f"{name}, counted by {CPUS} processors at once: by how much it rose",
+                       each * after.calls, after.stats[name] - before.stats[name],
+                       invariant=EXACT, hint=LOST)
+
+
+def kinds_together(run: Run) -> None:
+    rose_together(run, [*FIGURES.values()], 1)
+
+
+def present_together(run: Run) -> None:
+    rose_together(run, ["present"], len(FIGURES))
+
+
 def programs_kinds(run: Run) -> None:
     programs_work(run)
     for first, state in zip(run.states, run.states[1:]):
@@ -207,7 +230,7 @@ def programs_present(run: Run) -> None:
 
 FAULT_POINTS = ["before", "after"] * FAULTS
 TOURED = ["mapped", "touched", "end"]
-ASKED = Boot("lab_tour_errors")
+ASKED = Boot("lab_tour_errors", seeded=False)
 FOLLOW = Boot(command="/tests/tourwork", own_seed=answers.own_seed)
 
 
@@ -215,13 +238,19 @@ def faults() -> list[Boot]:
     return [Boot("lab_tour_faults", seed_step=i) for i in range(2)]
 
 
+def together(judge: Callable[[Run], None]) -> Plan:
+    """CPUs that really run at once, where the host has as many."""
+    boot = Boot("lab_tour_together", cpus=CPUS, icount=False, seeded=False)
+    return Plan([boot], ["alone", "together"], judge)
+
+
 PLANS: dict[str, Plan] = {
     "words": Plan([ASKED], ["asked"], words),
     "sizes": Plan([ASKED], ["asked"], sizes),
-    "follow": Plan([FOLLOW], TOURED, follow),
-    "back": Plan([FOLLOW], TOURED, back),
-    "kinds": Plan(faults(), FAULT_POINTS, kinds),
-    "present": Plan(faults(), FAULT_POINTS, present),
+    "follow": Plan([FOLLOW], TOURED, follow, gdb_at="end"),
+    "back": Plan([FOLLOW], TOURED, back, gdb_at="end"),
+    "kinds": Plan(faults(), FAULT_POINTS, kinds, more=[together(kinds_together)]),
+    "present": Plan(faults(), FAULT_POINTS, present, more=[together(present_together)]),
 }
 
 LAST = Last(

@@ -21,6 +21,7 @@ struct lab_report {
     struct fault_kinds_stats stats;
     struct lab_next next;
     uint64_t unmapped, denied;  // what vm_fault said of such faults
+    uint64_t calls;             // so often all CPUs together count each kind at once
 };
 
 extern struct lab_report lab_report;

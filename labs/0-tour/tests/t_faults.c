@@ -6,11 +6,17 @@
 #include "lab_tour.h"
 
 #include "dev/judge.h"
+#include "lib/atomic.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "sync/irq.h"
+#include "sync/percpu.h"
+#include "tests/kernel/smp_test.h"
 #include "vm/vm_fault.h"
 
 #define FAULTS        60
+#define MEETINGS      30000
+#define MOST_ROUNDS   1000000
 #define MADV_DONTNEED 4
 #define HOLE          (2ul * LAB_PAGES + 3) // a page that nothing is mapped at
 
@@ -56,6 +62,49 @@ KTEST(lab_tour_faults)
         disturb(&r, vs, lab_va(rng_below(&r, 6)));
         (void)!fault(vs, lab_va(page) + rng_below(&r, PAGE_SIZE), accesses[rng_below(&r, 3)]);
     }
+    lab_end();
+}
+
+static unsigned rounds[LAB_SPACES], meetings; // atomic; of one CPU each, of both
+
+// Each CPU in a space of its own, at a page that is mapped: they meet in the figures alone. However
+// busy the host is, they go on until both have moved at once often enough; where it lets them take
+// turns, not for ever.
+static void count_own(unsigned cpu)
+{
+    unsigned other = 0;
+
+    while (load_relaxed(&meetings) < MEETINGS && rounds[cpu] < MOST_ROUNDS) {
+        for (unsigned i = 0; i < array_len(accesses); i++)
+            fault_kinds_count(&lab_space[cpu]->map, lab_va(0), accesses[i]);
+        fetch_add_relaxed(&rounds[cpu], 1);
+        unsigned now = load_relaxed(&rounds[!cpu]);
+        fetch_add_relaxed(&meetings, now != other);
+        other = now;
+        spin_poll();
+    }
+}
+
+// Where CPUs have host threads of their own, the one that stops the machine goes on for a little:
+// not out of this.
+static __attribute__((noinline)) void lab_point(const char *name)
+{
+    judge_point("%s", name);
+    __asm__ volatile("" ::: "memory");
+}
+
+KTEST(lab_tour_together)
+{
+    lab_begin();
+    KASSERT(ncpus == LAB_SPACES, "%u CPUs", ncpus);
+    int error = vm_space_fork(lab_space[0], &lab_space[1]);
+    for (unsigned i = 0; i < LAB_SPACES; i++)
+        error = error ? error : vm_fault(&lab_space[i]->map, lab_va(0), PROT_READ);
+    KASSERT(!error, "error %d", error);
+    lab_point("alone");
+    on_all_cpus(count_own);
+    lab_report.calls = rounds[0] + rounds[1];
+    lab_point("together");
     lab_end();
 }
 
