@@ -18,6 +18,7 @@ from grade.oracle import PTE, Oracle, OracleError
 import figures
 import memory
 import model
+import wired
 import workloads
 from memory import AGREE
 
@@ -334,13 +335,13 @@ PLANS: dict[str, Plan] = {
         {"entered": 1},
     ),
     "steal-wired": Plan(
-        [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], workloads.steal_wired,
+        [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], wired.steal_wired,
         {"entered": 2, "asked": 1, "looked": 1},
-        [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen"] * 2, workloads.steal_room),
-         Plan([Boot(ONE + "steal_far")], ["sparse", "stolen", "end"], workloads.steal_far),
+        [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen"] * 2, wired.steal_room),
+         Plan([Boot(ONE + "steal_far")], ["sparse", "stolen", "end"], wired.steal_far),
          Plan([Boot(ONE + "steal_unwired")], ["exhausted", "unwired", "stolen", "end"]),
          Plan([Boot(ONE + "steal_flushes")], ["exhausted", "stolen", "end"],
-              workloads.steal_flushes, {"entered": 1, "flushed": 1})],
+              wired.steal_flushes, {"entered": 1, "flushed": 1})],
     ),
     "nothing-to-steal": Plan(
         [Boot(ONE + "nothing_to_steal")],
