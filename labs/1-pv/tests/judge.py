@@ -319,7 +319,10 @@ PLANS: dict[str, Plan] = {
         workloads.reuse,
         more=[Plan([Boot(ONE + "room")], ["used", "end"])],
     ),
-    "speed": Plan([Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 7}),
+    "speed": Plan(
+        [Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 8},
+        [Plan([Boot(ONE + "exit_wired")], ["measured"], figures.exit_wired, {"ticks": 1})],
+    ),
     "steal": Plan(
         [Boot(ONE + "steal")],
         ["exhausted", "stolen", "end"],

@@ -79,6 +79,26 @@ static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
     record_printf("ticks holes %lu %lu", entering, removing);
 }
 
+// Holes all over many mappings, and only then are they filled: what costs most counts.
+static void measure_scattered(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
+{
+    uint64_t entering = 0, removing = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        vaddr_t at = va + ((uint64_t)i * lab_entries + 100) * PAGE_SIZE;
+        uint64_t t0 = rdtsc();
+        pmap_remove(lab_pmap[pmap], at, at + PAGE_SIZE);
+        removing = max(removing, rdtsc() - t0);
+    }
+    for (unsigned turn = 0; turn < n; turn++) {
+        unsigned i = turn * 37 % n;
+        uint64_t t0 = rdtsc();
+        lab_enter(pmap, va + ((uint64_t)i * lab_entries + 100) * PAGE_SIZE, first + i, PROT_RW, 0);
+        entering = max(entering, rdtsc() - t0);
+    }
+    record_printf("ticks scattered %lu %lu", entering, removing);
+}
+
 // The same work in a small process and in one with many mappings, which fill chunks to the last
 // entry.
 KTEST(lab_pv_speed)
@@ -100,6 +120,7 @@ KTEST(lab_pv_speed)
     }
     irq_push();
     measure_holes(1, LAB_VA + (1ul << 30), N - spread, spread);
+    measure_scattered(1, LAB_VA + (1ul << 30), N - spread, spread);
     irq_pop();
     measure("large", 1, LAB_VA, N);
     measure_pages(N - spread, spread);
@@ -108,6 +129,24 @@ KTEST(lab_pv_speed)
     uint64_t t0 = rdtsc();
     pmap_remove_all_user(lab_pmap[1]);
     record_printf("ticks exit %lu 0", (rdtsc() - t0) / (many + 1));
+    lab_point("measured", true);
+    lab_destroy_pmaps();
+    lab_free_pages();
+}
+
+// Exit of a process of many chunks, each of which keeps a wired mapping: what is left is not gone
+// through again for each chunk that comes behind it.
+KTEST(lab_pv_exit_wired)
+{
+    enum { CHUNKS = 300, N = 512 };
+
+    lab_make_pages(N);
+    lab_make_pmaps(1);
+    for (unsigned i = 0; i < CHUNKS * lab_entries; i++)
+        lab_enter(0, LAB_VA + i * PAGE_SIZE, i % N, PROT_RW, i % lab_entries ? 0 : PMAP_WIRED);
+    uint64_t t0 = rdtsc();
+    pmap_remove_all_user(lab_pmap[0]);
+    record_printf("ticks exit-wired %lu 0", (rdtsc() - t0) / (CHUNKS * (lab_entries - 1)));
     lab_point("measured", true);
     lab_destroy_pmaps();
     lab_free_pages();
