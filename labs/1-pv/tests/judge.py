@@ -270,7 +270,8 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "ops", seed_step=i, words=POISON) for i in range(3)],
         ["start", *["ops"] * 6, "end"],
         model.judge_ops,
-        more=[Plan([Boot(ONE + "many")], ["far", "thinned", "end"], model.judge_many)],
+        more=[Plan([Boot(ONE + "many")], ["far", "thinned", "end"], model.judge_many),
+              Plan([Boot(ONE + "high")], ["end"], records={"entered": 1})],
     ),
     "wired": Plan(
         [Boot(ONE + "wired", words=POISON)],
