@@ -337,12 +337,15 @@ PLANS: dict[str, Plan] = {
     "steal-own": Plan(
         [Boot(ONE + "steal_own")], ["low", "exhausted", "stolen", "end"], workloads.steal_own,
         {"entered": 1},
+        [Plan([Boot(ONE + "steal_enough")], ["exhausted", "stolen", "end"],
+              workloads.steal_enough)],
     ),
     "steal-wired": Plan(
         [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], wired.steal_wired,
         {"entered": 2, "asked": 1, "looked": 1},
         [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen"] * 2, wired.steal_room),
          Plan([Boot(ONE + "steal_far")], ["sparse", "stolen", "end"], wired.steal_far),
+         Plan([Boot(ONE + "steal_locked")], ["exhausted", "stolen", "end"]),
          Plan([Boot(ONE + "steal_unwired")], ["exhausted", "unwired", "stolen", "end"]),
          Plan([Boot(ONE + "steal_flushes")], ["exhausted", "stolen", "end"],
               wired.steal_flushes, {"entered": 1, "flushed": 1})],

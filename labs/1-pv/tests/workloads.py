@@ -355,10 +355,24 @@ def steal_used(run: Run) -> None:
                 invariant=ORDER,
                 hint="Taking an entry from a chunk makes it the most recently used one, also the "
                 "last one, and nothing else does: neither an entry that is given back, nor how "
-                "many are taken." if BY_USE else
-                "A chunk's place is from when it was made, and use does not change it.",
+                "many are taken. Nor does it matter if a CPU has the pmap loaded." if BY_USE else
+                "A chunk's place is from when it was made, and use does not change it; nor does "
+                "it matter if a CPU has the pmap loaded.",
             )
             return
+
+
+def steal_enough(run: Run) -> None:
+    states = first(run, "exhausted", "stolen")
+    if not states:
+        return
+    wired_left(run, *states)
+    memory.judge_exists(run)
+    run.expect("mappings of another process, where stealing gave the process's own oldest chunk "
+               "room for all that it enters", *(len(state.space(1)) for state in states),
+               invariant=ROOM_FIRST,
+               hint="Room in your own chunk ends the walk as a page does: nobody else need lose "
+               "anything.")
 
 
 def steal_own(run: Run) -> None:
