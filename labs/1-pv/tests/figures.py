@@ -136,7 +136,13 @@ def programs_steal(run: Run) -> None:
     lost = len(states[0].ptes.keys() - states[1].ptes.keys())
     stolen = states[1].stats["pv_reclaims"] - states[0].stats["pv_reclaims"]
     run.notes.append(f"programs: {stolen} reclaims, {lost} mappings lost")
-    if not 0 < stolen <= lost:
+    if not lost and not stolen:
+        run.wrong("mappings stolen while a program maps pages, each time with the first "
+                  "allocation failing", "one or more, and pv_reclaims says so", "none",
+                  invariant=NEVER_FAILS,
+                  hint="Each time that no page was given for a chunk, one must be stolen. A page "
+                  "is asked for once, with PA_RESERVE: who asks a second time may get one.")
+    elif not 0 < stolen <= lost:
         run.wrong(f"pv_reclaims while a program maps pages, each time with the first allocation "
                   f"failing; {lost} mappings are gone", f"1 to {lost} more than before", stolen,
                   invariant=NEVER_FAILS)

@@ -328,7 +328,7 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "steal")],
         ["exhausted", "stolen", "end"],
         workloads.steal,
-        {"entered": 1, "left": 1},
+        {"entered": 1, "left": 1, "without": 1},
     ),
     "steal-sparse": Plan(
         [Boot(ONE + "steal_sparse")], ["exhausted", "stolen", "end"], workloads.steal_sparse,

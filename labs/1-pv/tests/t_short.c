@@ -221,10 +221,13 @@ KTEST(lab_pv_steal)
     use_row(1); // its translations stay in this CPU's TLB
     lab_exhaust();
     lab_point("exhausted", true);
+    vm_page_get_stats(&before);
     for (unsigned i = 0; i < 1500; i++)
         entered += pmap_enter(lab_pmap[2], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
                               lab_page[i % ROW], PROT_READ, 0) == 0;
+    vm_page_get_stats(&after);
     record_printf("entered %u of 1500", entered);
+    record_printf("without %lu", after.alloc_failures - before.alloc_failures);
     unsigned left = look_at_row(1);
     irq_pop();
     record_printf("left %u of %u", left, ROW);
