@@ -18,6 +18,7 @@ from grade.oracle import PTE, Oracle, OracleError
 import figures
 import memory
 import model
+import wired
 import workloads
 from memory import AGREE
 
@@ -269,7 +270,8 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "ops", seed_step=i, words=POISON) for i in range(3)],
         ["start", *["ops"] * 6, "end"],
         model.judge_ops,
-        more=[Plan([Boot(ONE + "many")], ["far", "thinned", "end"], model.judge_many)],
+        more=[Plan([Boot(ONE + "many")], ["far", "thinned", "end"], model.judge_many),
+              Plan([Boot(ONE + "high")], ["end"], records={"entered": 1})],
     ),
     "wired": Plan(
         [Boot(ONE + "wired", words=POISON)],
@@ -318,12 +320,15 @@ PLANS: dict[str, Plan] = {
         workloads.reuse,
         more=[Plan([Boot(ONE + "room")], ["used", "end"])],
     ),
-    "speed": Plan([Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 7}),
+    "speed": Plan(
+        [Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 8},
+        [Plan([Boot(ONE + "exit_wired")], ["measured"], figures.exit_wired, {"ticks": 1})],
+    ),
     "steal": Plan(
         [Boot(ONE + "steal")],
         ["exhausted", "stolen", "end"],
         workloads.steal,
-        {"entered": 1, "left": 1},
+        {"entered": 1, "left": 1, "without": 1},
     ),
     "steal-sparse": Plan(
         [Boot(ONE + "steal_sparse")], ["exhausted", "stolen", "end"], workloads.steal_sparse,
@@ -332,15 +337,18 @@ PLANS: dict[str, Plan] = {
     "steal-own": Plan(
         [Boot(ONE + "steal_own")], ["low", "exhausted", "stolen", "end"], workloads.steal_own,
         {"entered": 1},
+        [Plan([Boot(ONE + "steal_enough")], ["exhausted", "stolen", "end"],
+              workloads.steal_enough)],
     ),
     "steal-wired": Plan(
-        [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], workloads.steal_wired,
+        [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], wired.steal_wired,
         {"entered": 2, "asked": 1, "looked": 1},
-        [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen"] * 2, workloads.steal_room),
-         Plan([Boot(ONE + "steal_far")], ["sparse", "stolen", "end"], workloads.steal_far),
+        [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen"] * 2, wired.steal_room),
+         Plan([Boot(ONE + "steal_far")], ["sparse", "stolen", "end"], wired.steal_far),
+         Plan([Boot(ONE + "steal_locked")], ["exhausted", "stolen", "end"]),
          Plan([Boot(ONE + "steal_unwired")], ["exhausted", "unwired", "stolen", "end"]),
          Plan([Boot(ONE + "steal_flushes")], ["exhausted", "stolen", "end"],
-              workloads.steal_flushes, {"entered": 1, "flushed": 1})],
+              wired.steal_flushes, {"entered": 1, "flushed": 1})],
     ),
     "nothing-to-steal": Plan(
         [Boot(ONE + "nothing_to_steal")],

@@ -219,7 +219,9 @@ def judge_check(run: Run) -> None:
                 "one fault or more, and a line that describes it",
                 f"{faults} faults, {'a' if int(said) else 'no'} line",
                 invariant=CHECKED,
-                hint="For each entry in use: pmap_page_at says what is mapped there, and exactly "
+                hint="What is said must be counted, too: pv_check returns the faults of all pmaps, "
+                "chunks and entries together, not those of the last one." if int(said) else
+                "For each entry in use: pmap_page_at says what is mapped there, and exactly "
                 "one entry like it must be on that page's list.",
             )
             return

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Which locks are held, and what a TLB still reaches, at the very instructions that touch what the
-// reverse map keeps in a page and in a pmap; and what the figures say whenever pv_lock is free: the
-// debug registers watch those words. One CPU, so that it is found whether or not another CPU would
-// have come in between.
+// reverse map keeps in a page, in a pmap and at the head of a chunk; and what the figures say
+// whenever pv_lock is free: the debug registers watch those words. One CPU, so that it is found
+// whether or not another CPU would have come in between.
 
-#include "amd64/ksyms.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
@@ -19,28 +18,33 @@
 _Static_assert(PV_WORDS == WATCH_MAX && PMAP_WORDS % WATCH_MAX == 0, "what one round watches");
 
 #define PAGES    200u
+#define BETWEEN  190u                         // mappings of pmap 0, and another pmap enters one
 #define PARTS    (1 + PMAP_WORDS / WATCH_MAX) // the page's words, and the pmap's; or the lock
+#define HEADS    2u                           // then the first words of a stranger's chunk
 #define VA(slot) (LAB_VA + (slot)*PAGE_SIZE)
 
-static unsigned touched;        // times that the watched words were
-static struct pmap *watched_pm; // whose words are watched, or NULL: the page's
-
-static const char *where(vaddr_t rip)
-{
-    struct ksym sym;
-
-    return ksyms_find(rip - 1, &sym) ? sym.function : "an unknown function";
-}
+static unsigned touched;         // times that the watched words were
+static struct pmap *watched_pm;  // whose words are watched, or NULL: the page's
+static const uint64_t *stranger; // a chunk of pmap 2, which is full of wired mappings; or NULL
 
 static void see_locks(vaddr_t rip)
 {
     touched++;
     if (!spin_held(&pv_lock))
-        ktest_fail("%s works on a %s's part of the reverse map without pv_lock", where(rip),
-                   watched_pm ? "pmap" : "page");
+        ktest_fail("%s works on a %s's part of the reverse map without pv_lock",
+                   lab_function_at(rip), watched_pm ? "pmap" : "page");
     if (watched_pm && !spin_held(&watched_pm->lock))
         ktest_fail("%s works on a pmap's part of the reverse map without the pmap's lock",
-                   where(rip));
+                   lab_function_at(rip));
+}
+
+// The chunk's pmap is locked by nobody, or by who steals from it: its place in a list changes only
+// under pv_lock.
+static void see_stranger(vaddr_t rip)
+{
+    touched++;
+    if (!spin_held(&pv_lock))
+        ktest_fail("%s works on another pmap's chunk without pv_lock", lab_function_at(rip));
 }
 
 static void count_touches(vaddr_t rip)
@@ -55,6 +59,12 @@ static void watch(unsigned part, enum watch_kind kind)
 {
     if (part == PARTS) {
         watch_words(&pv_lock.taken, 1, WATCH_WRITES, see_figures);
+        return;
+    }
+    if (part > PARTS) {
+        if (stranger)
+            watch_words(stranger + (part - PARTS - 1) * WATCH_MAX, WATCH_MAX, WATCH_WRITES,
+                        see_stranger);
         return;
     }
     watched_pm = part ? lab_pmap[0] : NULL;
@@ -102,6 +112,20 @@ static void ask_for_figures(void)
         ktest_fail("pv_get_stats reads the figures without pv_lock");
 }
 
+// Pmap 0 gets a second chunk, next to which the stranger's comes in the order of use.
+static void fill_two_chunks(unsigned part, enum watch_kind kind)
+{
+    for (unsigned i = 0; i < PAGES; i++) {
+        lab_enter(0, VA(i), i, PROT_RW, 0);
+        if (i != BETWEEN)
+            continue;
+        watch_off();
+        lab_enter(2, VA(0), PAGES, PROT_READ, PMAP_WIRED);
+        pmap_remove(lab_pmap[2], VA(0), VA(1));
+        watch(part, kind);
+    }
+}
+
 // All ways on which an entry of page 0 or of pmap 0 comes and goes. Whether a pmap has room may be
 // looked at with its lock alone, and whether a page is mapped with none.
 static void come_and_go(unsigned part)
@@ -124,9 +148,14 @@ static void come_and_go(unsigned part)
         pmap_page_protect(lab_page[0], PROT_NONE);
         watch(part, kind);
     }
-    for (unsigned i = 0; i < PAGES; i++) // a second chunk comes and goes, too
-        lab_enter(0, VA(i), i, PROT_RW, 0);
+    fill_two_chunks(part, kind); // the second goes, too: by addresses, at exit, with its pages
     pmap_remove(lab_pmap[0], VA(0), VA(PAGES));
+    fill_two_chunks(part, kind);
+    pmap_remove_all_user(lab_pmap[0]);
+    fill_two_chunks(part, kind);
+    watch(part, WATCH_WRITES);
+    for (unsigned i = 0; i < PAGES; i++)
+        pmap_page_protect(lab_page[i], PROT_NONE);
     watch_off();
 }
 
@@ -145,14 +174,34 @@ static void be_stolen_from(unsigned part)
     pmap_remove_all_user(lab_pmap[1]);
 }
 
+// The only page that the reverse map has, if it says itself that this is a chunk.
+static const uint64_t *only_chunk(void)
+{
+    const uint64_t *found = NULL;
+    struct pv_stats st;
+
+    pv_get_stats(&st);
+    for (unsigned s = 0; s < vm_page_nsegs && st.pc_chunk_count == 1; s++) {
+        struct vm_page_seg *seg = &vm_page_segs[s];
+        uint64_t npages = (seg->end_pa - seg->start_pa) >> PAGE_SHIFT;
+        for (uint64_t i = 0; i < npages; i++)
+            if (seg->pages[i].owner == PAGE_PV)
+                found = page_to_dmap(&seg->pages[i]);
+    }
+    return found;
+}
+
 KTEST(lab_pv_locks)
 {
-    lab_make_pmaps(2);
+    lab_make_pmaps(3);
     lab_make_pages(PAGES + 1);
-    for (unsigned pmap = 0; pmap < 2; pmap++) // the tables stay
+    for (unsigned pmap = 3; pmap-- > 0;) { // the tables stay
         lab_enter(pmap, VA(511), PAGES, PROT_READ, PMAP_WIRED);
+        if (pmap == 2)
+            stranger = only_chunk();
+    }
     touched = 0;
-    for (unsigned part = 0; part <= PARTS; part++) {
+    for (unsigned part = 0; part <= PARTS + HEADS; part++) {
         come_and_go(part);
         be_stolen_from(part);
     }
@@ -178,7 +227,7 @@ static void forgotten(unsigned i, vaddr_t rip)
 
     if (!(pte && *pte & PTE_P) && lab_peek(VA(i), &word))
         ktest_fail("%s forgets a page's mapping while a TLB still reaches the page: page %u of %u",
-                   where(rip), i, CHUNKFUL);
+                   lab_function_at(rip), i, CHUNKFUL);
 }
 
 // The watched page's words are being changed. Each page's only mapping was in the TLB: if it is
@@ -219,15 +268,19 @@ static void see_let_go(vaddr_t rip)
 enum watched { BY_PAGE, BY_PTE, BY_LOCK, WATCHED };
 
 // Steals all that pmap 0 has, with one page's part or its PTE watched: the first that is stolen or
-// the last, or one between; or pv_lock. All translations are in the TLB when it begins.
-static void steal_watched(unsigned page, enum watched by)
+// the last, or one between; or pv_lock. All translations are in the TLB when it begins. So many of
+// the mappings come before the one that is wired and stays.
+static void steal_watched(unsigned page, enum watched by, unsigned before)
 {
     uint64_t word;
 
-    for (unsigned pmap = 0; pmap < 2; pmap++)
-        lab_enter(pmap, VA(511), PAGES, PROT_READ, PMAP_WIRED);
-    for (unsigned i = 0; i < CHUNKFUL; i++)
-        lab_enter(0, VA(i), i, PROT_RW, 0);
+    for (unsigned i = 0; i <= CHUNKFUL; i++) {
+        if (i == before)
+            lab_enter(0, VA(511), PAGES, PROT_READ, PMAP_WIRED);
+        if (i < CHUNKFUL)
+            lab_enter(0, VA(i), i, PROT_RW, 0);
+    }
+    lab_enter(1, VA(511), PAGES, PROT_READ, PMAP_WIRED); // the younger chunk
     lab_exhaust();
     for (unsigned i = 0; i < CHUNKFUL; i++)
         KTEST_CHECK(lab_peek(VA(i), &word), "page %u is mapped, and cannot be read", i);
@@ -255,9 +308,11 @@ KTEST(lab_pv_forget)
     irq_push();
     pmap_activate(lab_pmap[0]);
     for (enum watched by = BY_PAGE; by < WATCHED; by++) {
-        steal_watched(0, by);
-        steal_watched(CHUNKFUL / 2, by);
-        steal_watched(CHUNKFUL - 1, by);
+        for (unsigned before = 0; before <= CHUNKFUL; before += CHUNKFUL) {
+            steal_watched(0, by, before);
+            steal_watched(CHUNKFUL / 2, by, before);
+            steal_watched(CHUNKFUL - 1, by, before);
+        }
     }
     irq_pop();
     lab_point("worked", false);

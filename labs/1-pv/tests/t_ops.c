@@ -3,6 +3,7 @@
 // The reverse map under seeded sequences of operations. judge.py plays the same sequence on a model
 // and compares at each point, so the draws here and there must stay in step. One CPU.
 
+#include "dev/record.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
@@ -185,6 +186,120 @@ KTEST(lab_pv_many)
     }
     lab_point("thinned", false);
     lab_destroy_pmaps();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// ---- pages beyond 4 GiB ----
+
+#define HIGH (4ul << 30)
+#define LOW  400u // pages of the test, each of which is mapped once; those behind are others'
+
+// Pages of a machine with more memory than this one, in a segment of their own: nobody looks into
+// them, so that they may be entered, stolen and removed like others. Each lies 4 GiB above one that
+// is there.
+static struct vm_page *high_page;
+static unsigned nhigh;
+
+static void add_high_pages(struct vm_page *room)
+{
+    struct vm_page_seg *seg = &vm_page_segs[vm_page_nsegs];
+
+    nhigh = PAGE_SIZE / sizeof(struct vm_page);
+    high_page = page_to_dmap(room);
+    seg->start_pa = HIGH + page_to_phys(lab_page[0]);
+    for (unsigned i = 1; i < nhigh; i++)
+        seg->start_pa = min(seg->start_pa, HIGH + page_to_phys(lab_page[i]));
+    seg->end_pa = seg->start_pa + nhigh * PAGE_SIZE;
+    seg->pages = high_page;
+    for (unsigned i = 0; i < nhigh; i++) {
+        high_page[i] = (struct vm_page){.owner = PAGE_OBJECT, .seg = (uint16_t)vm_page_nsegs};
+        list_init(&high_page[i].queue);
+        pv_page_init(&high_page[i]);
+    }
+    vm_page_nsegs++;
+}
+
+// What is counted of each of them is what pmap 0 maps; and the page 4 GiB below, if it is the
+// test's, has the one mapping that is wired. False if it is wrong: what follows would make it
+// worse.
+static bool high_counted(const char *when)
+{
+    bool right = true;
+
+    for (unsigned i = 0; i < nhigh; i++) {
+        paddr_t pa = page_to_phys(&high_page[i]);
+        int low = lab_page_number(phys_to_page(pa - HIGH));
+        spin_lock(&lab_pmap[0]->lock);
+        bool there = pmap_page_at(lab_pmap[0], LAB_VA + i * PAGE_SIZE) == &high_page[i];
+        spin_unlock(&lab_pmap[0]->lock);
+        spin_lock(&pv_lock);
+        unsigned of_high = pv_count(&high_page[i]);
+        spin_unlock(&pv_lock);
+        unsigned of_low = low < 0 || low >= (int)LOW ? 1 : lab_page_mappings((unsigned)low);
+        KTEST_CHECK(of_high == there && of_low == 1,
+                    "pv_count %u of the page at physical address %lx, mapped %u times, and %u of "
+                    "the one 4 GiB below, mapped once, after %s",
+                    of_high, pa, there, of_low, when);
+        right &= of_high == there && of_low == 1;
+    }
+    return right;
+}
+
+static void enter_high(unsigned i)
+{
+    int error = pmap_enter(lab_pmap[0], LAB_VA + i * PAGE_SIZE, &high_page[i], PROT_RW, 0);
+    KASSERT(error == 0, "page %u: error %d", i, error);
+}
+
+// They are stolen, if the form does, and then removed by their address, with their page, and at
+// exit. False if something was wrong.
+static bool use_high_pages(void)
+{
+    unsigned entered = 0;
+
+    for (unsigned i = 0; i < nhigh; i++)
+        enter_high(i);
+    lab_map_row(0, LAB_VA + nhigh * PAGE_SIZE, LOW, lab_entries - 1 - nhigh);
+    if (!high_counted("entering"))
+        return false;
+    lab_exhaust();
+    for (unsigned i = 0; i < lab_entries; i++)
+        entered +=
+            pmap_enter(lab_pmap[1], LAB_VA + i * PAGE_SIZE, lab_page[LOW], PROT_READ, 0) == 0;
+    lab_relent();
+    record_printf("entered %u of %u", entered, lab_entries);
+    if (!high_counted("stealing"))
+        return false;
+    for (unsigned i = 0; i < nhigh; i++)
+        enter_high(i);
+    pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + nhigh / 3 * PAGE_SIZE);
+    for (unsigned i = nhigh / 3; i < nhigh / 2; i++)
+        pmap_page_protect(&high_page[i], PROT_NONE);
+    if (!high_counted("removal"))
+        return false;
+    pmap_remove_all_user(lab_pmap[0]);
+    return high_counted("exit");
+}
+
+KTEST(lab_pv_high)
+{
+    enum { N = LOW + 200 };
+
+    lab_make_pages(N);
+    lab_make_pmaps(3);
+    struct vm_page *room = vm_page_alloc(PAGE_KMEM, 0);
+    KASSERT(room, "no memory for a page");
+    for (unsigned i = 0; i < LOW; i++)
+        lab_enter(2, LAB_VA + i * PAGE_SIZE, i, PROT_READ, PMAP_WIRED);
+    for (unsigned pmap = 0; pmap < 2; pmap++) // the tables stay
+        lab_enter(pmap, LAB_VA + (511ul << PAGE_SHIFT), N - 1, PROT_READ, PMAP_WIRED);
+    add_high_pages(room);
+    if (!use_high_pages())
+        return;
+    lab_destroy_pmaps();
+    vm_page_nsegs--;
+    vm_page_free(room);
     lab_point("end", false);
     lab_free_pages();
 }

@@ -73,11 +73,14 @@ static void look_and_give(unsigned mine, unsigned others)
     lab_enter(1, LAB_VA + 3 * PAGE_SIZE, OTHERS + 3, PROT_READ, 0);
 }
 
-// The second victim goes first. With chunks that are full and others that are not, so that use
-// alone tells which.
-static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mine, unsigned others)
+// The second victim goes first, whether or not this CPU has it loaded. With chunks that are full
+// and others that are not, so that use alone tells which.
+static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mine, unsigned others,
+                       bool loaded)
 {
     lab_make_pmaps(3);
+    if (loaded)
+        pmap_activate(lab_pmap[1]);
     work(mine, others);
     lab_make_tables(2, 511);
     uint64_t had = lab_pmap[0]->resident + lab_pmap[1]->resident;
@@ -100,8 +103,8 @@ KTEST(lab_pv_steal_used)
 
     lab_make_pages(512);
     for (unsigned i = 0; i < array_len(sizes); i++) {
-        steal_used(use_again, sizes[i][0], sizes[i][1]);
-        steal_used(look_and_give, sizes[i][0], sizes[i][1]);
+        steal_used(use_again, sizes[i][0], sizes[i][1], i % 2);
+        steal_used(look_and_give, sizes[i][0], sizes[i][1], i % 2);
     }
     lab_free_pages();
 }
@@ -180,10 +183,35 @@ KTEST(lab_pv_steal_room)
     lab_free_pages();
 }
 
+// Half of what the process's own chunk holds is wired, and that chunk is the oldest: it gives room,
+// which is enough. Nobody else loses anything before that is used up.
+KTEST(lab_pv_steal_enough)
+{
+    enum { OWN, OTHER };
+    const unsigned room = lab_entries / 2 - 2;
+
+    lab_make_pmaps(OTHER + 1);
+    lab_make_pages(512);
+    lab_make_tables(OWN, 511);
+    for (unsigned i = 4; i < lab_entries; i++)
+        lab_enter(OWN, LAB_VA + i * PAGE_SIZE, i, PROT_RW, i % 2 ? PMAP_WIRED : 0);
+    lab_map_row(OTHER, LAB_VA, 0, lab_entries);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    for (unsigned i = 0; i < room; i++)
+        lab_must_enter(OWN, LAB_VA + (2ul << 20) + i * PAGE_SIZE, i);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
 // Two used rows in two victims, then a third process that needs far more than what is left.
 KTEST(lab_pv_steal)
 {
     unsigned entered = 0;
+    struct vm_page_stats before, after;
 
     lab_make_pmaps(3);
     lab_make_pages(ROW + 1);
@@ -193,10 +221,13 @@ KTEST(lab_pv_steal)
     use_row(1); // its translations stay in this CPU's TLB
     lab_exhaust();
     lab_point("exhausted", true);
+    vm_page_get_stats(&before);
     for (unsigned i = 0; i < 1500; i++)
         entered += pmap_enter(lab_pmap[2], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
                               lab_page[i % ROW], PROT_READ, 0) == 0;
+    vm_page_get_stats(&after);
     record_printf("entered %u of 1500", entered);
+    record_printf("without %lu", after.alloc_failures - before.alloc_failures);
     unsigned left = look_at_row(1);
     irq_pop();
     record_printf("left %u of %u", left, ROW);

@@ -7,6 +7,7 @@
 #include "lab_pv.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "lib/string.h"
 #include "tests/kernel/watch.h"
 
 static unsigned touched; // times that the watched word was
@@ -17,14 +18,20 @@ static void count_touches(vaddr_t rip)
     touched++;
 }
 
-// Enters mappings [from, to) of the newcomer; how often a word was touched meanwhile.
-static unsigned touches(const void *word, enum watch_kind kind, unsigned pmap, unsigned from,
+// Who flushes a pmap's TLBs asks who has it loaded; others may ask, too.
+static void count_flushes(vaddr_t rip)
+{
+    touched += strncmp(lab_function_at(rip), "tlb_flush", 9) == 0;
+}
+
+// Enters mappings [from, to) of the newcomer; how often fn counted a touch of a word meanwhile.
+static unsigned touches(const void *word, void (*fn)(vaddr_t rip), unsigned pmap, unsigned from,
                         unsigned to)
 {
     unsigned entered = 0;
 
     touched = 0;
-    watch_words(word, 1, kind, count_touches);
+    watch_words(word, 1, fn == count_flushes ? WATCH_ALL : WATCH_WRITES, fn);
     for (unsigned i = from; i < to; i++)
         entered += pmap_enter(lab_pmap[pmap], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
                               lab_page[i % 512], PROT_READ, 0) == 0;
@@ -45,8 +52,8 @@ static unsigned touches_of_a_look(struct pmap *pm)
 }
 
 // The oldest chunks are all wired. No page comes of them, now or later: their pmap's TLBs are left
-// alone (a flush asks who has the pmap loaded), and of eight chunks that are stolen the first one
-// alone may look at them. The victim's chunks come next.
+// alone, and of eight chunks that are stolen the first one alone may look at them. The victim's
+// chunks come next.
 KTEST(lab_pv_steal_wired)
 {
     enum { WIRED = 4, EACH = 20, VICTIM = WIRED, NEWCOMER, HALF = 750 };
@@ -63,10 +70,9 @@ KTEST(lab_pv_steal_wired)
     lab_make_tables(NEWCOMER, 511);
     lab_exhaust();
     lab_point("exhausted", true);
-    unsigned asked = touches(&lab_pmap[0]->active, WATCH_ALL, NEWCOMER, 0, HALF);
-    record_printf("asked %u", asked);
+    record_printf("asked %u", touches(&lab_pmap[0]->active, count_flushes, NEWCOMER, 0, HALF));
     unsigned looked =
-        touches(&lab_pmap[0]->lock.lock.owner, WATCH_WRITES, NEWCOMER, HALF, 2 * HALF);
+        touches(&lab_pmap[0]->lock.lock.owner, count_touches, NEWCOMER, HALF, 2 * HALF);
     record_printf("looked %u each %u", looked, touches_of_a_look(lab_pmap[0]));
     lab_point("stolen", false);
     lab_destroy_pmaps();
@@ -110,6 +116,65 @@ static void must_wire(unsigned pmap, unsigned from, unsigned to, const char *why
     }
 }
 
+#define LOOKS 1000u
+
+static void see_looks(vaddr_t rip)
+{
+    (void)rip;
+    if (++touched == LOOKS)
+        panic("a chunk that is all wired is looked at again and again in one shortage");
+}
+
+// Tries to enter a wired mapping, and counts how often the lock of pmap `wired' was touched for it.
+static int enter_and_see(unsigned pmap, unsigned slot, unsigned wired)
+{
+    touched = 0;
+    watch_words(&lab_pmap[wired]->lock.lock.owner, 1, WATCH_WRITES, see_looks);
+    int error = pmap_enter(lab_pmap[pmap], LAB_VA + slot * PAGE_SIZE, lab_page[slot], PROT_READ,
+                           PMAP_WIRED);
+    watch_off();
+    return error;
+}
+
+// Nothing can be stolen: all chunks are wired but one, the youngest, whose pmap is locked by this
+// thread here. However often somebody asks, and wherever the locked one has come to be in the order
+// by then: each chunk is looked at once, and entering fails. When the lock is free, it works.
+KTEST(lab_pv_steal_locked)
+{
+    enum { WIRED = 2, WIRED_TOO, EACH = 20, SLOTS = 511 };
+    unsigned slot = 4;
+
+    lab_make_pmaps(WIRED_TOO + 1);
+    lab_make_pages(512);
+    unsigned busy = lab_pmap[0] < lab_pmap[1] ? 0 : 1, needy = 1 - busy;
+    lab_make_tables(needy, 511);
+    for (unsigned pmap = WIRED; pmap <= WIRED_TOO; pmap++)
+        for (unsigned i = 0; i < EACH; i++)
+            lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, PMAP_WIRED);
+    for (; slot < lab_entries; slot++)
+        lab_enter(needy, LAB_VA + slot * PAGE_SIZE, slot, PROT_READ, PMAP_WIRED);
+    lab_map_row(busy, LAB_VA, 0, EACH);
+    unsigned each = touches_of_a_look(lab_pmap[WIRED]);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    spin_lock(&lab_pmap[busy]->lock);
+    for (unsigned refused = 0; refused < 4 && slot < SLOTS;) {
+        if (enter_and_see(needy, slot, WIRED))
+            refused++;
+        else
+            slot++; // there was room
+        KTEST_CHECK(touched <= each, "%u looks at a chunk that is all wired, for one mapping",
+                    touched / each);
+    }
+    spin_unlock(&lab_pmap[busy]->lock);
+    must_wire(needy, slot, slot + 1, "there is something to steal");
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
 // What was wired at one shortage is not at the next: one of the victim's chunks was full of wired
 // mappings, and in the other one every second was. All that the newcomer has is wired, so that it
 // cannot help itself.
@@ -144,7 +209,7 @@ KTEST(lab_pv_steal_unwired)
 }
 
 // Five full chunks of a victim are stolen one after the other. How often the victim's TLBs are
-// flushed: a flush asks who has the pmap loaded.
+// flushed.
 KTEST(lab_pv_steal_flushes)
 {
     enum { VICTIM, NEWCOMER, CHUNKS = 5 };
@@ -157,10 +222,11 @@ KTEST(lab_pv_steal_flushes)
     lab_exhaust();
     lab_point("exhausted", true);
     uint64_t before = lab_reclaims();
-    unsigned asked = touches(&lab_pmap[VICTIM]->active, WATCH_ALL, NEWCOMER, 0, 3 * lab_entries);
+    unsigned asked =
+        touches(&lab_pmap[VICTIM]->active, count_flushes, NEWCOMER, 0, 3 * lab_entries);
     uint64_t stolen = lab_reclaims() - before;
     touched = 0;
-    watch_words(&lab_pmap[VICTIM]->active, 1, WATCH_ALL, count_touches);
+    watch_words(&lab_pmap[VICTIM]->active, 1, WATCH_ALL, count_flushes);
     spin_lock(&lab_pmap[VICTIM]->lock);
     pmap_flush_all(lab_pmap[VICTIM]);
     spin_unlock(&lab_pmap[VICTIM]->lock);

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Judges what cannot be stolen and what that costs, and how often TLBs are flushed: t_wired.c."""
+
+from __future__ import annotations
+
+from grade.lab_judge import Run
+
+import memory
+from workloads import PER_CHUNK, entered, shortage, wired_left
+
+FLUSHED = "a mapping is forgotten only after its PTE is gone and the TLBs are flushed"
+IN_VAIN = "what cannot be stolen costs nothing twice"
+
+
+def steal_room(run: Run) -> None:
+    for states in zip(run.named("exhausted"), run.named("stolen")):
+        wired_left(run, *states)
+    memory.judge_exists(run)
+
+
+def steal_far(run: Run) -> None:
+    for states in zip(run.named("sparse"), run.named("stolen")):
+        wired_left(run, *states)
+    memory.judge_exists(run)
+
+
+def steal_flushes(run: Run) -> None:
+    entered(run, 3 * PER_CHUNK)
+    shortage(run)
+    for words in run.records("flushed"):
+        asked, each, stolen = (int(words[i]) for i in (0, 2, 4))
+        run.notes.append(f"{asked // max(each, 1)} flushes for {stolen} reclaims")
+        run.expect("flushes of the TLBs of a pmap that loses chunk after chunk", stolen,
+                   asked / max(each, 1), invariant=FLUSHED,
+                   hint="First all PTEs of a chunk, then one flush for all of them.")
+
+
+def steal_wired(run: Run) -> None:
+    entered(run, 750)
+    states = shortage(run)
+    if not states:
+        return
+    run.expect("mappings of the process that entered last", 1504, len(states[1].space(5)),
+               invariant=IN_VAIN,
+               hint="The newcomer lost mappings while ten older chunks of another were there.")
+    for words in run.records("asked"):
+        run.expect("flushes of a pmap that lost no mapping", 0, int(words[0]), invariant=IN_VAIN,
+                   hint="Flush only if something was stolen: a flush interrupts other processors.")
+    for words in run.records("looked"):
+        looks = int(words[0]) // max(int(words[2]), 1)
+        run.notes.append(f"{looks} looks at a chunk that is all wired")
+        if looks > 1:
+            run.wrong("looks at an old chunk that is all wired, while four others are stolen",
+                      "at most 1", looks, invariant=IN_VAIN,
+                      hint="What is left of a chunk is wired: it goes behind all others, or each "
+                      "shortage looks at it again. The walk must end where it has been.")
