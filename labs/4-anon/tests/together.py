@@ -27,7 +27,7 @@ def boots(name: str) -> list[Boot]:
     return [*turns, Boot(command=WORK + name, cpus=2, icount=False, jitter=9, seed_step=2)]
 
 
-CHECKED = [Boot(command=WORK + "checks", cpus=cpus, jitter=3, seed_step=cpus) for cpus in (1, 2)]
+CHECKED = [Boot(command=WORK + "checks", jitter=3, seed_step=step) for step in (1, 2)]
 PAGED = Boot(command=WORK + "paged", mem="24M", swap=64 << 20, jitter=5)
 
 
