@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Work for private memory, for lab 4's grader: anonwork threads|sharers|paged. One task of an
-// address space forks while three others write; or a parent and its child write the same pages at
-// once, and give them up at once; or they do so while the pages go to swap. At points, where
-// everybody stands still, the grader looks at the pages from outside.
+// Work for private memory, for lab 4's grader: anonwork threads|sharers|paged|checks. One task of
+// an address space forks while three others write; or a parent and its child write the same pages
+// at once, and give them up at once; or they do so while the pages go to swap; or the kernel checks
+// itself while children come and go. At points, where everybody stands still, the grader looks at
+// the pages from outside.
 
 #include <sched.h>
 #include <signal.h>
@@ -22,11 +23,16 @@ static volatile unsigned long *word(int page)
     return (volatile unsigned long *)(REGION + (unsigned long)page * PAGE);
 }
 
+static void map_pages(int first, int end)
+{
+    if (mmap((void *)word(first), (unsigned long)(end - first) * PAGE, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != (void *)word(first))
+        errx(1, "mmap");
+}
+
 static void map_region(void)
 {
-    if (mmap((void *)REGION, NPAGES * PAGE, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != (void *)REGION)
-        errx(1, "mmap");
+    map_pages(0, NPAGES);
 }
 
 static void unmap(int first, int end)
@@ -219,6 +225,63 @@ static void work_paged(void)
         errx(1, "the hog");
 }
 
+// ---- while the kernel checks itself ----
+
+#define CHECKS 150
+#define LONE   1000 // a page apart from the region, again and again
+
+static void come_and_go(void)
+{
+    for (;;) {
+        int status, pid = fork();
+        if (pid < 0)
+            errx(1, "fork");
+        if (pid == 0) {
+            *word(1) = 1;
+            unmap(2, NPAGES / 2);
+            _exit(0);
+        }
+        for (int i = 0; i < 20; i++) {
+            map_pages(LONE, LONE + 1);
+            *word(LONE) = 2;
+            unmap(LONE, LONE + 1);
+        }
+        waitpid(pid, &status, 0);
+    }
+}
+
+static void check(void)
+{
+    char text[256] = "";
+    int fd = open("/proc/vm/check", O_RDONLY);
+
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+        errx(1, "no /proc/vm/check");
+    close(fd);
+    if (strcmp(text, "ok\n") != 0)
+        errx(1, "nothing is wrong, and the kernel's checks find: %s", text);
+}
+
+static void work_checks(void)
+{
+    int status;
+
+    map_region();
+    for (int i = 0; i < NPAGES; i++)
+        *word(i) = 1;
+    int pid = fork();
+    if (pid < 0)
+        errx(1, "fork");
+    if (pid == 0)
+        come_and_go();
+    unmap(0, NPAGES);
+    for (int i = 0; i < CHECKS; i++)
+        check();
+    if (kill(pid, SIGKILL) < 0 || waitpid(pid, &status, 0) != pid)
+        errx(1, "the child");
+    point("checked");
+}
+
 int main(int argc, char **argv)
 {
     open_meetings();
@@ -228,7 +291,9 @@ int main(int argc, char **argv)
         work_sharers(1);
     else if (argc == 2 && strcmp(argv[1], "paged") == 0)
         work_paged();
+    else if (argc == 2 && strcmp(argv[1], "checks") == 0)
+        work_checks();
     else
-        errx(1, "threads, sharers or paged?");
+        errx(1, "threads, sharers, paged or checks?");
     return 0;
 }

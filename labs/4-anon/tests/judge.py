@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import Callable
 
 from grade import layout
 from grade.lab_judge import Boot, Plan, Run
@@ -18,7 +19,7 @@ from grade.oracle import PTE, Oracle
 
 import together
 from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE, OTHERS
-from rules import EVICTABLE, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
+from rules import EVICTABLE, REFERENCES, RIGHTS, ROOM, SHARED, SHOWS, STAYS, UNLOCKED
 
 PAGE = 4096
 VA = 0x40000000
@@ -232,7 +233,8 @@ def judge_anons(state: State, oracle: Oracle, reader: Reader, run: Run) -> None:
         if not oracle.page_field(struct_at, "wire_count") and \
                 not oracle.page_field(struct_at, "on_queue"):
             run.wrong(f"{where}: its frame", "on a page queue, as it is not wired", "on none",
-                      invariant=EVICTABLE)
+                      invariant=EVICTABLE, hint="A new page is activated when its slot holds it, "
+                      "also if it could not be mapped; a fork's copy, too.")
         if not anon or reader.anon_field(anon, "page") != struct_at:
             run.wrong(f"{where}: the anon of its frame", "one that has this frame",
                       f"{anon:#x}", invariant=ONE_PAGE)
@@ -275,6 +277,27 @@ def swapped(run: Run) -> None:
         if int(words[0]) < 50:
             run.wrong("pages that went to swap", "50 or more", words[0])
         run.expect("swap slots in use at the end", 0, int(words[2]), invariant=FREED)
+
+
+def thinking(think: str = "", invariant: str = "") -> Callable[[Run], None]:
+    """Nothing is left, and what is wrong makes one think of this, or breaks this rule."""
+
+    def judge(run: Run) -> None:
+        nothing_left(run)
+        for finding in run.findings:
+            finding.hint = finding.hint or think
+            finding.invariant = invariant or finding.invariant
+
+    return judge
+
+
+BROUGHT_IN = thinking("A fault that brought a page in has mapped nothing yet: it starts over "
+                      "(EAGAIN), and then maps the page, and wires it.")
+WITHOUT_PAGE = thinking("A wired entry's pages need not be in memory: an anon that has none is "
+                        "shared, or brought in before it is copied.")
+ALL_COUNTS = thinking("Any of the slots that an entry covers may be another's, too: all their "
+                      "counts are looked at, in whichever table they are.")
+NO_ROOM = thinking(invariant=ROOM)
 
 
 def fail_nth(run: Run) -> None:
@@ -375,17 +398,25 @@ def plan(name: str, points: list[str], judge: object, **more: object) -> Plan:
 PLANS: dict[str, Plan] = {
     "trace": plan("trace", OPS * 4, nothing_left),
     "lineage": plan("lineage", OPS * 4, nothing_left),
-    "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 2, nothing_left)]),
+    "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 2, nothing_left),
+                        plan("far_shared", ["end"] * 2, ALL_COUNTS)]),
     "family": plan("family", FAMILY * 9, nothing_left,
-                   more=[plan("below", ["start", "ops", "ops", "end"] * 6, nothing_left)]),
+                   more=[plan("below", ["start", "ops", "ops", "end"] * 6, nothing_left),
+                         plan("lend", ["end"], nothing_left)]),
     "partial-shared": plan("partial_shared", [*HALVES, "end", "end"], exact),
-    "swapped": plan("swapped", ["start", *["ops"] * 7, "end"], swapped, records={"swapped": 1}),
-    "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left),
+    "swapped": plan("swapped", ["start", *["ops"] * 7, "end"], swapped, records={"swapped": 1},
+                    more=[plan("swap_hidden", ["end"], WITHOUT_PAGE)]),
+    "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left,
+                  more=[plan("swap_wired", ["wired", "end"], BROUGHT_IN)]),
     "fail-nth": plan("fail_nth", OPS * 4, fail_nth, records={"refused": 1},
-                     more=[plan("short", ["end"] * 2, nothing_left)]),
+                     more=[plan("short", ["end"] * 2, nothing_left),
+                           plan("pager_short", ["end"], nothing_left)]),
     "dontneed": plan("dontneed", ["discarded", "discarded", "written", "end"] * 4, nothing_left),
-    "zeroes": plan("zeroes", ["read", "written", "read", "written", "end"], nothing_left),
-    "check": plan("check", ["right", "right", "end"], nothing_left),
+    "zeroes": plan("zeroes", ["read", "written", "read", "written", "end"], nothing_left,
+                   more=[plan("room", ["end"], NO_ROOM)]),
+    "check": plan("check", ["right", "right", "end"], nothing_left,
+                  more=[plan("check_swapped", ["end"], nothing_left),
+                        Plan(together.CHECKED, ["checked"], together.checked)]),
     "threads": Plan(together.boots("threads"), ["forked", "reaped"], together.threads),
     "smp": Plan(
         together.boots("sharers"), together.SHARERS, together.sharers,
@@ -399,7 +430,8 @@ PLANS: dict[str, Plan] = {
                              records={"alone": 1, "split": 1})]),
     "readers": plan("readers", ["read", "end"], readers),
     "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact),
-    "grow": plan("grow", ["grown", "end"], grow),
+    "grow": plan("grow", ["grown", "end"], grow,
+                 more=[plan("grow_split", ["grown", "end"], grow)]),
     "bounded": Plan([Boot(ONE + "costs"), Boot(ONE + "window_end")], None, bounded,
                     records={"costs": 2}),
     "tight": Plan([Boot(ONE + "tight", mem="64M")], ["written", "end"], nothing),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// What is rare: a pager during whose work somebody writes, memory that runs out at every place of a
-// fork, page numbers beyond 32 bits.
+// What is rare: a pager during whose work somebody writes, or that has to make room; memory that
+// runs out at every place of a fork; counts in several tables, page numbers beyond 32 bits.
 
 #include "lab_anon.h"
 #include "lib/errno.h"
@@ -135,6 +135,96 @@ KTEST(lab_anon_pager)
     wired_below();
 }
 
+// ---- a pager that is asked again ----
+
+static struct vm_pager_ops asked;
+
+// A page that the fault before got: nobody has it any more. o locked.
+static void expect_not_busy(struct vm_object *o, pgno_t pgno)
+{
+    struct vm_page *pg = vm_object_lookup(o, pgno);
+    bool busy = pg && pg->flags & PG_BUSY;
+
+    KTEST_CHECK(!busy, "the object's page %lu is busy still, though the fault that had it is over",
+                pgno);
+    if (busy)
+        vm_page_unbusy(pg);
+}
+
+static int get_unless_busy(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
+                           struct vm_page **pg)
+{
+    expect_not_busy(o, pgno);
+    return pager->get(o, pgno, access, overwrite, pg);
+}
+
+// Each allocation of a fault that gets a page fails in turn: when it comes again nobody has the
+// page.
+static void fault_again(vm_prot_t access, uint64_t nth)
+{
+    struct vm_object *o = start_object(4);
+
+    asked = *(pager = o->ops);
+    asked.get = get_unless_busy;
+    o->ops = &asked;
+    map_private(0, 4 * PAGE_SIZE, o);
+    kctx_current()->fail_nth = nth;
+    int error = vm_fault(&lab_space[0]->map, lab_va(2), access);
+    kctx_current()->fail_nth = 0;
+    KTEST_CHECK(!error, "fault whose allocation %lu fails: error %d", nth, error);
+    mutex_lock(&o->lock);
+    expect_not_busy(o, 2);
+    mutex_unlock(&o->lock);
+    lab_exit(0);
+    o->ops = pager;
+    vm_object_unref(o);
+}
+
+KTEST(lab_anon_pager_short)
+{
+    for (uint64_t nth = 1; nth <= 12; nth++) {
+        fault_again(PROT_READ, nth);
+        fault_again(PROT_WRITE, nth);
+    }
+    lab_point("end");
+}
+
+// Room for a page is made when it is got for writing, and not before.
+static int get_with_room(struct vm_object *o, pgno_t pgno, vm_prot_t access, bool overwrite,
+                         struct vm_page **pg)
+{
+    int error = pager->get(o, pgno, access, overwrite, pg);
+
+    if (!error && access & PROT_WRITE)
+        (*pg)->flags |= PG_BACKED;
+    else if (!error)
+        (*pg)->flags &= ~(unsigned)(PG_BACKED | PG_DIRTY);
+    return error;
+}
+
+// A page of a shared mapping that is there because it was read.
+KTEST(lab_anon_room)
+{
+    struct vm_object *o = start_object(4);
+    vaddr_t va = LAB_VA;
+
+    asked = *(pager = o->ops);
+    asked.get = get_with_room;
+    o->ops = &asked;
+    vm_object_ref(o);
+    int error = vm_mmap(lab_space[0], &va, 4 * PAGE_SIZE, PROT_RW, PROT_ALL,
+                        LINUX_MAP_SHARED | LINUX_MAP_FIXED, o, 0);
+    KASSERT(!error, "mmap: error %d", error);
+    for (unsigned i = 0; i < 4; i += 2)
+        expect_at(0, lab_va(i), 0);
+    for (unsigned i = 0; i < 4; i++)
+        write_at(0, lab_va(i), ++words);
+    lab_exit(0);
+    o->ops = pager;
+    vm_object_unref(o);
+    lab_point("end");
+}
+
 // ---- memory runs out ----
 
 // Wired pages, pages whose copy is deferred, few of them, and what is shared for good.
@@ -257,6 +347,33 @@ static void far_apart(bool file)
     if (o)
         vm_object_unref(o);
     lab_point("end");
+}
+
+// A child gives up one end of a region that is too long for one table of counts, and its parent
+// then writes, from that end on: what the child still has stays as it was.
+static void far_shared(bool from_start)
+{
+    enum { N = 3 << 12, EACH = N / 24 };
+    uint64_t first = words + 1;
+
+    map_private(0, N * PAGE_SIZE, start_object(0));
+    for (unsigned i = 0; i < N; i += EACH)
+        write_at(0, lab_va(i), ++words);
+    lab_fork(0, 1);
+    vaddr_t gone_va = lab_va(from_start ? 0 : N / 3);
+    int error = vm_munmap(lab_space[1], gone_va, 2 * N / 3 * PAGE_SIZE);
+    KTEST_CHECK(!error, "munmap: error %d", error);
+    for (unsigned i = 0; i < N; i += EACH)
+        write_at(0, lab_va(from_start ? i : N - EACH - i), ++words);
+    for (unsigned i = from_start ? 2 * N / 3 : 0; i < (from_start ? N : N / 3); i += EACH)
+        expect_at(1, lab_va(i), first + i / EACH);
+    lab_end();
+}
+
+KTEST(lab_anon_far_shared)
+{
+    far_shared(true);
+    far_shared(false);
 }
 
 KTEST(lab_anon_far)

@@ -302,16 +302,27 @@ static unsigned fail_reads(void)
     return nfailed;
 }
 
+// Of the tests that run in one boot the first makes swap.
+static void start_swap(void)
+{
+    static const struct swap_dev device = {swap_dev_start, SLOTS};
+    static bool there;
+    struct swap_stats st;
+
+    swap_get_stats(&st);
+    KASSERT(there || !st.nslots, "there is swap already");
+    if (!there)
+        swap_init(&device);
+    there = true;
+}
+
 // What is shared is in swap: of it, too, there is one copy.
 KTEST(lab_anon_swapped)
 {
-    static const struct swap_dev device = {swap_dev_start, SLOTS};
     struct swap_stats st;
     unsigned nfailed = 0;
 
-    swap_get_stats(&st);
-    KASSERT(!st.nslots, "there is swap already");
-    swap_init(&device);
+    start_swap();
     rng = lab_rng(3);
     family(41, 1, 10, 4, step);
     for (unsigned round = 0; round < 6; round++) {
@@ -328,4 +339,54 @@ KTEST(lab_anon_swapped)
     lab_end();
     swap_get_stats(&st);
     record_printf("swapped %lu left %lu", st.outs, st.nused);
+}
+
+// A space of so many pages, all of them in swap.
+static void start_swapped(unsigned pages, vm_prot_t prot)
+{
+    struct swap_stats before, st;
+
+    start_swap();
+    swap_get_stats(&before);
+    lab_begin(pages);
+    lab_new_space(0);
+    lab_map(0, 0, pages);
+    for (unsigned i = 0; i < pages; i++)
+        lab_write(0, i, ++words);
+    int error = vm_mprotect(lab_space[0], LAB_VA, pages * PAGE_SIZE, prot);
+    KASSERT(!error, "mprotect: error %d", error);
+    pageout_pass(200);
+    swap_get_stats(&st);
+    KASSERT(st.outs - before.outs >= pages, "%lu pages went to swap", st.outs - before.outs);
+}
+
+// What is in swap is wired: then it is there, and mapped.
+KTEST(lab_anon_swap_wired)
+{
+    start_swapped(24, PROT_RW);
+    lab_wire(0, 4, 20, true);
+    lab_point("wired");
+    lab_read_all();
+    lab_end();
+}
+
+// What is in swap and not accessible is wired as it is; a child has it all the same.
+KTEST(lab_anon_swap_hidden)
+{
+    enum { N = 24 };
+
+    start_swapped(N, PROT_NONE);
+    int error = vm_mlock(lab_space[0], LAB_VA, N * PAGE_SIZE, true);
+    KTEST_CHECK(!error, "mlock: error %d", error);
+    lab_fork(0, 1);
+    for (unsigned n = 2; n-- > 0;) {
+        error = vm_mprotect(lab_space[n], LAB_VA, N * PAGE_SIZE, PROT_RW);
+        KTEST_CHECK(!error, "mprotect in space %u: error %d", n, error);
+        for (unsigned i = 0; i < N; i++)
+            lab_read(n, i);
+    }
+    for (unsigned i = 0; i < N; i++)
+        lab_write(i % 2, i, ++words);
+    lab_read_all();
+    lab_end();
 }

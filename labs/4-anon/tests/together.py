@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 
-from grade.lab_judge import Boot, Run
+from grade.lab_judge import THE_END, Boot, Run
 from grade.oracle import PTE, Oracle
 
 from rules import FREED, NOT_MAPPED, OTHERS, SHOWS
@@ -26,6 +27,7 @@ def boots(name: str) -> list[Boot]:
     return [*turns, Boot(command=WORK + name, cpus=2, icount=False, jitter=9, seed_step=2)]
 
 
+CHECKED = [Boot(command=WORK + "checks", jitter=3, seed_step=step) for step in (1, 2)]
 PAGED = Boot(command=WORK + "paged", mem="24M", swap=64 << 20, jitter=5)
 
 
@@ -69,6 +71,14 @@ def threads(run: Run) -> None:
 def judge_left(run: Run, point: str) -> None:
     for state in run.named(point):
         run.expect(f"spaces that have the region at point {point}", 0, len(state.regions))
+
+
+def checked(run: Run) -> None:
+    """What the kernel's checks found, the program has said."""
+    said = re.search(r"checks find: ([^\r\n]*)", run.outcome.console.decode(errors="replace"))
+    for finding in run.findings:
+        if said and finding.what.startswith(THE_END):
+            finding.got += f", as /proc/vm/check said {said[1]}"
 
 
 def sharers(run: Run) -> None:
