@@ -139,7 +139,7 @@ def sources(lab: Lab, form: str, scratch: Path) -> dict[str, Path]:
     elif form.startswith(MUTANT):
         found = _mutant(lab, form.removeprefix(MUTANT), scratch / form)
     elif "/" in form:
-        found = _folder(lab, Path(form))
+        found = in_folder(lab, Path(form))
     else:
         why = "not in this tree; " if form in lab.challenges else ""
         names = " ".join(form_names(lab))
@@ -188,8 +188,9 @@ def apply_patch(patch: Path, folder: Path, exact: bool = False) -> None:
         raise SystemExit(f"strata: {patch} does not apply: {done.stdout}")
 
 
-def _folder(lab: Lab, folder: Path) -> dict[str, Path]:
-    """A folder holds the files by their paths, or side by side; or compiled, as objects."""
+def in_folder(lab: Lab, folder: Path) -> dict[str, Path]:
+    """Where each owned file is, or would be. A folder holds the files by their paths, or side by
+    side; or compiled, as objects."""
     folder = folder if folder.is_absolute() else ROOT / folder
     found = {}
     for path in lab.owned:

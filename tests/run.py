@@ -116,7 +116,7 @@ def perform(job: Job, pattern: str, report: Report) -> None:
             before = now
             if wanted(result.name, pattern):
                 report.add(result)
-    except Exception:
+    except (Exception, SystemExit):
         report.add(Result(job.name, False, detail=traceback.format_exc()))
     report.ended(job)
 

@@ -117,16 +117,18 @@ class Export:
         return other
 
     def _forms(self, each: Lab, found: dict[str, bytes]) -> None:
-        """Puts a lab's owned files in, in the form that they have for these students."""
+        """Puts a lab's owned files in, in the form that they have for these students: an earlier
+        lab's are their own where they have any of them."""
+        places = lab_forms.in_folder(each, self.source) if self.source else {}
+        own = {path: place for path, place in places.items() if place.exists()}
         for path in each.owned:
             found.pop(path, None)
             if each.number >= self.lab.number:
                 if lab_forms.starter(each, path).exists():
                     found[path] = lab_forms.starter(each, path).read_bytes()
-            elif self.source:
-                own = lab_forms.sources(each, f"{self.source}/", ROOT).get(path)
-                if own:
-                    found[path] = own.read_bytes()
+            elif own:
+                if path in own:
+                    found[path] = own[path].read_bytes()
             else:
                 found[path] = lab_forms.reference_bytes(each, path)
 

@@ -224,6 +224,33 @@ def check_unread(config: Config) -> Iterator[Result]:
     yield Result("harness/unread", not wrong, "\n".join(wrong))
 
 
+TROUBLE = """
+import sys
+from pathlib import Path
+from tests.job import Config, Job, Result
+from tests.run import Report, run_jobs
+
+def ends():
+    yield Result("ends/first", True)
+    raise SystemExit("there is nothing to grade")
+
+def breaks():
+    yield Result("breaks", bool([][0]))
+
+jobs = [Job("ends", ends), Job("breaks", breaks), Job("right", lambda: iter([Result("right", True)]))]
+report = Report(Config(Path("build/never"), 1, "128M", 1, None))
+run_jobs(jobs, 1, "", report)
+print(report.counts())
+"""
+
+
+def check_trouble() -> Iterator[Result]:
+    """A job that ends in any way before its time has failed, and the others run all the same."""
+    done = run_as_user([sys.executable, "-c", TROUBLE], stderr=subprocess.PIPE)
+    right = done.stdout.endswith("(2, 2, 0)\n") and "nothing to grade" in done.stdout
+    yield Result("harness/trouble", right, done.stdout + done.stderr)
+
+
 def check_records() -> Iterator[Result]:
     """Frames survive any cutting of the stream; any flipped byte is noticed."""
     rng = random.Random(1)
@@ -293,6 +320,7 @@ def check_run_word() -> Iterator[Result]:
 def jobs(config: Config) -> list[Job]:
     found = [Job("harness/records", check_records), Job("harness/run-word", check_run_word)]
     found.append(Job("harness/ready", check_ready))
+    found.append(Job("harness/trouble", check_trouble))
     found.append(Job("harness/unread", partial(check_unread, config)))
     for guest, status, out, err in ENDS:
         found.append(
