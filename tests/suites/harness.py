@@ -237,7 +237,8 @@ def ends():
 def breaks():
     yield Result("breaks", bool([][0]))
 
-jobs = [Job("ends", ends), Job("breaks", breaks), Job("right", lambda: iter([Result("right", True)]))]
+right = Job("right", lambda: iter([Result("right", True)]))
+jobs = [Job("ends", ends), Job("breaks", breaks), right]
 report = Report(Config(Path("build/never"), 1, "128M", 1, None))
 run_jobs(jobs, 1, "", report)
 print(report.counts())
