@@ -102,7 +102,8 @@ $(KERNEL): $(KERNEL_LINK)/first.elf $(KERNEL_LINK)/ksyms.o
 	$(call begin,LD)
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS) $(KERNEL_LINK)/ksyms.o
 
-# For editors: how each C file is compiled. Written by make itself, whenever a file came or went.
+# For editors: how each C file is compiled, in the build that came last. Each has a list of its own,
+# which make itself writes whenever a file came or went.
 command-of = {"directory": "$(CURDIR)", "file": "$(1)", "command": "$(CC) $(2) -c $(1)"}
 comma := ,
 define command-list
@@ -114,8 +115,10 @@ $(call command-of,$(file),$(USER_CFLAGS))
 )]
 endef
 ifeq ($(KERNEL_OUT),$(O))
-compile_commands.json: $(KERNEL_LINK)/objects kernel/kernel.mk
+$(O)/compile_commands.json: $(KERNEL_LINK)/objects kernel/kernel.mk
 	$(file >$@,$(command-list))
+compile_commands.json: $(O)/compile_commands.json
+	@ln -sf $< $@
 all kernel: compile_commands.json
 endif
 

@@ -74,9 +74,10 @@ class Compiler:
         self.scratch = ROOT / out / "hunt" / lab.name
         self.salt = Rng(seed, SALT)
         proof_tree.build(out)
-        command = ["make", "-s", "compile_commands.json", f"O={out}"]
+        commands = out / "compile_commands.json"
+        command = ["make", "-s", str(commands), f"O={out}"]
         limited.run(command, COMPILE_SECONDS, ROOT, proof_tree.clean_environment(), limits=False)
-        listed = json.loads((ROOT / "compile_commands.json").read_text(encoding="utf-8"))
+        listed = json.loads((ROOT / commands).read_text(encoding="utf-8"))
         self.command = next(shlex.split(each["command"])[:-2] for each in listed)
 
     def compile(self, form: Form, target: Path) -> Kernel:
