@@ -236,7 +236,7 @@ class Grader:
         return seed + boot.seed_step
 
     def run_boot(self, test: Test, plan: Plan, boot: Boot) -> Run:
-        run = Run(boot, self.seed + boot.seed_step, text=self.text)
+        run = Run(boot, self.seed, text=self.text)
         try:
             run.seed = self.seed_of(boot)
         except NoSeed as error:

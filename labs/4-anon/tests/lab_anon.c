@@ -261,6 +261,26 @@ void lab_write(unsigned n, unsigned page, uint64_t word)
     own(p)->word = word;
 }
 
+void lab_fill(unsigned n, unsigned first, unsigned end, uint64_t *word)
+{
+    for (unsigned i = first; i < end; i++)
+        lab_write(n, i, ++*word);
+}
+
+static void add_page(unsigned n, unsigned page, uint64_t *word)
+{
+    lab_map(n, page, page + 1);
+    lab_write(n, page, ++*word);
+}
+
+void lab_grow(unsigned n, unsigned first, unsigned end, unsigned top, uint64_t *word)
+{
+    for (unsigned i = end; i < top; i++)
+        add_page(n, i, word);
+    for (unsigned i = first; i > 0; i--)
+        add_page(n, i - 1, word);
+}
+
 void lab_read(unsigned n, unsigned page)
 {
     const struct lab_page *p = &lab_page[n][page];

@@ -71,6 +71,10 @@ void lab_wire(unsigned n, unsigned first, unsigned end, bool wire);
 void lab_discard(unsigned n, unsigned first, unsigned end);
 void lab_move(unsigned n, unsigned first, unsigned end, unsigned to);
 void lab_write(unsigned n, unsigned page, uint64_t word);
+// Writes word after word, each new, *word being the last one; lab_grow maps more pages for them,
+// one after the other: from `end' up to `top', and from `first' down to 0.
+void lab_fill(unsigned n, unsigned first, unsigned end, uint64_t *word);
+void lab_grow(unsigned n, unsigned first, unsigned end, unsigned top, uint64_t *word);
 void lab_read(unsigned n, unsigned page); // compares
 void lab_read_untouched(unsigned n, unsigned page);
 void lab_read_all(void);                  // of every space, what was touched

@@ -22,8 +22,7 @@ static uint64_t words;
 
 static void fill(unsigned n, unsigned first, unsigned end)
 {
-    for (unsigned i = first; i < end; i++)
-        lab_write(n, i, ++words);
+    lab_fill(n, first, end, &words);
 }
 
 static void start(unsigned npages)
@@ -279,14 +278,7 @@ KTEST(lab_anon_grow)
     lab_fork(0, 1);
     lab_exit(1);
     lab_write(0, 40, ++words);
-    for (unsigned i = 56; i < 64; i++) {
-        lab_map(0, i, i + 1);
-        lab_write(0, i, ++words);
-    }
-    for (unsigned i = 40; i > 0; i--) {
-        lab_map(0, i - 1, i);
-        lab_write(0, i - 1, ++words);
-    }
+    lab_grow(0, 40, 56, 64, &words);
     lab_read_all();
     lab_point("grown");
     lab_end();

@@ -20,21 +20,13 @@ KTEST(lab_anon_grow_split)
     lab_begin(64);
     lab_new_space(0);
     lab_map(0, 16, 48);
-    for (unsigned i = 16; i < 48; i++)
-        lab_write(0, i, ++words);
+    lab_fill(0, 16, 48, &words);
     lab_fork(0, 1);
     lab_protect(0, 20, 24, false);
     lab_exit(1);
     lab_protect(0, 20, 24, true);
     lab_write(0, 16, ++words);
-    for (unsigned i = 48; i < 64; i++) {
-        lab_map(0, i, i + 1);
-        lab_write(0, i, ++words);
-    }
-    for (unsigned i = 16; i > 0; i--) {
-        lab_map(0, i - 1, i);
-        lab_write(0, i - 1, ++words);
-    }
+    lab_grow(0, 16, 48, 64, &words);
     lab_read_all();
     lab_point("grown");
     lab_end();
@@ -60,8 +52,7 @@ KTEST(lab_anon_check_swapped)
     lab_begin(20);
     lab_new_space(0);
     lab_map(0, 0, 20);
-    for (unsigned i = 0; i < 20; i++)
-        lab_write(0, i, ++words);
+    lab_fill(0, 0, 20, &words);
     lab_fork(0, 1);
     lab_write(1, 0, ++words);
     for (unsigned i = 0; i < 20; i += 10) { // of the child alone, and of both

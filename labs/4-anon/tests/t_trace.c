@@ -351,8 +351,7 @@ static void start_swapped(unsigned pages, vm_prot_t prot)
     lab_begin(pages);
     lab_new_space(0);
     lab_map(0, 0, pages);
-    for (unsigned i = 0; i < pages; i++)
-        lab_write(0, i, ++words);
+    lab_fill(0, 0, pages, &words);
     int error = vm_mprotect(lab_space[0], LAB_VA, pages * PAGE_SIZE, prot);
     KASSERT(!error, "mprotect: error %d", error);
     pageout_pass(200);
