@@ -43,29 +43,63 @@ class Types:
                     self._take(die)
 
     def _take(self, die: DIE) -> None:
-        name = die.attributes.get("DW_AT_name")
-        if name is None or "DW_AT_declaration" in die.attributes:
+        name = name_of(die)
+        if not name or "DW_AT_declaration" in die.attributes:
             return
         if die.tag == "DW_TAG_structure_type":
             fields = {}
             for member in die.iter_children():
-                if "DW_AT_name" in member.attributes and member.tag == "DW_TAG_member":
+                if name_of(member) and member.tag == "DW_TAG_member":
                     offset = member.attributes["DW_AT_data_member_location"].value
-                    fields[member.attributes["DW_AT_name"].value.decode()] = Field(
-                        offset, _size(member)
-                    )
+                    fields[name_of(member)] = Field(offset, size_of(member))
             size = die.attributes["DW_AT_byte_size"].value
-            self.structs[name.value.decode()] = Struct(size, fields)
+            self.structs[name] = Struct(size, fields)
         elif die.tag == "DW_TAG_enumeration_type":
-            self.enums[name.value.decode()] = {
-                child.attributes["DW_AT_name"].value.decode(): child.attributes[
-                    "DW_AT_const_value"
-                ].value
-                for child in die.iter_children()
-            }
+            self.enums[name] = enumerators(die)
 
 
-def _size(die: DIE) -> int:
+def name_of(die: DIE) -> str:
+    name = die.attributes.get("DW_AT_name")
+    return name.value.decode() if name else ""
+
+
+def meant(die: DIE) -> DIE | None:
+    """The type of a variable, or what a pointer points to, typedefs and qualifiers looked through;
+    none for void."""
+    while "DW_AT_type" in die.attributes:
+        die = die.get_DIE_from_attribute("DW_AT_type")
+        if die.tag not in ("DW_TAG_typedef", "DW_TAG_const_type", "DW_TAG_volatile_type"):
+            return die
+    return None
+
+
+KEYWORDS = {
+    "DW_TAG_structure_type": "struct ",
+    "DW_TAG_union_type": "union ",
+    "DW_TAG_enumeration_type": "enum ",
+}
+
+
+def written(die: DIE | None) -> str:
+    """A type as in C."""
+    if die is None:
+        return "void"
+    if die.tag == "DW_TAG_pointer_type":
+        to = written(meant(die))
+        return to + ("*" if to.endswith("*") else " *")
+    return KEYWORDS.get(die.tag, "") + (name_of(die) or "function")
+
+
+def enumerators(die: DIE) -> dict[str, int]:
+    """An enumeration's; none of another type."""
+    return {
+        name_of(child): child.attributes["DW_AT_const_value"].value
+        for child in die.iter_children()
+        if child.tag == "DW_TAG_enumerator"
+    }
+
+
+def size_of(die: DIE) -> int:
     """The size in bytes of what a member or typedef holds."""
     while True:
         if "DW_AT_byte_size" in die.attributes:
@@ -80,7 +114,7 @@ def _size(die: DIE) -> int:
                     count *= int(bound.attributes["DW_AT_upper_bound"].value) + 1
                 elif "DW_AT_count" in bound.attributes:
                     count *= int(bound.attributes["DW_AT_count"].value)
-            return count * _size(inner)
+            return count * size_of(inner)
         die = inner
 
 

@@ -121,7 +121,8 @@ class SceneSession(LabSession):
         if not stop.parameter:
             return True
         place = source.where(self._vm, True)
-        values = source.values(self._vm, (self.variant, self.out), place) if place else {}
+        found = source.values(self._vm, (self.variant, self.out), place) if place else []
+        values = {parameter.name: value for parameter, value in found}
         if place and stop.parameter not in values:
             names = " ".join(values) or "none"
             raise DemoError(

@@ -8,11 +8,12 @@ import re
 import subprocess
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from elftools.dwarf.die import DIE
 from elftools.elf.elffile import ELFFile
 
-from grade import backtrace, qemu
+from grade import backtrace, layout, qemu
 from grade.lab import ROOT
 from grade.lecture.record import Picture
 from grade.lecture.walk import object_named
@@ -74,37 +75,59 @@ def _place(text: str) -> tuple[str, str, int] | None:
     return match[1], path, int(match[3])
 
 
+class Parameter(NamedTuple):
+    name: str
+    size: int
+    """Of what a register holds of it, in bytes; above them it may hold anything."""
+    kind: str
+    """As in C, typedefs looked through."""
+    words: dict[int, str]
+    """An enumeration's names."""
+
+    def told(self, value: int) -> str:
+        """Of a kernel address only what is there: it changes with every build."""
+        if value >= backtrace.KERNEL_HALF:
+            return self.kind if self.kind.endswith("*") else "a kernel address"
+        return self.words.get(value, f"{value:#x}")
+
+
 @lru_cache(maxsize=None)
-def parameters(path: Path, function: str) -> list[str]:
-    """The names of a function's parameters, from the object that has it."""
+def parameters(path: Path, function: str) -> list[Parameter]:
+    """A function's parameters, from the object that has it."""
     with open(path, "rb") as file:
         for unit in ELFFile(file).get_dwarf_info().iter_CUs():
             for die in unit.get_top_DIE().iter_children():
-                name = die.attributes.get("DW_AT_name")
-                if die.tag == "DW_TAG_subprogram" and name and name.value == function.encode():
+                if die.tag == "DW_TAG_subprogram" and layout.name_of(die) == function:
                     return [
-                        child.attributes["DW_AT_name"].value.decode()
+                        _parameter(child)
                         for child in die.iter_children()
-                        if child.tag == "DW_TAG_formal_parameter"
-                        and "DW_AT_name" in child.attributes
+                        if child.tag == "DW_TAG_formal_parameter" and layout.name_of(child)
                     ]
     return []
 
 
-def values(vm: qemu.Qemu, folders: tuple[Path, ...], place: dict[str, Any]) -> dict[str, int]:
+def _parameter(die: DIE) -> Parameter:
+    kind = layout.meant(die)
+    assert kind, f"{layout.name_of(die)}: a parameter of no type"
+    words = {value: word for word, value in layout.enumerators(kind).items()}
+    return Parameter(layout.name_of(die), layout.size_of(kind), layout.written(kind), words)
+
+
+def values(
+    vm: qemu.Qemu, folders: tuple[Path, ...], place: dict[str, Any]
+) -> list[tuple[Parameter, int]]:
     """What the function that was just entered is called with."""
     text = vm.monitor("info registers")
     found = {name: int(v, 16) for name, v in re.findall(r"\b(R\w\w?)\s*=\s*([0-9a-f]{16})", text)}
-    names = parameters(object_named(Path(place["file"]).stem, folders), place["function"])
-    return {name: found[register] for name, register in zip(names, REGISTERS)}
-
-
-def arguments(place: dict[str, Any], found: dict[str, int]) -> Picture:
-    """As a picture; of a kernel address only that it is one: it changes with every build."""
-    rows = [
-        [name, "a kernel address" if value >= backtrace.KERNEL_HALF else f"{value:#x}"]
-        for name, value in found.items()
+    taken = parameters(object_named(Path(place["file"]).stem, folders), place["function"])
+    return [
+        (parameter, found[register] & ((1 << 8 * parameter.size) - 1))
+        for parameter, register in zip(taken, REGISTERS)
     ]
+
+
+def arguments(place: dict[str, Any], found: list[tuple[Parameter, int]]) -> Picture:
+    rows = [[parameter.name, parameter.told(value)] for parameter, value in found]
     return {"kind": "table", "title": f"{place['function']} is called with", "rows": rows}
 
 

@@ -321,6 +321,10 @@ def anons(picture: dict[str, Any]) -> int:
     return sum(int(last or first) - int(first) + 1 for first, last in slots)
 
 
+TOLD_ARGUMENTS = {"owner": "PAGE_ANON", "map": "struct vm_map *", "entry": "struct vm_map_entry **"}
+"""Of steps on a fault's way: an enumeration's by their names, a pointer's by what it points to."""
+
+
 def list_faults(config: Config, path: Path) -> list[str]:
     done = run_as_user(["make", "demo", *config.make_words, "AUTO=1", f"STEPS={path}"])
     if done.returncode != 0:
@@ -340,6 +344,10 @@ def list_faults(config: Config, path: Path) -> list[str]:
     if path.stem == "fault" and not wrong:
         counts = [anons(found.steps[at]["forms"][0]["pictures"]["amaps"]) for at in (0, -1)]
         wrong += [] if counts[1] == counts[0] + 1 else [f"anons before and after: {counts}"]
+        told = {row[0]: row[1] for step in found.steps
+                for row in step["forms"][0]["pictures"]["arguments"]["rows"]}  # fmt: skip
+        wrong += [f"{name} is {told.get(name)}, not {text}"
+                  for name, text in TOLD_ARGUMENTS.items() if told.get(name) != text]  # fmt: skip
     return wrong
 
 
