@@ -163,11 +163,14 @@ void *pool_get(struct pool *p, unsigned flags)
     return it;
 }
 
-// Panics if `it' is on its page's free list; p's lock held. Only looks if the contents suggest it.
+// Panics if `it' was never taken, or is on its page's free list; p's lock held. That list is only
+// looked at if the contents suggest it.
 static void assert_not_free(const struct pool *p, const struct pool_page *pp,
                             const struct pool_item *it)
 {
     KASSERT(spin_held(&p->lock), "pool %s", p->name);
+    const char *untaken = (char *)pool_page_base(p->backend, it) + pp->ntaken * p->item_size;
+    KASSERT((const char *)it < untaken, "pool %s: %p was never taken", p->name, (const void *)it);
     if (p->poison_words > 0 && pool_item_damage(p, it) < p->poison_words)
         return;
     for (const struct pool_item *f = pp->free; f; f = f->next)
