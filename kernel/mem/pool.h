@@ -22,7 +22,9 @@
 // Shortage: a get that finds no page asks each other pool of its backend once at most, takes one
 // page of the first that may lose one, and tries again. Nobody goes below min_pages for another,
 // and who was asked last is asked last again. PR_NOWAIT, PR_RESERVE and the owner hold for every
-// try alike. What others free meanwhile may be anybody's: a get may fail though it drained.
+// try alike. What others free meanwhile may be anybody's: a get may fail though it drained. Where
+// pools go meanwhile, or other gets starve and turn the same list, it asks no more often than there
+// were pools, and may miss one.
 //
 // Locks: each pool's spinlock guards its lists; the backend's spinlock its list of pools. Neither
 // is held while a backend allocates or frees a page. pool_get with PR_WAITOK may sleep; every
@@ -107,7 +109,8 @@ uint64_t pool_reclaim_all(void);
 void pool_allocator_init(struct pool_allocator *pa);
 
 // Calls fn for every pool, for /proc/vm/pools. fn runs without a lock; the pool stays there until
-// fn returns, so fn may not destroy it. Pools may come and go meanwhile.
+// fn returns, so fn may not destroy it, whatever other walks come by and go on, fn's own among
+// them. Pools may come and go meanwhile.
 void pool_for_each(void (*fn)(struct pool *p, void *arg), void *arg);
 
 // Verifies the invariants of one pool, or (NULL) of all; as page_check.
