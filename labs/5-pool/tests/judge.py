@@ -1,218 +1,47 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Judges lab 5: compares pools, the items that were taken of them and the pages of their backends.
+"""Judges lab 5: what each test asks of pools and their backends, beside what always holds.
 
-The backends are the tests' own, and note which pool has which page, and how often they were asked.
-The items' addresses and what they must hold are the tests' as well; of a solution only the counts
-of struct pool are read, which follow from these.
+look, in pools.py, reads what is in memory at a point.
 """
 
 from __future__ import annotations
 
-import struct
-from collections import Counter
-from dataclasses import dataclass, field
+import re
+from functools import partial
 
-from grade import layout
 from grade.lab_judge import PROGRAMS, THE_END, Boot, Last, Plan, Run, programs_work
-from grade.oracle import Oracle
 from grade.session import End
 
-ARENAS, PAGES, POOLS, ITEMS = 3, 64, 24, 2048
-HEADER = 64
-"""Bytes of a page that a form may keep for itself."""
-MAX_SAID = 3
-COUNTS = ("npages", "nitems_out", "nitems_free", "items_per_page", "page_allocs", "page_frees",
-          "min_pages", "drained", "backend")
-NUMBERS = ("limit", "reserve", "nout", "allocs", "refusals", "frees", "base")
-REPORTED = ("nfaults", "nheld", "nwrong")
-
-ITEM = "an item is its holder's alone"
-ALIGNED = "an item is aligned as pool_init says"
-COUNTED = "nitems_free + nitems_out == npages * items_per_page"
-FITS = "a page holds as many items as fit"
-WHOSE = "a page belongs to the pool that it was allocated for"
-CHECKS = "pool_check finds what is wrong, and only that"
-UNLOCKED = "no lock is held while a backend is called"
-TWICE = "an item is put once"
-BACK = "what is given up goes back to the backend"
-TRIES = "what a get may use, each of its tries may use"
-KEEPS = "a pool keeps its min_pages"
-NOTHING = "a get that fails leaves nothing behind"
-FREE = "who does not starve pays nothing"
-SHORT = "nobody fails while another pool of the backend has an empty page to lose"
-ONE = "a shortage takes one page, of one pool"
-TURN = "who was asked last is asked last again"
-LEAST = "nobody goes below min_pages for another"
-ONCE = "a get asks each other pool once at most"
-SPACE = "address space that a pool has laid aside serves the others"
-
-
-@dataclass
-class PoolState:
-    number: int
-    arena: int
-    size: int
-    align: int
-    counts: dict[str, int]
-    items: list[tuple[int, int]] = field(default_factory=list)
-    """Address and stamp."""
-
-    def __getattr__(self, name: str) -> int:
-        return self.counts[name]
-
-
-@dataclass
-class State:
-    name: str
-    report: dict[str, int] = field(default_factory=dict)
-    arenas: dict[int, dict[str, int]] = field(default_factory=dict)
-    owners: dict[int, Counter[int]] = field(default_factory=dict)
-    """Pages of each pool, by arena."""
-    page_owner: dict[int, list[int]] = field(default_factory=dict)
-    page_size: dict[int, int] = field(default_factory=dict)
-    pools: dict[int, PoolState] = field(default_factory=dict)
-    nspaces: int = 0
-    """Address spaces, and so processes, where programs run."""
-
-
-class Reader:
-    """Reads the tests' arrays, by the layout of the tests' own object."""
-
-    def __init__(self, oracle: Oracle) -> None:
-        self.oracle = oracle
-        self.types = layout.types_of(oracle.out / "labs/5-pool/tests/lab_pool.o")
-
-    def field(self, struct_name: str, symbol: str, index: int, member: str) -> int:
-        found = self.types.structs[struct_name]
-        at = found.fields[member]
-        pa = self.oracle.symbol_pa(symbol) + index * found.size + at.offset
-        return int.from_bytes(self.oracle.memory.read(pa, at.size), "little")
-
-    def words(self, symbol: str, count: int) -> tuple[int, ...]:
-        return struct.unpack(f"<{count}Q",
-                             self.oracle.memory.read(self.oracle.symbol_pa(symbol), 8 * count))
-
-    def bytes_of(self, struct_name: str, symbol: str, index: int, member: str) -> bytes:
-        found = self.types.structs[struct_name]
-        at = found.fields[member]
-        pa = self.oracle.symbol_pa(symbol) + index * found.size + at.offset
-        return self.oracle.memory.read(pa, at.size)
-
-    def text(self, member: str) -> str:
-        data = self.bytes_of("lab_report", "lab_report", 0, member)
-        return data.split(b"\0")[0].decode(errors="replace").strip()
-
-
-def look(name: str, oracle: Oracle, run: Run) -> State:
-    """Reads the state of the machine, and judges what must hold at every point."""
-    state = State(name)
-    if not run.boot.ktest:
-        state.nspaces = len(oracle.spaces())
-        return state
-    reader = Reader(oracle)
-    state.report = {n: reader.field("lab_report", "lab_report", 0, n) for n in REPORTED}
-    arena_at = oracle.image.symbols["lab_arena"]
-    arena = reader.types.structs["lab_arena"]
-    sizes = reader.types.structs["pool_allocator"].fields["page_size"]
-    for n in range(ARENAS):
-        numbers = {m: reader.field("lab_arena", "lab_arena", n, m) for m in NUMBERS}
-        if not numbers["base"]:
-            continue
-        state.arenas[n] = numbers
-        owners = list(reader.bytes_of("lab_arena", "lab_arena", n, "owner"))
-        state.page_owner[n] = owners
-        state.owners[n] = Counter(owner - 1 for owner in owners if owner)
-        pa = reader.bytes_of("lab_arena", "lab_arena", n, "pa")
-        at = sizes.offset
-        state.page_size[n] = int.from_bytes(pa[at : at + sizes.size], "little")
-    made = reader.words("lab_made", POOLS)
-    size, align = reader.words("lab_size", POOLS), reader.words("lab_align", POOLS)
-    for n in (n for n in range(POOLS) if made[n]):
-        counts = {m: reader.field("pool", "lab_pool", n, m) for m in COUNTS}
-        which = (counts["backend"] - arena_at) // arena.size
-        state.pools[n] = PoolState(n, which, size[n], align[n], counts)
-        data = oracle.memory.read(oracle.symbol_pa("lab_item") + n * ITEMS * 16, ITEMS * 16)
-        state.pools[n].items = [item for item in struct.iter_unpack("<2Q", data) if item[0]]
-    judge_report(state, reader, run)
-    for pool in state.pools.values():
-        judge_pool(state, pool, oracle, run)
-    return state
-
-
-# ---- what always holds ----
-
-ASKED = {"a try with": TRIES, "the owner that": WHOSE}
-"""How the tests begin to say what a backend was asked in the wrong way; else it is a lock."""
-
-
-def judge_report(state: State, reader: Reader, run: Run) -> None:
-    where = f"at point {state.name}"
-    if state.report["nfaults"]:
-        run.wrong(f"pool_check {where}", "no fault",
-                  "; ".join(reader.text("text").splitlines()[:MAX_SAID]), invariant=CHECKS)
-    if state.report["nwrong"]:
-        text = reader.text("wrong")
-        broken = next((rule for begin, rule in ASKED.items() if text.startswith(begin)), UNLOCKED)
-        run.wrong(f"what the backend was asked, until point {state.name}", "what was wanted",
-                  text, invariant=broken)
-    run.expect(f"locks held {where}", 0, state.report["nheld"], invariant=UNLOCKED)
-    if state.name == "end" and state.arenas:
-        for n, arena in state.arenas.items():
-            run.expect(f"pages of arena {n} that are out at the end", 0, arena["nout"],
-                       invariant=BACK)
-
-
-def judge_pool(state: State, pool: PoolState, oracle: Oracle, run: Run) -> None:
-    where = f"of pool {pool.number} at point {state.name}"
-    base, page_size = state.arenas[pool.arena]["base"], state.page_size[pool.arena]
-    owners = state.page_owner[pool.arena]
-    pages = state.owners[pool.arena][pool.number]
-    run.expect(f"pages {where}", pages, pool.npages, invariant=WHOSE)
-    run.expect(f"pages got and not given back {where}", pages,
-               pool.page_allocs - pool.page_frees, invariant=COUNTED)
-    # Where CPUs or threads took items of their own, the tests' list is of the others.
-    run.expect(f"items that are out {where}", len(pool.items), pool.nitems_out, invariant=COUNTED)
-    run.expect(f"free items {where}", pool.npages * pool.items_per_page - pool.nitems_out,
-               pool.nitems_free, invariant=COUNTED)
-    item = max(pool.size, 1) + -max(pool.size, 1) % pool.align
-    if pool.items_per_page < (page_size - HEADER) // item:
-        run.wrong(f"items a page {where}", f"{(page_size - HEADER) // item} of {item} bytes",
-                  pool.items_per_page, invariant=FITS)
-    last = 0
-    for address, stamp in sorted(pool.items):
-        if address % pool.align:
-            run.wrong(f"an item {where}", f"aligned to {pool.align}", f"{address:#x}",
-                      invariant=ALIGNED)
-        if address < last:
-            run.wrong(f"an item {where}", f"from {last:#x}, the end of the one before it",
-                      f"{address:#x}", invariant=ITEM)
-        last = address + pool.size
-        at = (address - base) // page_size
-        whole = at == (last - 1 - base) // page_size
-        if not 0 <= at < PAGES or not whole or owners[at] != pool.number + 1:
-            run.wrong(f"an item {where}", "inside a page of this pool", f"{address:#x}",
-                      invariant=WHOSE)
-        elif pool.size >= 8 and oracle.word(address) != stamp:
-            run.wrong(f"the first word of item {address:#x} {where}", f"{stamp:#x}",
-                      f"{oracle.word(address):#x}", invariant=ITEM)
-        if len(run.findings) > MAX_SAID:
-            return
-
-
-# ---- the tests ----
+from pools import (BACK, FITS, FREE, KEEPS, LEAST, LINEAR, NOTHING, ONCE, ONE, OURS, SHORT, SPACE,
+                   TURN, TWICE, State, look)
 
 
 def nothing(run: Run) -> None:
     """All that matters is judged at each point."""
 
 
-def put_twice(run: Run) -> None:
+def said(run: Run) -> None:
+    """What a test in the guest says may break a rule of another test: of a get that was refused it
+    says who may lose a page, and what that pool keeps."""
+    for finding in run.findings:
+        if finding.what.endswith(" in the guest") and "counted in fails" in finding.got:
+            finding.invariant = NOTHING
+            finding.hint = "A get that fails counts as a failure, whatever failed."
+        if found := re.search(r"pool \d+ may lose \d+: .* keeps (\d+)", finding.got):
+            finding.invariant = SHORT
+            if found[1] != "0":
+                finding.hint = ("min_pages is compared with npages, all the pages that a pool has, "
+                                "however many of them are empty.")
+
+
+def put_wrong(what: str, rule: str, hint: str, run: Run) -> None:
     """The kernel must say so: it panics."""
     if run.outcome.end is End.PANIC and [state.name for state in run.states] == ["put"]:
         run.findings[:] = [f for f in run.findings if not f.what.startswith(THE_END)]
     elif run.outcome.end is not End.PANIC:
-        run.wrong("putting an item that is free", "a panic", run.outcome.describe(),
-                  invariant=TWICE)
+        # What is wrong afterwards comes of it.
+        run.findings.clear()
+        run.wrong(f"putting {what}", "a panic", run.outcome.describe(), invariant=rule, hint=hint)
 
 
 def model(run: Run) -> None:
@@ -294,6 +123,25 @@ def turn(run: Run) -> None:
                       invariant=TURN)
 
 
+def in_vain(run: Run) -> None:
+    """Each of five pools gives once; then the third alone, and once more each."""
+    granted(run)
+    gave = [
+        n
+        for before, after in zip(run.states, run.states[1:])
+        for n, pool in after.pools.items()
+        if after.name == "granted" and n in before.pools and pool.drained > before.pools[n].drained
+    ]
+    order, alone, then = gave[:5], gave[5:6], gave[6:]
+    if sorted(order) != list(range(5)) or alone != order[2:3]:
+        return
+    wanted = order[3:] + order[:3]
+    if then != wanted:
+        run.wrong(f"which pools give, in turn. Before, pool {alone[0]} alone had a page to lose, "
+                  f"and pools {order[0]} and {order[1]} were asked in vain", wanted, then,
+                  invariant=TURN, hint="Who was asked in vain is asked last again, too.")
+
+
 def minimum(run: Run) -> None:
     granted(run)
     for state in run.named("none"):
@@ -340,6 +188,73 @@ def bounded(run: Run) -> None:
         if int(words[0]) > 20 * PER_POOL + BASE_COST:
             run.wrong("instructions for a get that asks 19 pools in vain",
                       f"at most {20 * PER_POOL + BASE_COST}", words[0], invariant=ONCE)
+
+
+def first_goes(run: Run) -> None:
+    """The pool that gave first is destroyed; those that are left give one page each."""
+    for before, after in zip(run.states, run.states[1:]):
+        if after.name != "gone":
+            continue
+        others = len(before.pools) - 1
+        where = "once the pool that gave first was destroyed, and while others took each page"
+        asked = after.arenas[0]["refusals"] - before.arenas[0]["refusals"]
+        hint = "The end is no pool, as pools go. Count those that are still to be asked."
+        if asked > others + 1:
+            run.wrong(f"times that a get asked the backend, {where}",
+                      f"at most {others + 1}, with {others} other pools", asked, invariant=ONCE,
+                      hint=hint)
+        lost = [before.pools[n].npages - pool.npages for n, pool in after.pools.items()]
+        if max(lost) > 1:
+            run.wrong(f"pages that one pool lost for one get, {where}", "at most 1", max(lost),
+                      invariant=ONCE, hint=hint)
+        elif sum(lost) != len(lost) - 1:
+            run.wrong(f"pools that were asked, {where}", len(lost) - 1, sum(lost), invariant=SHORT)
+
+
+STEEPER = 1.5
+"""So much dearer may one more pool be where there are hundreds."""
+
+
+def linear(run: Run) -> None:
+    """What one more pool costs a get that asks all in vain, where there are few and where many."""
+    paid = [(int(n), int(ticks)) for n, ticks in run.records("vain")]
+    few, many = ((after[1] - before[1]) / (after[0] - before[0])
+                 for before, after in zip(paid, paid[1:]))
+    (_, least), (middle, _), (most, cost) = paid
+    run.notes.append(f"a get that asks {most - 1} pools in vain takes {cost} instructions")
+    if many > few * STEEPER:
+        run.wrong(f"instructions for each pool that a get asks in vain, from {middle} pools of the "
+                  f"backend to {most}", f"at most {few * STEEPER:.0f}, as with fewer they are "
+                  f"{few:.0f}", f"{many:.0f}", invariant=LINEAR,
+                  hint="Nothing that is done for each pool goes through all pools.")
+
+
+def beside(run: Run) -> None:
+    """What the starving pool has is not taken from it."""
+    for before, after in zip(run.states, run.states[1:]):
+        if after.name == "own":
+            run.expect("pages that the starving pool gave up, an item of which was put while the "
+                       "backend was asked", 0, after.arenas[0]["frees"] - before.arenas[0]["frees"],
+                       invariant=ONCE, hint="The starving pool is passed over: it may have got an "
+                       "empty page since it looked.")
+
+
+def held(run: Run) -> None:
+    for words in run.records("held"):
+        if words[0] != "1":
+            run.wrong("a get that starves while another CPU has the backend's lock for a moment, "
+                      "and another pool has an empty page", "an item", "none", invariant=SHORT,
+                      hint="Other pools' locks are only tried. The backend's is waited for: who "
+                      "has it lets go of it soon.")
+
+
+def full_pages(run: Run) -> None:
+    for words in run.records("unused"):
+        size, unused = int(words[0]), int(words[1])
+        if unused >= 8:
+            run.wrong(f"bytes behind the last item of 8 in a page of {size} that nobody wrote to",
+                      "fewer than 8", unused, invariant=FITS,
+                      hint="One more item fits: the last one may end where the header begins.")
 
 
 def price(run: Run) -> None:
@@ -397,12 +312,25 @@ def plan(name: str, points: list[str], judge: object = nothing, **more: object) 
     return Plan([Boot(ANY + name)], points, judge, **more)  # type: ignore[arg-type]
 
 
+def put_plan(name: str, what: str, invariant: str, more: list[Plan]) -> Plan:
+    hint = "Before an item is put, look whether it is one of the page's, and taken."
+    judge = partial(put_wrong, what, invariant, "" if invariant == TWICE else hint)
+    return Plan([Boot("crash_" + ANY + name)], ["put"], judge, more=more)
+
+
+PUT_WRONG = [
+    put_plan("put_small", "an item of 8 bytes that is free", invariant=TWICE, more=[]),
+    put_plan("put_never_taken", "an item that was never taken, of a page of which others were",
+             invariant=OURS, more=[]),
+    put_plan("put_others", "an item of another pool", invariant=OURS, more=[]),
+    put_plan("put_inside", "an address inside an item", invariant=OURS, more=[]),
+]
 STARVE = ["full", *["granted"] * 5, "none", "back", "end"]
 REFUSED = ["full", "refused", "end"]
 PLANS: dict[str, Plan] = {
     "model": Plan([Boot(ANY + "model", seed_step=i) for i in range(2)],
                   [*["worked"] * 8, "empty", "end"], model),
-    "align": plan("align", ["full", "again", "end"],
+    "align": plan("align", ["full", "again", "end"], full_pages, records={"unused": 2},
                   more=[plan("dense", ["end"], dense, records={"dense": 6})]),
     "limits": plan("limits", ["full", "empty", "full", "empty", "more", "end"], limits,
                    more=[plan("at_limit", [*["limit", "refused", "end"] * 2, "beside", "end"],
@@ -412,10 +340,11 @@ PLANS: dict[str, Plan] = {
     "nowait": plan("nowait", ["full", "full", "end"]),
     "reserve": plan("reserve", ["spent", "reserve", "reserve", "end"],
                     more=[Plan([Boot(ANY + "direct_reserve", mem="32M")], ["end"], nothing)]),
-    "put-twice": Plan([Boot("crash_" + ANY + "put_twice")], ["put"], put_twice),
+    "put-twice": put_plan("put_twice", "an item that is free", invariant=TWICE, more=PUT_WRONG),
     "destroy": Plan(
         [Boot(ANY + "destroy")], ["made", *["gone"] * 5, "alone"] * 3 + ["end"], nothing,
         more=[Plan(several_cpus("come_and_go"), ["worked", "end"], nothing, {"starved": 1}),
+              plan("walks_nest", ["end"]),
               Plan(several_cpus("walked"), ["made", "end"], nothing)],
     ),
     "isolation": plan("isolation", ["made", "short", "end"]),
@@ -429,19 +358,43 @@ PLANS: dict[str, Plan] = {
         "starve_nowait", ["full", "granted", "reserve", "granted", "end"], granted),
     "one-is-enough": plan("one", ["full", *["granted"] * 6, "end"], granted,
                           more=[plan("price", ["end"] * 2, price, records={"paid": 2})]),
-    "turn": plan("turn", ["full", *[*["granted"] * 5, "round"] * 4, "end"], turn),
+    "turn": plan("turn", ["full", *[*["granted"] * 5, "round"] * 4, "end"], turn,
+                 more=[plan("turn_in_vain", ["full", *["granted"] * 5, "filled", "granted",
+                                             "filled", *["granted"] * 5, "end"], in_vain)]),
     "minimum": plan("minimum", ["full", *["granted"] * 4, "none", "kept", "end"], minimum),
     "bounded": plan("bounded", [*REFUSED * 2, *REFUSED[:2], "granted", "end", "full", "starved",
                                 "end"],
-                    bounded, records={"ticks": 2}),
+                    bounded, records={"ticks": 2},
+                    more=[plan("first_goes", ["full", "gone", "end"], first_goes),
+                          plan("put_beside", ["full", "own", "end", "put", "got", "end"], beside),
+                          plan("vain", ["end"] * 3, linear, records={"vain": 3})]),
     "kva": Plan(
         [Boot(ANY + "kva", words=LITTLE)], ["taken", "end"], kva, {"kva": 1},
         [Plan([Boot(command=f"/tests/poolwork {PIPES}", words=LITTLE)],
               ["start", "piped", "forked", "reaped"], programs)],
     ),
     "starve-smp": Plan(several_cpus("starve_smp"), ["worked", "used", "end"], starved,
-                       {"starved": 1}, [plan("both_starve", ["full", "both", "end"] * 2)]),
+                       {"starved": 1},
+                       [plan("both_starve", ["full", "both", "end"] * 2),
+                        Plan(several_cpus("lock_held"), ["full", "held", "end"], held,
+                             {"held": 1})]),
 }
+
+
+def with_rules(plan: Plan) -> None:
+    judge = plan.judge or nothing
+
+    def both(run: Run) -> None:
+        said(run)
+        judge(run)
+
+    plan.judge = both
+    for each in plan.more:
+        with_rules(each)
+
+
+for each_plan in PLANS.values():
+    with_rules(each_plan)
 
 LAST = Last(
     Boot(typed=PROGRAMS, mem="24M", swap=32 << 20),

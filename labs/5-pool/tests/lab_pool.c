@@ -5,6 +5,7 @@
 
 #include "lab_pool.h"
 
+#include "amd64/cpu.h"
 #include "dev/judge.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
@@ -50,6 +51,25 @@ static void look_at_flag(unsigned wanted, unsigned got, unsigned flag, const cha
                   got & flag ? "with" : "without", name, wanted & flag ? "has" : "has not");
 }
 
+// No lock of the pools is held, so their counts agree; with one CPU nobody else is at one.
+static void look_at_counts(void)
+{
+    for (unsigned n = 0; n < LAB_POOLS && ncpus == 1; n++) {
+        const struct pool *p = &lab_pool[n];
+        if (!lab_made[n] || p->lock.taken)
+            continue;
+        uint64_t nitems = p->npages * p->items_per_page;
+        if (p->page_allocs - p->page_frees != p->npages && lab_report.nwrong++ == 0)
+            ksnprintf(lab_report.wrong, sizeof(lab_report.wrong),
+                      "pool %u counts %lu pages got, %lu given back, and %lu pages", n,
+                      p->page_allocs, p->page_frees, p->npages);
+        if (p->nitems_free + p->nitems_out != nitems && lab_report.nwrong++ == 0)
+            ksnprintf(lab_report.wrong, sizeof(lab_report.wrong),
+                      "pool %u counts %lu free items, %lu out, and %lu pages of %u", n,
+                      p->nitems_free, p->nitems_out, p->npages, p->items_per_page);
+    }
+}
+
 static void look_at_call(struct lab_arena *a, unsigned flags)
 {
     const struct kctx *ctx = kctx_current();
@@ -59,6 +79,8 @@ static void look_at_call(struct lab_arena *a, unsigned flags)
             ctx->held[i]->rank == LOCK_POOL_LIST)
             wrong("the backend is called with a lock of the pools held; its rank",
                   ctx->held[i]->rank);
+    if (!a->is_measured)
+        look_at_counts();
     if (flags & PR_WAITOK)
         assert_may_sleep("the backend's alloc");
     if (a->says_flags) {
@@ -126,7 +148,7 @@ void lab_make_arena(unsigned n, size_t page_size, unsigned limit)
         .limit = limit};
     a->base = kmem_alloc(kernel_map, LAB_PAGES * page_size, page_size, KM_WAITOK);
     KASSERT(a->base, "no memory for an arena");
-    memset(a->base, 0xa5, LAB_PAGES * page_size);
+    memset(a->base, LAB_NEW_BYTE, LAB_PAGES * page_size);
     spin_init(&a->lock, "lab arena", LOCK_DISK, 0);
     pool_allocator_init(&a->pa);
 }
@@ -262,6 +284,68 @@ void lab_pages(unsigned n, unsigned npages, unsigned nempty, bool full)
     }
     KASSERT(nbases == npages, "pool %u: its items are in %u pages, not %u", n, nbases, npages);
 }
+
+// ---- pools that starve ----
+
+unsigned lab_rich(unsigned npools, unsigned each)
+{
+    lab_make_arena(0, PAGE_SIZE, npools * each + 4);
+    for (unsigned n = 0; n <= npools; n++)
+        lab_make_pool(n, 0, 600 + n * 16, 0);
+    for (unsigned n = 0; n < npools; n++)
+        lab_pages(n, each, each, false);
+    lab_pages(npools, 4, 0, true);
+    lab_point("full");
+    return npools;
+}
+
+// Pages of pool n that have items which are taken.
+static unsigned pages_in_use(unsigned n)
+{
+    uint64_t base[LAB_PAGES];
+    unsigned nbases = 0;
+
+    for (unsigned i = 0; i < LAB_ITEMS; i++) {
+        uint64_t page = lab_item[n][i].address & ~(lab_pool[n].backend->page_size - 1);
+        unsigned k = 0;
+        while (k < nbases && base[k] != page)
+            k++;
+        if (page && k == nbases && nbases < LAB_PAGES)
+            base[nbases++] = page;
+    }
+    return nbases;
+}
+
+const char *lab_to_lose(unsigned n)
+{
+    static char text[96];
+
+    for (unsigned k = 0; k < LAB_POOLS; k++) {
+        const struct pool *p = &lab_pool[k];
+        if (k == n || !lab_made[k] || p->backend != lab_pool[n].backend)
+            continue;
+        uint64_t nempty = p->npages - pages_in_use(k);
+        if (nempty == 0 || p->npages <= p->min_pages)
+            continue;
+        ksnprintf(text, sizeof(text),
+                  "pool %u may lose %lu: it has %lu pages, %lu empty, keeps %lu", k,
+                  min(nempty, p->npages - p->min_pages), p->npages, nempty, p->min_pages);
+        return text;
+    }
+    return "no other pool may lose a page";
+}
+
+void lab_want_pages(unsigned n, unsigned npages)
+{
+    for (unsigned k = 0; k < npages; k++) {
+        KTEST_CHECK(lab_get(n, PR_NOWAIT), "shortage %u is refused, and %s", k + 1, lab_to_lose(n));
+        lab_point("granted");
+        while (lab_pool[n].nitems_free > 0)
+            KTEST_CHECK(lab_get(n, PR_NOWAIT), "there are free items");
+    }
+}
+
+// ---- the end ----
 
 void lab_end(void)
 {

@@ -12,6 +12,7 @@
 #define LAB_PAGES  64u // of an arena
 #define LAB_POOLS  24u
 #define LAB_ITEMS  2048u // of a pool
+#define LAB_NEW_BYTE 0xa5 // fills an arena's pages until somebody writes to them
 #define LAB_NOBODY 255u  // has a page that was asked for in the name of no pool
 
 // A backend. Which pool got a page is known by the owner that the get was for: each pool of a test
@@ -27,6 +28,7 @@ struct lab_arena {
     uint64_t refusals;        // and that did not
     uint64_t frees;           // pages given back
     bool takes_away;          // what is given back is somebody else's at once: the limit falls
+    bool is_measured;         // what a call costs counts: pools' counts are not looked at in it
     bool says_flags;          // each call must be of just the flags `flags'
     unsigned flags;           // enum pool_flags
     void (*asked)(void);      // runs first in each call for a page: what others do meanwhile
@@ -71,6 +73,14 @@ unsigned lab_count(unsigned n); // items of pool n
 void lab_fill(unsigned n, unsigned npages);
 // A pool with so many pages, of which so many are empty, and the others partial or full.
 void lab_pages(unsigned n, unsigned npages, unsigned nempty, bool full);
+
+// So many pools with so many empty pages each, and one more that is full: its number is returned.
+// The arena has no page beside theirs. Comes to point "full".
+unsigned lab_rich(unsigned npools, unsigned each);
+// Pool n wants so many pages more, which other pools have empty; point "granted" after each.
+void lab_want_pages(unsigned n, unsigned npages);
+// What another pool than n has to lose, by what the test has taken and put; "nothing" if none has.
+const char *lab_to_lose(unsigned n);
 
 // All checks, and a point of this name.
 void lab_point(const char *name);

@@ -16,34 +16,53 @@
 // ---- what others do while the backend is asked ----
 
 static struct {
-    unsigned ncalls, at_call; // of the backend; the one at which pool 0 is got from once more
+    unsigned ncalls, at_call; // of the backend; the one at which it happens
+    bool puts;                // item 0 of pool 0 is put; else pool 0 is got from once more
     bool in_vain;             // there is no page for that get
     bool got;                 // what became of it
 } beside;
 
-static void get_beside(void)
+static void act_beside(void)
 {
     uint64_t limit = lab_arena[0].limit;
 
     if (++beside.ncalls != beside.at_call)
         return;
+    if (beside.puts) {
+        lab_put(0, 0);
+        return;
+    }
     if (beside.in_vain)
         lab_arena[0].limit = 0;
     beside.got = lab_get(0, PR_NOWAIT);
     lab_arena[0].limit = limit;
 }
 
-// A get of pool 0, at whose nth call of the backend another thread gets, too.
-static bool get_with_another(unsigned nth, bool in_vain)
+// A get of pool 0, at whose nth call of the backend another thread does something with the pool.
+static bool get_beside(unsigned nth)
 {
     beside.ncalls = 0;
     beside.at_call = nth;
-    beside.in_vain = in_vain;
-    lab_arena[0].asked = get_beside;
+    lab_arena[0].asked = act_beside;
     bool got = lab_get(0, PR_NOWAIT);
     lab_arena[0].asked = NULL;
     KTEST_CHECK(beside.ncalls >= nth, "the backend was asked %u times, not %u", beside.ncalls, nth);
     return got;
+}
+
+// The other thread gets, too.
+static bool get_with_another(unsigned nth, bool in_vain)
+{
+    beside.puts = false;
+    beside.in_vain = in_vain;
+    return get_beside(nth);
+}
+
+// The other thread puts an item.
+static bool get_with_put(unsigned nth)
+{
+    beside.puts = true;
+    return get_beside(nth);
 }
 
 // At the limit nothing is taken: no page of the backend, where it has one, none of another pool.
@@ -102,7 +121,7 @@ static void both_starve(bool in_vain)
     bool got = get_with_another(2, in_vain);
     look_at_list(3);
     KTEST_CHECK(beside.got != in_vain, "the other get: %s", in_vain ? "no page" : "a page is free");
-    KTEST_CHECK(got, "another pool has an empty page");
+    KTEST_CHECK(got, "%s", lab_to_lose(0));
     lab_point("both");
     lab_end();
     look_at_list(0);
@@ -112,6 +131,43 @@ KTEST(lab_pool_both_starve)
 {
     both_starve(true);
     both_starve(false);
+}
+
+// An item is put, and its page is empty, while the backend says no: the page is not another pool's,
+// and who starves does not give it up. The get may find the item, or fail.
+static void own_page(void)
+{
+    lab_make_arena(0, PAGE_SIZE, 2);
+    for (unsigned n = 0; n < 2; n++) {
+        lab_make_pool(n, 0, LARGE, 0);
+        lab_fill(n, 1);
+    }
+    lab_point("full");
+    (void)get_with_put(1);
+    lab_point("own");
+    lab_end();
+}
+
+// A page comes that is not needed any more: an item was put meanwhile, or another get has brought a
+// page of more than one item. What becomes of it is the form's affair, with no lock held.
+static void not_needed(void)
+{
+    lab_make_arena(0, PAGE_SIZE, 3);
+    lab_make_pool(0, 0, 1000, 0);
+    lab_fill(0, 1);
+    KTEST_CHECK(get_with_put(1), "a page, and an item");
+    lab_point("put");
+    lab_put_all(0);
+    pool_reclaim(&lab_pool[0]);
+    KTEST_CHECK(get_with_another(1, false) && beside.got, "two pages");
+    lab_point("got");
+    lab_end();
+}
+
+KTEST(lab_pool_put_beside)
+{
+    own_page();
+    not_needed();
 }
 
 // ---- locks that are taken ----
@@ -141,7 +197,7 @@ KTEST(lab_pool_busy)
         set_busy(n, 1);
         bool got = lab_get(FEW, PR_NOWAIT);
         set_busy(n, 0);
-        KTEST_CHECK(got, "pool %u of %u has an empty page, and its lock alone is free", n, FEW);
+        KTEST_CHECK(got, "pool %u of %u has a page to lose, and its lock alone is free", n, FEW);
         lab_point("granted");
     }
     lab_end();
@@ -156,6 +212,7 @@ static struct pool crowd[MANY];
 static void make_crowd(unsigned npools, unsigned npages)
 {
     lab_make_arena(0, PAGE_SIZE, npages);
+    lab_arena[0].is_measured = true;
     for (unsigned n = 0; n < npools; n++) {
         pool_init(&crowd[n], "lab crowd", LARGE, 0, &lab_arena[0].pa);
         crowd[n].page_owner = LAB_POOLS;
@@ -187,6 +244,27 @@ KTEST(lab_pool_many)
 {
     for (unsigned npools = MANY - 3; npools <= MANY; npools++)
         one_of(npools);
+}
+
+// A get that asks so many pools, none of which has a page.
+static void ask_in_vain(unsigned npools)
+{
+    make_crowd(npools, 0);
+    irq_push();
+    uint64_t ticks = rdtsc();
+    void *item = pool_get(&crowd[0], PR_NOWAIT);
+    ticks = rdtsc() - ticks;
+    irq_pop();
+    record_printf("vain %u %lu", npools, ticks);
+    KASSERT(!item, "an item of no page");
+    end_crowd(npools);
+}
+
+KTEST(lab_pool_vain)
+{
+    ask_in_vain(2);
+    ask_in_vain(66);
+    ask_in_vain(MANY);
 }
 
 #define PAID 8u

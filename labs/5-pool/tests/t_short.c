@@ -26,7 +26,7 @@ static void starve(size_t page_size, size_t size, unsigned flags)
     lab_pages(1, 5, 0, true);
     lab_point("full");
     for (unsigned n = 0; n < 5; n++) {
-        KTEST_CHECK(lab_get(1, flags), "the other pool has %u empty pages", 5 - n);
+        KTEST_CHECK(lab_get(1, flags), "%s", lab_to_lose(1));
         lab_point("granted");
         while (lab_pool[1].nitems_free > 0)
             KTEST_CHECK(lab_get(1, flags), "there are free items");
@@ -35,7 +35,7 @@ static void starve(size_t page_size, size_t size, unsigned flags)
     KTEST_CHECK(!lab_get(0, flags), "the other pool is full");
     lab_point("none");
     lab_put_all(1);
-    KTEST_CHECK(lab_get(0, flags), "the other pool has ten empty pages");
+    KTEST_CHECK(lab_get(0, flags), "%s", lab_to_lose(0));
     lab_point("back");
     lab_end();
 }
@@ -65,7 +65,7 @@ KTEST(lab_pool_starve_nowait)
     bool got = lab_get(1, PR_NOWAIT);
     nosleep_exit();
     spin_unlock(&above);
-    KTEST_CHECK(got, "the other pool has three empty pages");
+    KTEST_CHECK(got, "%s", lab_to_lose(1));
     lab_point("granted");
     while (lab_get(1, PR_RESERVE) && lab_arena[0].nout < 10)
         ;
@@ -74,7 +74,7 @@ KTEST(lab_pool_starve_nowait)
     KTEST_CHECK(lab_arena[0].nout == 10, "%lu pages of 10", lab_arena[0].nout);
     lab_point("reserve");
     got = lab_get(1, PR_RESERVE | PR_WAITOK);
-    KTEST_CHECK(got, "the other pool has two empty pages");
+    KTEST_CHECK(got, "%s", lab_to_lose(1));
     lab_point("granted");
     lab_end();
 }
@@ -95,10 +95,11 @@ KTEST(lab_pool_short_fail_nth)
         bool failed = !kctx_current()->fail_nth;
         kctx_current()->fail_nth = 0;
         KTEST_CHECK(got || failed, "nth %u: refused, and none has failed", nth);
-        KTEST_CHECK(lab_pool[2].fails == fails + !got, "nth %u: %lu gets failed", nth,
+        KTEST_CHECK(lab_pool[2].fails == fails + !got,
+                    "nth %u: %u get failed, %lu counted in fails", nth, !got,
                     lab_pool[2].fails - fails);
         lab_point("failed");
-        KTEST_CHECK(lab_get(2, PR_NOWAIT), "nth %u: there are empty pages", nth);
+        KTEST_CHECK(lab_get(2, PR_NOWAIT), "nth %u: %s", nth, lab_to_lose(2));
         for (unsigned n = 0; n < 3; n++) {
             lab_put_all(n);
             pool_reclaim(&lab_pool[n]);
@@ -107,42 +108,19 @@ KTEST(lab_pool_short_fail_nth)
     lab_end();
 }
 
-// So many pools with so many empty pages each, and one more that is full.
-static unsigned rich(unsigned npools, unsigned each)
-{
-    lab_make_arena(0, PAGE_SIZE, npools * each + 4);
-    for (unsigned n = 0; n <= npools; n++)
-        lab_make_pool(n, 0, 600 + n * 16, 0);
-    for (unsigned n = 0; n < npools; n++)
-        lab_pages(n, each, each, false);
-    lab_pages(npools, 4, 0, true);
-    lab_point("full");
-    return npools;
-}
-
-static void want_pages(unsigned n, unsigned npages)
-{
-    for (unsigned k = 0; k < npages; k++) {
-        KTEST_CHECK(lab_get(n, PR_NOWAIT), "page %u: other pools have empty pages", k);
-        lab_point("granted");
-        while (lab_pool[n].nitems_free > 0)
-            KTEST_CHECK(lab_get(n, PR_NOWAIT), "there are free items");
-    }
-}
-
 KTEST(lab_pool_one)
 {
-    want_pages(rich(6, 3), 6);
+    lab_want_pages(lab_rich(6, 3), 6);
     lab_end();
 }
 
 // Turn about: nobody gives twice before everybody has given once.
 KTEST(lab_pool_turn)
 {
-    unsigned n = rich(5, 4);
+    unsigned n = lab_rich(5, 4);
 
     for (unsigned k = 0; k < 4; k++) {
-        want_pages(n, 5);
+        lab_want_pages(n, 5);
         lab_point("round");
     }
     lab_end();
@@ -162,7 +140,7 @@ KTEST(lab_pool_minimum)
     pool_set_limits(&lab_pool[2], 2, 0);
     lab_pages(3, 4, 0, true);
     lab_point("full");
-    want_pages(3, 4);
+    lab_want_pages(3, 4);
     KTEST_CHECK(!lab_get(3, PR_NOWAIT), "all pools are at their least");
     lab_point("none");
     for (unsigned n = 0; n < 3; n++)
@@ -185,6 +163,7 @@ static void in_vain(bool full)
     for (unsigned n = 0; n < BUSY; n++)
         lab_pages(n, 2, 0, full || n == 0);
     lab_point("full");
+    lab_arena[0].is_measured = true;
     uint64_t ticks = rdtsc();
     bool got = lab_get(0, PR_NOWAIT);
     record_printf("ticks %lu", rdtsc() - ticks);
@@ -196,13 +175,13 @@ static void in_vain(bool full)
 // Somebody else takes at once what a pool gives up: the others may be asked once each.
 static void taken_away(void)
 {
-    unsigned n = rich(8, 6);
+    unsigned n = lab_rich(8, 6);
 
     lab_arena[0].takes_away = true;
     KTEST_CHECK(!lab_get(n, PR_NOWAIT), "there is a page for it");
     lab_point("refused");
     lab_arena[0].takes_away = false;
-    want_pages(n, 1);
+    lab_want_pages(n, 1);
     lab_end();
 }
 
@@ -325,9 +304,13 @@ KTEST(lab_pool_direct_reserve)
     uint64_t left = free_pages();
     KTEST_CHECK(n > 0 && left == vm_page_reserve_kernel, "%lu pages are left, %lu are the reserve",
                 left, vm_page_reserve_kernel);
-    n = take(&p, PR_RESERVE, 2 * p.items_per_page, &items);
-    KTEST_CHECK(n == 2 * p.items_per_page && free_pages() == left - 2, "%lu pages are left",
-                free_pages());
+    for (unsigned k = 0; k < 2; k++) {
+        unsigned flags = k ? PR_RESERVE | PR_WAITOK : PR_RESERVE;
+        n = take(&p, flags, p.items_per_page, &items);
+        KTEST_CHECK(n == p.items_per_page && free_pages() == left - k - 1,
+                    "PR_RESERVE%s: %u items, %lu pages of a reserve of %lu are left",
+                    k ? " | PR_WAITOK" : "", n, free_pages(), left);
+    }
     give_all(&p, &items);
     pool_destroy(&p);
     lab_point("end");

@@ -120,9 +120,66 @@ KTEST(lab_pool_starve_smp)
     lab_end();
 }
 
-// ---- pools that come and go ----
+// ---- a backend's lock that another CPU holds ----
 
-static unsigned nrunning; // CPUs that starve; atomic
+#define STAYS 1000u // pauses
+
+static unsigned nrunning;       // CPUs that have not finished; atomic
+static bool is_wanted, is_held; // atomic
+
+// Takes the lock when it is wanted, and keeps it until the other CPU has had time to meet it.
+static void hold_part(void)
+{
+    while (!__atomic_load_n(&is_wanted, __ATOMIC_SEQ_CST))
+        cpu_relax();
+    spin_lock(&lab_arena[0].pa.lock);
+    __atomic_store_n(&is_held, true, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < STAYS; i++)
+        cpu_relax();
+    spin_unlock(&lab_arena[0].pa.lock);
+    __atomic_fetch_sub(&nrunning, 1, __ATOMIC_SEQ_CST);
+}
+
+// The page that the first pool gave is somebody else's. Before the next one is asked, the other CPU
+// has the backend's lock.
+static void have_it_held(void)
+{
+    if (lab_arena[0].frees == 0)
+        return;
+    lab_arena[0].takes_away = false;
+    __atomic_store_n(&is_wanted, true, __ATOMIC_SEQ_CST);
+    while (!__atomic_load_n(&is_held, __ATOMIC_SEQ_CST))
+        cpu_relax();
+}
+
+KTEST(lab_pool_lock_held)
+{
+    if (ncpus == 1) // nobody else could hold it
+        return;
+    begin(3);
+    for (unsigned n = 0; n < 3; n++) {
+        lab_make_pool(n, 0, 3000, 0);
+        lab_fill(n, 1);
+    }
+    lab_put_all(0);
+    lab_put_all(1);
+    lab_point("full");
+    nrunning = 1;
+    ipi_register(IPI_TEST, hold_part);
+    ipi_send(this_cpu()->id ? 0 : 1, IPI_TEST);
+    lab_arena[0].takes_away = true;
+    lab_arena[0].asked = have_it_held;
+    bool got = lab_get(2, PR_NOWAIT);
+    lab_arena[0].asked = NULL;
+    __atomic_store_n(&is_wanted, true, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&nrunning, __ATOMIC_SEQ_CST) > 0)
+        cpu_relax();
+    record_printf("held %u", got);
+    lab_point("held");
+    lab_end();
+}
+
+// ---- pools that come and go ----
 
 // A pool of its own for each of the other CPUs, which want more than there is.
 static void starve_part(void)
@@ -182,24 +239,32 @@ KTEST(lab_pool_come_and_go)
 
 // ---- a pool that is destroyed while a walk is at it ----
 
-#define STAYS 1000u // pauses
-
-static bool at_it, is_destroying, has_left; // atomic
+static bool at_it, is_destroying, is_gone, has_left; // atomic
 static unsigned nfaults;
 static char faults[256];
 
-// Stays at the pool until its destroyer has had time to do whatever it does before it waits.
+static void count_pass(struct pool *p, void *npools)
+{
+    *(unsigned *)npools += p >= lab_pool && p < lab_pool + LAB_POOLS;
+}
+
+// Another walk comes by and goes on. Then this one stays at the pool until its destroyer has had
+// time to do whatever it does before it waits.
 static void stay(struct pool *p, void *arg UNUSED)
 {
     struct strbuf out;
+    unsigned npools = 0;
 
     if (p != &lab_pool[1])
         return;
+    pool_for_each(count_pass, &npools);
     __atomic_store_n(&at_it, true, __ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < STAYS; i += __atomic_load_n(&is_destroying, __ATOMIC_SEQ_CST)) {
         cpu_relax();
         spin_poll();
     }
+    KASSERT(!__atomic_load_n(&is_gone, __ATOMIC_SEQ_CST),
+            "pool_destroy returned while a walk was at the pool");
     strbuf_init(&out, faults, sizeof(faults));
     nfaults = pool_check(p, &out);
     __atomic_store_n(&has_left, true, __ATOMIC_SEQ_CST);
@@ -222,6 +287,33 @@ static void walk_part(void)
     __atomic_fetch_sub(&nrunning, 1, __ATOMIC_SEQ_CST);
 }
 
+static unsigned npasses; // of walks within a walk
+
+static void walk_again(struct pool *p, void *arg UNUSED)
+{
+    static char text[128];
+    struct strbuf out;
+
+    if (p < lab_pool || p >= lab_pool + LAB_POOLS)
+        return;
+    pool_for_each(count_pass, &npasses);
+    pool_reclaim_all();
+    strbuf_init(&out, text, sizeof(text));
+    KTEST_CHECK(pool_check(NULL, &out) == 0, "%s", text);
+}
+
+// Who walks through all pools may walk through all pools: each walk comes to each pool.
+KTEST(lab_pool_walks_nest)
+{
+    lab_make_arena(0, PAGE_SIZE, 6);
+    for (unsigned n = 0; n < 3; n++)
+        lab_make_pool(n, 0, 1000, 0);
+    npasses = 0;
+    pool_for_each(walk_again, NULL);
+    KTEST_CHECK(npasses == 9, "three walks within a walk came to %u pools, not to 9", npasses);
+    lab_end();
+}
+
 KTEST(lab_pool_walked)
 {
     static const struct wait_ops polling = {.block = pause, .wake = wake};
@@ -241,9 +333,10 @@ KTEST(lab_pool_walked)
     __atomic_store_n(&is_destroying, true, __ATOMIC_SEQ_CST);
     waitq_set_ops(&polling);
     lab_destroy_pool(1);
+    __atomic_store_n(&is_gone, true, __ATOMIC_SEQ_CST);
     waitq_set_ops(NULL);
     KTEST_CHECK(__atomic_load_n(&has_left, __ATOMIC_SEQ_CST),
-                "a pool was destroyed while a walk was at it");
+                "pool_destroy returned while a walk was at the pool");
     while (__atomic_load_n(&nrunning, __ATOMIC_SEQ_CST) > 0)
         cpu_relax();
     KTEST_CHECK(nfaults == 0, "a walk's pool stays there until the walk goes on: %s", faults);

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The round of the pools that are asked: who comes next once some were asked in vain, and its end
+// where the pool with which it began is gone.
+
+#include "lab_pool.h"
+#include "lib/ktest.h"
+#include "mem/memlayout.h"
+
+#define OTHERS 5u // pools beside the one that starves
+
+// An empty page for each of these pools, of as many that the arena has more.
+static void refill(unsigned first, unsigned end)
+{
+    for (unsigned n = first; n < end; n++) {
+        lab_arena[0].limit++;
+        KTEST_CHECK(lab_get(n, PR_NOWAIT), "there is a page for pool %u", n);
+        lab_put_all(n);
+    }
+    lab_point("filled");
+}
+
+// Which pool gave the page that pool n wanted.
+static unsigned who_gives(unsigned n)
+{
+    uint64_t drained[OTHERS];
+    unsigned giver = 0;
+
+    for (unsigned k = 0; k < OTHERS; k++)
+        drained[k] = lab_pool[k].drained;
+    lab_want_pages(n, 1);
+    for (unsigned k = 0; k < OTHERS; k++)
+        if (lab_pool[k].drained > drained[k])
+            giver = k;
+    return giver;
+}
+
+// Each gives once, which shows the order. Then the third alone has a page: the first and the second
+// are asked in vain. When all have one again, the fourth is next.
+KTEST(lab_pool_turn_in_vain)
+{
+    unsigned order[OTHERS], n = lab_rich(OTHERS, 1);
+
+    for (unsigned k = 0; k < OTHERS; k++)
+        order[k] = who_gives(n);
+    refill(order[2], order[2] + 1);
+    lab_want_pages(n, 1);
+    refill(0, OTHERS);
+    lab_want_pages(n, OTHERS);
+    lab_end();
+}
+
+// ---- pools that go meanwhile ----
+
+#define MANY_CALLS 20u // of the backend for one get that may ask eight pools
+
+static unsigned ncalls;
+
+// The pool that gave the first page is destroyed before the backend is asked again. Should there be
+// no end to it, it is let have a page.
+static void destroy_giver(void)
+{
+    unsigned n = 0;
+
+    if (++ncalls == 2) {
+        while (n < LAB_POOLS - 1 && !(lab_made[n] && lab_pool[n].drained))
+            n++;
+        if (lab_made[n] && lab_pool[n].drained)
+            lab_destroy_pool(n);
+    }
+    if (ncalls > MANY_CALLS)
+        lab_arena[0].takes_away = false;
+}
+
+// Somebody else takes each page that comes free, and the pool that was asked first goes: the others
+// are asked once each all the same.
+KTEST(lab_pool_first_goes)
+{
+    unsigned n = lab_rich(8, 6);
+
+    ncalls = 0;
+    lab_arena[0].takes_away = true;
+    lab_arena[0].asked = destroy_giver;
+    bool got = lab_get(n, PR_WAITOK);
+    lab_arena[0].asked = NULL;
+    lab_arena[0].takes_away = false;
+    lab_point("gone");
+    KTEST_CHECK(!got || ncalls > MANY_CALLS, "there is a page for it");
+    lab_end();
+}
