@@ -12,8 +12,8 @@ from functools import partial
 from grade.lab_judge import PROGRAMS, THE_END, Boot, Last, Plan, Run, programs_work
 from grade.session import End
 
-from pools import (BACK, FITS, FREE, KEEPS, LEAST, LINEAR, NOTHING, ONCE, ONE, OURS, SHORT, SPACE,
-                   TURN, TWICE, State, look)
+from pools import (BACK, FIGURES, FITS, FREE, KEEPS, LEAST, LINEAR, NOTHING, ONCE, OURS, POOLS,
+                   SHORT, SPACE, TAKEN, TURN, TWICE, State, look)
 
 
 def nothing(run: Run) -> None:
@@ -29,7 +29,7 @@ def said(run: Run) -> None:
             finding.hint = "A get that fails counts as a failure, whatever failed."
         if found := re.search(r"pool \d+ may lose \d+: .* keeps (\d+)", finding.got):
             finding.invariant = SHORT
-            if found[1] != "0":
+            if found[1] != "0" and not FIGURES["empty"]:
                 finding.hint = ("min_pages is compared with npages, all the pages that a pool has, "
                                 "however many of them are empty.")
 
@@ -86,24 +86,56 @@ def dense(run: Run) -> None:
         run.notes.append(f"100 items of {size} bytes: {npages} pages, {memory} of memory")
 
 
-def granted(run: Run) -> None:
-    """Each shortage that was relieved cost one page of one pool, and one more try."""
+def to_take(before: State, who: int) -> list[int]:
+    """How many pages which others give if pool `who' starves: a number for each, the largest
+    first."""
+    spare = [pool.spare(before.page_size[0]) for n, pool in before.pools.items() if n != who]
+    most = sorted((n for n in spare if n), reverse=True)
+    if FIGURES["each"]:
+        return [1 for _ in most]
+    return [(n + 1) // 2 if FIGURES["half"] else 1 for n in most[:1]]
+
+
+def granted(run: Run, unlocked: int = POOLS) -> None:
+    """Each shortage that was relieved cost what it may of other pools, and one more try. So many
+    others' locks were free."""
     for before, after in zip(run.states, run.states[1:]):
         if after.name != "granted" or 0 not in after.arenas:
             continue
         was, now = before.arenas[0], after.arenas[0]
         where = f"until point {after.name}"
-        run.expect(f"pages that were given back {where}", 1, now["frees"] - was["frees"],
-                   invariant=ONE)
-        run.expect(f"pages that were got {where}", 1, now["allocs"] - was["allocs"],
-                   invariant=ONE)
         lost = {n: was_pool.npages - after.pools[n].npages
                 for n, was_pool in before.pools.items() if n in after.pools}
-        run.expect(f"pages that other pools have lost {where}", [1],
-                   [n for n in lost.values() if n > 0], invariant=ONE)
-        run.expect(f"pages that pools say they were drained of {where}", 1,
+        who = next((n for n, pages in lost.items() if pages < 0), -1)
+        free = was["limit"] - was["nout"] - was["reserve"]
+        wanted = to_take(before, who)[:unlocked] if free <= 0 else []
+        run.expect(f"pages that were given back {where}", sum(wanted), now["frees"] - was["frees"],
+                   invariant=TAKEN)
+        run.expect(f"pages that were got {where}", 1, now["allocs"] - was["allocs"],
+                   invariant=TAKEN)
+        run.expect(f"pages that other pools have lost {where}", wanted,
+                   [n for n in lost.values() if n > 0], invariant=TAKEN)
+        run.expect(f"pages that pools say they were drained of {where}", sum(wanted),
                    sum(p.drained for p in after.pools.values())
-                   - sum(p.drained for p in before.pools.values()), invariant=ONE)
+                   - sum(p.drained for p in before.pools.values()), invariant=TAKEN)
+
+
+def richest(run: Run) -> None:
+    """Who gives had as much to lose as anybody."""
+    for before, after in zip(run.states, run.states[1:]):
+        if after.name != "granted":
+            continue
+        spare = {n: pool.spare(after.page_size[0]) for n, pool in before.pools.items()}
+        for n, pool in before.pools.items():
+            if after.pools[n].npages < pool.npages and spare[n] < max(spare.values()):
+                pages = ", ".join(map(str, spare.values()))
+                run.wrong(f"the pool that gave, of those with {pages} pages to lose",
+                          f"one of {max(spare.values())}", spare[n], invariant=TURN)
+                return
+
+
+def busy(run: Run) -> None:
+    granted(run, unlocked=1)
 
 
 def starve(run: Run) -> None:
@@ -115,7 +147,11 @@ def starve(run: Run) -> None:
 
 
 def turn(run: Run) -> None:
+    if FIGURES["half"]:
+        richest(run)
     granted(run)
+    if FIGURES["half"]:
+        return
     for state in run.named("round"):
         pages = [pool.npages for n, pool in state.pools.items() if n < 5]
         if max(pages) - min(pages) > 1:
@@ -145,7 +181,7 @@ def in_vain(run: Run) -> None:
 def minimum(run: Run) -> None:
     granted(run)
     for state in run.named("none"):
-        run.expect("pages left in pools that may keep 2, 4 and 2", [2, 4, 2],
+        run.expect("pages left in pools that may keep 2, 4 and 2", [2, 4, 2 + FIGURES["empty"]],
                    [state.pools[n].npages for n in range(3)], invariant=LEAST)
 
 
@@ -166,20 +202,21 @@ def bounded(run: Run) -> None:
             run.wrong("times that a get asked the backend", f"at most {others + 1}",
                       now["refusals"] - was["refusals"], invariant=ONCE)
         lost = [pool.npages - after.pools[n].npages for n, pool in before.pools.items()]
-        if max(lost) > 1:
-            run.wrong("pages that one pool lost for one get", "at most 1", max(lost),
+        most = max(to_take(before, -1), default=0)
+        if max(lost) > most:
+            run.wrong("pages that one pool lost for one get", f"at most {most}", max(lost),
                       invariant=ONCE)
-        if now["limit"] < was["limit"] and sum(lost) != others:
-            run.wrong("pools that were asked, while each page went to somebody else", others,
+        if now["limit"] < was["limit"] and sum(lost) != others * most:
+            run.wrong("pages that pools lost, while each went to somebody else", others * most,
                       sum(lost), invariant=SHORT)
     for before, after in zip(run.states, run.states[1:]):
         if after.name != "starved":
             continue
         was, now = before.arenas[0], after.arenas[0]
         run.expect("pages that two pools got of each other in 40 rounds", ROUNDS,
-                   now["allocs"] - was["allocs"], invariant=ONE)
+                   now["allocs"] - was["allocs"], invariant=TAKEN)
         run.expect("pages that they gave back", ROUNDS - 1, now["frees"] - was["frees"],
-                   invariant=ONE)
+                   invariant=TAKEN)
         if now["refusals"] - was["refusals"] > 3 * ROUNDS:
             run.wrong("times that 80 gets asked the backend in vain", f"at most {3 * ROUNDS}",
                       now["refusals"] - was["refusals"], invariant=ONCE)
@@ -204,11 +241,13 @@ def first_goes(run: Run) -> None:
                       f"at most {others + 1}, with {others} other pools", asked, invariant=ONCE,
                       hint=hint)
         lost = [before.pools[n].npages - pool.npages for n, pool in after.pools.items()]
-        if max(lost) > 1:
-            run.wrong(f"pages that one pool lost for one get, {where}", "at most 1", max(lost),
-                      invariant=ONCE, hint=hint)
-        elif sum(lost) != len(lost) - 1:
-            run.wrong(f"pools that were asked, {where}", len(lost) - 1, sum(lost), invariant=SHORT)
+        most = max(to_take(before, -1), default=0)
+        wanted = most * (len(lost) - 1)
+        if max(lost) > most:
+            run.wrong(f"pages that one pool lost for one get, {where}", f"at most {most}",
+                      max(lost), invariant=ONCE, hint=hint)
+        elif sum(lost) != wanted:
+            run.wrong(f"pages that pools lost, {where}", wanted, sum(lost), invariant=SHORT)
 
 
 STEEPER = 1.5
@@ -325,6 +364,9 @@ PUT_WRONG = [
     put_plan("put_others", "an item of another pool", invariant=OURS, more=[]),
     put_plan("put_inside", "an address inside an item", invariant=OURS, more=[]),
 ]
+IN_VAIN = plan("turn_in_vain", ["full", *["granted"] * 5, "filled", "granted", "filled",
+                                *["granted"] * 5, "end"], in_vain)
+LOCK_HELD = Plan(several_cpus("lock_held"), ["full", "held", "end"], held, {"held": 1})
 STARVE = ["full", *["granted"] * 5, "none", "back", "end"]
 REFUSED = ["full", "refused", "end"]
 PLANS: dict[str, Plan] = {
@@ -352,16 +394,16 @@ PLANS: dict[str, Plan] = {
     "smp": Plan(several_cpus("smp"), ["worked", "end"], nothing),
     "starve": plan("starve", STARVE * 3, starve,
                    more=[plan("short_fail_nth", [*["full", "failed"] * 8, "end"]),
-                         plan("busy", ["full", *["granted"] * 4, "end"], granted),
+                         plan("busy", ["full", *["granted"] * 4, "end"], busy),
                          plan("many", ["end"] * 4)]),
     "starve-nowait": plan(
         "starve_nowait", ["full", "granted", "reserve", "granted", "end"], granted),
     "one-is-enough": plan("one", ["full", *["granted"] * 6, "end"], granted,
                           more=[plan("price", ["end"] * 2, price, records={"paid": 2})]),
     "turn": plan("turn", ["full", *[*["granted"] * 5, "round"] * 4, "end"], turn,
-                 more=[plan("turn_in_vain", ["full", *["granted"] * 5, "filled", "granted",
-                                             "filled", *["granted"] * 5, "end"], in_vain)]),
-    "minimum": plan("minimum", ["full", *["granted"] * 4, "none", "kept", "end"], minimum),
+                 more=[] if FIGURES["half"] or FIGURES["each"] else [IN_VAIN]),
+    "minimum": plan("minimum", ["full", *["granted"] * (4 - FIGURES["empty"]), "none", "kept",
+                                "end"], minimum),
     "bounded": plan("bounded", [*REFUSED * 2, *REFUSED[:2], "granted", "end", "full", "starved",
                                 "end"],
                     bounded, records={"ticks": 2},
@@ -376,8 +418,7 @@ PLANS: dict[str, Plan] = {
     "starve-smp": Plan(several_cpus("starve_smp"), ["worked", "used", "end"], starved,
                        {"starved": 1},
                        [plan("both_starve", ["full", "both", "end"] * 2),
-                        Plan(several_cpus("lock_held"), ["full", "held", "end"], held,
-                             {"held": 1})]),
+                        *([] if FIGURES["each"] else [LOCK_HELD])]),
 }
 
 

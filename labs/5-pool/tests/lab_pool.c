@@ -287,16 +287,27 @@ void lab_pages(unsigned n, unsigned npages, unsigned nempty, bool full)
 
 // ---- pools that starve ----
 
-unsigned lab_rich(unsigned npools, unsigned each)
+unsigned lab_richer(unsigned npools, unsigned each, unsigned more)
 {
-    lab_make_arena(0, PAGE_SIZE, npools * each + 4);
+    unsigned limit = npools * each + 4;
+
+    for (unsigned n = 0; n < npools; n++)
+        limit += n % 3 == 0 ? more : n % 3 == 1 ? 3 * more : 0;
+    lab_make_arena(0, PAGE_SIZE, limit);
     for (unsigned n = 0; n <= npools; n++)
         lab_make_pool(n, 0, 600 + n * 16, 0);
-    for (unsigned n = 0; n < npools; n++)
-        lab_pages(n, each, each, false);
+    for (unsigned n = 0; n < npools; n++) {
+        unsigned nempty = each + (n % 3 == 0 ? more : 0);
+        lab_pages(n, nempty + (n % 3 == 1 ? 3 * more : 0), nempty, true);
+    }
     lab_pages(npools, 4, 0, true);
     lab_point("full");
     return npools;
+}
+
+unsigned lab_rich(unsigned npools, unsigned each)
+{
+    return lab_richer(npools, each, 0);
 }
 
 // Pages of pool n that have items which are taken.
@@ -324,12 +335,13 @@ const char *lab_to_lose(unsigned n)
         const struct pool *p = &lab_pool[k];
         if (k == n || !lab_made[k] || p->backend != lab_pool[n].backend)
             continue;
-        uint64_t nempty = p->npages - pages_in_use(k);
-        if (nempty == 0 || p->npages <= p->min_pages)
+        uint64_t nused = pages_in_use(k), nempty = p->npages - nused;
+        uint64_t kept = p->min_pages + (lab_empty ? nused : 0);
+        if (nempty == 0 || p->npages <= kept)
             continue;
         ksnprintf(text, sizeof(text),
                   "pool %u may lose %lu: it has %lu pages, %lu empty, keeps %lu", k,
-                  min(nempty, p->npages - p->min_pages), p->npages, nempty, p->min_pages);
+                  min(nempty, p->npages - kept), p->npages, nempty, p->min_pages);
         return text;
     }
     return "no other pool may lose a page";

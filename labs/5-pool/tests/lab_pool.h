@@ -15,6 +15,10 @@
 #define LAB_NEW_BYTE 0xa5 // fills an arena's pages until somebody writes to them
 #define LAB_NOBODY 255u  // has a page that was asked for in the name of no pool
 
+// The figures of lab.toml that the tests use.
+extern const unsigned lab_half;  // 1: a shortage takes half of what the one who has most may lose
+extern const unsigned lab_empty; // 1: of min_pages only the empty ones count
+
 // A backend. Which pool got a page is known by the owner that the get was for: each pool of a test
 // has one of its own.
 struct lab_arena {
@@ -77,6 +81,8 @@ void lab_pages(unsigned n, unsigned npages, unsigned nempty, bool full);
 // So many pools with so many empty pages each, and one more that is full: its number is returned.
 // The arena has no page beside theirs. Comes to point "full".
 unsigned lab_rich(unsigned npools, unsigned each);
+// The same, but of three pools the first has `more' empty pages, the second 3 * `more' full ones.
+unsigned lab_richer(unsigned npools, unsigned each, unsigned more);
 // Pool n wants so many pages more, which other pools have empty; point "granted" after each.
 void lab_want_pages(unsigned n, unsigned npages);
 // What another pool than n has to lose, by what the test has taken and put; "nothing" if none has.

@@ -12,10 +12,11 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field
 
-from grade import layout
+from grade import lab, layout
 from grade.lab_judge import Run
 from grade.oracle import Oracle
 
+FIGURES = lab.figures_of(__file__)
 ARENAS, PAGES, POOLS, ITEMS = 3, 64, 24, 2048
 HEADER = 64
 """Bytes of a page that a form may keep for itself."""
@@ -39,9 +40,9 @@ KEEPS = "a pool keeps its min_pages"
 NOTHING = "a get that fails leaves nothing behind"
 FREE = "who does not starve pays nothing"
 SHORT = "nobody fails while another pool of the backend has an empty page to lose"
-ONE = "a shortage takes one page, of one pool"
-TURN = "who was asked last is asked last again"
-LEAST = "nobody goes below min_pages for another"
+TAKEN: str = FIGURES["taken"]
+TURN: str = FIGURES["whom"]
+LEAST: str = FIGURES["least"]
 ONCE = "a get asks each other pool once at most"
 LINEAR = "what a get that starves pays is linear in the number of pools"
 OURS = "what is put is an item of the pool, and taken"
@@ -60,6 +61,12 @@ class PoolState:
 
     def __getattr__(self, name: str) -> int:
         return self.counts[name]
+
+    def spare(self, page_size: int) -> int:
+        """Empty pages that it may lose."""
+        used = len({address // page_size for address, _ in self.items})
+        least = self.min_pages + used if FIGURES["empty"] else max(self.min_pages, used)
+        return max(0, self.npages - least)
 
 
 @dataclass

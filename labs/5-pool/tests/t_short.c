@@ -117,7 +117,7 @@ KTEST(lab_pool_one)
 // Turn about: nobody gives twice before everybody has given once.
 KTEST(lab_pool_turn)
 {
-    unsigned n = lab_rich(5, 4);
+    unsigned n = lab_richer(5, 4, lab_half ? 2 : 0);
 
     for (unsigned k = 0; k < 4; k++) {
         lab_want_pages(n, 5);
@@ -140,7 +140,7 @@ KTEST(lab_pool_minimum)
     pool_set_limits(&lab_pool[2], 2, 0);
     lab_pages(3, 4, 0, true);
     lab_point("full");
-    lab_want_pages(3, 4);
+    lab_want_pages(3, lab_empty ? 3 : 4);
     KTEST_CHECK(!lab_get(3, PR_NOWAIT), "all pools are at their least");
     lab_point("none");
     for (unsigned n = 0; n < 3; n++)
