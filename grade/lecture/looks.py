@@ -187,16 +187,17 @@ def space(walker: Walker) -> Picture:
         wide = max(4, min(12, 2 + npages.bit_length()))
         present = sum(entry["start_va"] <= va < entry["end_va"] for va in ptes)
         tone = 6 if entry["object"] else 7 if entry["amap"] else 5
-        boxes.append([at, wide, rights(entry["prot"]), tone])
+        which = f"{entry['start_va']:x}-{entry['end_va']:x}"
+        boxes.append([at, wide, rights(entry["prot"]), tone, which])
         if present:
             part = max(2, round(wide * present / npages))
-            mapped.append([at, part, str(present), 3])
+            mapped.append([at, part, str(present), 3, which])
         at += wide + 1
-    legend = [["6", "of a file", 6], ["7", "private memory", 7], ["5", "nothing there yet", 5],
-              ["3", "pages that are mapped", 3]]  # fmt: skip
+    legend = [["6", "of a file", 6, "~"], ["7", "private memory", 7, "="],
+              ["5", "nothing there yet", 5, " "], ["3", "so many of its pages are mapped", 3]]
     return {
         "kind": "strip", "title": f"address space of {walker.program()}", "length": max(at, 1),
-        "legend": legend, "lanes": [["map entries", boxes], ["page tables", mapped]],
+        "legend": legend, "lanes": [["map entries", boxes], ["mapped of each", mapped]],
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from grade import lab_overlay
 from grade.lab import ROOT, Lab
 from grade.lab_grade import LAB_WORDS
 from grade.lecture import guest, source, steps
-from grade.lecture.record import Record, RecordError, decode
+from grade.lecture.record import Picture, Record, RecordError, decode
 
 BUILD_WORDS = ("LLVM", "UBSAN", "POISON", "V")
 
@@ -153,6 +153,7 @@ def safe(form: str) -> str:
 
 
 def add_scene(record: Record, scene: steps.Scene, seen: list[list[dict[str, Any]]]) -> None:
+    keep_scale([form["pictures"] for forms in seen for form in forms])
     for stop, *forms in zip(scene.stops, *seen):
         record.steps.append({"scene": scene.title, "name": stop.name, "say": stop.say,
                              "show": stop.show, "forms": forms})  # fmt: skip
@@ -160,3 +161,14 @@ def add_scene(record: Record, scene: steps.Scene, seen: list[list[dict[str, Any]
             if form["where"]:
                 known = record.sources.setdefault(form["where"]["file"], {})
                 known.update(source.lines_around(form["where"]))
+
+
+def keep_scale(steps_of_scene: list[dict[str, Picture]]) -> None:
+    """A strip is as long at every step as at its longest: what stays looks as it did."""
+    longest: dict[str, int] = {}
+    strips = [(name, picture) for pictures in steps_of_scene for name, picture in pictures.items()
+              if picture["kind"] == "strip"]  # fmt: skip
+    for name, picture in strips:
+        longest[name] = max(longest.get(name, 0), picture["length"])
+    for name, picture in strips:
+        picture["length"] = longest[name]

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Iterator
 
-from grade.lecture import looks, marks, page, paint, record, steps
+from grade.lecture import looks, make, marks, page, paint, record, steps
 from grade.lecture.player import Player
 from grade.lecture.record import Record
 from tests.job import ROOT, Config, Job, Result, run_as_user
@@ -99,6 +99,9 @@ def check_marks() -> Iterator[Result]:
          {"kind": "cells", "rows": [["0", "#+.#", ""]]}, [[0, 1, 1], [0, 3, 1]], 1),
         ({"kind": "strip", "lanes": [["e", [[0, 2, "", 1], [2, 2, "", 1]]]]},
          {"kind": "strip", "lanes": [["e", [[0, 4, "", 1]]]]}, [[0, 0]], 2),
+        ({"kind": "strip", "lanes": [["e", [[0, 2, "r", 1, "a"], [3, 2, "w", 1, "b"]]]]},
+         {"kind": "strip", "lanes": [["e", [[0, 4, "", 1, "c"], [5, 2, "r", 1, "a"],
+                                            [8, 2, "r", 1, "b"]]]]}, [[0, 0], [0, 2]], 0),
         ({"kind": "graph", "nodes": [["a", 0, "x", 1], ["b", 1, "y", 1]], "edges": [["a", "b"]]},
          {"kind": "graph", "nodes": [["a", 0, "x", 1], ["c", 1, "y", 1]], "edges": [["a", "c"]]},
          ["a", "c"], 1),
@@ -109,7 +112,26 @@ def check_marks() -> Iterator[Result]:
         marks.mark(new, old)
         if (new["new"], new["gone"]) != (expected, gone):
             wrong.append(f"{new['kind']}: {new['new']}, {new['gone']}; not {expected}, {gone}")
+    lengths: list[dict[str, Any]] = [{"s": {"kind": "strip", "length": n}} for n in (3, 9, 5)]
+    make.keep_scale(lengths)
+    if [step["s"]["length"] for step in lengths] != [9, 9, 9]:
+        wrong.append(f"strips of a scene have scales of their own: {lengths}")
     yield Result("lecture/marks", not wrong, "\n".join(wrong))
+
+
+def check_text() -> Iterator[Result]:
+    """Without colours: what a strip's boxes are filled with, and words that are too many."""
+    strip: dict[str, Any] = {
+        "kind": "strip", "title": "t", "length": 12,
+        "lanes": [["e", [[0, 6, "rw", 1], [6, 6, "x-", 2]]]],
+        "legend": [["1", "of a file", 1, "~"], ["2", "memory", 2, " "], ["3", "none", 3, "x"]],
+    }  # fmt: skip
+    table = {"kind": "table", "title": "t", "rows": [["a", "long words that have no room"]]}
+    found = [paint.plain(row) for picture in (strip, table)
+             for row in [*paint.paint(picture, 20, False), *paint.legend([picture], False)]]
+    wanted = ["t", "e", "[~rw~][ x- ]", "[~] of a file", "[ ] memory",
+              "t", "  a  long words that", "     have no room"]  # fmt: skip
+    yield Result("lecture/text", found == wanted, f"{found}\nnot {wanted}")
 
 
 WRONG_STEPS = {
@@ -385,6 +407,7 @@ def jobs(config: Config) -> list[Job]:
         Job("lecture/version", check_version),
         Job("lecture/marks", check_marks),
         Job("lecture/steps", check_steps),
+        Job("lecture/text", check_text),
         Job("lecture/neighbours", check_neighbours),
     ]
     if not config.variant and config.kernel.exists() and config.graded:
