@@ -83,9 +83,16 @@ class Parameter(NamedTuple):
     """As in C, typedefs looked through."""
     words: dict[int, str]
     """An enumeration's names."""
+    signed: bool
+
+    def value(self, register: int) -> int:
+        found = register & ((1 << 8 * self.size) - 1)
+        return found - (1 << 8 * self.size) if self.signed and found >> 8 * self.size - 1 else found
 
     def told(self, value: int) -> str:
         """Of a kernel address only what is there: it changes with every build."""
+        if self.signed:
+            return str(value)
         if value >= backtrace.KERNEL_HALF:
             return self.kind if self.kind.endswith("*") else "a kernel address"
         return self.words.get(value, f"{value:#x}")
@@ -110,7 +117,10 @@ def _parameter(die: DIE) -> Parameter:
     kind = layout.meant(die)
     assert kind, f"{layout.name_of(die)}: a parameter of no type"
     words = {value: word for word, value in layout.enumerators(kind).items()}
-    return Parameter(layout.name_of(die), layout.size_of(kind), layout.written(kind), words)
+    return Parameter(
+        layout.name_of(die), layout.size_of(kind), layout.written(kind), words,
+        layout.is_signed(kind),
+    )  # fmt: skip
 
 
 def values(
@@ -121,7 +131,7 @@ def values(
     found = {name: int(v, 16) for name, v in re.findall(r"\b(R\w\w?)\s*=\s*([0-9a-f]{16})", text)}
     taken = parameters(object_named(Path(place["file"]).stem, folders), place["function"])
     return [
-        (parameter, found[register] & ((1 << 8 * parameter.size) - 1))
+        (parameter, parameter.value(found[register]))
         for parameter, register in zip(taken, REGISTERS)
     ]
 

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Iterator
 
-from grade.lecture import looks, make, marks, page, paint, record, steps
+from grade.lecture import looks, make, marks, page, paint, record, source, steps
 from grade.lecture.player import Player
 from grade.lecture.record import Record
 from tests.job import ROOT, Config, Job, Result, run_as_user
@@ -132,6 +132,14 @@ def check_text() -> Iterator[Result]:
     wanted = ["t", "e", "[~rw~][ x- ]", "[~] of a file", "[ ] memory",
               "t", "  a  long words that", "     have no room"]  # fmt: skip
     yield Result("lecture/text", found == wanted, f"{found}\nnot {wanted}")
+
+
+def check_numbers() -> Iterator[Result]:
+    """What a register holds, by type."""
+    signed = source.Parameter("fd", 4, "int", {}, True)
+    plain = source.Parameter("len", 8, "unsigned long", {}, False)
+    told = [of.told(of.value(n)) for of in (signed, plain) for n in (0x1FFFFFFFF, 2)]
+    yield Result("lecture/numbers", told == ["-1", "2", "0x1ffffffff", "0x2"], f"{told}")
 
 
 WRONG_STEPS = {
@@ -408,6 +416,7 @@ def jobs(config: Config) -> list[Job]:
         Job("lecture/marks", check_marks),
         Job("lecture/steps", check_steps),
         Job("lecture/text", check_text),
+        Job("lecture/numbers", check_numbers),
         Job("lecture/neighbours", check_neighbours),
     ]
     if not config.variant and config.kernel.exists() and config.graded:
