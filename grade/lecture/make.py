@@ -11,6 +11,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,27 @@ from grade.lecture import guest, source, steps
 from grade.lecture.record import Picture, Record, RecordError, decode
 
 BUILD_WORDS = ("LLVM", "UBSAN", "POISON", "V")
+SILENCE = 10.0
+"""Seconds."""
 
 
 class Progress:
-    """One line on standard error that says what is done; lines of their own where that is no
-    terminal."""
+    """One line on standard error that says what is done; where that is no terminal, lines of their
+    own, and one where nothing was said for so many seconds."""
 
     def __init__(self) -> None:
         self.tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._what = ""
+        self._said = 0.0
 
     def say(self, what: str, detail: str = "") -> None:
+        line = f"strata: {what}{': ' if detail else ''}{detail}"
         if self.tty:
             width = max(20, os.get_terminal_size(sys.stderr.fileno()).columns) - 1
-            line = f"strata: {what}{': ' if detail else ''}{detail}"[:width]
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
-        elif what != self._what:
-            print(f"strata: {what}", file=sys.stderr, flush=True)
+            print(f"\r\033[K{line[:width]}", end="", file=sys.stderr, flush=True)
+        elif what != self._what or time.monotonic() > self._said + SILENCE:
+            print(line, file=sys.stderr, flush=True)
+            self._said = time.monotonic()
         self._what = what
 
     def end(self) -> None:
@@ -120,7 +125,7 @@ def make(path: Path, lab: Lab | None, forms: list[str]) -> Record:
     variants = kernels(lab, forms, progress)
     out = Path(os.environ.get("O") or "build/gcc")
     key = key_of(text, lab, variants)
-    kept = out / "demo" / f"{'-'.join([lab.name if lab else path.stem, *map(safe, forms)])}.json"
+    kept = out / "demo" / f"{'-'.join([*names_of(path, lab), *map(safe, forms)])}.json"
     try:
         record = decode(kept.read_text(encoding="utf-8"))
         if record.key == key:
@@ -146,6 +151,13 @@ def make(path: Path, lab: Lab | None, forms: list[str]) -> Record:
     record.write(kept)
     progress.end()
     return record
+
+
+def names_of(path: Path, lab: Lab | None) -> list[str]:
+    """Of the record: each list has its own."""
+    if not lab:
+        return [path.stem]
+    return [lab.name] if path.parent == lab.folder / "demo" else [lab.name, path.stem]
 
 
 def safe(form: str) -> str:

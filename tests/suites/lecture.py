@@ -7,6 +7,8 @@ terminal player in a pseudo-terminal; where one is not installed its tests are s
 
 from __future__ import annotations
 
+import contextlib
+import io
 import random
 import re
 import subprocess
@@ -14,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Iterator
 
+from grade import lab as labs
 from grade.lecture import looks, make, marks, page, paint, record, source, steps
 from grade.lecture.player import Player
 from grade.lecture.record import Record
@@ -140,6 +143,26 @@ def check_numbers() -> Iterator[Result]:
     plain = source.Parameter("len", 8, "unsigned long", {}, False)
     told = [of.told(of.value(n)) for of in (signed, plain) for n in (0x1FFFFFFFF, 2)]
     yield Result("lecture/numbers", told == ["-1", "2", "0x1ffffffff", "0x2"], f"{told}")
+
+
+def check_records() -> Iterator[Result]:
+    """Each list of steps has a record of its own."""
+    lab = labs.find("pv")
+    lists_of_lab = [lab.folder / "demo" / "steps", Path("a.steps"), Path("b.steps")]
+    names = [make.names_of(path, lab) for path in lists_of_lab]
+    wanted = [["pv"], ["pv", "a"], ["pv", "b"]]
+    yield Result("lecture/records", names == wanted, f"{names}")
+
+
+def check_progress() -> Iterator[Result]:
+    """Where there is no terminal, too, what takes long is said to go on."""
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        progress = make.Progress()
+        for detail in ("", "calls of f: 1", "calls of f: 2"):
+            progress.say("running", detail)
+            progress._said -= make.SILENCE if detail else 0
+    wanted = "strata: running\nstrata: running: calls of f: 2\n"
+    yield Result("lecture/progress", said.getvalue() == wanted, said.getvalue())
 
 
 WRONG_STEPS = {
@@ -417,6 +440,8 @@ def jobs(config: Config) -> list[Job]:
         Job("lecture/steps", check_steps),
         Job("lecture/text", check_text),
         Job("lecture/numbers", check_numbers),
+        Job("lecture/records", check_records),
+        Job("lecture/progress", check_progress),
         Job("lecture/neighbours", check_neighbours),
     ]
     if not config.variant and config.kernel.exists() and config.graded:
