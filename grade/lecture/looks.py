@@ -2,14 +2,15 @@
 """What the oracle reads at every step, as pictures: frames, owners, queues, pools, spaces, the
 entries of maps, amaps with their anons, swap.
 
-READINGS names them; a reading that this form or this moment of the start does not have is left out.
+READINGS names them, and a lab's demo/pictures.py has more; a reading that this form or this moment
+of the start does not have is left out.
 Nothing that differs from run to run is shown: kernel addresses are not, but by order.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from grade.lecture.record import Picture
 from grade.lecture.walk import Walker
@@ -343,16 +344,24 @@ def swap(walker: Walker) -> Picture:
     return table("swap", [[word, str(value)] for word, value in zip(words, values)])
 
 
-READINGS: dict[str, Callable[[Walker], Picture]] = {
+Readings = dict[str, Callable[[Walker], Picture]]
+READINGS: Readings = {
     "frames": frames, "owners": owners, "queues": queues, "pools": pools, "spaces": spaces,
     "entries": entries, "space": space, "kernel-maps": kernel_maps, "amaps": amaps, "swap": swap,
 }  # fmt: skip
 
 
-def read(walker: Walker) -> dict[str, Picture]:
+class Own(NamedTuple):
+    """A lab's own readings; `of_tests' are those that know nothing but what its tests make."""
+
+    everywhere: Readings = {}
+    of_tests: Readings = {}
+
+
+def read(walker: Walker, own: Readings) -> dict[str, Picture]:
     """All that can be read now."""
     found = {}
-    for name, look in READINGS.items():
+    for name, look in {**READINGS, **own}.items():
         try:
             found[name] = look(walker)
         except (OracleError, KeyError):
