@@ -5,11 +5,12 @@ kernel and of the instructor's guide, played."""
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, Iterator
 
-from grade.lecture import looks, record, steps
+from grade.lecture import known, looks, record, steps
 from tests.job import ROOT, Config, Result, run_as_user
 
 WRONG_STEPS = {
@@ -176,3 +177,56 @@ def list_faults(config: Config, path: Path) -> list[str]:
         wrong += [f"{name} is {told.get(name)}, not {text}"
                   for name, text in TOLD_ARGUMENTS.items() if told.get(name) != text]  # fmt: skip
     return wrong
+
+
+BLOCKS = range(0x10000000, 0x10018000)
+"""Where the guide's program maps."""
+
+
+def check_program(config: Config) -> Iterator[Result]:
+    """The guide's lecture with a program of one's own, from the C file to the page, in a build of
+    its own, as another disk is made. The entries that are seen before and after are counted."""
+    if not shutil.which("musl-gcc"):
+        yield Result("lecture/program", True, skipped="no musl-gcc is installed")
+        return
+    with tempfile.TemporaryDirectory(prefix="strata-program-") as name:
+        folder = Path(name)
+        for first, file in (("// cutmap.c", "cutmap.c"), ("# cutmap.steps", "cutmap.steps")):
+            (folder / file).write_text(example(first), encoding="utf-8")
+        words = [*config.make_words, f"O={folder / 'out'}", f"EXTRA={folder / 'cutmap'}"]
+        steps_words = ["LAB=map", f"STEPS={folder / 'cutmap.steps'}",
+                       f"OUT={folder / 'cutmap.html'}"]  # fmt: skip
+        for command in (
+            ["musl-gcc", "-static", "-o", str(folder / "cutmap"), str(folder / "cutmap.c")],
+            ["make", "demo", *words, *steps_words],
+        ):
+            done = run_as_user(command)
+            if done.returncode:
+                yield Result("lecture/program", False, done.stdout)
+                return
+        kept = folder / "out" / "demo" / "map-cutmap-starter-reference.json"
+        found = record.decode(kept.read_text(encoding="utf-8")).steps
+        counts = [[sum(int(row[0], 16) in BLOCKS for row in form["pictures"]["entries"]["rows"])
+                   for form in step["forms"]] for step in found]  # fmt: skip
+        told = dict(found[0]["forms"][0]["pictures"]["arguments"]["rows"])
+        right = [counts[0], counts[1], counts[-1]] == [[0, 0], [3, 1], [4, 2]]
+        right = right and told["fd"] == "-1" and found[1]["name"] == "three blocks"
+        # What is new in the strip are the blocks, though what is behind them has moved.
+        strips = [form["pictures"]["space"] for form in found[1]["forms"]]
+        new = [sum(lane == 0 for lane, _ in strip["new"]) for strip in strips]
+        right = right and new == counts[1] and not any(strip["gone"] for strip in strips)
+        right = right and (folder / "cutmap.html").exists()
+        detail = f"entries {counts}, called with {told}, new {new}"
+        yield Result("lecture/program", right, detail)
+
+
+def check_guide(config: Config) -> Iterator[Result]:
+    """The functions at which the guide says to stop first can be stopped at."""
+    rows = re.findall(r"^\| (?:pv|map|anon|pool) \|.*\| (.*) \|$", GUIDE.read_text("utf-8"), re.M)
+    wrong = []
+    for name in ", ".join(rows).split(", "):
+        try:
+            known.address(steps.Stop("stop", name, "", []), "kernel", (config.out, config.out))
+        except steps.StepError as error:
+            wrong.append(str(error))
+    yield Result("lecture/guide", bool(rows) and not wrong, "\n".join(wrong))

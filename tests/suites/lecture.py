@@ -133,6 +133,8 @@ def check_text() -> Iterator[Result]:
              for row in [*paint.paint(picture, 20, False), *paint.legend([picture], False)]]
     wanted = ["t", "e", "[~rw~][ x- ]", "[~] of a file", "[ ] memory",
               "t", "  a  long words that", "     have no room"]  # fmt: skip
+    found.append(source.short("f  labs/1-pv/starter/kernel/pmap/pv.c:7"))
+    wanted.append("f  pmap/pv.c:7")
     yield Result("lecture/text", found == wanted, f"{found}\nnot {wanted}")
 
 
@@ -330,6 +332,8 @@ def jobs(config: Config) -> list[Job]:
         Job("lecture/neighbours", check_neighbours),
     ]
     if not config.variant and config.kernel.exists() and config.graded:
+        found.append(Job("lecture/guide", lambda: lists.check_guide(config)))
+        found.append(Job("lecture/program", lambda: lists.check_program(config), long=True))
         found.append(Job("lecture/lists", lambda: lists.check_lists(config), long=True))
         found.append(Job("lecture/players", lambda: check_players(config), long=True))
     return found
