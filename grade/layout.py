@@ -17,6 +17,8 @@ from elftools.elf.elffile import ELFFile
 
 
 POINTER = 8
+SIGNED = (5, 6)
+"""DW_ATE_signed and DW_ATE_signed_char."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Types:
 
 def name_of(die: DIE) -> str:
     name = die.attributes.get("DW_AT_name")
-    return name.value.decode() if name else ""
+    return str(name.value.decode()) if name else ""
 
 
 def meant(die: DIE) -> DIE | None:
@@ -88,6 +90,11 @@ def written(die: DIE | None) -> str:
         to = written(meant(die))
         return to + ("*" if to.endswith("*") else " *")
     return KEYWORDS.get(die.tag, "") + (name_of(die) or "function")
+
+
+def is_signed(die: DIE) -> bool:
+    encoding = die.attributes.get("DW_AT_encoding")
+    return encoding is not None and encoding.value in SIGNED
 
 
 def enumerators(die: DIE) -> dict[str, int]:

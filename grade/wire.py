@@ -20,7 +20,7 @@ class Wire:
         self.ours, self.theirs = socket.socketpair()
         self.ours.settimeout(ANSWER_SECONDS)
         self._data = b""
-        self._at = 0
+        self.at = 0
 
     def arguments(self) -> list[str]:
         chardev = f"socket,id=wire,fd={self.theirs.fileno()}"
@@ -36,11 +36,11 @@ class Wire:
 
     def stop_at(self, address: int) -> None:
         """From now on only there; 0: nowhere."""
-        if self._at:
-            self.ask(f"z{HARDWARE},{self._at:x},1")
+        if self.at:
+            self.ask(f"z{HARDWARE},{self.at:x},1")
         if address:
             self.ask(f"Z{HARDWARE},{address:x},1")
-        self._at = address
+        self.at = address
 
     def go(self) -> None:
         self._send("c")
@@ -52,7 +52,7 @@ class Wire:
 
     def go_on_from(self) -> None:
         """Goes on from the very address where it stopped."""
-        at = self._at
+        at = self.at
         self.stop_at(0)
         self.step()
         self.stop_at(at)

@@ -1,27 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs one scene on one form of the kernel: boots, stops at every step, looks, goes on.
 
-A step that is a point stops itself (pvpanic); one that is a function is a breakpoint. The guest is
-ended after the last step.
+A step that is a point stops itself (pvpanic); one that is a function is a breakpoint, and where it
+returns another one. The guest is ended after the last step.
 """
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import struct
 from collections import Counter
 from pathlib import Path
 from typing import Any, Callable
 
-from grade import layout, qemu
+from grade import backtrace, qemu
 from grade.lab_session import LabSession
-from grade.lecture import looks, marks, source
-from grade.lecture.record import Picture
-from grade.lecture.steps import ANY, Scene, Stop
-from grade.lecture.walk import Walker, statics
+from grade.lecture import known, looks, marks, source
+from grade.lecture.steps import ANY, Scene, StepError, Stop
+from grade.lecture.walk import Walker
 from grade.oracle import Memory, Oracle, OracleError
-from grade.session import available
+from grade.session import End, Outcome, available
 from grade.wire import Wire
 
 WALL_SECONDS = 600.0
@@ -29,27 +27,30 @@ LIMIT_SECONDS = 30
 CONSOLE_LINES = 12
 OF_THE_STEP = ("arguments", "calls")
 """Pictures that have nothing to do with those of the step before."""
-Look = Callable[[Walker], dict[str, Picture]]
-
-
-class DemoError(Exception):
-    """A guest did not do its part."""
+NOT_FOUND = 127
+Tell = Callable[[int, str], None]
+"""Told how many steps are done, and what is counted on the way to the next."""
 
 
 class SceneSession(LabSession):
     """`seen` has one entry a step: its pictures, and where the kernel stands."""
 
     def __init__(
-        self, scene: Scene, variant: Path, out: Path, look: Look, tell: Callable[[int], None]
+        self, scene: Scene, form: str, variant: Path, out: Path, own: looks.Own, tell: Tell
     ) -> None:
         self.scene = scene
+        self.form = form
         self.variant = variant
-        self.look = look
+        self.own = {**own.everywhere, **(own.of_tests if scene.test else {})}
         self.tell = tell
         self.seen: list[dict[str, Any]] = []
         self._passed = 0
-        self.elsewhere: Counter[str] = Counter()
-        """Since the last step: in which programs the function was entered when no step was due."""
+        self._back: tuple[int, int] | None = None
+        """Where the call that is the next step returns to, and the stack pointer there."""
+        self.entered: Counter[str] = Counter()
+        """Since the last step: how often the function was, in which programs."""
+        self.points: dict[str, None] = {}
+        """Those of the test, in order."""
         self.wire = Wire() if any(stop.kind == "stop" for stop in scene.stops) else None
         super().__init__(self._machine(out), WALL_SECONDS, out, self._point)
 
@@ -101,43 +102,58 @@ class SceneSession(LabSession):
         stop = self._next()
         if not self.wire or not packet.startswith(("T05", "S05")) or not stop:
             return
-        walker = self._walker()
-        here = walker.program() if walker and stop.program != ANY else ""
-        if stop.program in (ANY, here) and self._called_so(stop):
-            self._passed += 1
-            if self._passed > stop.after:
-                self._step(walker, True)
+        here = self.wire.at
+        if self._back:
+            self._returned()
         else:
-            self.elsewhere[here or "the kernel alone"] += 1
-        if self._next() is stop or self._same_place(stop):
-            self.wire.go_on_from()
-        elif self._next():
+            self._entered(stop)
+        if self._next():
             self._arm()
-            self.wire.go()
+            if self.wire.at == here:
+                self.wire.go_on_from()
+            else:
+                self.wire.go()
+
+    def _entered(self, stop: Stop) -> None:
+        assert self._vm
+        self.tell(len(self.seen), f"calls of {stop.name}: {self.entered.total() + 1}")
+        if not self._called_so(stop):
+            self.entered[f"with another {stop.parameter}"] += 1
+            return
+        walker, here = self._walker(), ""
+        with contextlib.suppress(OracleError, KeyError):  # the kernel starts
+            here = walker.program() if walker else ""
+        self.entered[f"in {here}" if here else "by the kernel alone"] += 1
+        if stop.program in (ANY, here):
+            self._passed += 1
+            if self._passed > stop.after and stop.returns:
+                self._back = source.way_back(self._vm)
+            elif self._passed > stop.after:
+                self._step(walker, True)
+
+    def _returned(self) -> None:
+        """Others may come by there before the call that is waited for does."""
+        assert self._vm and self._back
+        if backtrace.cpus(self._vm)[0].rsp == self._back[1]:
+            self._back = None
+            self._step(self._walker(), False)
 
     def _called_so(self, stop: Stop) -> bool:
         """Whether the function was entered with the parameter that the step asks for."""
         assert self._vm
-        if not stop.parameter:
-            return True
-        place = source.where(self._vm, True)
-        found = source.values(self._vm, (self.variant, self.out), place) if place else []
-        values = {parameter.name: value for parameter, value in found}
-        if place and stop.parameter not in values:
-            names = " ".join(values) or "none"
-            raise DemoError(
-                f"{stop.at}: {stop.name} has no parameter {stop.parameter}; it has {names}"
-            )
-        return values.get(stop.parameter) == stop.value
+        found = source.values(self._vm, self._signature(stop)) if stop.parameter else []
+        wanted = (stop.parameter, stop.value)
+        return not stop.parameter or wanted in [(taken.name, value) for taken, value in found]
+
+    def _signature(self, stop: Stop) -> source.Signature:
+        return known.signature(stop.name, (self.variant, self.out))
 
     def _point(self, name: str, oracle: Oracle) -> None:
+        self.points[name] = None
         stop = self._next()
-        if not stop or stop.kind != "point":
-            return
-        if stop.name != name:
-            raise OracleError(f"at point {name}, not {stop.name}")
-        self._step(Walker(oracle, self.variant), False)
-        self._arm()
+        if stop and stop.kind == "point" and stop.name == name:
+            self._step(Walker(oracle, self.variant), False)
+            self._arm()
 
     # ---- steps ----
 
@@ -147,27 +163,10 @@ class SceneSession(LabSession):
     def _arm(self) -> None:
         stop = self._next()
         if self.wire:
-            self.wire.stop_at(self._address(stop) if stop and stop.kind == "stop" else 0)
-
-    def _same_place(self, stop: Stop) -> bool:
-        after = self._next()
-        return after is not None and (after.kind, after.name) == (stop.kind, stop.name)
-
-    def _address(self, stop: Stop) -> int:
-        """A function's address, though the compiler may have given it a suffix."""
-        name = stop.name
-        kernel = self.variant / "kernel.elf"
-        symbols = layout.image_of(kernel).symbols
-        found = {at for symbol, at in symbols.items() if symbol.split(".")[0] == name}
-        found |= {at for (_, own), at in statics(kernel).items() if own == name}
-        if name in symbols and not any(own == name for _, own in statics(kernel)):
-            found = {symbols[name]}
-        if len(found) != 1:
-            alike = difflib.get_close_matches(name, symbols)
-            hint = f"; there is {', '.join(alike)}" if alike and not found else ""
-            how = f"{len(found)} functions" if found else "no function"
-            raise DemoError(f"{stop.at}: the kernel has {how} {name}{hint}")
-        return found.pop()
+            at = self._back[0] if self._back else 0
+            if stop and stop.kind == "stop" and not at:
+                at = known.address(stop, self.form, (self.variant, self.out))
+            self.wire.stop_at(at)
 
     def _walker(self) -> Walker | None:
         """None while the kernel has no memory to look at."""
@@ -182,23 +181,23 @@ class SceneSession(LabSession):
     def _step(self, walker: Walker | None, entered: bool) -> None:
         assert self._vm
         self._drain()
-        pictures = {**looks.read(walker), **self.look(walker)} if walker else {}
+        stop = self.scene.stops[len(self.seen)]
+        pictures = looks.read(walker, self.own) if walker else {}
         pictures["console"] = {"kind": "text", "title": "console", "lines": self._console()}
-        place = source.where(self._vm, entered)
+        place = source.where(self._vm, entered, stop.returns)
         if place.get("stack"):
-            lines = place["stack"]
+            lines = [source.short(line) for line in place["stack"]]
             pictures["calls"] = {"kind": "text", "title": "who called", "lines": lines}
-        if walker and entered and place:
-            with contextlib.suppress(OracleError, KeyError):
-                found = source.values(self._vm, walker.folders, place)
-                pictures["arguments"] = source.arguments(place, found)
+        if stop.kind == "stop":
+            tell = source.answer if stop.returns else source.arguments
+            pictures["arguments"] = tell(self._vm, stop.name, self._signature(stop))
         before = self.seen[-1]["pictures"] if self.seen else {}
         for name, picture in pictures.items():
             marks.mark(picture, None if name in OF_THE_STEP else before.get(name))
         self.seen.append({"pictures": pictures, "where": place})
         self._passed = 0
-        self.elsewhere.clear()
-        self.tell(len(self.seen))
+        self.entered.clear()
+        self.tell(len(self.seen), "")
 
     def _drain(self) -> None:
         """What the guest has printed so far."""
@@ -210,11 +209,29 @@ class SceneSession(LabSession):
         text = self.console.decode(errors="replace").replace("\r", "")
         return text.splitlines()[-CONSOLE_LINES:]
 
+    def why_not(self, stop: Stop, outcome: Outcome) -> str:
+        """What is known of a step that did not come."""
+        why = self.trouble or outcome.describe()
+        last = self._console()[-1:]
+        if outcome.end is End.EXIT and outcome.status and last:
+            why += f": {last[0]}"
+        if outcome.status == NOT_FOUND:
+            why += "; a program of your own gets on the disk by EXTRA="
+        if stop.kind == "point":
+            return f"{why}; test {self.scene.test} has {' '.join(self.points) or 'no points'}"
+        if self._back:
+            return f"{why}; it was entered and did not return"
+        if self.entered:
+            why += f"; it was entered {', '.join(f'{x} ({n})' for x, n in self.entered.items())}"
+            return why + (f", and the step comes after {stop.after}" if stop.after else "")
+        callers = known.inlined_in(stop.name, (self.variant, self.out))
+        return why + (f"; it is inlined in {', '.join(callers)}" if callers else "")
 
-def run(scene: Scene, form: str, variant: Path, out: Path, look: Look,
-        tell: Callable[[int], None]) -> list[dict[str, Any]]:  # fmt: skip
+
+def run(scene: Scene, form: str, variant: Path, out: Path, own: looks.Own,
+        tell: Tell) -> list[dict[str, Any]]:  # fmt: skip
     """The steps of one scene, as this form shows them."""
-    session = SceneSession(scene, variant, out, look, tell)
+    session = SceneSession(scene, form, variant, out, own, tell)
     try:
         outcome = session.run()
     finally:
@@ -223,13 +240,12 @@ def run(scene: Scene, form: str, variant: Path, out: Path, look: Look,
                 session.wire.close()
     if len(session.seen) < len(scene.stops):
         stop = scene.stops[len(session.seen)]
-        why = session.trouble or outcome.describe()
-        seen = ", ".join(f"{name} ({n})" for name, n in session.elsewhere.items())
-        why += f"; it was entered in {seen}" if seen else ""
-        raise DemoError(f"{stop.at}: {form}: {stop.kind} {stop.name} was not reached: {why}")
-    known = dict.fromkeys(name for step in session.seen for name in step["pictures"])
+        why = session.why_not(stop, outcome)
+        raise StepError(f"{stop.at}: {form}: {stop.kind} {stop.name} was not reached: {why}")
+    there = dict.fromkeys(name for step in session.seen for name in step["pictures"])
     for stop in scene.stops:
-        if unknown := [name for name in stop.show if name not in known]:
-            there = " ".join(known)
-            raise DemoError(f"{stop.at}: no picture is called {unknown[0]}; there are {there}")
+        if missing := [name for name in stop.show if name not in there]:
+            has = " ".join(there)
+            at = stop.shown_at or stop.at
+            raise StepError(f"{at}: this scene has no {missing[0]}; it has {has}")
     return session.seen

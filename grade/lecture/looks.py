@@ -2,14 +2,15 @@
 """What the oracle reads at every step, as pictures: frames, owners, queues, pools, spaces, the
 entries of maps, amaps with their anons, swap.
 
-READINGS names them; a reading that this form or this moment of the start does not have is left out.
+READINGS names them, and a lab's demo/pictures.py has more; a reading that this form or this moment
+of the start does not have is left out.
 Nothing that differs from run to run is shown: kernel addresses are not, but by order.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from grade.lecture.record import Picture
 from grade.lecture.walk import Walker
@@ -187,16 +188,17 @@ def space(walker: Walker) -> Picture:
         wide = max(4, min(12, 2 + npages.bit_length()))
         present = sum(entry["start_va"] <= va < entry["end_va"] for va in ptes)
         tone = 6 if entry["object"] else 7 if entry["amap"] else 5
-        boxes.append([at, wide, rights(entry["prot"]), tone])
+        which = f"{entry['start_va']:x}-{entry['end_va']:x}"
+        boxes.append([at, wide, rights(entry["prot"]), tone, which])
         if present:
             part = max(2, round(wide * present / npages))
-            mapped.append([at, part, str(present), 3])
+            mapped.append([at, part, str(present), 3, which])
         at += wide + 1
-    legend = [["6", "of a file", 6], ["7", "private memory", 7], ["5", "nothing there yet", 5],
-              ["3", "pages that are mapped", 3]]  # fmt: skip
+    legend = [["6", "of a file", 6, "~"], ["7", "private memory", 7, "="],
+              ["5", "nothing there yet", 5, " "], ["3", "so many of its pages are mapped", 3]]
     return {
         "kind": "strip", "title": f"address space of {walker.program()}", "length": max(at, 1),
-        "legend": legend, "lanes": [["map entries", boxes], ["page tables", mapped]],
+        "legend": legend, "lanes": [["map entries", boxes], ["mapped of each", mapped]],
     }  # fmt: skip
 
 
@@ -342,16 +344,24 @@ def swap(walker: Walker) -> Picture:
     return table("swap", [[word, str(value)] for word, value in zip(words, values)])
 
 
-READINGS: dict[str, Callable[[Walker], Picture]] = {
+Readings = dict[str, Callable[[Walker], Picture]]
+READINGS: Readings = {
     "frames": frames, "owners": owners, "queues": queues, "pools": pools, "spaces": spaces,
     "entries": entries, "space": space, "kernel-maps": kernel_maps, "amaps": amaps, "swap": swap,
 }  # fmt: skip
 
 
-def read(walker: Walker) -> dict[str, Picture]:
+class Own(NamedTuple):
+    """A lab's own readings; `of_tests' are those that know nothing but what its tests make."""
+
+    everywhere: Readings = {}
+    of_tests: Readings = {}
+
+
+def read(walker: Walker, own: Readings) -> dict[str, Picture]:
     """All that can be read now."""
     found = {}
-    for name, look in READINGS.items():
+    for name, look in {**READINGS, **own}.items():
         try:
             found[name] = look(walker)
         except (OracleError, KeyError):

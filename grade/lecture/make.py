@@ -11,33 +11,38 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from grade import lab_overlay
 from grade.lab import ROOT, Lab
 from grade.lab_grade import LAB_WORDS
-from grade.lecture import guest, source, steps
-from grade.lecture.record import Record, RecordError, decode
+from grade.lecture import guest, known, looks, source, steps
+from grade.lecture.record import Picture, Record, RecordError, decode
 
 BUILD_WORDS = ("LLVM", "UBSAN", "POISON", "V")
+SILENCE = 10.0
+"""Seconds."""
 
 
 class Progress:
-    """One line on standard error that says what is done; lines of their own where that is no
-    terminal."""
+    """One line on standard error that says what is done; where that is no terminal, lines of their
+    own, and one where nothing was said for so many seconds."""
 
     def __init__(self) -> None:
         self.tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._what = ""
+        self._said = 0.0
 
     def say(self, what: str, detail: str = "") -> None:
+        line = f"strata: {what}{': ' if detail else ''}{detail}"
         if self.tty:
             width = max(20, os.get_terminal_size(sys.stderr.fileno()).columns) - 1
-            line = f"strata: {what}{': ' if detail else ''}{detail}"[:width]
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
-        elif what != self._what:
-            print(f"strata: {what}", file=sys.stderr, flush=True)
+            print(f"\r\033[K{line[:width]}", end="", file=sys.stderr, flush=True)
+        elif what != self._what or time.monotonic() > self._said + SILENCE:
+            print(line, file=sys.stderr, flush=True)
+            self._said = time.monotonic()
         self._what = what
 
     def end(self) -> None:
@@ -82,18 +87,17 @@ def kernels(lab: Lab | None, forms: list[str], progress: Progress) -> dict[str, 
     return found
 
 
-def look_of(lab: Lab | None) -> guest.Look:
+def pictures_of(lab: Lab | None) -> looks.Own:
     """The lab's own pictures: demo/pictures.py."""
     path = lab.folder / "demo" / "pictures.py" if lab else None
     if not path or not path.exists():
-        return lambda walker: {}
+        return looks.Own()
     spec = importlib.util.spec_from_file_location(f"pictures_{path.parent.parent.name}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    look: guest.Look = module.read
-    return look
+    return looks.Own(module.EVERYWHERE, module.OF_TESTS)
 
 
 def key_of(text: str, lab: Lab | None, variants: dict[str, Path]) -> str:
@@ -114,38 +118,54 @@ def key_of(text: str, lab: Lab | None, variants: dict[str, Path]) -> str:
 def make(path: Path, lab: Lab | None, forms: list[str]) -> Record:
     """The record of the list of steps in a file."""
     progress = Progress()
+    try:
+        return _make(path, lab, forms, progress)
+    except steps.StepError as error:
+        progress.end()
+        raise SystemExit(f"strata: {error}") from None
+    finally:
+        progress.end()
+
+
+def _make(path: Path, lab: Lab | None, forms: list[str], progress: Progress) -> Record:
     text = path.read_text(encoding="utf-8")
     inside = path.is_absolute() and path.is_relative_to(ROOT)
     lecture = steps.parse(text, str(path.relative_to(ROOT) if inside else path))
+    own = pictures_of(lab)
+    known.check_pictures(lecture, own)
     variants = kernels(lab, forms, progress)
     out = Path(os.environ.get("O") or "build/gcc")
     key = key_of(text, lab, variants)
-    kept = out / "demo" / f"{'-'.join([lab.name if lab else path.stem, *map(safe, forms)])}.json"
+    kept = out / "demo" / f"{'-'.join([*names_of(path, lab), *map(safe, forms)])}.json"
     try:
         record = decode(kept.read_text(encoding="utf-8"))
         if record.key == key:
-            progress.end()
             return record
     except (OSError, RecordError):
         pass
+    for form in forms:
+        known.check_kernel(lecture, form, (variants[form], out))
     record = Record(lecture.title, forms, key=key)
-    look = look_of(lab)
     total = sum(len(scene.stops) for scene in lecture.scenes)
-    try:
-        for scene in lecture.scenes:
-            done = len(record.steps)
-            seen = []
-            for form in forms:
-                def tell(step: int, form: str = form, done: int = done) -> None:
-                    progress.say(f"running the {form}", f"step {done + step} of {total}")
-                seen.append(guest.run(scene, form, variants[form], out, look, tell))
-            add_scene(record, scene, seen)
-    except guest.DemoError as error:
-        progress.end()
-        raise SystemExit(f"strata: {error}") from None
+    for scene in lecture.scenes:
+        done = len(record.steps)
+        seen = []
+        for form in forms:
+            def tell(step: int, count: str, form: str = form, done: int = done) -> None:
+                detail = f"{done + step} of {total} steps"
+                progress.say(f"running the {form}", f"{detail}{', ' if count else ''}{count}")
+            progress.say(f"running the {form}")
+            seen.append(guest.run(scene, form, variants[form], out, own, tell))
+        add_scene(record, scene, seen)
     record.write(kept)
-    progress.end()
     return record
+
+
+def names_of(path: Path, lab: Lab | None) -> list[str]:
+    """Of the record: each list has its own."""
+    if not lab:
+        return [path.stem]
+    return [lab.name] if path.parent == lab.folder / "demo" else [lab.name, path.stem]
 
 
 def safe(form: str) -> str:
@@ -153,10 +173,22 @@ def safe(form: str) -> str:
 
 
 def add_scene(record: Record, scene: steps.Scene, seen: list[list[dict[str, Any]]]) -> None:
+    keep_scale([form["pictures"] for forms in seen for form in forms])
     for stop, *forms in zip(scene.stops, *seen):
-        record.steps.append({"scene": scene.title, "name": stop.name, "say": stop.say,
+        record.steps.append({"scene": scene.title, "name": stop.heading, "say": stop.say,
                              "show": stop.show, "forms": forms})  # fmt: skip
         for form in forms:
             if form["where"]:
-                known = record.sources.setdefault(form["where"]["file"], {})
-                known.update(source.lines_around(form["where"]))
+                lines = record.sources.setdefault(form["where"]["file"], {})
+                lines.update(source.lines_around(form["where"]))
+
+
+def keep_scale(steps_of_scene: list[dict[str, Picture]]) -> None:
+    """A strip is as long at every step as at its longest: what stays looks as it did."""
+    longest: dict[str, int] = {}
+    strips = [(name, picture) for pictures in steps_of_scene for name, picture in pictures.items()
+              if picture["kind"] == "strip"]  # fmt: skip
+    for name, picture in strips:
+        longest[name] = max(longest.get(name, 0), picture["length"])
+    for name, picture in strips:
+        picture["length"] = longest[name]

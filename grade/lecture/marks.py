@@ -53,15 +53,19 @@ def _numbered(rows: list[Any]) -> dict[tuple[str, int], Any]:
 
 
 def _strip(picture: Picture, before: Picture) -> None:
-    known = {(label, *box) for label, boxes in before["lanes"] for box in boxes}
-    here = {(label, *box) for label, boxes in picture["lanes"] for box in boxes}
+    def boxes(of: Picture) -> dict[tuple[Any, ...], tuple[list[int], list[Any]]]:
+        """By what each is: its place, and its text and tone."""
+        return {
+            (label, *(box[4:] or box)): ([lane, i], box[2:4])
+            for lane, (label, row) in enumerate(of["lanes"])
+            for i, box in enumerate(row)
+        }
+
+    known, here = boxes(before), boxes(picture)
     picture["new"] = [
-        [lane, i]
-        for lane, (label, boxes) in enumerate(picture["lanes"])
-        for i, box in enumerate(boxes)
-        if (label, *box) not in known
+        place for key, (place, look) in here.items() if key not in known or known[key][1] != look
     ]
-    picture["gone"] = len(known - here)
+    picture["gone"] = len(known.keys() - here.keys())
 
 
 def _graph(picture: Picture, before: Picture) -> None:

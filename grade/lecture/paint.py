@@ -23,6 +23,8 @@ class Span:
 
 Row = list[Span]
 MARK, NO_MARK = "* ", "  "
+LEAST = 8
+"""Columns that words are wrapped to."""
 
 
 def plain(row: Row) -> str:
@@ -93,15 +95,20 @@ def _table(picture: Picture, width: int, _: bool) -> list[Row]:
     right = [i > 0 and all(_figure(row[i]) for row in rows if i < len(row)) for i in range(count)]
     right = [flag and bool(head) for flag in right]
 
-    def line(row: list[str]) -> str:
+    def lines(row: list[str]) -> list[str]:
+        """Words that are too many for the last column go on below."""
         cells = [f"{v:>{wide[i]}}" if right[i] else f"{v:<{wide[i]}}" for i, v in enumerate(row)]
-        return "  ".join(cells).rstrip()
+        last, before = cells[-1].rstrip(), "".join(f"{cell}  " for cell in cells[:-1])
+        room = width - len(NO_MARK) - len(before)
+        parts = textwrap.wrap(last, room) if LEAST <= room < len(last) else [last]
+        return [(" " * len(before) if n else before) + part for n, part in enumerate(parts)]
 
     new = set(picture.get("new", ()))
-    found = [[Span(NO_MARK + line(head), 1)]] if head else []
+    found = [[Span(NO_MARK + lines(head)[0].rstrip(), 1)]] if head else []
     for i, row in enumerate(rows):
-        mark = MARK if i in new else NO_MARK
-        found.append([Span(mark + line(row), 0, i in new)])
+        for n, line in enumerate(lines(row)):
+            mark = MARK if i in new and not n else NO_MARK
+            found.append([Span(mark + line.rstrip(), 0, i in new)])
     return found or [[Span(NO_MARK + "none")]]
 
 
@@ -153,12 +160,13 @@ def _strip(picture: Picture, width: int, colour: bool) -> list[Row]:
     length = picture["length"]
     scale = min(1.0, (width - 1) / length)
     new = {(lane, box) for lane, box in picture.get("new", ())}
+    fills = {tone: more[0] for _, _, tone, *more in picture["legend"] if more}
     found: list[Row] = []
     for lane, (label, boxes) in enumerate(picture["lanes"]):
         cells = [(".", 0, False)] * max(1, round(length * scale))
-        for i, (at, long, text, tone) in enumerate(boxes):
+        for i, (at, long, text, tone, *_) in enumerate(boxes):
             first, last = round(at * scale), max(round(at * scale) + 1, round((at + long) * scale))
-            drawn = box_text(last - first, text)
+            drawn = box_text(last - first, text, "=" if colour else fills.get(tone, "="))
             fresh = (lane, i) in new
             cells[first:last] = [(c, tone, fresh) for c in drawn][: len(cells) - first]
         found.append([Span(label, 1)])
@@ -168,13 +176,13 @@ def _strip(picture: Picture, width: int, colour: bool) -> list[Row]:
     return found
 
 
-def box_text(wide: int, text: str) -> str:
+def box_text(wide: int, text: str, fill: str) -> str:
     """A box [=rw-=]; of one letter, that letter all along."""
     if len(text) == 1:
         return text * wide
     if wide == 1:
         return "|"
-    inner = text.center(wide - 2, "=") if len(text) <= wide - 2 else "=" * (wide - 2)
+    inner = text.center(wide - 2, fill) if len(text) <= wide - 2 else fill * (wide - 2)
     return f"[{inner}]"
 
 
@@ -222,15 +230,30 @@ KINDS: dict[str, Callable[[Picture, int, bool], list[Row]]] = {
 }  # fmt: skip
 
 
-def legend(pictures: list[Picture]) -> list[tuple[str, str, int]]:
-    """What the letters of these pictures mean, each once."""
-    found: dict[str, tuple[str, str, int]] = {}
+def legend(pictures: list[Picture], colour: bool) -> list[Row]:
+    """What the letters of these pictures mean, each once; of tones, what can be told apart."""
+    found: dict[str, Row] = {}
     for picture in pictures:
         used = _letters(picture)
-        for letter, meaning, tone in picture.get("legend", ()):
-            if letter in used:
-                found.setdefault(letter, (letter, meaning, tone))
+        for letter, meaning, tone, *fill in picture.get("legend", ()):
+            if letter not in used:
+                continue
+            if not letter.isdecimal():
+                found.setdefault(letter, [Span(letter, tone), Span(f" {meaning}")])
+            elif colour:
+                found.setdefault(letter, [Span(f"[{meaning}]", tone)])
+            elif fill:
+                found.setdefault(letter, [Span(f"[{fill[0]}] {meaning}")])
     return list(found.values())
+
+
+def in_rows(items: list[Row], width: int) -> list[Row]:
+    rows: list[Row] = [[]]
+    for item in items:
+        if rows[-1] and len(plain(rows[-1])) + len(plain(item)) > width:
+            rows.append([])
+        rows[-1] = [*rows[-1], *item, Span("   ")]
+    return [row for row in rows if row]
 
 
 def _letters(picture: dict[str, Any]) -> set[str]:

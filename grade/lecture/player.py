@@ -180,20 +180,8 @@ class Player:
         return [pictures[name] for name in names if name in pictures]
 
     def _legend(self, width: int) -> list[Row]:
-        found = paint.legend([p for form in self.shown() for p in self._pictures(form)])
-        rows: list[Row] = [[]]
-        for letter, meaning, tone in found:
-            text = f"{letter} {meaning}"
-            if not letter.isdecimal():
-                spans = [Span(letter, tone), Span(f" {meaning}   ")]
-            elif self.colour:
-                spans = [Span(f"[{meaning}]", tone), Span("   ")]
-            else:
-                continue
-            if rows[-1] and len(paint.plain(rows[-1])) + len(text) > width:
-                rows.append([])
-            rows[-1] += spans
-        return [row for row in rows if row]
+        shown = [p for form in self.shown() for p in self._pictures(form)]
+        return paint.in_rows(paint.legend(shown, self.colour), width)
 
     def _body(self, width: int, height: int) -> list[Row]:
         if self.help:

@@ -12,12 +12,14 @@ same `apply`). Unknown keys are kept and ignored, so the format is open for more
 A picture is one of these kinds, and no player knows more:
     table   {"columns"?, "rows": [[name, value...], ...]}
     cells   {"legend": [[letter, meaning, tone], ...], "rows": [[label, letters, note], ...]}
-    strip   {"length", "legend", "lanes": [[label, [[at, length, text, tone], ...]], ...]}
+    strip   {"length", "legend", "lanes": [[label, [[at, length, text, tone, id?], ...]], ...]}
     graph   {"layers": [heading, ...], "nodes": [[id, layer, text, tone], ...],
              "edges": [[from, to], ...]}
     text    {"lines": [...]}
 each with "kind" and "title"; "new" says which elements changed since the step before and "gone" how
-many went (marks.py). A tone is a colour's number, 0 to 7; nothing is told by a colour alone.
+many went (marks.py). A box with an id is the same wherever it lies. A legend is [[letter, meaning,
+tone, fill?], ...]: a strip's letters are its tones, and its boxes are filled so without colours. A
+tone is a colour's number, 0 to 7; nothing is told by a colour alone.
 """
 
 from __future__ import annotations

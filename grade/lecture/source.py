@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,6 @@ from elftools.elf.elffile import ELFFile
 from grade import backtrace, layout, qemu
 from grade.lab import ROOT
 from grade.lecture.record import Picture
-from grade.lecture.walk import object_named
 
 BEFORE, AFTER = 6, 17
 """Lines around the one where it stopped."""
@@ -28,15 +26,14 @@ INTO = " (inlined by) "
 MOST_CALLERS = 12
 
 
-def where(vm: qemu.Qemu, entered: bool) -> dict[str, Any]:
+def where(vm: qemu.Qemu, entered: bool, returned: bool = False) -> dict[str, Any]:
     """{} where nothing is known. `entered': it stands at a function's first instruction, so the way
-    back is still on top of the stack, and the frame is the caller's."""
+    back is still on top of the stack, and the frame is the caller's. `returned': behind a call."""
     cpu = backtrace.cpus(vm)[0]
     found = backtrace.frames(vm, 0, cpu.rip, cpu.rbp)
     if entered:
-        words = re.findall(r"0x([0-9a-f]{16})", vm.monitor(f"x/1gx {cpu.rsp:#x}"))
-        found[1:1] = [int(word, 16) for word in words[-1:]]
-    chains = _places(vm.machine.kernel, found)
+        found[1:1] = [at for at in way_back(vm)[:1] if at]
+    chains = _places(vm.machine.kernel, [at - (returned or i > 0) for i, at in enumerate(found)])
     if entered and chains:  # what begins with another's code, inlined, was entered all the same
         chains[0] = chains[0][-1:]
     places = [chain[0] for chain in chains if chain]
@@ -49,13 +46,19 @@ def where(vm: qemu.Qemu, entered: bool) -> dict[str, Any]:
     return {"function": function, "file": file, "line": line, "stack": stack}
 
 
+def way_back(vm: qemu.Qemu) -> tuple[int, int]:
+    """Where the function returns to that was just entered, and the stack pointer there."""
+    cpu = backtrace.cpus(vm)[0]
+    words = re.findall(r"0x([0-9a-f]{16})", vm.monitor(f"x/1gx {cpu.rsp:#x}"))
+    return int(words[-1], 16) if words else 0, cpu.rsp + 8
+
+
 def _places(kernel: Path, found: list[int]) -> list[list[tuple[str, str, int]]]:
     """Of each address (function, path from the root, line): what is inlined there, then into what;
     none where nothing is known."""
     tool = os.environ.get("ADDR2LINE") or "addr2line"
-    wanted = [f"{at if i == 0 else at - 1:#x}" for i, at in enumerate(found)]
     done = subprocess.run(
-        [tool, "-fipe", str(kernel), *wanted], capture_output=True, text=True, check=False
+        [tool, "-fipe", str(kernel), *map(hex, found)], capture_output=True, text=True, check=False
     )
     chains: list[list[tuple[str, str, int]]] = []
     for line in done.stdout.splitlines():
@@ -83,52 +86,79 @@ class Parameter(NamedTuple):
     """As in C, typedefs looked through."""
     words: dict[int, str]
     """An enumeration's names."""
+    signed: bool
+
+    def value(self, register: int) -> int:
+        found = register & ((1 << 8 * self.size) - 1)
+        return found - (1 << 8 * self.size) if self.signed and found >> 8 * self.size - 1 else found
 
     def told(self, value: int) -> str:
         """Of a kernel address only what is there: it changes with every build."""
+        if self.signed:
+            return str(value)
         if value >= backtrace.KERNEL_HALF:
             return self.kind if self.kind.endswith("*") else "a kernel address"
         return self.words.get(value, f"{value:#x}")
 
 
-@lru_cache(maxsize=None)
-def parameters(path: Path, function: str) -> list[Parameter]:
-    """A function's parameters, from the object that has it."""
+class Signature(NamedTuple):
+    parameters: list[Parameter]
+    result: Parameter | None
+
+
+def signature(path: Path, function: str) -> Signature | None:
+    """A function's, from the object that has it."""
     with open(path, "rb") as file:
         for unit in ELFFile(file).get_dwarf_info().iter_CUs():
             for die in unit.get_top_DIE().iter_children():
-                if die.tag == "DW_TAG_subprogram" and layout.name_of(die) == function:
-                    return [
+                named = die.tag == "DW_TAG_subprogram" and layout.name_of(die) == function
+                if named and "DW_AT_declaration" not in die.attributes:
+                    taken = [
                         _parameter(child)
                         for child in die.iter_children()
                         if child.tag == "DW_TAG_formal_parameter" and layout.name_of(child)
                     ]
-    return []
+                    return Signature(taken, _parameter(die) if layout.meant(die) else None)
+    return None
 
 
 def _parameter(die: DIE) -> Parameter:
     kind = layout.meant(die)
     assert kind, f"{layout.name_of(die)}: a parameter of no type"
     words = {value: word for word, value in layout.enumerators(kind).items()}
-    return Parameter(layout.name_of(die), layout.size_of(kind), layout.written(kind), words)
+    return Parameter(
+        layout.name_of(die), layout.size_of(kind), layout.written(kind), words,
+        layout.is_signed(kind),
+    )  # fmt: skip
 
 
-def values(
-    vm: qemu.Qemu, folders: tuple[Path, ...], place: dict[str, Any]
-) -> list[tuple[Parameter, int]]:
+def values(vm: qemu.Qemu, of: Signature) -> list[tuple[Parameter, int]]:
     """What the function that was just entered is called with."""
+    found = _registers(vm)
+    return [(taken, taken.value(found[name])) for taken, name in zip(of.parameters, REGISTERS)]
+
+
+def _registers(vm: qemu.Qemu) -> dict[str, int]:
     text = vm.monitor("info registers")
-    found = {name: int(v, 16) for name, v in re.findall(r"\b(R\w\w?)\s*=\s*([0-9a-f]{16})", text)}
-    taken = parameters(object_named(Path(place["file"]).stem, folders), place["function"])
-    return [
-        (parameter, found[register] & ((1 << 8 * parameter.size) - 1))
-        for parameter, register in zip(taken, REGISTERS)
-    ]
+    return {name: int(v, 16) for name, v in re.findall(r"\b(R\w\w?)\s*=\s*([0-9a-f]{16})", text)}
 
 
-def arguments(place: dict[str, Any], found: list[tuple[Parameter, int]]) -> Picture:
-    rows = [[parameter.name, parameter.told(value)] for parameter, value in found]
-    return {"kind": "table", "title": f"{place['function']} is called with", "rows": rows}
+def arguments(vm: qemu.Qemu, function: str, of: Signature) -> Picture:
+    rows = [[parameter.name, parameter.told(value)] for parameter, value in values(vm, of)]
+    return {"kind": "table", "title": f"{function} is called with", "rows": rows}
+
+
+def answer(vm: qemu.Qemu, function: str, of: Signature) -> Picture:
+    """The same where the function has just returned."""
+    result = of.result
+    rows = [[result.kind, result.told(result.value(_registers(vm)["RAX"]))]] if result else []
+    return {"kind": "table", "title": f"{function} has returned", "rows": rows}
+
+
+def short(line: str) -> str:
+    """A line of the stack, of whose path the floor and the file are left."""
+    function, _, path = line.partition("  ")
+    return f"{function}  {'/'.join(path.split('/')[-2:])}"
 
 
 def lines_around(place: dict[str, Any]) -> dict[str, str]:

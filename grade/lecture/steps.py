@@ -12,6 +12,8 @@
     stop FUNCTION in PROGRAM: WORDS     the same for another program; `in any' for whatever runs
     stop FUNCTION with NAME=NUMBER: WORDS   the next time that its parameter NAME is NUMBER
     stop FUNCTION after N: WORDS        the next time but N
+    stop FUNCTION returns: WORDS        when that call comes back
+    stop FUNCTION as LABEL: WORDS       the step's heading
 
 Empty lines, and lines that begin with #, say nothing. An indented line goes on with the one above.
 """
@@ -25,19 +27,28 @@ from pathlib import Path
 from grade.lab import ROOT
 
 FOLDER = ROOT / "grade" / "lecture" / "steps"
-STEP = re.compile(
-    r"(?P<name>\w[\w.-]*)(?:\s+in\s+(?P<program>[\w.-]+))?"
-    r"(?:\s+with\s+(?P<parameter>\w+)=(?P<value>0x[0-9a-f]+|\d+))?"
-    r"(?:\s+after\s+(?P<after>\d+))?\s*:\s+(?P<say>\S.*)"
-)
+NAME = r"(?P<name>\w[\w.-]*)"
+WORDS = r"(?:\s+as\s+(?P<label>[^:]*[^:\s]))?\s*:\s+(?P<say>\S.*)"
+STEPS = {
+    "point": re.compile(NAME + WORDS),
+    "stop": re.compile(
+        NAME + r"(?P<returns>\s+returns)?(?:\s+in\s+(?P<program>[\w.-]+))?"
+        r"(?:\s+with\s+(?P<parameter>\w+)=(?P<value>-?(?:0x[0-9a-f]+|\d+)))?"
+        r"(?:\s+after\s+(?P<after>\d+))?" + WORDS
+    ),
+}
 FORMS = {
-    "point": "point NAME: WORDS",
-    "stop": "stop FUNCTION [in PROGRAM] [with NAME=NUMBER] [after N]: WORDS",
+    "point": "point NAME [as LABEL]: WORDS",
+    "stop": "stop FUNCTION [returns] [in PROGRAM] [with NAME=NUMBER] [after N] [as LABEL]: WORDS",
     "test": "test NAME", "run": "run COMMAND", "scene": "scene WORDS", "title": "title WORDS",
     "show": "show NAMES",
 }  # fmt: skip
 ANY = "any"
 DEFAULT = ["frames", "owners", "pools"]
+
+
+class StepError(Exception):
+    """A list of steps asks for what is not there, or never came."""
 
 
 @dataclass
@@ -54,8 +65,16 @@ class Stop:
     value: int = 0
     after: int = 0
     """How often it is not stopped there before."""
+    returns: bool = False
+    label: str = ""
     at: str = ""
     """Where the list says it: file:line."""
+    shown_at: str = ""
+    """Where it says what is shown."""
+
+    @property
+    def heading(self) -> str:
+        return self.label or (f"{self.name} returns" if self.returns else self.name)
 
 
 @dataclass
@@ -72,6 +91,9 @@ class Scene:
 class Lecture:
     title: str = ""
     scenes: list[Scene] = field(default_factory=list)
+    show: list[str] = field(default_factory=lambda: list(DEFAULT))
+    """What steps show from the line on that is read."""
+    shown_at: str = ""
 
 
 def find(name: str) -> Path:
@@ -96,11 +118,11 @@ def logical_lines(text: str) -> list[tuple[int, str]]:
 
 
 def parse(text: str, name: str) -> Lecture:
-    lecture, show = Lecture(), list(DEFAULT)
+    lecture = Lecture()
     for number, line in logical_lines(text):
         word, _, rest = line.partition(" ")
         try:
-            show = _take(lecture, show, word, rest.strip(), f"{name}:{number}")
+            _take(lecture, word, rest.strip(), f"{name}:{number}")
         except ValueError as error:
             raise SystemExit(f"strata: {name}:{number}: {error}") from None
     for scene in lecture.scenes:
@@ -112,18 +134,21 @@ def parse(text: str, name: str) -> Lecture:
     return lecture
 
 
-def _take(lecture: Lecture, show: list[str], word: str, rest: str, at: str) -> list[str]:
-    """One line; the pictures that are shown from there on."""
+def _take(lecture: Lecture, word: str, rest: str, at: str) -> None:
+    """One line."""
     if word in FORMS and not rest:
         raise ValueError(f"`{FORMS[word]}' was expected")
     if word == "title":
         lecture.title = rest
-        return show
-    if word == "show":
-        return rest.split()
-    if word == "scene":
+    elif word == "show":
+        lecture.show, lecture.shown_at = rest.split(), at
+    elif word == "scene":
         lecture.scenes.append(Scene(rest, at=at))
-        return show
+    else:
+        _take_of_scene(lecture, word, rest, at)
+
+
+def _take_of_scene(lecture: Lecture, word: str, rest: str, at: str) -> None:
     if word not in ("test", "run", "boot", "point", "stop"):
         raise ValueError(f"`{word}' is none of title scene test run boot show point stop")
     if not lecture.scenes:
@@ -135,8 +160,8 @@ def _take(lecture: Lecture, show: list[str], word: str, rest: str, at: str) -> l
         scene.test = rest if word == "test" else ""
         scene.command = rest if word == "run" else ""
         scene.boot = word == "boot"
-        return show
-    match = STEP.fullmatch(rest)
+        return
+    match = STEPS[word].fullmatch(rest)
     if not match:
         raise ValueError(f"`{FORMS[word]}' was expected")
     if not (scene.test or scene.command or scene.boot):
@@ -144,8 +169,10 @@ def _take(lecture: Lecture, show: list[str], word: str, rest: str, at: str) -> l
     if word == "point" and not scene.test:
         raise ValueError("points are in tests: this scene has none")
     default = Path(scene.command.split()[0]).name if scene.command else ANY
-    stop = Stop(word, match["name"], match["say"], list(show), match["program"] or default)
-    stop.parameter, stop.value = match["parameter"] or "", int(match["value"] or "0", 0)
-    stop.after, stop.at = int(match["after"] or 0), at
+    stop = Stop(word, match["name"], match["say"], list(lecture.show), at=at)
+    stop.label, stop.shown_at = match["label"] or "", lecture.shown_at
+    if word == "stop":
+        stop.program, stop.returns = match["program"] or default, bool(match["returns"])
+        stop.parameter, stop.value = match["parameter"] or "", int(match["value"] or "0", 0)
+        stop.after = int(match["after"] or 0)
     scene.stops.append(stop)
-    return show

@@ -138,7 +138,8 @@ def by_lines(player: Player) -> None:
 
 
 def auto(record: Record) -> None:
-    """Every step, one after the other, as text."""
+    """Every step, one after the other, as text. What letters mean stands where they come first."""
+    told: set[str] = set()
     for step in record.steps:
         print(f"=== {step['scene']}: {step['name']}\n")
         stacks = [
@@ -146,6 +147,12 @@ def auto(record: Record) -> None:
             for name, form in zip(record.forms, step["forms"])
         ]
         rows = paint.columns(stacks, AUTO_WIDTH)
+        shown = [form["pictures"][name] for form in step["forms"] for name in step["show"]
+                 if name in form["pictures"]]  # fmt: skip
+        fresh = [row for row in paint.legend(shown, False) if paint.plain(row) not in told]
+        told.update(map(paint.plain, fresh))
+        rows += [[]] if fresh else []
+        rows += [[Span("  "), *row] for row in paint.in_rows(fresh, 2 * AUTO_WIDTH)]
         for row in rows:
             print(paint.plain(row).rstrip())
         print(f"\n  {step['say']}\n")

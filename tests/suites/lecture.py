@@ -7,18 +7,20 @@ terminal player in a pseudo-terminal; where one is not installed its tests are s
 
 from __future__ import annotations
 
+import contextlib
+import io
 import random
-import re
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any, Iterator
 
-from grade.lecture import looks, marks, page, paint, record, steps
+from grade import lab as labs
+from grade.lecture import looks, make, marks, page, paint, record, source
 from grade.lecture.player import Player
 from grade.lecture.record import Record
-from tests.job import ROOT, Config, Job, Result, run_as_user
-from tests.lecture import browser, screen, walk_page
+from tests.job import Config, Job, Result, run_as_user
+from tests.lecture import browser, lists, screen, walk_page
 
 MOST_RECORD, MOST_PAGE, MANY_STEPS = 2 << 20, 3 << 20, 200
 SIZES = ((80, 24), (200, 50))
@@ -99,6 +101,9 @@ def check_marks() -> Iterator[Result]:
          {"kind": "cells", "rows": [["0", "#+.#", ""]]}, [[0, 1, 1], [0, 3, 1]], 1),
         ({"kind": "strip", "lanes": [["e", [[0, 2, "", 1], [2, 2, "", 1]]]]},
          {"kind": "strip", "lanes": [["e", [[0, 4, "", 1]]]]}, [[0, 0]], 2),
+        ({"kind": "strip", "lanes": [["e", [[0, 2, "r", 1, "a"], [3, 2, "w", 1, "b"]]]]},
+         {"kind": "strip", "lanes": [["e", [[0, 4, "", 1, "c"], [5, 2, "r", 1, "a"],
+                                            [8, 2, "r", 1, "b"]]]]}, [[0, 0], [0, 2]], 0),
         ({"kind": "graph", "nodes": [["a", 0, "x", 1], ["b", 1, "y", 1]], "edges": [["a", "b"]]},
          {"kind": "graph", "nodes": [["a", 0, "x", 1], ["c", 1, "y", 1]], "edges": [["a", "c"]]},
          ["a", "c"], 1),
@@ -109,42 +114,56 @@ def check_marks() -> Iterator[Result]:
         marks.mark(new, old)
         if (new["new"], new["gone"]) != (expected, gone):
             wrong.append(f"{new['kind']}: {new['new']}, {new['gone']}; not {expected}, {gone}")
+    lengths: list[dict[str, Any]] = [{"s": {"kind": "strip", "length": n}} for n in (3, 9, 5)]
+    make.keep_scale(lengths)
+    if [step["s"]["length"] for step in lengths] != [9, 9, 9]:
+        wrong.append(f"strips of a scene have scales of their own: {lengths}")
     yield Result("lecture/marks", not wrong, "\n".join(wrong))
 
 
-WRONG_STEPS = {
-    "stop vm_fault: words": "before the first scene",
-    "scene a\nboot\nstop vm_fault words": "was expected",
-    "scene a\nrun ls\nboot": "a scene is one boot",
-    "scene a\nrun ls\npoint x: words": "points are in tests",
-    "scene a\nwalk ls": "none of title scene",
-    "scene a\nboot": "list:1: scene `a' has no step",
-    "scene a\nstop vm_fault: words": "list:2: before its first step a scene has one of",
-    "scene a\nrun": "list:2: `run COMMAND' was expected",
-    "scene a\nrun ls\n\nstop x with y: z": "list:4: `stop FUNCTION [in PROGRAM] [with",
-    "title a": "no scene",
-}
+def check_text() -> Iterator[Result]:
+    """Without colours: what a strip's boxes are filled with, and words that are too many."""
+    strip: dict[str, Any] = {
+        "kind": "strip", "title": "t", "length": 12,
+        "lanes": [["e", [[0, 6, "rw", 1], [6, 6, "x-", 2]]]],
+        "legend": [["1", "of a file", 1, "~"], ["2", "memory", 2, " "], ["3", "none", 3, "x"]],
+    }  # fmt: skip
+    table = {"kind": "table", "title": "t", "rows": [["a", "long words that have no room"]]}
+    found = [paint.plain(row) for picture in (strip, table)
+             for row in [*paint.paint(picture, 20, False), *paint.legend([picture], False)]]
+    wanted = ["t", "e", "[~rw~][ x- ]", "[~] of a file", "[ ] memory",
+              "t", "  a  long words that", "     have no room"]  # fmt: skip
+    found.append(source.short("f  labs/1-pv/starter/kernel/pmap/pv.c:7"))
+    wanted.append("f  pmap/pv.c:7")
+    yield Result("lecture/text", found == wanted, f"{found}\nnot {wanted}")
 
 
-def check_steps() -> Iterator[Result]:
-    """What a list of steps says, and what is said of a wrong one, with its line."""
-    wrong = []
-    for text, expected in WRONG_STEPS.items():
-        try:
-            steps.parse(text, "list")
-            wrong.append(f"{text!r} was taken")
-        except SystemExit as error:
-            if expected not in str(error):
-                wrong.append(f"{text!r}: {error}")
-    text = "# of a fault\ntitle T\nscene S\nrun /bin/echo a: b\nshow space\n" \
-        "stop vm_fault: Words:\n  and more.\nstop pv_enter in any: Others.\n"
-    found = steps.parse(text, "list")
-    stops = [(s.name, s.program, s.say, s.show) for s in found.scenes[0].stops]
-    expected_stops = [("vm_fault", "echo", "Words: and more.", ["space"]),
-                      ("pv_enter", "any", "Others.", ["space"])]  # fmt: skip
-    if stops != expected_stops or found.scenes[0].command != "/bin/echo a: b":
-        wrong.append(f"{stops}")
-    yield Result("lecture/steps", not wrong, "\n".join(wrong))
+def check_numbers() -> Iterator[Result]:
+    """What a register holds, by type."""
+    signed = source.Parameter("fd", 4, "int", {}, True)
+    plain = source.Parameter("len", 8, "unsigned long", {}, False)
+    told = [of.told(of.value(n)) for of in (signed, plain) for n in (0x1FFFFFFFF, 2)]
+    yield Result("lecture/numbers", told == ["-1", "2", "0x1ffffffff", "0x2"], f"{told}")
+
+
+def check_records() -> Iterator[Result]:
+    """Each list of steps has a record of its own."""
+    lab = labs.find("pv")
+    lists_of_lab = [lab.folder / "demo" / "steps", Path("a.steps"), Path("b.steps")]
+    names = [make.names_of(path, lab) for path in lists_of_lab]
+    wanted = [["pv"], ["pv", "a"], ["pv", "b"]]
+    yield Result("lecture/records", names == wanted, f"{names}")
+
+
+def check_progress() -> Iterator[Result]:
+    """Where there is no terminal, too, what takes long is said to go on."""
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        progress = make.Progress()
+        for detail in ("", "calls of f: 1", "calls of f: 2"):
+            progress.say("running", detail)
+            progress._said -= make.SILENCE if detail else 0
+    wanted = "strata: running\nstrata: running: calls of f: 2\n"
+    yield Result("lecture/progress", said.getvalue() == wanted, said.getvalue())
 
 
 def check_neighbours() -> Iterator[Result]:
@@ -272,85 +291,6 @@ def check_dumb(found: Record, kept: Path) -> str:
     return ""
 
 
-# ---- lists of steps ----
-
-
-def example() -> str:
-    """The list of steps that the instructor's guide prints."""
-    text = (ROOT / "doc" / "instructor.md").read_text(encoding="utf-8")
-    at = text.index("    # fork.steps")
-    block = text[at:].split("\n\n")[0]
-    return "\n".join(line[4:] for line in block.splitlines()) + "\n"
-
-
-# What is known only of a kernel that runs: a stop, and what is said of it behind the file's name.
-BAD_STOPS = {
-    "never": ("stop sys_reboot in ls",
-              "3: kernel: stop sys_reboot was not reached: exit 0; it was entered in init (1)"),
-    "no-function": ("stop vm_falt", "3: the kernel has no function vm_falt; there is vm_fault"),
-    "no-parameter": ("stop vm_fault with words=1",
-                     "3: vm_fault has no parameter words; it has map"),
-    "no-picture": ("show space amap\nstop vm_fault",
-                   "4: no picture is called amap; there are frames owners"),
-}  # fmt: skip
-
-
-def check_lists(config: Config) -> Iterator[Result]:
-    """The kernel's own lectures and the guide's example are reached step by step, each in the
-    function that it names, with the pictures that it shows; a step that never comes is said so."""
-    with tempfile.TemporaryDirectory(prefix="strata-steps-") as folder:
-        own = Path(folder) / "fork.steps"
-        own.write_text(example(), encoding="utf-8")
-        lists = [own, *sorted(steps.FOLDER.glob("*.steps"))]
-        for path in lists:
-            wrong = list_faults(config, path)
-            command = f"make demo AUTO=1 STEPS={path.stem}"
-            yield Result(f"lecture/lists/{path.stem}", not wrong, "\n".join(wrong), command)
-        bad = Path(folder) / "bad.steps"
-        for name, (line, expected) in BAD_STOPS.items():
-            bad.write_text(f"scene s\nrun ls /\n{line}: Never.\n", encoding="utf-8")
-            done = run_as_user(["make", "demo", *config.make_words, "AUTO=1", f"STEPS={bad}"])
-            right = done.returncode != 0 and f"strata: {bad}:{expected}" in done.stdout
-            yield Result(f"lecture/lists/{name}", right, done.stdout)
-
-
-def anons(picture: dict[str, Any]) -> int:
-    """How many there are, also in nodes that stand for several."""
-    texts = "\n".join(node[2] for node in picture["nodes"] if node[1] == looks.ANONS)
-    slots = re.findall(r"^slots? (\d+)(?:-(\d+))?", texts, re.MULTILINE)
-    return sum(int(last or first) - int(first) + 1 for first, last in slots)
-
-
-TOLD_ARGUMENTS = {"owner": "PAGE_ANON", "map": "struct vm_map *", "entry": "struct vm_map_entry **"}
-"""Of steps on a fault's way: an enumeration's by their names, a pointer's by what it points to."""
-
-
-def list_faults(config: Config, path: Path) -> list[str]:
-    done = run_as_user(["make", "demo", *config.make_words, "AUTO=1", f"STEPS={path}"])
-    if done.returncode != 0:
-        return [done.stdout]
-    kept = config.out / "demo" / f"{path.stem}-kernel.json"
-    found = record.decode(kept.read_text(encoding="utf-8"))
-    wanted = [stop for scene in steps.parse(path.read_text("utf-8"), path.name).scenes
-              for stop in scene.stops]  # fmt: skip
-    wrong = [] if len(wanted) == len(found.steps) else [f"{len(found.steps)} steps"]
-    for number, (stop, step) in enumerate(zip(wanted, found.steps), 1):
-        form = step["forms"][0]
-        if form["where"].get("function") != stop.name:
-            wrong.append(f"step {number}: stands in {form['where']}, not in {stop.name}")
-        shown = [name for name in stop.show if name in form["pictures"]]
-        if not shown or any(not form["pictures"][name]["title"] for name in shown):
-            wrong.append(f"step {number}: none of {' '.join(stop.show)} is there")
-    if path.stem == "fault" and not wrong:
-        counts = [anons(found.steps[at]["forms"][0]["pictures"]["amaps"]) for at in (0, -1)]
-        wrong += [] if counts[1] == counts[0] + 1 else [f"anons before and after: {counts}"]
-        told = {row[0]: row[1] for step in found.steps
-                for row in step["forms"][0]["pictures"]["arguments"]["rows"]}  # fmt: skip
-        wrong += [f"{name} is {told.get(name)}, not {text}"
-                  for name, text in TOLD_ARGUMENTS.items() if told.get(name) != text]  # fmt: skip
-    return wrong
-
-
 # ---- jobs ----
 
 
@@ -384,10 +324,16 @@ def jobs(config: Config) -> list[Job]:
         Job("lecture/differences", lambda: check_differences(config.seed)),
         Job("lecture/version", check_version),
         Job("lecture/marks", check_marks),
-        Job("lecture/steps", check_steps),
+        Job("lecture/steps", lists.check_steps),
+        Job("lecture/text", check_text),
+        Job("lecture/numbers", check_numbers),
+        Job("lecture/records", check_records),
+        Job("lecture/progress", check_progress),
         Job("lecture/neighbours", check_neighbours),
     ]
     if not config.variant and config.kernel.exists() and config.graded:
-        found.append(Job("lecture/lists", lambda: check_lists(config), long=True))
+        found.append(Job("lecture/guide", lambda: lists.check_guide(config)))
+        found.append(Job("lecture/program", lambda: lists.check_program(config), long=True))
+        found.append(Job("lecture/lists", lambda: lists.check_lists(config), long=True))
         found.append(Job("lecture/players", lambda: check_players(config), long=True))
     return found

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The pictures of lab 1's lecture: what the reverse map costs, and its chunks.
 
-The spaces are those of the lab's tests. Nothing that differs from run to run is shown.
+The spaces are those of the lab's tests, and without a test all processes. Nothing that differs from
+run to run is shown.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import struct
 
 from grade import layout
-from grade.lecture.looks import table
+from grade.lecture.looks import Readings, table
 from grade.lecture.record import Picture
 from grade.lecture.walk import Walker, object_named
 from grade.oracle import PAGE
@@ -21,8 +22,10 @@ LEGEND = [["#", "entries, all in use", 7], ["+", "some in use", 4], [".", "free"
 
 
 def space_addresses(walker: Walker) -> list[int]:
+    """The pmaps; 0 for a place that no process of the test has."""
     data = walker.bytes(walker.symbol("lab_pmap"), 8 * SPACES)
-    return list(struct.unpack(f"<{SPACES}Q", data))
+    found = list(struct.unpack(f"<{SPACES}Q", data))
+    return found if any(found) else [space.address for space in walker.oracle.spaces()]
 
 
 def pv_pages(walker: Walker) -> list[int]:
@@ -63,8 +66,11 @@ def chunk_fields(types: layout.Types) -> dict[str, layout.Field]:
     return found if {"pmap", "free", "entries"} <= found.keys() else {}
 
 
-def chunks(walker: Walker, types: layout.Types, pages: list[int], spaces: list[int]) -> Picture:
-    chunk = chunk_fields(types)
+def chunks(walker: Walker) -> Picture:
+    types = layout.types_of(object_named("pv", walker.folders))
+    chunk, pages, spaces = chunk_fields(types), pv_pages(walker), space_addresses(walker)
+    if not chunk:
+        return entry_pages(types, len(pages))
     bits, first = chunk["free"], chunk["entries"]
     entries = first.size // types.structs["pv_entry"].size
     rows = []
@@ -91,7 +97,8 @@ def entry_pages(types: layout.Types, npages: int) -> Picture:
             "rows": rows}
 
 
-def figures(walker: Walker, pages: list[int], spaces: list[int]) -> Picture:
+def figures(walker: Walker) -> Picture:
+    pages, spaces = pv_pages(walker), space_addresses(walker)
     mapped = {s.address: len(s.ptes) for s in walker.oracle.spaces()}
     counts = [mapped.get(address, 0) for address in spaces if address]
     total = sum(counts)
@@ -108,11 +115,5 @@ def figures(walker: Walker, pages: list[int], spaces: list[int]) -> Picture:
     ])
 
 
-def read(walker: Walker) -> dict[str, Picture]:
-    types = layout.types_of(object_named("pv", walker.folders))
-    spaces, pages = space_addresses(walker), pv_pages(walker)
-    small = chunk_fields(types)
-    return {
-        "figures": figures(walker, pages, spaces),
-        "chunks": chunks(walker, types, pages, spaces) if small else entry_pages(types, len(pages)),
-    }
+EVERYWHERE = {"figures": figures, "chunks": chunks}
+OF_TESTS: Readings = {}

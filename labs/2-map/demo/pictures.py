@@ -13,6 +13,7 @@ from pathlib import Path
 from grade.lecture import walk as lecture_walk
 from grade.lecture.looks import table
 from grade.lecture.record import Picture
+from grade.oracle import OracleError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -53,8 +54,16 @@ def rights(found: walk.Map) -> list[list[object]]:
     ]
 
 
-def small(walker: lecture_walk.Walker, found: walk.Map, quantum: int) -> dict[str, Picture]:
+def map_of_test(walker: lecture_walk.Walker) -> walk.Map:
+    at = walker.word(walker.symbol("lab_map"))
+    if not at:
+        raise OracleError("the test has no map of its own")
+    return walk.Walker(walker.oracle).read_map(at)
+
+
+def pages(walker: lecture_walk.Walker) -> Picture:
     """A map of few pages."""
+    found = map_of_test(walker)
     base = found.min_va if found.kernel else USER_VA
     lanes: list[list[object]] = [["map entries", entries(found, base)]]
     if found.kernel:
@@ -63,26 +72,30 @@ def small(walker: lecture_walk.Walker, found: walk.Map, quantum: int) -> dict[st
         lanes.append(["reserve", reserve])
     else:
         lanes.insert(0, ["rights", rights(found)])
-    strip = {"kind": "strip", "title": "the map, page by page", "length": SHOWN, "legend": LEGEND,
-             "lanes": lanes}  # fmt: skip
+    return {"kind": "strip", "title": "the map, page by page", "length": SHOWN, "legend": LEGEND,
+            "lanes": lanes}  # fmt: skip
+
+
+def counts(walker: lecture_walk.Walker) -> Picture:
+    found = map_of_test(walker)
+    quantum = walk.Walker(walker.oracle).flags["ME_QUANTUM"]
     rows = [["all entries", str(len(found.entries))]]
     if found.kernel:
         count, kept = len(found.quantum_entries(quantum)), len(found.reserve)
         rows = [["quantum entries", str(count)], ["in reserve", str(kept)],
                 ["live quanta", str(found.nquanta)], *rows]  # fmt: skip
-    title = "entries and blocks" if found.kernel else "entries"
-    return {"map": strip, "counts": table(title, rows)}
+    return table("entries and blocks" if found.kernel else "entries", rows)
 
 
-def read(walker: lecture_walk.Walker) -> dict[str, Picture]:
+def kernel(walker: lecture_walk.Walker) -> Picture:
     maps = walk.Walker(walker.oracle)
-    quantum = maps.flags["ME_QUANTUM"]
-    mine = walker.word(walker.symbol("lab_map"))
-    if mine:
-        return small(walker, maps.read_map(mine), quantum)
     rows = []
     for name in ("kernel_map", "kmem_map"):
         found = maps.read_map(walker.word(walker.symbol(name)))
         figures = (found.nquanta, len(found.entries), len(found.reserve))
         rows.append([name, *map(str, figures)])
-    return {"kernel": table("the kernel's maps", rows, ["map", "blocks", "entries", "reserve"])}
+    return table("the kernel's maps", rows, ["map", "blocks", "entries", "reserve"])
+
+
+EVERYWHERE = {"kernel": kernel}
+OF_TESTS = {"map": pages, "counts": counts}
