@@ -209,7 +209,9 @@ PLANS: dict[str, Plan] = {
     "kmem-short": plan("kmem", ["before", "full", "worked", "end"], verdicts.kmem_short),
     "together": plan("together", ["mapped", "holes", "filled", "end"], verdicts.together),
     "changes-short": Plan([Boot(ONE + "changes", seed_step=1)], CHANGES, verdicts.changes_short),
-    "protect": plan("protect", ["mapped", "split", "back", "one-by-one"], programs.protect),
+    "protect": plan("protect", ["mapped", "split", "back", "one-by-one"], programs.protect, more=[
+        plan("forked", [*["forked", "written", "alone"] * 2, "end"], programs.forked),
+    ]),
     "adjacent": plan(
         "adjacent",
         ["upward", "downward", "break", "written-upward", "written-downward"],

@@ -12,7 +12,7 @@ from grade.lab_judge import THE_END, Finding, Run
 from model import CELL, FIGURES, PAGE, USER_VA
 from verdicts import ALL_MERGED, REFERENCES, WHAT_WAS_MAPPED, blocks, joined, judge_refs
 from verdicts import kmem_short, nothing_lost
-from walk import HINT, Entry, unmerged
+from walk import HINT, Entry, describe, unmerged
 
 if TYPE_CHECKING:
     from judge import State
@@ -44,6 +44,19 @@ def protect(run: Run) -> None:
     expect_entries(run, "split", USER_VA, pages, 3, "64 pages, 8 of them read-only")
     expect_entries(run, "back", USER_VA, pages, 1, "64 pages after mprotect back and forth")
     expect_entries(run, "one-by-one", USER_VA, pages, 1, "64 pages, protected one by one")
+
+
+def forked(run: Run) -> None:
+    """Whoever shares an amap: each map has one entry for what was mapped at once."""
+    for state in (state for state in run.states if state.name != "end"):
+        for number, found in state.maps.items():
+            if len(found.entries) != 1:
+                run.wrong(f"entries of {'its child' if number else 'a process'} at point "
+                          f"{state.name}, for 64 written pages whose parts were changed and "
+                          "changed back", 1, describe(found.entries), invariant=ALL_MERGED,
+                          hint="amap_join does not care who else refers to the amap: two entries "
+                          "of one amap whose slots go on are joined, a child or none.")
+        judge_refs(state, run)
 
 
 def adjacent(run: Run) -> None:
