@@ -11,8 +11,8 @@ from grade.lab_judge import THE_END, Finding, Run
 
 from model import CELL, FIGURES, PAGE, USER_VA
 from verdicts import ALL_MERGED, REFERENCES, WHAT_WAS_MAPPED, blocks, joined, judge_refs
-from verdicts import kmem_short, nothing_lost
-from walk import HINT, Entry, describe, unmerged
+from verdicts import kmem_short, name_hint, nothing_lost
+from walk import Entry, describe, unmerged
 
 if TYPE_CHECKING:
     from judge import State
@@ -194,12 +194,24 @@ def errors(run: Run) -> None:
 
 def calls(run: Run) -> None:
     """What goes wrong here is a function's own doing, or the hint's."""
+    name_hint(run)
     for i, finding in enumerate(run.findings):
-        if "the hint leads to" in finding.got:
-            run.findings[i] = replace(finding, invariant=HINT)
-        elif not finding.invariant:
+        if not finding.invariant:
             run.findings[i] = replace(finding, invariant=PROMISED)
     nothing_lost(run, "start", "end")
+
+
+def refused(run: Run) -> None:
+    """map_entry_need and map_entry_check are asked; the rest is a comparison of blocks. In the end
+    maps are destroyed in which quanta are left."""
+    for i, finding in enumerate(run.findings):
+        if not finding.invariant and "map_entry_" in finding.got:
+            hint = finding.hint
+            if finding.what == f"{THE_END}, after point freed" and "assertion" in finding.got:
+                hint = ("What comes after this point is vm_map_destroy: it unlinks the whole map, "
+                        "in which there may be any quanta, and holes between them.")
+            run.findings[i] = replace(finding, invariant=PROMISED, hint=hint)
+    blocks(run)
 
 
 def scarce(run: Run) -> None:

@@ -148,6 +148,7 @@ static void changes(void)
     for (unsigned i = 0; i < SEQ_POINTS; i++) {
         for (unsigned n = 0; n < SEQ_ROUND; n++) {
             one_change(&r);
+            lab_check_hint("a change");
             if (touching)
                 op_touch(rng_below(&t, REGION), rng_next(&t));
         }

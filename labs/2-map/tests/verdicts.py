@@ -7,6 +7,7 @@ only those on cost ask how many entries there are.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grade.lab_judge import Run
@@ -373,7 +374,15 @@ def compare(run: Run, state: State, game: model.Changes) -> None:
             return
 
 
+def name_hint(run: Run) -> None:
+    """The guest says that it leads nowhere: that is the rule."""
+    for i, finding in enumerate(run.findings):
+        if "the hint leads to" in finding.got:
+            run.findings[i] = replace(finding, invariant=walk.HINT)
+
+
 def changes(run: Run) -> None:
+    name_hint(run)
     game = model.Changes(run.seed)
     for state in run.named("ops"):
         game.round()
@@ -390,6 +399,7 @@ def dropped(run: Run) -> None:
 
 
 def touched(run: Run) -> None:
+    name_hint(run)
     game = model.Changes(run.seed)
     for state in run.states:
         if state.name == "ops":

@@ -271,6 +271,13 @@ def unmerged(found: Map, flags: dict[str, int]) -> list[tuple[Entry, Entry]]:
     ]
 
 
+def is_sound(found: Map, flags: dict[str, int]) -> bool:
+    """Whether a form's own check may find nothing."""
+    entries = len(found.quantum_entries(flags["ME_QUANTUM"]))
+    lawful = entries + len(found.reserve) == found.nquanta
+    return lawful and len(found.reserve) == found.nreserve and not unmerged(found, flags)
+
+
 def describe(entries: list[Any]) -> str:
     some = ", ".join(str(entry) for entry in entries[:MAX_SAID])
     return f"{len(entries)}: {some}{' ...' if len(entries) > MAX_SAID else ''}"
