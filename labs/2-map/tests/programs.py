@@ -81,13 +81,14 @@ def alone(run: Run) -> None:
 
 
 def short(run: Run) -> None:
-    """The program says itself how many mmaps were refused, and ends with 1."""
+    """The program says itself how many mmaps were refused; the rest comes of it."""
     if said := re.search(rb"(\d+) of \d+ mmaps were refused", run.outcome.console):
-        run.findings.insert(0, Finding(
+        run.findings[:] = [Finding(
             "mmap by a program, while memory is short and the page daemon can free some",
             "no mmap refused: it waits", f"{said[1].decode()} of 6000 refused (ENOMEM)",
+            invariant=PROMISED,
             hint="map_entry_reserve waits for memory where PR_WAITOK says that it may: that is why "
-            "it is called with the map unlocked."))
+            "it is called with the map unlocked.")]
 
 
 BESIDE = ("nothing", "pages without an amap", "an amap of its own",
