@@ -146,9 +146,9 @@ def judge_report(
     if own and sound:
         run.wrong(f"map_entry_check at point {state.name}, of maps in which the invariant holds "
                   "and nothing is left to merge", "no fault", said("own_text"),
-                  invariant=programs.PROMISED,
-                  hint="What it looks for is not wrong: entries that agree stay apart where no "
-                  "amap can serve both, and submaps always do.")
+                  invariant=verdicts.PROMISED,
+                  hint="It takes for a fault what is none: neighbours that agree stay two entries "
+                  "where no amap can serve both, and submaps always do.")
     if state.report["nfaults"] > (own if sound else 0):
         run.wrong(f"the kernel's own checks at point {state.name}", "no fault", said("text"),
                   invariant="map_check, amap_check, pool_check and page_check find nothing")

@@ -105,6 +105,8 @@ void lab_expect_word(struct vm_space *vs, vaddr_t va, uint64_t word);
 
 // What leaves map 0, or is merged away, is its hint no more, from then on.
 void lab_check_hint(const char *who);
+// map_entry_need counts the ends of a range that fall inside an entry of map 0, a user map.
+void lab_check_need(vaddr_t start_va, vaddr_t end_va);
 
 // ---- speaking to the judge ----
 

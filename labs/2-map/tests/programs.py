@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from grade.lab_judge import THE_END, Finding, Run
 
 from model import CELL, FIGURES, PAGE, USER_VA
-from verdicts import ALL_MERGED, REFERENCES, WHAT_WAS_MAPPED, blocks, joined, judge_refs
-from verdicts import kmem_short, name_hint, nothing_lost
+from verdicts import ALL_MERGED, PROMISED, REFERENCES, WHAT_WAS_MAPPED, blocks, joined, judge_refs
+from verdicts import kmem_short, name_rules, nothing_lost
 from walk import Entry, describe, unmerged
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 EXTENDS: bool = FIGURES["extend"] == 1
 UNCHANGED = "what fails changes nothing"
-PROMISED = "each function does what map_entry.h promises of it"
 LOGARITHMIC = "the cost of one operation does not grow with the number of entries"
 
 
@@ -195,7 +194,7 @@ def errors(run: Run) -> None:
 
 def calls(run: Run) -> None:
     """What goes wrong here is a function's own doing, or the hint's."""
-    name_hint(run)
+    name_rules(run)
     for i, finding in enumerate(run.findings):
         if not finding.invariant:
             run.findings[i] = replace(finding, invariant=PROMISED)
