@@ -146,7 +146,7 @@ def judge_report(
     if own and sound:
         run.wrong(f"map_entry_check at point {state.name}, of maps in which the invariant holds "
                   "and nothing is left to merge", "no fault", said("own_text"),
-                  invariant=verdicts.PROMISED,
+                  invariant=walk.PROMISED,
                   hint="It takes for a fault what is none: neighbours that agree stay two entries "
                   "where no amap can serve both, and submaps always do.")
     if state.report["nfaults"] > (own if sound else 0):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from grade.lab_judge import THE_END, Finding, Run
 
 from model import CELL, FIGURES, PAGE, USER_VA
-from verdicts import ALL_MERGED, PROMISED, REFERENCES, WHAT_WAS_MAPPED, blocks, joined, judge_refs
-from verdicts import kmem_short, name_rules, nothing_lost
-from walk import Entry, describe, unmerged
+from verdicts import ALL_MERGED, REFERENCES, WHAT_WAS_MAPPED, blocks, joined, judge_refs
+from verdicts import kmem_short, nothing_lost
+from walk import PROMISED, Entry, describe, name_rules, unmerged
 
 if TYPE_CHECKING:
     from judge import State

@@ -7,7 +7,6 @@ only those on cost ask how many entries there are.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grade.lab_judge import Run
@@ -25,7 +24,6 @@ WHAT_WAS_MAPPED = "the entries show what was mapped, and nothing besides"
 ALL_MERGED = "neighbours that agree are one entry"
 NOTHING_LOST = "every entry that was taken is given back"
 FIGURES = "the figures say what there is"
-PROMISED = "each function does what map_entry.h promises of it"
 REFERENCES = "an entry has one reference to its object, and one to its amap"
 
 SLACK_PAGES = 2
@@ -104,8 +102,8 @@ def nothing_lost(run: Run, before: str, after: str) -> None:
 def figures(state: State, run: Run) -> bool:
     """map_entry_get_stats against the entries of all maps, and of their reserves."""
     live = sum(len(found.entries) + len(found.reserve) for found in state.all)
-    hint = ("An entry lives from map_entry_reserve to map_entry_unreserve, wherever it is; one that "
-            "was refused never did.")
+    hint = ("An entry lives from map_entry_reserve to map_entry_unreserve, wherever it is; one "
+            "that was refused never did.")
     right = run.expect(f"live entries, by map_entry_get_stats, at point {state.name}", live,
                        state.report["live"], invariant=FIGURES, hint=hint)
     if right and state.report["allocated"] < live:
@@ -376,17 +374,8 @@ def compare(run: Run, state: State, game: model.Changes) -> None:
             return
 
 
-def name_rules(run: Run) -> None:
-    """Of what the guest saw itself: a hint that leads nowhere, a function that says what is not."""
-    for i, finding in enumerate(run.findings):
-        if "the hint leads to" in finding.got:
-            run.findings[i] = replace(finding, invariant=walk.HINT)
-        elif "map_entry_need says" in finding.got:
-            run.findings[i] = replace(finding, invariant=PROMISED)
-
-
 def changes(run: Run) -> None:
-    name_rules(run)
+    walk.name_rules(run)
     game = model.Changes(run.seed)
     for state in run.named("ops"):
         game.round()
@@ -403,7 +392,7 @@ def dropped(run: Run) -> None:
 
 
 def touched(run: Run) -> None:
-    name_rules(run)
+    walk.name_rules(run)
     game = model.Changes(run.seed)
     for state in run.states:
         if state.name == "ops":
