@@ -11,6 +11,7 @@
 #include "dev/power.h"
 #include "dev/record.h"
 #include "dev/uart.h"
+#include "lib/ktest.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "mem/memlayout.h"
@@ -140,17 +141,26 @@ static void enter(const char *message)
         power_exit(POWER_PANIC);
 }
 
-// The record is one line and fits a frame.
-static void emit_record(const char *message)
+// A record is one line and fits a frame.
+static void emit_record(const char *text)
 {
     char line[MAX_MESSAGE];
-    int n = ksnprintf(line, sizeof(line), "panic %s", message);
+    int n = ksnprintf(line, sizeof(line), "%s", text);
     n = min(n, (int)sizeof(line) - 1);
     for (int i = 0; i < n; i++) {
         if (line[i] == '\n')
             line[i] = ' ';
     }
     record_write(line, n);
+}
+
+// What a test saw fail before says more than what came of it.
+static void emit_records(const char *message)
+{
+    char line[MAX_MESSAGE];
+    ktest_report_failure(emit_record);
+    ksnprintf(line, sizeof(line), "panic %s", message);
+    emit_record(line);
 }
 
 static void print_thread(const struct kctx *ctx, const struct trapframe *tf)
@@ -182,7 +192,7 @@ static _Noreturn void crash(const char *message, vaddr_t rbp)
 {
     bool irqs_on = irq_enabled();
     enter(message);
-    emit_record(message);
+    emit_records(message);
     stop_others();
     kprintf("\npanic: %s\n", message);
     if (crash_tf)

@@ -11,6 +11,7 @@
 extern const struct ktest ktest_start[], ktest_end[]; // kernel.ld
 
 static char reason[MAX_REASON]; // of the running test's first failure
+static const char *running;     // that test's name; NULL: none
 
 void ktest_fail(const char *fmt, ...)
 {
@@ -54,6 +55,12 @@ static void report_test(const char *name, void (*report)(const char *line))
     report(line);
 }
 
+void ktest_report_failure(void (*report)(const char *line))
+{
+    if (running && reason[0])
+        report_test(running, report);
+}
+
 static bool is_crash(const char *name)
 {
     return strncmp(name, "crash_", 6) == 0;
@@ -68,7 +75,9 @@ unsigned ktest_run(const char *pattern, void (*report)(const char *line))
         if (!matches(t->name, pattern) || (is_crash(t->name) && !is_crash(pattern)))
             continue;
         reason[0] = '\0';
+        running = t->name;
         t->run();
+        running = NULL;
         run++;
         failed += reason[0] != '\0';
         report_test(t->name, report);

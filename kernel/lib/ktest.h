@@ -32,3 +32,7 @@ void ktest_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 // Runs the tests that match and hands one line about each to report; the number of failures,
 // which is 1 if nothing matches.
 unsigned ktest_run(const char *pattern, void (*report)(const char *line));
+
+// The running test's line, if something has failed in it: for who ends the machine before the test
+// comes to its end.
+void ktest_report_failure(void (*report)(const char *line));

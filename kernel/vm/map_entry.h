@@ -10,8 +10,8 @@
 //
 // A quantum is mapped by one call and unmapped by one call, whole: that is its owner's promise. In
 // return the unmap neither sleeps nor fails. An entry does not say how many quanta it holds, nor
-// where they meet: only the owners know. So a broken promise shows when a range leaves its entry,
-// or when there is no entry to split it with.
+// where they meet: only the owners know. So a broken promise shows when what goes is not one entry
+// of just that range, which vm_map_clear asserts, or when there is no entry to split it with.
 //
 // What the module keeps for that is the map's reserve. It follows from what is mapped, and from
 // nothing that was mapped before: map_entry_check knows how many entries there must be.

@@ -153,6 +153,9 @@ void vm_map_clear(struct map_change *c, vaddr_t start_va, vaddr_t end_va)
     list_for_each (e, &c->dead, struct vm_map_entry, link) {
         KASSERT(!(e->flags & ME_QUANTUM) || map->nquanta > 0, "map %p: [%#lx, %#lx)", map,
                 e->start_va, e->end_va);
+        KASSERT(!(e->flags & ME_QUANTUM) || (e->start_va == start_va && e->end_va == end_va),
+                "unmapping [%#lx, %#lx) takes the quantum [%#lx, %#lx) out of the map", start_va,
+                end_va, e->start_va, e->end_va);
         map->nquanta -= !!(e->flags & ME_QUANTUM);
         e->flags |= ME_GONE;
         if (map->kernel)

@@ -323,6 +323,10 @@ static void test_counter_example(void)
     map_at(20, 10);
     PANICS("no quantum", vm_map_unmap(&map, va_of(5), va_of(25)));
     map_init();
+    map_at(0, 10);
+    map_at(20, 10);
+    PANICS("takes the quantum", vm_map_unmap(&map, map.min_va, map.max_va)); // it lives on
+    map_init();
 }
 
 // To map takes memory, however full the reserve is.

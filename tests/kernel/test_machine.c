@@ -312,3 +312,9 @@ KTEST(crash_locked)
     spin_lock(&crash_lock);
     panic("with a lock held");
 }
+
+KTEST(crash_failed)
+{
+    KTEST_CHECK(visits == 12345, "seen first");
+    panic("what came of it");
+}

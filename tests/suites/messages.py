@@ -74,14 +74,17 @@ CRASHES = {
     "crash_locked": [r"^panic: with a lock held$",
                      r"^  holds crash test \(rank \d+, 0x\w+\), taken at "
                      r"0x\w{16} ktest_crash_locked\+0x\w+ \(tests/kernel/test_machine\.c:\d+\)$"],
+    "crash_failed": [r"^panic: what came of it$",
+                     r"^test crash_failed FAIL tests/kernel/test_machine\.c:\d+: .*: seen first$"],
 }
-"""In-kernel tests that panic, and what their reports must say."""
+"""In-kernel tests that panic, and what their reports and their records must say."""
 
 
 def check_crash(config: Config, name: str) -> Iterator[Result]:
     machine = config.machine(words=[f"test={name}", "quiet"], disk=None)
     outcome = Session(machine, WALL_SECONDS, want_exit=False, busy=CRASH_SECONDS).run()
     text = outcome.console.decode(errors="replace").replace("\r\n", "\n")
+    text += b"\n".join(outcome.records).decode(errors="replace")
     trouble = lacking(text, {line: line for line in CRASHES[name]})
     right = outcome.end is End.PANIC and not trouble
     yield Result(f"messages/{name}", right, f"{outcome.describe()}\n{trouble}")

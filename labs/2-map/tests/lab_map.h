@@ -34,6 +34,7 @@ struct lab_ref {
 
 struct lab_report {
     uint64_t nfaults;      // of map_check, amap_check, pool_check, page_check
+    uint64_t nown;         // of these: of map_entry_check, in lab_map[]
     uint64_t unmaps;       // quanta unmapped by lab_free
     uint64_t unmap_allocs; // allocations that this tried
     uint64_t nheld;        // locks that the running thread holds
@@ -45,6 +46,7 @@ struct lab_report {
     uint64_t claims;       // pages claimed of lab_object[], for writing
     uint64_t nrefs;        // lines of ref[]
     char text[2048];       // what the checks said
+    char own_text[512];    // what map_entry_check said
     struct lab_ref ref[LAB_MAX_REFS];
 };
 
@@ -100,6 +102,11 @@ void lab_map_one(struct vm_map_req req);
 vaddr_t lab_map_private(struct vm_space *vs, vaddr_t va, size_t npages);
 void lab_poke(struct vm_space *vs, vaddr_t va, uint64_t word);
 void lab_expect_word(struct vm_space *vs, vaddr_t va, uint64_t word);
+
+// What leaves map 0, or is merged away, is its hint no more, from then on.
+void lab_check_hint(const char *who);
+// map_entry_need counts the ends of a range that fall inside an entry of map 0, a user map.
+void lab_check_need(vaddr_t start_va, vaddr_t end_va);
 
 // ---- speaking to the judge ----
 

@@ -12,14 +12,13 @@ from grade.lab_judge import THE_END, Finding, Run
 from model import CELL, FIGURES, PAGE, USER_VA
 from verdicts import ALL_MERGED, REFERENCES, WHAT_WAS_MAPPED, blocks, joined, judge_refs
 from verdicts import kmem_short, nothing_lost
-from walk import HINT, Entry, unmerged
+from walk import PROMISED, Entry, describe, name_rules, unmerged
 
 if TYPE_CHECKING:
     from judge import State
 
 EXTENDS: bool = FIGURES["extend"] == 1
 UNCHANGED = "what fails changes nothing"
-PROMISED = "each function does what map_entry.h promises of it"
 LOGARITHMIC = "the cost of one operation does not grow with the number of entries"
 
 
@@ -46,6 +45,19 @@ def protect(run: Run) -> None:
     expect_entries(run, "one-by-one", USER_VA, pages, 1, "64 pages, protected one by one")
 
 
+def forked(run: Run) -> None:
+    """Whoever shares an amap: each map has one entry for what was mapped at once."""
+    for state in (state for state in run.states if state.name != "end"):
+        for number, found in state.maps.items():
+            if len(found.entries) != 1:
+                run.wrong(f"entries of {'its child' if number else 'a process'} at point "
+                          f"{state.name}, for 64 written pages whose parts were changed and "
+                          "changed back", 1, describe(found.entries), invariant=ALL_MERGED,
+                          hint="amap_join does not care who else refers to the amap: two entries "
+                          "of one amap whose slots go on are joined, a child or none.")
+        judge_refs(state, run)
+
+
 def adjacent(run: Run) -> None:
     top = USER_VA + (1 << 30)
     expect_entries(run, "upward", USER_VA, 200, 1, "200 mappings, each above the one before")
@@ -68,13 +80,14 @@ def alone(run: Run) -> None:
 
 
 def short(run: Run) -> None:
-    """The program says itself how many mmaps were refused, and ends with 1."""
+    """The program says itself how many mmaps were refused; the rest comes of it."""
     if said := re.search(rb"(\d+) of \d+ mmaps were refused", run.outcome.console):
-        run.findings.insert(0, Finding(
+        run.findings[:] = [Finding(
             "mmap by a program, while memory is short and the page daemon can free some",
             "no mmap refused: it waits", f"{said[1].decode()} of 6000 refused (ENOMEM)",
+            invariant=PROMISED,
             hint="map_entry_reserve waits for memory where PR_WAITOK says that it may: that is why "
-            "it is called with the map unlocked."))
+            "it is called with the map unlocked.")]
 
 
 BESIDE = ("nothing", "pages without an amap", "an amap of its own",
@@ -145,6 +158,10 @@ def forks(run: Run) -> None:
 
 def moved(run: Run) -> None:
     """Twelve pages in three parts, whatever their order; the words in them the guest compares."""
+    for finding in run.findings:
+        if " holds 0x" in finding.got:
+            finding.hint = ("The page shows another page's bytes: entries of one amap are one only "
+                            "if their slots go on as their addresses do.")
     for state in run.named("mapped") + run.named("moved"):
         pages = sum(entry.npages for entry in region(state, USER_VA, 12))
         run.expect(f"pages of the region at point {state.name}", 12, pages,
@@ -181,12 +198,24 @@ def errors(run: Run) -> None:
 
 def calls(run: Run) -> None:
     """What goes wrong here is a function's own doing, or the hint's."""
+    name_rules(run)
     for i, finding in enumerate(run.findings):
-        if "the hint leads to" in finding.got:
-            run.findings[i] = replace(finding, invariant=HINT)
-        elif not finding.invariant:
+        if not finding.invariant:
             run.findings[i] = replace(finding, invariant=PROMISED)
     nothing_lost(run, "start", "end")
+
+
+def refused(run: Run) -> None:
+    """map_entry_need and map_entry_check are asked; the rest is a comparison of blocks. In the end
+    maps are destroyed in which quanta are left."""
+    for i, finding in enumerate(run.findings):
+        if not finding.invariant and "map_entry_" in finding.got:
+            hint = finding.hint
+            if finding.what == f"{THE_END}, after point freed" and "assertion" in finding.got:
+                hint = ("What comes after this point is vm_map_destroy: it unlinks the whole map, "
+                        "in which there may be any quanta, and holes between them.")
+            run.findings[i] = replace(finding, invariant=PROMISED, hint=hint)
+    blocks(run)
 
 
 def scarce(run: Run) -> None:

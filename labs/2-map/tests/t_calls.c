@@ -27,23 +27,12 @@ static unsigned length(const struct list *entries)
     return n;
 }
 
-// What leaves the map is its hint no more, from then on.
-static void check_hint(const char *who)
-{
-    struct vm_map *map = lab_map[0];
-    bool ours = !map->hint;
-
-    list_for_each (e, &map->entries, struct vm_map_entry, link)
-        ours = ours || e == map->hint;
-    KTEST_CHECK(ours, "after %s the hint leads to an entry that is none of the map's", who);
-}
-
 // The entry that a function returned is the map's, and contains what it must.
 static void check_entry(const char *who, struct vm_map_entry *e, vaddr_t from, vaddr_t to)
 {
     struct vm_map_entry *found;
 
-    check_hint(who);
+    lab_check_hint(who);
     bool mapped = vm_map_lookup(lab_map[0], from, &found);
     KTEST_CHECK(mapped && found == e, "%s returned an entry that is not the one at %#lx", who,
                 from);
@@ -125,7 +114,7 @@ static void unlink(vaddr_t from, vaddr_t to)
     unsigned had = length(&c.spare);
     uint64_t asked = kctx_current()->allocs;
     map_entry_unlink_range(&c, from, to);
-    check_hint("map_entry_unlink_range");
+    lab_check_hint("map_entry_unlink_range");
     check_asked("map_entry_unlink_range", asked);
     check_taken("is unlinked", had - length(&c.spare), need);
     list_for_each (e, &c.dead, struct vm_map_entry, link) {

@@ -66,12 +66,13 @@ static void forget(uint64_t page, uint64_t n, bool private)
     }
 }
 
-// Up to 16 pages of the region.
+// Up to 16 pages of the region, which will be changed.
 static uint64_t draw_range(struct rng *r, uint64_t *n)
 {
     uint64_t page = rng_below(r, REGION), most = 1 + rng_below(r, 16);
 
     *n = min(most, REGION - page);
+    lab_check_need(page_va(page), page_va(page + *n));
     return page;
 }
 
@@ -148,6 +149,7 @@ static void changes(void)
     for (unsigned i = 0; i < SEQ_POINTS; i++) {
         for (unsigned n = 0; n < SEQ_ROUND; n++) {
             one_change(&r);
+            lab_check_hint("a change");
             if (touching)
                 op_touch(rng_below(&t, REGION), rng_next(&t));
         }

@@ -227,7 +227,9 @@ KTEST(lab_map_refused)
         unsigned none = map_entry_need(map, lab_slot[10].va, lab_slot[10].va + lab_slot[10].len);
         rw_unlock_write(&map->lock);
         KTEST_CHECK(need >= 1 && left == 1 && none == 0,
-                    "needs of the middle, the beginning, the whole: %u, %u, %u", need, left, none);
+                    "map_entry_need says %u for the middle of an entry (1 or 2), %u for its "
+                    "beginning (1), %u for the whole of it (0)",
+                    need, left, none);
     }
     break_the_law(lab_map[0], "a map with quanta");
     break_the_law(lab_map[1], "a kernel map without any");

@@ -102,7 +102,8 @@ def nothing_lost(run: Run, before: str, after: str) -> None:
 def figures(state: State, run: Run) -> bool:
     """map_entry_get_stats against the entries of all maps, and of their reserves."""
     live = sum(len(found.entries) + len(found.reserve) for found in state.all)
-    hint = "An entry lives from map_entry_reserve to map_entry_unreserve, wherever it is."
+    hint = ("An entry lives from map_entry_reserve to map_entry_unreserve, wherever it is; one "
+            "that was refused never did.")
     right = run.expect(f"live entries, by map_entry_get_stats, at point {state.name}", live,
                        state.report["live"], invariant=FIGURES, hint=hint)
     if right and state.report["allocated"] < live:
@@ -374,6 +375,7 @@ def compare(run: Run, state: State, game: model.Changes) -> None:
 
 
 def changes(run: Run) -> None:
+    walk.name_rules(run)
     game = model.Changes(run.seed)
     for state in run.named("ops"):
         game.round()
@@ -390,6 +392,7 @@ def dropped(run: Run) -> None:
 
 
 def touched(run: Run) -> None:
+    walk.name_rules(run)
     game = model.Changes(run.seed)
     for state in run.states:
         if state.name == "ops":

@@ -8,7 +8,7 @@ headers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grade import layout
@@ -31,6 +31,7 @@ RESERVE = "the reserve holds entries that are nowhere else, and nreserve of them
 HINT = "the hint is NULL or an entry of the map"
 UNLOCKED = "whoever locks a map unlocks it, on every way out"
 SEPARATE = "merge only where everything agrees"
+PROMISED = "each function does what map_entry.h promises of it"
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,15 @@ def judge_law(found: Map, where: str, quantum: int, run: Run) -> None:
     )
 
 
+def name_rules(run: Run) -> None:
+    """Of what the guest saw itself: a hint that leads nowhere, a function that says what is not."""
+    for i, finding in enumerate(run.findings):
+        if "the hint leads to" in finding.got:
+            run.findings[i] = replace(finding, invariant=HINT)
+        elif "map_entry_need says" in finding.got:
+            run.findings[i] = replace(finding, invariant=PROMISED)
+
+
 def unmerged(found: Map, flags: dict[str, int]) -> list[tuple[Entry, Entry]]:
     """Neighbours that agree, and are not one entry although they may be."""
     return [
@@ -269,6 +279,13 @@ def unmerged(found: Map, flags: dict[str, int]) -> list[tuple[Entry, Entry]]:
         if a.agrees(b) and not a.flags & flags["ME_SUBMAP"] and not a.amap and not b.amap
         and not (a.flags & flags["ME_QUANTUM"] and ends_cell(a.end))
     ]
+
+
+def is_sound(found: Map, flags: dict[str, int]) -> bool:
+    """Whether a form's own check may find nothing."""
+    entries = len(found.quantum_entries(flags["ME_QUANTUM"]))
+    lawful = entries + len(found.reserve) == found.nquanta
+    return lawful and len(found.reserve) == found.nreserve and not unmerged(found, flags)
 
 
 def describe(entries: list[Any]) -> str:
