@@ -242,21 +242,14 @@ static void start_kinds(void)
     lab_exit(1);
 }
 
-static void expect_nothing_left(const char *what, uint64_t n, uint64_t nanons, uint64_t nitems)
-{
-    KTEST_CHECK(anon_count() == nanons, "%s %lu leaves %lu anons, not %lu", what, n, anon_count(),
-                nanons);
-    KTEST_CHECK(lab_items() == nitems, "%s %lu leaves %lu items of pools, not %lu", what, n,
-                lab_items(), nitems);
-}
-
 // Each allocation of a fork fails in turn, until none is left that could.
 static void fail_forks(void)
 {
-    uint64_t nanons = anon_count(), nitems = lab_items(), n = 0;
+    uint64_t n = 0;
     struct kctx *ctx = kctx_current();
     bool failed;
 
+    lab_mark();
     do {
         ctx->fail_nth = ++n;
         struct vm_space *child = NULL;
@@ -267,16 +260,16 @@ static void fail_forks(void)
         KTEST_CHECK(!ctx->nheld, "fork %lu leaves a lock taken", n);
         if (child)
             vm_space_unref(child);
-        expect_nothing_left("a fork whose allocation fails:", n, nanons, nitems);
+        lab_expect_marked("a fork whose allocation fails, number", n);
     } while (failed && n < 1000);
 }
 
 // The same with n pages left, for every n that is too few.
 static void starve_forks(void)
 {
-    uint64_t nanons = anon_count(), nitems = lab_items();
     int error = ENOMEM;
 
+    lab_mark();
     for (uint64_t n = 0; error && n < 1000; n++) {
         struct vm_space *child = NULL;
         lab_leave(n);
@@ -286,7 +279,7 @@ static void starve_forks(void)
         KTEST_CHECK(!kctx_current()->nheld, "fork with %lu pages left leaves a lock taken", n);
         if (child)
             vm_space_unref(child);
-        expect_nothing_left("a fork with so many pages left:", n, nanons, nitems);
+        lab_expect_marked("a fork with so few pages to be had:", n);
     }
 }
 
