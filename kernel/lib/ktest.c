@@ -18,6 +18,11 @@ void ktest_fail(const char *fmt, ...)
         format_args(reason, fmt);
 }
 
+bool ktest_failed(void)
+{
+    return reason[0] != '\0';
+}
+
 static bool matches(const char *name, const char *pattern)
 {
     for (; *pattern; name++, pattern++) {
@@ -70,7 +75,7 @@ unsigned ktest_run(const char *pattern, void (*report)(const char *line))
         reason[0] = '\0';
         t->run();
         run++;
-        failed += reason[0] != '\0';
+        failed += ktest_failed();
         report_test(t->name, report);
     }
     if (run > 0)

@@ -19,7 +19,8 @@ from grade.oracle import PTE, Oracle
 import together
 from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
-from said import ALL_COUNTS, BROUGHT_IN, NO_ROOM, WITHOUT_PAGE, name_rules, nothing_left
+from said import ALL_COUNTS, BROUGHT_IN, GAPS, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, WITHOUT_PAGE
+from said import name_rules, nothing_left
 
 PAGE = 4096
 VA = 0x40000000
@@ -342,6 +343,7 @@ def forks(run: Run) -> None:
 
 
 def bounded(run: Run) -> None:
+    name_rules(run)
     wanted = COSTS if run.boot.ktest.endswith("costs") else ["copied", "end"]
     run.expect("points reached", wanted, [state.name for state in run.states])
     for words in run.records("costs"):
@@ -364,18 +366,22 @@ def plan(name: str, points: list[str], judge: object, **more: object) -> Plan:
 
 
 PLANS: dict[str, Plan] = {
-    "trace": plan("trace", OPS * 4, nothing_left),
+    "trace": plan("trace", OPS * 4, nothing_left, more=[plan("runs", ["end"], ALL_COUNTS)]),
     "lineage": plan("lineage", OPS * 4, nothing_left),
     "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 2, nothing_left),
-                        plan("far_shared", ["end"] * 2, ALL_COUNTS)]),
+                        plan("far_shared", ["end"] * 3, ALL_COUNTS)]),
     "family": plan("family", FAMILY * 9, nothing_left,
                    more=[plan("below", ["start", "ops", "ops", "end"] * 6, nothing_left),
                          plan("lend", ["end"], nothing_left)]),
-    "partial-shared": plan("partial_shared", [*HALVES, "end", "end"], exact),
+    "partial-shared": plan("partial_shared", HALVES, exact,
+                           more=[plan("many", ["end"] * 2, nothing_left)]),
     "swapped": plan("swapped", ["start", *["ops"] * 7, "end"], swapped, records={"swapped": 1},
-                    more=[plan("swap_hidden", ["end"], WITHOUT_PAGE)]),
+                    more=[plan("swap_hidden", ["end"], WITHOUT_PAGE),
+                          plan("swap_discarded", ["written", "end"] * 4, LOOK_AGAIN)]),
     "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left,
-                  more=[plan("swap_wired", ["wired", "end"], BROUGHT_IN)]),
+                  more=[plan("swap_wired", ["wired", "end"], BROUGHT_IN),
+                        plan("wired_moment", ["end"], ONE_MOMENT),
+                        plan("wired_shared", ["written", "written", "end"], ONE_MOMENT)]),
     "fail-nth": plan("fail_nth", OPS * 4, fail_nth, records={"refused": 1},
                      more=[plan("short", ["end"] * 2, nothing_left),
                            plan("pager_short", ["end"], nothing_left)]),
@@ -397,9 +403,11 @@ PLANS: dict[str, Plan] = {
                   more=[plan("alone", ["end", "end"], alone,
                              records={"alone": 1, "split": 1})]),
     "readers": plan("readers", ["read", "end"], readers),
-    "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact),
+    "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact,
+                    more=[plan("ref_short", ["end"], nothing_left)]),
     "grow": plan("grow", ["grown", "end"], grow,
-                 more=[plan("grow_split", ["grown", "end"], grow)]),
+                 more=[plan("grow_split", ["grown", "end"], grow),
+                       plan("gap", ["gone", "end"] * 6, GAPS)]),
     "bounded": Plan([Boot(ONE + "costs"), Boot(ONE + "window_end")], None, bounded,
                     records={"costs": 2}),
     "tight": Plan([Boot(ONE + "tight", mem="64M")], ["written", "end"], nothing),

@@ -10,7 +10,7 @@ from typing import Callable
 
 from grade.lab_judge import Run
 
-from rules import BEHIND, EVICTABLE, FREED, OTHERS, ROOM, SHARED
+from rules import BEHIND, DIRTY, ENTRIES, EVICTABLE, FREED, OTHERS, ROOM, SHARED, SHOWS
 
 
 @dataclass
@@ -26,6 +26,8 @@ SAID = [
     Said("a write of who shares it for good is missing$", invariant=SHARED),
     Said(r"leaves \d+ (anons|items of pools)", invariant=BEHIND),
     Said("is wired .* by nobody$", invariant=EVICTABLE),
+    Said("without PG_DIRTY$|is dirty now$", invariant=DIRTY),
+    Said("map entries, of [0-9]+ that there may be$", invariant=ENTRIES),
 ]
 
 
@@ -66,4 +68,10 @@ WITHOUT_PAGE = thinking("A wired entry's pages need not be in memory: an anon th
                         "shared, or brought in before it is copied.")
 ALL_COUNTS = thinking("Any of the slots that an entry covers may be another's, too: all their "
                       "counts are looked at, in whichever table they are.")
+GAPS = thinking("What lies before an entry's slots, and after them, may be another entry's: only "
+                "who refers to an amap alone gives it away.", SHOWS)
+LOOK_AGAIN = thinking("A fault that waited for swap starts over (EAGAIN): the anon may be in its "
+                      "slot no more, and gone.")
 NO_ROOM = thinking(invariant=ROOM)
+ONE_MOMENT = thinking("What the parent has in memory is write-protected, wherever it is mapped, "
+                      "before it is copied; of a wired mapping, what is not wired, too.", OTHERS)
