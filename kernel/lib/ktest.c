@@ -19,6 +19,11 @@ void ktest_fail(const char *fmt, ...)
         format_args(reason, fmt);
 }
 
+bool ktest_failed(void)
+{
+    return reason[0] != '\0';
+}
+
 static bool matches(const char *name, const char *pattern)
 {
     for (; *pattern; name++, pattern++) {
@@ -79,7 +84,7 @@ unsigned ktest_run(const char *pattern, void (*report)(const char *line))
         t->run();
         running = NULL;
         run++;
-        failed += reason[0] != '\0';
+        failed += ktest_failed();
         report_test(t->name, report);
     }
     if (run > 0)

@@ -28,6 +28,8 @@ struct ktest {
     } while (0)
 
 void ktest_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+// True once the running test has failed: what can only end in a panic then is better left out.
+bool ktest_failed(void);
 
 // Runs the tests that match and hands one line about each to report; the number of failures,
 // which is 1 if nothing matches.

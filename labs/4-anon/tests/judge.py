@@ -11,23 +11,24 @@ from __future__ import annotations
 import struct
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Callable
 
 from grade import layout
 from grade.lab_judge import Boot, Plan, Run
 from grade.oracle import PTE, Oracle
 
 import together
-from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE, OTHERS
-from rules import EVICTABLE, REFERENCES, RIGHTS, ROOM, SHARED, SHOWS, STAYS, UNLOCKED
+from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
+from rules import EVICTABLE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
+from said import ALL_COUNTS, BROUGHT_IN, GAPS, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, WITHOUT_PAGE
+from said import name_rules, nothing_left
 
 PAGE = 4096
 VA = 0x40000000
 SPACES, PAGES = 8, 1100
 WRITABLE, WIRED, SEEN = 1, 2, 8
 MAX_SAID = 3
-LATER, MISSING = "a later write, of another", "a write of who shares it for good is missing"
 REPORTED = ("nfaults", "nheld", "nanons", "npages", "nbefore", "nitems")
+
 
 @dataclass
 class Page:
@@ -39,6 +40,8 @@ class Page:
     version: int
     flags: int
     pte: int
+    users: int = 1
+    """How many spaces share its cell for good."""
 
     @property
     def frame(self) -> int:
@@ -152,8 +155,8 @@ def read_space(
     state.entries[n] = reader.number("vm_map", map_at, "nentries")
     for i in range(min(state.report["npages"], PAGES)):
         cell, flags = model[i]
-        version = cells[cell][0] if cell else 0
-        state.pages.append(Page(n, i, cell, version, flags, ptes.get(VA + i * PAGE, 0)))
+        version, users = cells[cell] if cell else (0, 0)
+        state.pages.append(Page(n, i, cell, version, flags, ptes.get(VA + i * PAGE, 0), users))
 
 
 # ---- what always holds ----
@@ -183,9 +186,15 @@ def judge_page(state: State, page: Page, oracle: Oracle, run: Run) -> None:
         run.wrong(f"{where}: its PTE", "there and wired", f"{page.pte:#x}", invariant=STAYS)
     if not page.pte:
         return
+    if not page.version and not page.flags & SEEN and page.users > 1:
+        run.wrong(where, "nothing: it was thrown away, or not written yet, by any of the "
+                  f"{page.users} that share it for good", f"{page.frame:#x} is mapped",
+                  invariant=SHARED, hint="What one of them throws away, or puts into a slot, no "
+                  "other may still map: it sees the new page, or none, at its next fault.")
+        return
     if not page.version and not page.flags & SEEN:
-        run.wrong(where, "nothing: it is not mapped, or was thrown away", f"{page.frame:#x}",
-                  invariant=NOT_MAPPED)
+        run.wrong(where, "nothing: it is not mapped, or was thrown away",
+                  f"{page.frame:#x} is mapped", invariant=NOT_MAPPED)
         return
     word = oracle.memory.word(page.frame)
     wanted = state.words.get(page.version, 0)
@@ -252,52 +261,12 @@ def nothing(run: Run) -> None:
     """All that matters is judged at each point."""
 
 
-def name_rules(run: Run) -> None:
-    """A word that the guest found wrong says which rule was broken (lab_why)."""
-    for finding in run.findings:
-        for words, rule in ((LATER, OTHERS), (MISSING, SHARED)):
-            if str(finding.got).endswith(words):
-                finding.invariant = rule
-
-
-def nothing_left(run: Run) -> None:
-    name_rules(run)
-    for state in run.named("end"):
-        run.expect("anons at the end", 0, state.report["nanons"], invariant=FREED)
-        before, items = state.report["nbefore"], state.report["nitems"]
-        if items != before:
-            run.wrong("items of pools at the end, amaps, their parts and entries among them",
-                      before, f"{items}; more than before: {state.left or 'none'}",
-                      invariant=FREED)
-
-
 def swapped(run: Run) -> None:
     nothing_left(run)
     for words in run.records("swapped"):
         if int(words[0]) < 50:
             run.wrong("pages that went to swap", "50 or more", words[0])
         run.expect("swap slots in use at the end", 0, int(words[2]), invariant=FREED)
-
-
-def thinking(think: str = "", invariant: str = "") -> Callable[[Run], None]:
-    """Nothing is left, and what is wrong makes one think of this, or breaks this rule."""
-
-    def judge(run: Run) -> None:
-        nothing_left(run)
-        for finding in run.findings:
-            finding.hint = finding.hint or think
-            finding.invariant = invariant or finding.invariant
-
-    return judge
-
-
-BROUGHT_IN = thinking("A fault that brought a page in has mapped nothing yet: it starts over "
-                      "(EAGAIN), and then maps the page, and wires it.")
-WITHOUT_PAGE = thinking("A wired entry's pages need not be in memory: an anon that has none is "
-                        "shared, or brought in before it is copied.")
-ALL_COUNTS = thinking("Any of the slots that an entry covers may be another's, too: all their "
-                      "counts are looked at, in whichever table they are.")
-NO_ROOM = thinking(invariant=ROOM)
 
 
 def fail_nth(run: Run) -> None:
@@ -374,6 +343,7 @@ def forks(run: Run) -> None:
 
 
 def bounded(run: Run) -> None:
+    name_rules(run)
     wanted = COSTS if run.boot.ktest.endswith("costs") else ["copied", "end"]
     run.expect("points reached", wanted, [state.name for state in run.states])
     for words in run.records("costs"):
@@ -396,18 +366,22 @@ def plan(name: str, points: list[str], judge: object, **more: object) -> Plan:
 
 
 PLANS: dict[str, Plan] = {
-    "trace": plan("trace", OPS * 4, nothing_left),
+    "trace": plan("trace", OPS * 4, nothing_left, more=[plan("runs", ["end"], ALL_COUNTS)]),
     "lineage": plan("lineage", OPS * 4, nothing_left),
     "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 2, nothing_left),
-                        plan("far_shared", ["end"] * 2, ALL_COUNTS)]),
+                        plan("far_shared", ["end"] * 3, ALL_COUNTS)]),
     "family": plan("family", FAMILY * 9, nothing_left,
                    more=[plan("below", ["start", "ops", "ops", "end"] * 6, nothing_left),
                          plan("lend", ["end"], nothing_left)]),
-    "partial-shared": plan("partial_shared", [*HALVES, "end", "end"], exact),
+    "partial-shared": plan("partial_shared", HALVES, exact,
+                           more=[plan("many", ["end"] * 2, nothing_left)]),
     "swapped": plan("swapped", ["start", *["ops"] * 7, "end"], swapped, records={"swapped": 1},
-                    more=[plan("swap_hidden", ["end"], WITHOUT_PAGE)]),
+                    more=[plan("swap_hidden", ["end"], WITHOUT_PAGE),
+                          plan("swap_discarded", ["written", "end"] * 4, LOOK_AGAIN)]),
     "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left,
-                  more=[plan("swap_wired", ["wired", "end"], BROUGHT_IN)]),
+                  more=[plan("swap_wired", ["wired", "end"], BROUGHT_IN),
+                        plan("wired_moment", ["end"], ONE_MOMENT),
+                        plan("wired_shared", ["written", "written", "end"], ONE_MOMENT)]),
     "fail-nth": plan("fail_nth", OPS * 4, fail_nth, records={"refused": 1},
                      more=[plan("short", ["end"] * 2, nothing_left),
                            plan("pager_short", ["end"], nothing_left)]),
@@ -429,9 +403,11 @@ PLANS: dict[str, Plan] = {
                   more=[plan("alone", ["end", "end"], alone,
                              records={"alone": 1, "split": 1})]),
     "readers": plan("readers", ["read", "end"], readers),
-    "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact),
+    "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact,
+                    more=[plan("ref_short", ["end"], nothing_left)]),
     "grow": plan("grow", ["grown", "end"], grow,
-                 more=[plan("grow_split", ["grown", "end"], grow)]),
+                 more=[plan("grow_split", ["grown", "end"], grow),
+                       plan("gap", ["gone", "end"] * 6, GAPS)]),
     "bounded": Plan([Boot(ONE + "costs"), Boot(ONE + "window_end")], None, bounded,
                     records={"costs": 2}),
     "tight": Plan([Boot(ONE + "tight", mem="64M")], ["written", "end"], nothing),

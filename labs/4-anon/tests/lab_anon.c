@@ -301,8 +301,8 @@ void lab_read_untouched(unsigned n, unsigned page)
     int error = 0;
     const uint64_t *at = word_at(n, page, PROT_READ, &error);
 
-    KTEST_CHECK(at && *at == 0, "page %u of space %u: error %d, %#lx, not 0", page, n, error,
-                at ? *at : 0);
+    KTEST_CHECK(at && *at == 0, "page %u of space %u, new or thrown away: error %d, %#lx, not 0",
+                page, n, error, at ? *at : 0);
     lab_page[n][page].flags |= LAB_SEEN;
 }
 

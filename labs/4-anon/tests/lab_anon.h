@@ -77,7 +77,7 @@ void lab_fill(unsigned n, unsigned first, unsigned end, uint64_t *word);
 void lab_grow(unsigned n, unsigned first, unsigned end, unsigned top, uint64_t *word);
 void lab_read(unsigned n, unsigned page); // compares
 void lab_read_untouched(unsigned n, unsigned page);
-void lab_read_all(void);                  // of every space, what was touched
+void lab_read_all(void); // of every space, what was touched
 void lab_fork(unsigned n, unsigned child);
 extern uint64_t lab_fork_ticks; // that the last one took
 void lab_exit(unsigned n);
@@ -88,6 +88,10 @@ uint64_t lab_items(void);
 // What there is now is nbefore of the report; nitems and left are what there is, and beyond it.
 void lab_know_items(void);
 void lab_report_items(void);
+// Notes how many anons and items there are; then fails the test if the nth try of something, which
+// `what' names, has left others.
+void lab_mark(void);
+void lab_expect_marked(const char *what, uint64_t n);
 // What a wrong word says, as the words of writes rise: somebody else wrote it; or who shares the
 // page for good wrote what is not seen.
 const char *lab_why(uint64_t found, uint64_t word, bool shared);

@@ -3,10 +3,12 @@
 // Memory, as lab 4's tests count it and take it away: items of pools, and pages.
 
 #include "lab_anon.h"
+#include "lib/ktest.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
+#include "vm/anon.h"
 #include "vm/kmem.h"
 
 // ---- items ----
@@ -28,44 +30,89 @@ uint64_t lab_items(void)
 
 // ---- which pools have more items than before ----
 
-static struct {
-    const struct pool *pool;
-    uint64_t nitems;
-} known[128];
-static unsigned nknown;
+struct known {
+    unsigned npools;
+    struct {
+        const struct pool *pool;
+        uint64_t nitems;
+    } of[128];
+};
+static struct known at_begin, at_mark;
 
-static void know(struct pool *p, void *arg UNUSED)
+static void know(struct pool *p, void *arg)
 {
-    KASSERT(nknown < array_len(known), "%u pools", nknown);
-    known[nknown].pool = p;
-    known[nknown++].nitems = p->nitems_out;
+    struct known *known = arg;
+
+    KASSERT(known->npools < array_len(known->of), "%u pools", known->npools);
+    known->of[known->npools].pool = p;
+    known->of[known->npools++].nitems = p->nitems_out;
 }
 
-static void compare(struct pool *p, void *out)
+struct comparison {
+    const struct known *known;
+    struct strbuf *out;
+};
+
+static void compare(struct pool *p, void *arg)
 {
+    const struct comparison *c = arg;
     uint64_t nitems = 0;
 
-    for (unsigned i = 0; i < nknown; i++)
-        if (known[i].pool == p)
-            nitems = known[i].nitems;
+    for (unsigned i = 0; i < c->known->npools; i++)
+        if (c->known->of[i].pool == p)
+            nitems = c->known->of[i].nitems;
     if (p->nitems_out > nitems)
-        strbuf_printf(out, " %lu %s", p->nitems_out - nitems, p->name);
+        strbuf_printf(c->out, " %lu %s", p->nitems_out - nitems, p->name);
+}
+
+static uint64_t know_all(struct known *known)
+{
+    uint64_t nitems = lab_items();
+
+    known->npools = 0;
+    pool_for_each(know, known);
+    return nitems;
+}
+
+static void compare_all(const struct known *known, char *text, size_t size)
+{
+    struct strbuf out;
+    struct comparison c = {known, &out};
+
+    strbuf_init(&out, text, size);
+    pool_for_each(compare, &c);
 }
 
 void lab_know_items(void)
 {
-    lab_report.nbefore = lab_items();
-    nknown = 0;
-    pool_for_each(know, NULL);
+    lab_report.nbefore = know_all(&at_begin);
 }
 
 void lab_report_items(void)
 {
-    struct strbuf out;
-
     lab_report.nitems = lab_items();
-    strbuf_init(&out, lab_report.left, sizeof(lab_report.left));
-    pool_for_each(compare, &out);
+    compare_all(&at_begin, lab_report.left, sizeof(lab_report.left));
+}
+
+static uint64_t marked_anons, marked_items;
+
+void lab_mark(void)
+{
+    marked_anons = anon_count();
+    marked_items = know_all(&at_mark);
+}
+
+void lab_expect_marked(const char *what, uint64_t n)
+{
+    static char text[128];
+    uint64_t nitems = lab_items();
+
+    compare_all(&at_mark, text, sizeof(text));
+    KTEST_CHECK(anon_count() == marked_anons, "%s %lu, leaves %lu anons, not %lu", what, n,
+                anon_count(), marked_anons);
+    KTEST_CHECK(nitems == marked_items,
+                "%s %lu, leaves %lu items of pools, not %lu; more than before:%s", what, n, nitems,
+                marked_items, text);
 }
 
 // ---- pages ----

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// What counts say: of a mapping that was split while a child had it, of an anon that is in swap, of
-// a page that is lent.
+// What counts say: of a mapping that was split while a child had it, or whose slots another mapping
+// has as well; of an anon that is in swap, of a page that is lent.
 
 #include "lab_anon.h"
 #include "lib/errno.h"
 #include "lib/ktest.h"
+#include "lib/panic.h"
 #include "lib/printf.h"
 #include "mem/vm_page.h"
+#include "sync/kctx.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
 #include "vm/vm_map.h"
@@ -30,6 +32,174 @@ KTEST(lab_anon_grow_split)
     lab_read_all();
     lab_point("grown");
     lab_end();
+}
+
+// A child keeps the pages [first, end) alone of what its parent has, and sees nothing of what the
+// parent does with all of them, beginning with one that is not shared.
+static void keep_run(unsigned npages, unsigned first, unsigned end, bool discards)
+{
+    lab_fork(0, 1);
+    if (first)
+        lab_unmap(1, 0, first);
+    if (end < npages)
+        lab_unmap(1, end, npages);
+    if (discards)
+        lab_discard(0, 0, npages);
+    else
+        lab_write(0, first ? 0 : npages - 1, ++words);
+    lab_fill(0, 0, npages, &words);
+    lab_read_all();
+    lab_exit(1);
+}
+
+// Each run of the pages in turn.
+KTEST(lab_anon_runs)
+{
+    enum { N = 12 };
+
+    lab_begin(N);
+    lab_new_space(0);
+    lab_map(0, 0, N);
+    lab_fill(0, 0, N, &words);
+    for (unsigned first = 0; first < N; first++) {
+        for (unsigned end = first + 1; end <= N; end++) {
+            keep_run(N, first, end, false);
+            keep_run(N, first, end, true);
+        }
+    }
+    lab_end();
+}
+
+// True if somebody else has the first page's slot of space 0, as its amap says.
+static bool first_shared(void)
+{
+    struct vm_map *map = &lab_space[0]->map;
+    struct vm_map_entry *e;
+    bool shared = false;
+
+    rw_lock_read(&map->lock);
+    if (vm_map_lookup(map, LAB_VA, &e) && e->amap) {
+        amap_lock(e->amap);
+        shared = amap_shared(e->amap, e->amap_slot, 1);
+        amap_unlock(e->amap);
+    }
+    rw_unlock_read(&map->lock);
+    return shared;
+}
+
+// More spaces have the same pages than a byte counts; each goes, and nothing is lost.
+static void many(bool share)
+{
+    static struct vm_space *children[300];
+
+    lab_begin(16);
+    lab_new_space(0);
+    lab_map(0, 0, 16);
+    lab_fill(0, 0, 16, &words);
+    lab_inherit(0, 0, 16, share);
+    for (unsigned i = 0; i < array_len(children); i++) {
+        int error = vm_space_fork(lab_space[0], &children[i]);
+        KASSERT(!error, "fork %u: error %d", i, error);
+        KTEST_CHECK(!share || first_shared(),
+                    "%u spaces share a page for good, and amap_shared says that one alone has it",
+                    i + 2);
+    }
+    for (unsigned i = 0; i < array_len(children) && !ktest_failed(); i++) {
+        vm_space_unref(children[i]);
+        lab_read_all();
+    }
+    if (!ktest_failed())
+        lab_end();
+}
+
+KTEST(lab_anon_many)
+{
+    many(true);
+    if (!ktest_failed())
+        many(false);
+}
+
+// Four pages of one mapping move away, and new ones take their place, all at once or one by one:
+// they show zeroes, whichever neighbour they are one with, and what moved keeps what it had.
+static void fill_gap(unsigned first, unsigned step)
+{
+    enum { N = 12, GAP = 4, AWAY = 20 };
+    unsigned end = first + GAP;
+
+    lab_begin(32);
+    lab_new_space(0);
+    lab_map(0, 0, N);
+    lab_fill(0, 0, N, &words);
+    lab_move(0, first, end, AWAY);
+    for (unsigned i = end; i > first; i -= step)
+        lab_map(0, i - step, i);
+    for (unsigned i = first; i < end; i++)
+        lab_read_untouched(0, i);
+    lab_read_all();
+    lab_fill(0, first, end, &words);
+    lab_read_all();
+    lab_discard(0, first, end);
+    lab_read_all();
+    lab_unmap(0, AWAY, AWAY + GAP);
+    lab_read_all();
+    lab_point("gone");
+    lab_end();
+}
+
+KTEST(lab_anon_gap)
+{
+    for (unsigned first = 0; first < 12; first += 4) {
+        fill_gap(first, 4);
+        fill_gap(first, 1);
+    }
+}
+
+// One entry more has all slots but the first of an amap, of which another has a part already. If
+// the nth allocation fails, all is as it was: then false.
+static bool try_ref(struct vm_amap *am, pgno_t npages, uint64_t nth)
+{
+    static char text[512];
+    struct strbuf out;
+    struct kctx *ctx = kctx_current();
+
+    ctx->fail_nth = nth;
+    int error = amap_ref(am, 1, npages - 1);
+    bool failed = !ctx->fail_nth;
+    ctx->fail_nth = 0;
+    KTEST_CHECK(!error || (failed && error == ENOMEM), "amap_ref %lu: error %d", nth, error);
+    if (!error)
+        return true;
+    lab_expect_marked("an amap_ref whose allocation fails, number", nth);
+    strbuf_init(&out, text, sizeof(text));
+    KTEST_CHECK(!amap_check(&out), "after an amap_ref whose allocation %lu fails: %s", nth, text);
+    KTEST_CHECK(amap_nrefs(am) == 2, "an amap_ref that fails makes %u of 2 references",
+                amap_nrefs(am));
+    amap_lock(am);
+    KTEST_CHECK(amap_shared(am, 0, 3) && !amap_shared(am, 3, npages - 3),
+                "an amap_ref that fails changes who covers what");
+    amap_unlock(am);
+    return false;
+}
+
+// An amap that is too long for one table of counts.
+KTEST(lab_anon_ref_short)
+{
+    enum { N = 3 << 12 };
+    uint64_t nth = 1;
+
+    lab_begin(0);
+    struct vm_amap *am = amap_alloc(N);
+    KASSERT(am && !amap_ref(am, 1, 2), "no memory for an amap");
+    lab_mark();
+    while (!try_ref(am, N, nth) && nth < 1000)
+        nth++;
+    if (nth < 1000)
+        amap_unref(am, 1, N - 1);
+    amap_unref(am, 1, 2);
+    int error = amap_extend(am, 0, N, 1);
+    KTEST_CHECK(!error, "amap_extend by the only entry that is left: error %d", error);
+    amap_unref(am, 0, N);
+    lab_point("end");
 }
 
 // References too many and too few are found, and right ones are not.

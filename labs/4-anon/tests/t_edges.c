@@ -8,6 +8,7 @@
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "mem/vm_page.h"
+#include "pmap/pmap.h"
 #include "sync/kctx.h"
 #include "vm/anon.h"
 #include "vm/vm_fault.h"
@@ -202,7 +203,44 @@ static int get_with_room(struct vm_object *o, pgno_t pgno, vm_prot_t access, boo
     return error;
 }
 
-// A page of a shared mapping that is there because it was read.
+static unsigned ndirtied; // pages that were clean
+
+static void count_dirtied(struct vm_object *o UNUSED)
+{
+    ndirtied++;
+}
+
+// As who has written the page back leaves it: it has room, and is clean.
+static void clean(struct vm_object *o, pgno_t pgno, vm_prot_t prot)
+{
+    mutex_lock(&o->lock);
+    struct vm_page *pg = vm_object_lookup(o, pgno);
+    KASSERT(pg, "page %lu was written, and is not there", pgno);
+    pmap_page_protect(pg, prot);
+    pg->flags &= ~(unsigned)PG_DIRTY;
+    mutex_unlock(&o->lock);
+}
+
+// Nobody can write to a page without its pager being told.
+static void expect_dirty_if_writable(struct vm_object *o, const char *when)
+{
+    paddr_t pa;
+    vm_prot_t prot;
+
+    mutex_lock(&o->lock);
+    for (unsigned i = 0; i < 4; i++) {
+        struct vm_page *pg = vm_object_lookup(o, i);
+        bool writable =
+            pg && pmap_extract(lab_space[0]->pmap, lab_va(i), &pa, &prot) && prot & PROT_WRITE;
+        KTEST_CHECK(!writable || pg->flags & PG_DIRTY,
+                    "page %u of a shared mapping, %s, is mapped writable without PG_DIRTY", i,
+                    when);
+    }
+    mutex_unlock(&o->lock);
+}
+
+// Pages of a shared mapping: some are there because they were read, and all are written, cleaned,
+// read and written again.
 KTEST(lab_anon_room)
 {
     struct vm_object *o = start_object(4);
@@ -210,6 +248,7 @@ KTEST(lab_anon_room)
 
     asked = *(pager = o->ops);
     asked.get = get_with_room;
+    asked.dirtied = count_dirtied;
     o->ops = &asked;
     vm_object_ref(o);
     int error = vm_mmap(lab_space[0], &va, 4 * PAGE_SIZE, PROT_RW, PROT_ALL,
@@ -217,8 +256,20 @@ KTEST(lab_anon_room)
     KASSERT(!error, "mmap: error %d", error);
     for (unsigned i = 0; i < 4; i += 2)
         expect_at(0, lab_va(i), 0);
+    expect_dirty_if_writable(o, "which was read");
     for (unsigned i = 0; i < 4; i++)
         write_at(0, lab_va(i), ++words);
+    for (unsigned i = 0; i < 4; i++)
+        clean(o, i, i % 2 ? PROT_READ : PROT_NONE);
+    for (unsigned i = 0; i < 4; i++)
+        expect_at(0, lab_va(i), words - 3 + i);
+    expect_dirty_if_writable(o, "which was written, cleaned and read");
+    ndirtied = 0;
+    for (unsigned i = 0; i < 4; i++)
+        write_at(0, lab_va(i), ++words);
+    expect_dirty_if_writable(o, "which was written again");
+    KTEST_CHECK(ndirtied == 4,
+                "4 clean pages are written: %u times the pager hears it is dirty now", ndirtied);
     lab_exit(0);
     o->ops = pager;
     vm_object_unref(o);
@@ -242,21 +293,14 @@ static void start_kinds(void)
     lab_exit(1);
 }
 
-static void expect_nothing_left(const char *what, uint64_t n, uint64_t nanons, uint64_t nitems)
-{
-    KTEST_CHECK(anon_count() == nanons, "%s %lu leaves %lu anons, not %lu", what, n, anon_count(),
-                nanons);
-    KTEST_CHECK(lab_items() == nitems, "%s %lu leaves %lu items of pools, not %lu", what, n,
-                lab_items(), nitems);
-}
-
 // Each allocation of a fork fails in turn, until none is left that could.
 static void fail_forks(void)
 {
-    uint64_t nanons = anon_count(), nitems = lab_items(), n = 0;
+    uint64_t n = 0;
     struct kctx *ctx = kctx_current();
     bool failed;
 
+    lab_mark();
     do {
         ctx->fail_nth = ++n;
         struct vm_space *child = NULL;
@@ -267,16 +311,16 @@ static void fail_forks(void)
         KTEST_CHECK(!ctx->nheld, "fork %lu leaves a lock taken", n);
         if (child)
             vm_space_unref(child);
-        expect_nothing_left("a fork whose allocation fails:", n, nanons, nitems);
+        lab_expect_marked("a fork whose allocation fails, number", n);
     } while (failed && n < 1000);
 }
 
 // The same with n pages left, for every n that is too few.
 static void starve_forks(void)
 {
-    uint64_t nanons = anon_count(), nitems = lab_items();
     int error = ENOMEM;
 
+    lab_mark();
     for (uint64_t n = 0; error && n < 1000; n++) {
         struct vm_space *child = NULL;
         lab_leave(n);
@@ -286,7 +330,7 @@ static void starve_forks(void)
         KTEST_CHECK(!kctx_current()->nheld, "fork with %lu pages left leaves a lock taken", n);
         if (child)
             vm_space_unref(child);
-        expect_nothing_left("a fork with so many pages left:", n, nanons, nitems);
+        lab_expect_marked("a fork with so few pages to be had:", n);
     }
 }
 
@@ -349,31 +393,35 @@ static void far_apart(bool file)
     lab_point("end");
 }
 
-// A child gives up one end of a region that is too long for one table of counts, and its parent
-// then writes, from that end on: what the child still has stays as it was.
-static void far_shared(bool from_start)
+// A region that is too long for one table of counts, of which a child keeps the pages [first, end)
+// alone: its parent writes, first of all at an end that is not shared, and they stay as they were.
+static void far_shared(unsigned first, unsigned end)
 {
     enum { N = 3 << 12, EACH = N / 24 };
-    uint64_t first = words + 1;
+    uint64_t before = words + 1;
 
     map_private(0, N * PAGE_SIZE, start_object(0));
     for (unsigned i = 0; i < N; i += EACH)
         write_at(0, lab_va(i), ++words);
     lab_fork(0, 1);
-    vaddr_t gone_va = lab_va(from_start ? 0 : N / 3);
-    int error = vm_munmap(lab_space[1], gone_va, 2 * N / 3 * PAGE_SIZE);
+    int error = first ? vm_munmap(lab_space[1], LAB_VA, first * PAGE_SIZE) : 0;
+    KTEST_CHECK(!error, "munmap: error %d", error);
+    error = end < N ? vm_munmap(lab_space[1], lab_va(end), (N - end) * PAGE_SIZE) : 0;
     KTEST_CHECK(!error, "munmap: error %d", error);
     for (unsigned i = 0; i < N; i += EACH)
-        write_at(0, lab_va(from_start ? i : N - EACH - i), ++words);
-    for (unsigned i = from_start ? 2 * N / 3 : 0; i < (from_start ? N : N / 3); i += EACH)
-        expect_at(1, lab_va(i), first + i / EACH);
+        write_at(0, lab_va(first ? i : N - EACH - i), ++words);
+    for (unsigned i = first; i < end; i += EACH)
+        expect_at(1, lab_va(i), before + i / EACH);
     lab_end();
 }
 
 KTEST(lab_anon_far_shared)
 {
-    far_shared(true);
-    far_shared(false);
+    enum { THIRD = 1 << 12 };
+
+    far_shared(2 * THIRD, 3 * THIRD);
+    far_shared(0, THIRD);
+    far_shared(THIRD + THIRD / 2, THIRD + THIRD / 2 + 1);
 }
 
 KTEST(lab_anon_far)

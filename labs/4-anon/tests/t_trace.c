@@ -242,10 +242,17 @@ KTEST(lab_anon_fail_nth)
 
 #define SLOTS 600u
 static uint64_t slot_word[SLOTS];
-static bool failing; // the next read
+static bool failing;            // the next read
+static void (*meanwhile)(void); // what others do during the next read
 
 static void swap_dev_start(struct swap_io *io)
 {
+    void (*others_do)(void) = io->write ? NULL : meanwhile;
+
+    if (others_do) {
+        meanwhile = NULL;
+        others_do();
+    }
     for (unsigned i = 0; i < io->npages; i++) {
         uint64_t *word = page_to_dmap(io->pages[i]);
         if (failing && !io->write) {
@@ -388,4 +395,41 @@ KTEST(lab_anon_swap_hidden)
         lab_write(i % 2, i, ++words);
     lab_read_all();
     lab_end();
+}
+
+static void discard_page(void)
+{
+    lab_discard(0, 2, 3);
+}
+
+// Who shares the memory for good throws a page away while another's fault waits for it: what swap
+// gives is not the page any more. A child that has a copy keeps it.
+static void fault_while_discarded(bool write, bool child)
+{
+    start_swapped(8, PROT_RW);
+    lab_inherit(0, 0, 8, true);
+    lab_fork(0, 1);
+    lab_inherit(1, 0, 8, false);
+    if (child)
+        lab_fork(1, 2);
+    pageout_pass(200); // a fork that copies has brought them in
+    meanwhile = discard_page;
+    if (write)
+        lab_write(1, 2, ++words);
+    else
+        lab_read_untouched(1, 2);
+    KTEST_CHECK(!meanwhile, "page 2 was not in swap");
+    meanwhile = NULL;
+    lab_read_all();
+    lab_fill(1, 0, 8, &words);
+    lab_read_all();
+    lab_point("written");
+    lab_end();
+}
+
+// Without the child nobody has the page any more, and the anon is gone: worse comes of that.
+KTEST(lab_anon_swap_discarded)
+{
+    for (unsigned i = 0; i < 4 && !ktest_failed(); i++)
+        fault_while_discarded(i & 1, i < 2);
 }

@@ -78,7 +78,7 @@ def checked(run: Run) -> None:
     said = re.search(r"checks find: ([^\r\n]*)", run.outcome.console.decode(errors="replace"))
     for finding in run.findings:
         if said and finding.what.startswith(THE_END):
-            finding.got += f", as /proc/vm/check said {said[1]}"
+            finding.got += f": nothing was wrong, and /proc/vm/check said {said[1]}"
 
 
 def sharers(run: Run) -> None:

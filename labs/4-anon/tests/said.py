@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which rule a finding of lab 4 breaks: by what a test in the guest said, or by which test it was.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Callable
+
+from grade.lab_judge import Run
+
+from rules import BEHIND, DIRTY, ENTRIES, EVICTABLE, FREED, OTHERS, ROOM, SHARED, SHOWS
+
+
+@dataclass
+class Said:
+    """What a test in the guest says of a mistake, and the rule that it breaks."""
+
+    words: str
+    invariant: str
+
+
+SAID = [
+    Said("a later write, of another$", invariant=OTHERS),
+    Said("a write of who shares it for good is missing$", invariant=SHARED),
+    Said(r"leaves \d+ (anons|items of pools)", invariant=BEHIND),
+    Said("is wired .* by nobody$", invariant=EVICTABLE),
+    Said("without PG_DIRTY$|is dirty now$", invariant=DIRTY),
+    Said("map entries, of [0-9]+ that there may be$", invariant=ENTRIES),
+]
+
+
+def name_rules(run: Run) -> None:
+    """What the guest found wrong says which rule was broken."""
+    for finding in run.findings:
+        for said in SAID:
+            if re.search(said.words, str(finding.got)):
+                finding.invariant = said.invariant
+
+
+def nothing_left(run: Run) -> None:
+    name_rules(run)
+    for state in run.named("end"):
+        run.expect("anons at the end", 0, state.report["nanons"], invariant=FREED)
+        before, items = state.report["nbefore"], state.report["nitems"]
+        if items != before:
+            run.wrong("items of pools at the end, amaps, their parts and entries among them",
+                      before, f"{items}; more than before: {state.left or 'none'}",
+                      invariant=FREED)
+
+
+def thinking(think: str = "", invariant: str = "") -> Callable[[Run], None]:
+    """Nothing is left, and what is wrong makes one think of this, or breaks this rule."""
+
+    def judge(run: Run) -> None:
+        nothing_left(run)
+        for finding in run.findings:
+            finding.hint = finding.hint or think
+            finding.invariant = finding.invariant or invariant
+
+    return judge
+
+
+BROUGHT_IN = thinking("A fault that brought a page in has mapped nothing yet: it starts over "
+                      "(EAGAIN), and then maps the page, and wires it.")
+WITHOUT_PAGE = thinking("A wired entry's pages need not be in memory: an anon that has none is "
+                        "shared, or brought in before it is copied.")
+ALL_COUNTS = thinking("Any of the slots that an entry covers may be another's, too: all their "
+                      "counts are looked at, in whichever table they are.")
+GAPS = thinking("What lies before an entry's slots, and after them, may be another entry's: only "
+                "who refers to an amap alone gives it away.", SHOWS)
+LOOK_AGAIN = thinking("A fault that waited for swap starts over (EAGAIN): the anon may be in its "
+                      "slot no more, and gone.")
+NO_ROOM = thinking(invariant=ROOM)
+ONE_MOMENT = thinking("What the parent has in memory is write-protected, wherever it is mapped, "
+                      "before it is copied; of a wired mapping, what is not wired, too.", OTHERS)
