@@ -84,7 +84,7 @@ static int fork_entry(struct map_change *parent, struct vm_map_entry *pe, struct
     struct vm_map_req req = {
         .va = pe->start_va,
         .len = pe->end_va - pe->start_va,
-        .attr = pe->attr,
+        .attr = ce.attr,
         .amap = ce.amap,
         .amap_slot = ce.amap_slot,
         .entry_flags = ce.flags,

@@ -31,6 +31,7 @@ struct lab_cell lab_cell[LAB_CELLS];
 struct lab_version lab_version[LAB_CELLS];
 struct vm_object *lab_below;
 unsigned lab_fail_nth, lab_refused;
+bool lab_whole, lab_apart[LAB_CELLS];
 uint64_t lab_fork_ticks;
 
 static unsigned npages, last_cell, last_version;
@@ -66,6 +67,7 @@ static void set_version(struct lab_cell *c, unsigned version)
     if (c->version)
         lab_version[c->version].nusers--;
     c->version = version;
+    lab_apart[c - lab_cell] = false;
 }
 
 static void drop_cell(struct lab_page *p)
@@ -75,13 +77,35 @@ static void drop_cell(struct lab_page *p)
     *p = (struct lab_page){0};
 }
 
-// The page's own version, as a write makes it.
-static struct lab_version *own(const struct lab_page *p)
+static bool has_others(const struct lab_cell *c)
 {
-    struct lab_cell *c = &lab_cell[p->cell];
+    return c->version && lab_version[c->version].nusers > 1;
+}
 
-    if (!c->version || lab_version[c->version].nusers > 1)
+// A page is copied; so is the other one of its granule, if others have it too and the mapping goes
+// on so far.
+static void copy_with(unsigned n, unsigned page)
+{
+    struct lab_cell *c = &lab_cell[page < npages ? lab_page[n][page].cell : 0];
+
+    if (!has_others(c))
+        return;
+    if (lab_whole)
         set_version(c, new_version(lab_version[c->version].word));
+    else
+        lab_apart[c - lab_cell] = true;
+}
+
+// The page's own version, as a write makes it.
+static struct lab_version *own(unsigned n, unsigned page)
+{
+    struct lab_cell *c = &lab_cell[lab_page[n][page].cell];
+    bool copied = has_others(c);
+
+    if (!c->version || copied)
+        set_version(c, new_version(lab_version[c->version].word));
+    if (copied && lab_granule > 1)
+        copy_with(n, page ^ 1);
     return &lab_version[c->version];
 }
 
@@ -194,7 +218,7 @@ void lab_wire(unsigned n, unsigned first, unsigned end, bool wire)
     KTEST_CHECK(!error, "mlock in space %u: error %d", n, error);
     set_flag(n, first, end, LAB_WIRED, wire);
     for (unsigned i = first; i < end && wire; i++)
-        own(&lab_page[n][i]);
+        own(n, i);
 }
 
 void lab_discard(unsigned n, unsigned first, unsigned end)
@@ -205,8 +229,11 @@ void lab_discard(unsigned n, unsigned first, unsigned end)
     if (!done("madvise", n,
               vm_madvise(lab_space[n], lab_va(first), (end - first) * PAGE_SIZE, MADV_DONTNEED)))
         return;
-    for (unsigned i = first; i < end; i++)
-        set_version(&lab_cell[lab_page[n][i].cell], 0);
+    for (unsigned i = first; i < end; i++) {
+        struct lab_cell *c = &lab_cell[lab_page[n][i].cell];
+        if (lab_discard_shared || c->nusers == 1)
+            set_version(c, 0);
+    }
 }
 
 void lab_move(unsigned n, unsigned first, unsigned end, unsigned to)
@@ -258,7 +285,7 @@ void lab_write(unsigned n, unsigned page, uint64_t word)
     if (!at)
         return;
     *at = word;
-    own(p)->word = word;
+    own(n, page)->word = word;
 }
 
 void lab_fill(unsigned n, unsigned first, unsigned end, uint64_t *word)
@@ -323,6 +350,7 @@ static struct lab_page inherit_page(const struct lab_page *parent)
         return child;
     if (parent->flags & LAB_SHARE) {
         lab_cell[parent->cell].nusers++;
+        child.flags &= lab_shares_on ? ~0u : ~(unsigned)LAB_SHARE;
         return child;
     }
     child.cell = new_cell();
@@ -331,6 +359,7 @@ static struct lab_page inherit_page(const struct lab_page *parent)
     } else if (version) {
         lab_cell[child.cell].version = version;
         lab_version[version].nusers++;
+        lab_apart[child.cell] = lab_apart[parent->cell];
     }
     return child;
 }
@@ -391,6 +420,7 @@ void judge_report(void)
     struct strbuf out;
 
     lab_report.nanons = anon_count();
+    lab_report.nmost = lab_most_anons();
     lab_report.nheld = lab_report.nfaults = 0;
     for (size_t i = 1; i <= ctx->nheld; i++) // a program's point holds a lock of files
         lab_report.nheld += ctx->held[i]->rank >= LOCK_MAP;

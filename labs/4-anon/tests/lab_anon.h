@@ -40,9 +40,15 @@ struct lab_report {
     uint64_t npages;  // of each region
     uint64_t nbefore; // items of all pools before the first space, once what may go is gone
     uint64_t nitems;  // and now
+    uint64_t nmost;   // anons that there may be, where each page is copied as late as can be
     char text[2048];  // what the checks said
     char left[256];   // of which pools there are more items than before, and how many
 };
+
+extern const unsigned lab_window;         // pages of an entry whose amap was copied, at most
+extern const unsigned lab_shares_on;      // 1: who inherited shared memory hands it on shared
+extern const unsigned lab_discard_shared; // 1: a discard throws away what others share for good
+extern const unsigned lab_granule;        // pages that are copied when one is written: 1, or 2
 
 extern struct lab_report lab_report;
 extern struct vm_space *lab_space[LAB_SPACES];
@@ -79,6 +85,10 @@ void lab_read(unsigned n, unsigned page); // compares
 void lab_read_untouched(unsigned n, unsigned page);
 void lab_read_all(void); // of every space, what was touched
 void lab_fork(unsigned n, unsigned child);
+// Each space is one mapping: then it is known what is copied with a page. Else a cell may be apart:
+// it may have a copy of what the other cells of its version have.
+extern bool lab_whole, lab_apart[LAB_CELLS];
+unsigned lab_most_anons(void); // that the model allows, if all is copied as late as can be
 extern uint64_t lab_fork_ticks; // that the last one took
 void lab_exit(unsigned n);
 void lab_end(void); // all spaces, and all memory is back

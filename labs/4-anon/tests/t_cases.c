@@ -129,13 +129,14 @@ KTEST(lab_anon_wired)
 
 KTEST(lab_anon_dontneed)
 {
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         start(16);
         lab_inherit(0, 0, 16, i >= 2);
         lab_fork(0, 1);
-        if (i == 3) {
-            lab_inherit(1, 0, 16, false);
-            lab_fork(1, 2); // it keeps what the two throw away
+        if (i >= 3) {
+            if (i == 3)
+                lab_inherit(1, 0, 16, false);
+            lab_fork(1, 2); // a copy keeps what the two throw away
             lab_read_all();
         }
         if (i == 1)
@@ -213,6 +214,7 @@ KTEST(lab_anon_check)
 // k writes are k copies; once the child is gone, none.
 KTEST(lab_anon_copies)
 {
+    lab_whole = true;
     start(600);
     lab_point("filled");
     lab_fork(0, 1);
@@ -225,6 +227,7 @@ KTEST(lab_anon_copies)
     fill(0, 0, 600);
     lab_point("rewritten");
     lab_end();
+    lab_whole = false;
 }
 
 // What a child had is taken over without memory, also where a mapping was split meanwhile.
@@ -399,7 +402,7 @@ KTEST(lab_anon_window_end)
     int error;
 
     for (vaddr_t va = max_va - PAGE_SIZE; va > start_va;
-         va -= min(va - start_va, 200 * PAGE_SIZE)) {
+         va -= min(va - start_va, 100 * PAGE_SIZE)) {
         error = map_change_begin(&c, &map, MAP_ENTRY_SPLITS, PR_WAITOK);
         KASSERT(!error && vm_map_lookup(&map, va, &e), "%#lx: error %d", va, error);
         uint64_t allocs = kctx_current()->allocs;
@@ -408,7 +411,7 @@ KTEST(lab_anon_window_end)
             record_printf("costs 0 %lu", kctx_current()->allocs - allocs);
         KTEST_CHECK(!error && vm_map_lookup(&map, va, &e) && !(e->flags & ME_NEEDSCOPY),
                     "%#lx: error %d", va, error);
-        KTEST_CHECK(e->end_va - e->start_va <= AMAP_WINDOW * PAGE_SIZE,
+        KTEST_CHECK(e->end_va - e->start_va <= lab_window * PAGE_SIZE,
                     "%#lx: the copy has %lu pages", va, (e->end_va - e->start_va) >> PAGE_SHIFT);
         map_change_end(&c);
     }

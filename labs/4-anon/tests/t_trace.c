@@ -18,6 +18,7 @@
 
 static struct rng rng;
 static unsigned npages;
+static bool all_shared; // for good, from the start
 static uint64_t words;
 
 static unsigned below(unsigned n)
@@ -161,16 +162,21 @@ static void step_forks(unsigned most_spaces)
 static void family(unsigned pages, unsigned rounds, unsigned steps, unsigned most_spaces,
                    void (*do_step)(unsigned most_spaces))
 {
+    unsigned fail_nth = lab_fail_nth;
+
     npages = pages;
     words = 0;
+    if (all_shared)
+        lab_fail_nth = 0;
     lab_begin(pages);
     lab_new_space(0);
     lab_map(0, 0, npages);
     for (unsigned i = 0; i < npages && pages % 2; i++)
         lab_write(0, i, ++words);
-    if (lab_below) {
+    if (all_shared) {
         lab_inherit(0, 0, npages, true);
         lab_fork(0, 1);
+        lab_fail_nth = fail_nth;
     }
     lab_point("start");
     for (unsigned round = 0; round < rounds; round++) {
@@ -187,10 +193,12 @@ static void family(unsigned pages, unsigned rounds, unsigned steps, unsigned mos
 KTEST(lab_anon_trace)
 {
     rng = lab_rng(0);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
+        all_shared = i == 4;
         family(4 + below(20) * 2 + i % 2, 6, 60, LAB_SPACES, step);
         lab_end();
     }
+    all_shared = false;
 }
 
 // A file lies below: who reads sees it, until somebody who shares the memory has written.
@@ -199,22 +207,26 @@ KTEST(lab_anon_below)
     lab_below = anon_object_create(LAB_PAGES);
     KASSERT(lab_below, "no memory for an object");
     rng = lab_rng(5);
+    all_shared = true;
     for (unsigned i = 0; i < 6; i++) {
         family(30 + below(20) * 2, 2, 60, LAB_SPACES, step);
         lab_end();
     }
     vm_object_unref(lab_below);
     lab_below = NULL;
+    all_shared = false;
 }
 
 // Forks of forks, which write and go; from a region that was written, and from an empty one.
 KTEST(lab_anon_lineage)
 {
     rng = lab_rng(4);
+    lab_whole = true;
     for (unsigned i = 0; i < 4; i++) {
         family(10 + below(40) * 2 + i % 2, 6, 80, LAB_SPACES, step_forks);
         lab_end();
     }
+    lab_whole = false;
 }
 
 // A region of several windows.
@@ -229,12 +241,14 @@ KTEST(lab_anon_fail_nth)
 {
     rng = lab_rng(2);
     lab_refused = 0;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
+        all_shared = i == 4;
         lab_fail_nth = 1;
         family(8 + below(40) / 2 * 2 + i % 2, 6, 80, LAB_SPACES, step);
         lab_fail_nth = 0;
         lab_end();
     }
+    all_shared = false;
     record_printf("refused %u", lab_refused);
 }
 
