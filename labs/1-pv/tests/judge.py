@@ -271,7 +271,9 @@ PLANS: dict[str, Plan] = {
         ["start", *["ops"] * 6, "end"],
         model.judge_ops,
         more=[Plan([Boot(ONE + "many")], ["far", "thinned", "end"], model.judge_many),
-              Plan([Boot(ONE + "high")], ["end"], records={"entered": 1})],
+              Plan([Boot(ONE + "high")], ["end"], records={"entered": 1}),
+              Plan([Boot(ONE + "absent"), Boot(ONE + "absent_twice")], ["recorded"],
+                   model.judge_absent)],
     ),
     "wired": Plan(
         [Boot(ONE + "wired", words=POISON)],
@@ -302,8 +304,8 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "check")], ["checked", "end"], model.judge_check, {"damage": 15}
     ),
     "smp": Plan(
-        [Boot(ONE + "locks"), *several_cpus("smp")],
-        ["worked", "end"],
+        [Boot(ONE + "locks")], ["worked", "end"], figures.asked, {"asked": 1},
+        [Plan(several_cpus("smp"), ["worked", "end"])],
     ),
     "small": Plan([Boot(ONE + "bytes_small")], WORK, workloads.bytes_per_mapping),
     "large": Plan([Boot(ONE + "bytes_large")], WORK, workloads.bytes_per_mapping),
@@ -332,7 +334,7 @@ PLANS: dict[str, Plan] = {
     ),
     "steal-sparse": Plan(
         [Boot(ONE + "steal_sparse")], ["exhausted", "stolen", "end"], workloads.steal_sparse,
-        {"entered": 1},
+        {"entered": 1, "given": 1},
     ),
     "steal-own": Plan(
         [Boot(ONE + "steal_own")], ["low", "exhausted", "stolen", "end"], workloads.steal_own,
@@ -344,6 +346,8 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], wired.steal_wired,
         {"entered": 2, "asked": 1, "looked": 1},
         [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen"] * 2, wired.steal_room),
+         Plan([Boot(ONE + "steal_wired_own")], ["exhausted", "stolen", "end"],
+              wired.steal_wired_own, {"entered": 2, "looked": 1}),
          Plan([Boot(ONE + "steal_far")], ["sparse", "stolen", "end"], wired.steal_far),
          Plan([Boot(ONE + "steal_locked")], ["exhausted", "stolen", "end"]),
          Plan([Boot(ONE + "steal_unwired")], ["exhausted", "unwired", "stolen", "end"]),

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grade import lab
-from grade.lab_judge import Run
+from grade.lab_judge import THE_END, Run
 from grade.oracle import PTE
 from grade.rng import Rng
+from grade.session import End
 
 if TYPE_CHECKING:
     from judge import State
@@ -18,6 +19,7 @@ PAGE = 4096
 VA = 0x40000000
 PMAPS, PAGES, SLOTS, POINTS, ROUND = 4, 48, 1024, 6, 500
 RIGHT_MAPPINGS = "what was entered last is mapped, and what was removed is not"
+ABSENT = "removing what is not recorded panics"
 
 
 @dataclass
@@ -165,6 +167,19 @@ def judge_many(run: Run) -> None:
     for name, expected in (("far", far), ("thinned", left), ("end", {})):
         for state in run.named(name):
             compare(run, state, expected)
+
+
+def judge_absent(run: Run) -> None:
+    """The kernel must say so: it panics."""
+    if run.outcome.end is End.PANIC and [state.name for state in run.states] == ["recorded"]:
+        run.findings[:] = [f for f in run.findings if not f.what.startswith(THE_END)]
+    elif run.outcome.end is End.EXIT:
+        which = ("was removed before" if run.boot.ktest == "lab_pv_absent_twice" else
+                 "is not recorded, while its pmap, its address and its page are in other entries")
+        run.wrong(f"pv_remove of a mapping that {which}", "a panic", "pv_remove returned",
+                  invariant=ABSENT,
+                  hint="Whoever removes what is not there has lost count. A panic says so at once, "
+                  "and later there is only what came of it.")
 
 
 def wired(pmap: int, i: int) -> bool:

@@ -190,6 +190,40 @@ KTEST(lab_pv_many)
     lab_free_pages();
 }
 
+// ---- what is not recorded ----
+
+// Removing what is not recorded panics: whoever asks for it has lost count, and what it goes on to
+// do with the page would be worse.
+static void remove_absent(vaddr_t va, unsigned page)
+{
+    lab_point("recorded", false);
+    spin_lock(&lab_pmap[0]->lock);
+    pv_remove(lab_pmap[0], va, lab_page[page]);
+    spin_unlock(&lab_pmap[0]->lock);
+}
+
+// The pmap, the address and the page are each recorded, in three entries that have two of them.
+KTEST(lab_pv_absent)
+{
+    lab_make_pmaps(2);
+    lab_make_pages(2);
+    lab_enter(0, LAB_VA, 0, PROT_READ, 0);
+    lab_enter(0, LAB_VA + PAGE_SIZE, 1, PROT_READ, 0);
+    lab_enter(1, LAB_VA, 1, PROT_READ, 0);
+    remove_absent(LAB_VA, 1);
+}
+
+// It was recorded, and was removed. Its entry may hold still what it held then.
+KTEST(lab_pv_absent_twice)
+{
+    lab_make_pmaps(1);
+    lab_make_pages(2);
+    lab_enter(0, LAB_VA, 0, PROT_READ, 0);
+    lab_enter(0, LAB_VA + PAGE_SIZE, 1, PROT_READ, 0);
+    pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + PAGE_SIZE);
+    remove_absent(LAB_VA, 0);
+}
+
 // ---- pages beyond 4 GiB ----
 
 #define HIGH (4ul << 30)

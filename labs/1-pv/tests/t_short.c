@@ -244,6 +244,7 @@ KTEST(lab_pv_steal_sparse)
 {
     enum { VICTIMS = 40, EACH = 5, WANTED = 2000 };
     unsigned entered = 0;
+    struct vm_page_stats before, after;
 
     lab_make_pmaps(VICTIMS + 1);
     lab_make_pages(WANTED);
@@ -256,11 +257,14 @@ KTEST(lab_pv_steal_sparse)
         lab_make_tables(VICTIMS, 0);
     lab_exhaust();
     lab_point("exhausted", true);
+    vm_page_get_stats(&before);
     for (unsigned i = 0; i < WANTED; i++)
         entered +=
             pmap_enter(lab_pmap[VICTIMS], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
                        lab_page[i], PROT_READ, 0) == 0;
+    vm_page_get_stats(&after);
     record_printf("entered %u of %u", entered, WANTED);
+    record_printf("given %lu", after.allocs - before.allocs);
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();

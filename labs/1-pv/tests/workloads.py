@@ -40,6 +40,7 @@ BITS = "a stolen mapping's modified and referenced bits go to the page"
 ORDER = "the {victim} chunk is stolen first"
 NAMED = "the statistics count what they are named for"
 ROOM_FIRST = "room that a process has is used before a page is taken"
+ASKED = "a page is asked for once, and before pv_lock is taken"
 MOST_ENTERED = 2004     # by a test of t_short.c, once memory is short
 MODIFIED, REFERENCED = 2, 1     # PGA_*
 
@@ -336,6 +337,11 @@ def steal_sparse(run: Run) -> None:
         run.expect("mappings of the process that entered last", 2004, got,
                    invariant=ORDER,
                    hint="The newcomer lost mappings while 40 old chunks were there.")
+    for words in run.records("given"):
+        run.expect("pages that vm_page_alloc gave while mappings were entered and no page was free",
+                   0, int(words[0]), invariant=ASKED,
+                   hint="The page of the chunk that is stolen is used as it is: who frees it and "
+                   "asks again gives it to whoever comes first.")
 
 
 def steal_used(run: Run) -> None:
