@@ -286,7 +286,7 @@ PLANS: dict[str, Plan] = {
         workloads.given_back,
     ),
     "steal-used": Plan(
-        [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 12, workloads.steal_used,
+        [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 13, workloads.steal_used,
         more=[Plan([Boot(ONE + "steal_passed")], ["exhausted", "stolen"])],
     ),
     "fork": Plan(

@@ -73,10 +73,11 @@ static void look_and_give(unsigned mine, unsigned others)
     lab_enter(1, LAB_VA + 3 * PAGE_SIZE, OTHERS + 3, PROT_READ, 0);
 }
 
-// The second victim goes first, whether or not this CPU has it loaded. With chunks that are full
-// and others that are not, so that use alone tells which.
+// The second victim goes first, whether or not this CPU has it loaded, and whether a third process
+// needs memory or itself. With chunks that are full and others that are not, so that use alone
+// tells which.
 static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mine, unsigned others,
-                       bool loaded)
+                       bool loaded, unsigned needy)
 {
     lab_make_pmaps(3);
     if (loaded)
@@ -86,8 +87,8 @@ static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mi
     uint64_t had = lab_pmap[0]->resident + lab_pmap[1]->resident;
     lab_exhaust();
     lab_point("exhausted", true);
-    for (unsigned i = 0; i < 500; i++) {
-        lab_must_enter(2, LAB_VA + i * PAGE_SIZE, i);
+    for (unsigned i = needy == 1 ? others : 0; i < 500; i++) {
+        lab_must_enter(needy, LAB_VA + i * PAGE_SIZE, i);
         if (lab_pmap[0]->resident + lab_pmap[1]->resident < had)
             break;
     }
@@ -103,9 +104,10 @@ KTEST(lab_pv_steal_used)
 
     lab_make_pages(512);
     for (unsigned i = 0; i < array_len(sizes); i++) {
-        steal_used(use_again, sizes[i][0], sizes[i][1], i % 2);
-        steal_used(look_and_give, sizes[i][0], sizes[i][1], i % 2);
+        steal_used(use_again, sizes[i][0], sizes[i][1], i % 2, 2);
+        steal_used(look_and_give, sizes[i][0], sizes[i][1], i % 2, 2);
     }
+    steal_used(use_again, n, n, false, 1); // its chunk is full
     lab_free_pages();
 }
 

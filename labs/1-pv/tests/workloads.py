@@ -369,9 +369,10 @@ def steal_used(run: Run) -> None:
                 invariant=ORDER,
                 hint="Taking an entry from a chunk makes it the most recently used one, also the "
                 "last one, and nothing else does: neither an entry that is given back, nor how "
-                "many are taken. Nor does it matter if a CPU has the pmap loaded." if BY_USE else
+                "many are taken. Nor does it matter whose it is, be it who enters, or if a CPU "
+                "has the pmap loaded." if BY_USE else
                 "A chunk's place is from when it was made, and use does not change it; nor does "
-                "it matter if a CPU has the pmap loaded.",
+                "it matter whose it is, be it who enters, or if a CPU has the pmap loaded.",
             )
             return
 
@@ -382,9 +383,14 @@ def steal_enough(run: Run) -> None:
         return
     wired_left(run, *states)
     memory.judge_exists(run)
+    had, has = (len(state.space(1)) for state in states)
+    if had != has and states[0].space(0).keys() <= states[1].space(0).keys():
+        run.wrong("mappings of another process, where the process's own chunk is older than that "
+                  "one's", had, has, invariant=ORDER,
+                  hint="All chunks are in one order, those of the process that enters, too.")
+        return
     run.expect("mappings of another process, where stealing gave the process's own oldest chunk "
-               "room for all that it enters", *(len(state.space(1)) for state in states),
-               invariant=ROOM_FIRST,
+               "room for all that it enters", had, has, invariant=ROOM_FIRST,
                hint="Room in your own chunk ends the walk as a page does: nobody else need lose "
                "anything.")
 
