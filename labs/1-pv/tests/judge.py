@@ -333,8 +333,8 @@ PLANS: dict[str, Plan] = {
         {"entered": 1, "left": 1, "without": 1},
     ),
     "steal-sparse": Plan(
-        [Boot(ONE + "steal_sparse")], ["exhausted", "stolen", "end"], workloads.steal_sparse,
-        {"entered": 1, "given": 1},
+        [Boot(ONE + "steal_sparse")], ["exhausted", "stolen", "again", "returned", "end"],
+        workloads.steal_sparse, {"entered": 1, "given": 1},
     ),
     "steal-own": Plan(
         [Boot(ONE + "steal_own")], ["low", "exhausted", "stolen", "end"], workloads.steal_own,

@@ -241,7 +241,9 @@ KTEST(lab_pv_steal)
 }
 
 // Forty processes with five mappings each: nearly all room in their chunks is free, and only
-// whole chunks help. What the newcomer has entered itself must stay: it is not the oldest.
+// whole chunks help. What the newcomer has entered itself must stay: it is not the oldest. Then the
+// victims go on, with the newcomer's chunks there and after they were given back: what a process
+// remembered of a chunk ended when that was stolen.
 KTEST(lab_pv_steal_sparse)
 {
     enum { VICTIMS = 40, EACH = 5, WANTED = 2000 };
@@ -268,8 +270,15 @@ KTEST(lab_pv_steal_sparse)
     record_printf("entered %u of %u", entered, WANTED);
     record_printf("given %lu", after.allocs - before.allocs);
     lab_point("stolen", false);
-    lab_destroy_pmaps();
+    for (unsigned pmap = 0; pmap < VICTIMS; pmap++)
+        lab_must_enter(pmap, LAB_VA, 0);
+    lab_point("again", false);
     lab_relent();
+    pmap_remove_all_user(lab_pmap[VICTIMS]);
+    for (unsigned pmap = 0; pmap < VICTIMS; pmap++)
+        lab_must_enter(pmap, LAB_VA + PAGE_SIZE, 1);
+    lab_point("returned", false);
+    lab_destroy_pmaps();
     lab_point("end", false);
     lab_free_pages();
 }

@@ -266,7 +266,8 @@ def entered(run: Run, wanted: int) -> None:
                 f"{words[0]}: the others were refused (ENOMEM)",
                 invariant=NEVER_FAILS,
                 hint="When there is no page for entries, take the page of the {victim} "
-                "chunk: destroy all of its mappings that are not wired."
+                "chunk: destroy all of its mappings that are not wired. One that is wired spares "
+                "itself alone, not its chunk and not its process."
                 if int(words[0]) * 2 < wanted else
                 "Most were entered: a walk ended too early. One chunk that gives no page does not "
                 "end it, and the one that was last when it began is looked at, too; take the next "
