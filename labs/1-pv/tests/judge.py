@@ -240,7 +240,10 @@ def judge_figures(state: State, run: Run) -> None:
             st["pc_chunk_allocs"] - st["pc_chunk_frees"],
         ),
     ):
-        run.expect(where + what, expected, got, invariant=AGREE)
+        run.expect(where + what, expected, got, invariant=AGREE,
+                   hint="pv_bytes is the pages that are held times the page size: what a page "
+                   "keeps beside its entries is memory, too."
+                   if got == st["pv_bytes"] != held else "")
     # An entry cannot take less than eight bytes, whatever its form.
     if st["pv_entry_spare"] * 8 > held:
         run.wrong(where + "pv_entry_spare", f"at most what {held} bytes can hold",

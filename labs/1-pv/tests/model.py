@@ -20,6 +20,9 @@ VA = 0x40000000
 PMAPS, PAGES, SLOTS, POINTS, ROUND = 4, 48, 1024, 6, 500
 RIGHT_MAPPINGS = "what was entered last is mapped, and what was removed is not"
 ABSENT = "removing what is not recorded panics"
+EXIT_RULE = "exit leaves wired mappings alone, and forgets all others"
+LEFT = """It was not removed: by its address, with its page, or at exit, which goes on behind each \
+entry for which fn says false."""
 
 
 @dataclass
@@ -126,6 +129,7 @@ def compare(run: Run, state: State, expected: Mappings) -> None:
                 words(expected.get(key)),
                 words(got.get(key)),
                 invariant=RIGHT_MAPPINGS,
+                hint="" if key in expected else LEFT,
             )
             return
 
@@ -199,6 +203,14 @@ def judge_wired(run: Run) -> None:
     refilled = dict(kept)
     for pmap in range(4):
         refilled.update({(pmap, VA + (1 << 21) + i * PAGE): (i, True, False) for i in range(160)})
+    for state in run.named("removed"):
+        left = seen(state).keys() - kept.keys()
+        if left:
+            run.wrong("mappings that are not wired after pmap_remove_all_user, point removed",
+                      "none", f"{len(left)}, the first of them of pmap {min(left)[0]} at "
+                      f"{min(left)[1]:#x}", invariant=EXIT_RULE,
+                      hint="Where fn says false that one entry stays, and the walk goes on.")
+            return
     for name, expected in (("entered", everything), ("removed", kept), ("refilled", refilled)):
         for state in run.named(name):
             compare(run, state, expected)
