@@ -73,6 +73,18 @@ static void look_and_give(unsigned mine, unsigned others)
     lab_enter(1, LAB_VA + 3 * PAGE_SIZE, OTHERS + 3, PROT_READ, 0);
 }
 
+// The second victim's chunk is older, and full, however much that is: it has to steal itself.
+static void fill_own(unsigned mine, unsigned most)
+{
+    struct pv_stats st = {.pv_entry_spare = 1};
+
+    for (unsigned i = 0; i < most && st.pv_entry_spare > 0; i++) {
+        lab_enter(1, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+        pv_get_stats(&st);
+    }
+    lab_map_row(0, LAB_VA, 0, mine);
+}
+
 // The second victim goes first, whether or not this CPU has it loaded, and whether a third process
 // needs memory or itself. With chunks that are full and others that are not, so that use alone
 // tells which.
@@ -87,7 +99,7 @@ static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mi
     uint64_t had = lab_pmap[0]->resident + lab_pmap[1]->resident;
     lab_exhaust();
     lab_point("exhausted", true);
-    for (unsigned i = needy == 1 ? others : 0; i < 500; i++) {
+    for (unsigned i = (unsigned)lab_pmap[needy]->resident; i < 500; i++) {
         lab_must_enter(needy, LAB_VA + i * PAGE_SIZE, i);
         if (lab_pmap[0]->resident + lab_pmap[1]->resident < had)
             break;
@@ -107,7 +119,7 @@ KTEST(lab_pv_steal_used)
         steal_used(use_again, sizes[i][0], sizes[i][1], i % 2, 2);
         steal_used(look_and_give, sizes[i][0], sizes[i][1], i % 2, 2);
     }
-    steal_used(use_again, n, n, false, 1); // its chunk is full
+    steal_used(fill_own, n, 400, false, 1);
     lab_free_pages();
 }
 
