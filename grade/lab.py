@@ -48,6 +48,8 @@ class Hint:
     think: str
     ours: bool | None = None
     """For panics alone: whether one of the lab's own files was at work."""
+    rule: str = ""
+    """The rule that it breaks, where the judge names none; without it, it is the test's."""
 
 
 @dataclass

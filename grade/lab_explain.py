@@ -3,9 +3,10 @@
 
 A judge that knows the mistake says so itself. For all else, such as a panic or a hang, the hint is
 the first of the lab's whose pattern fits this one finding: what was looked at and what was found,
-or a panic's own message, and whether the panic came in the lab's files. The rest of a report, such
-as the locks that happen to be held, is evidence of nothing. The test's own hint is for a run that
-came to its end and broke the rule that the test watches; where nothing fits, no hint is given.
+or a panic's own message, and whether the panic came in the lab's files. It may name the rule, too,
+if a test comes upon a mistake of another kind than the one it watches for. The rest of a report,
+such as the locks that happen to be held, is evidence of nothing. The test's own hint is for a run
+that came to its end and broke the rule that the test watches; where nothing fits, no hint is given.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from grade import lab_variant
-from grade.lab import Lab, Test
+from grade.lab import Hint, Lab, Test
 from grade.lab_judge import THE_END, Finding, Run
 from grade.session import End
 
@@ -116,22 +117,25 @@ def explain(lab: Lab, test: Test, run: Run) -> None:
         finding.hint = lab_variant.filled(finding.hint, lab.figures)
         for line in poison(finding.got, panic):
             finding.got += f"\n{line}"
+        known = hint_for(lab, finding, panic)
+        finding.invariant = finding.invariant or known.rule
         # What a test counts has nothing to do with a run that did not end.
         if ended or test.kind != "cost":
             finding.invariant = finding.invariant or test.invariant
-        finding.hint = finding.hint or hint(lab, finding, panic)
+        finding.hint = finding.hint or known.think
         if ended and finding.invariant == test.invariant:
             finding.hint = finding.hint or test.hint
         if place := lab.rules.get(finding.invariant):
             finding.place = f"{lab.folder.name}/README.md, {place}"
 
 
-def hint(lab: Lab, finding: Finding, panic: Panic) -> str:
+def hint_for(lab: Lab, finding: Finding, panic: Panic) -> Hint:
+    """The first hint that fits, or one that says nothing."""
     at_end = finding.what.startswith(THE_END)
     for each in lab.hints:
         if each.ours is not None and not (at_end and panic.within(lab.owned) is each.ours):
             continue
         texts = (finding.what, HOLDS.sub("", finding.got))
         if any(re.search(each.seen, text, re.MULTILINE) for text in texts):
-            return each.think
-    return ""
+            return each
+    return Hint("", "", "")

@@ -196,7 +196,8 @@ class Grader:
         with self._last_lock:
             if self._last is None:
                 self._last = self.run_boot(test, Plan([last.boot]), last.boot)
-        run = dataclasses.replace(self._last, findings=list(self._last.findings), notes=[])
+        findings = [dataclasses.replace(finding) for finding in self._last.findings]
+        run = dataclasses.replace(self._last, findings=findings, notes=[])
         judge(run)
         result.hear(run)
         result.notes += run.notes

@@ -152,7 +152,7 @@ def check_rules(lab: Lab) -> Iterator[Result]:
     headings = re.findall(r"^#+ (.*)$", handout, re.MULTILINE)
     sources = [*(lab.folder / "tests").glob("*.py"), ROOT / "grade" / "lab_grade.py"]
     named = set(named_rules(sources))
-    named |= {test.invariant for test in lab.tests}
+    named |= {test.invariant for test in lab.tests} | {h.rule for h in lab.hints if h.rule}
     named = {lab_variant.filled(rule, lab.figures) for rule in named}
     wrong = [f"no place in the handout for: {rule}" for rule in sorted(named - lab.rules.keys())]
     for rule, place in lab.rules.items():
@@ -182,13 +182,13 @@ def panic_report(seen: dict[str, Any]) -> str:
     ])
 
 
-def run_of(seen: dict[str, Any]) -> Run:
-    """A run in which this was seen."""
+def run_of(seen: dict[str, Any], rule: str = "a rule of another test") -> Run:
+    """A run in which this was seen, and what was found breaks this rule."""
     run = Run(Boot(ktest="some"), 1)
     if "found" in seen:
         run.outcome = Outcome(End.EXIT)
         run.wrong(seen.get("what", "the state at point end"), "something else", seen["found"],
-                  invariant="a rule of another test")
+                  invariant=rule)
         return run
     if "message" in seen:
         console = panic_report(seen).encode()
@@ -211,6 +211,11 @@ def check_hints(lab: Lab) -> Iterator[Result]:
         got = name_of[run.findings[0].hint]
         if got != seen["hint"]:
             wrong.append(f"{seen}: expected hint {seen['hint']!r}, got {got!r}")
+        for rule in (hint.rule for hint in lab.hints if hint.name == got and hint.rule):
+            run = run_of(seen, "")
+            lab_explain.explain(lab, lab.tests[0], run)
+            if run.findings[0].invariant != rule:
+                wrong.append(f"{seen}: the rule is {run.findings[0].invariant!r}, not {rule!r}")
     wrong += [f"no case of hint {hint.name}" for hint in lab.hints if not cases[hint.name]]
     yield Result(f"messages/{lab.name}/hints", not wrong, "\n".join(wrong))
 

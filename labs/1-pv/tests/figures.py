@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from grade.lab_judge import Run
 
 import memory
-from workloads import COST, NAMED, NEVER_FAILS, PER_CHUNK, ROOM_FIRST, first, made, of_spaces
+from workloads import ASKED, COST, NAMED, NEVER_FAILS, PER_CHUNK, ROOM_FIRST, first, made, of_spaces
 
 if TYPE_CHECKING:
     from judge import State
@@ -90,6 +90,16 @@ def counted(run: Run) -> None:
                           hint="All CPUs wait for pv_lock: once for an entry is enough.")
     made(run, states[0], states[1], 1000)
     memory.judge_exists(run)
+
+
+def asked(run: Run) -> None:
+    for words in run.records("asked"):
+        for i, where in ((0, "free"), (2, "short")):
+            run.expect(f"requests for memory with pv_lock held, while memory is {where}", 0,
+                       int(words[i]), invariant=ASKED,
+                       hint="First vm_page_alloc, then spin_lock(&pv_lock), and no request behind "
+                       "it. What stealing empties is a page: it is used as it is, and not freed "
+                       "and asked for again.")
 
 
 def chunks_counted(run: Run, before: State, mapped: State, after: State) -> None:

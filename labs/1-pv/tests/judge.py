@@ -240,7 +240,10 @@ def judge_figures(state: State, run: Run) -> None:
             st["pc_chunk_allocs"] - st["pc_chunk_frees"],
         ),
     ):
-        run.expect(where + what, expected, got, invariant=AGREE)
+        run.expect(where + what, expected, got, invariant=AGREE,
+                   hint="pv_bytes is the pages that are held times the page size: what a page "
+                   "keeps beside its entries is memory, too."
+                   if got == st["pv_bytes"] != held else "")
     # An entry cannot take less than eight bytes, whatever its form.
     if st["pv_entry_spare"] * 8 > held:
         run.wrong(where + "pv_entry_spare", f"at most what {held} bytes can hold",
@@ -271,7 +274,9 @@ PLANS: dict[str, Plan] = {
         ["start", *["ops"] * 6, "end"],
         model.judge_ops,
         more=[Plan([Boot(ONE + "many")], ["far", "thinned", "end"], model.judge_many),
-              Plan([Boot(ONE + "high")], ["end"], records={"entered": 1})],
+              Plan([Boot(ONE + "high")], ["end"], records={"entered": 1}),
+              Plan([Boot(ONE + "absent"), Boot(ONE + "absent_twice")], ["recorded"],
+                   model.judge_absent)],
     ),
     "wired": Plan(
         [Boot(ONE + "wired", words=POISON)],
@@ -284,7 +289,7 @@ PLANS: dict[str, Plan] = {
         workloads.given_back,
     ),
     "steal-used": Plan(
-        [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 12, workloads.steal_used,
+        [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 13, workloads.steal_used,
         more=[Plan([Boot(ONE + "steal_passed")], ["exhausted", "stolen"])],
     ),
     "fork": Plan(
@@ -302,8 +307,8 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "check")], ["checked", "end"], model.judge_check, {"damage": 15}
     ),
     "smp": Plan(
-        [Boot(ONE + "locks"), *several_cpus("smp")],
-        ["worked", "end"],
+        [Boot(ONE + "locks")], ["worked", "end"], figures.asked, {"asked": 1},
+        [Plan(several_cpus("smp"), ["worked", "end"])],
     ),
     "small": Plan([Boot(ONE + "bytes_small")], WORK, workloads.bytes_per_mapping),
     "large": Plan([Boot(ONE + "bytes_large")], WORK, workloads.bytes_per_mapping),
@@ -331,8 +336,8 @@ PLANS: dict[str, Plan] = {
         {"entered": 1, "left": 1, "without": 1},
     ),
     "steal-sparse": Plan(
-        [Boot(ONE + "steal_sparse")], ["exhausted", "stolen", "end"], workloads.steal_sparse,
-        {"entered": 1},
+        [Boot(ONE + "steal_sparse")], ["exhausted", "stolen", "again", "returned", "end"],
+        workloads.steal_sparse, {"entered": 1, "given": 1},
     ),
     "steal-own": Plan(
         [Boot(ONE + "steal_own")], ["low", "exhausted", "stolen", "end"], workloads.steal_own,
@@ -344,6 +349,8 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "steal_wired")], ["exhausted", "stolen", "end"], wired.steal_wired,
         {"entered": 2, "asked": 1, "looked": 1},
         [Plan([Boot(ONE + "steal_room")], ["exhausted", "stolen"] * 2, wired.steal_room),
+         Plan([Boot(ONE + "steal_wired_own")], ["exhausted", "stolen", "end"],
+              wired.steal_wired_own, {"entered": 2, "looked": 1}),
          Plan([Boot(ONE + "steal_far")], ["sparse", "stolen", "end"], wired.steal_far),
          Plan([Boot(ONE + "steal_locked")], ["exhausted", "stolen", "end"]),
          Plan([Boot(ONE + "steal_unwired")], ["exhausted", "unwired", "stolen", "end"]),

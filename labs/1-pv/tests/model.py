@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grade import lab
-from grade.lab_judge import Run
+from grade.lab_judge import THE_END, Run
 from grade.oracle import PTE
 from grade.rng import Rng
+from grade.session import End
 
 if TYPE_CHECKING:
     from judge import State
@@ -18,6 +19,10 @@ PAGE = 4096
 VA = 0x40000000
 PMAPS, PAGES, SLOTS, POINTS, ROUND = 4, 48, 1024, 6, 500
 RIGHT_MAPPINGS = "what was entered last is mapped, and what was removed is not"
+ABSENT = "removing what is not recorded panics"
+EXIT_RULE = "exit leaves wired mappings alone, and forgets all others"
+LEFT = """It was not removed: by its address, with its page, or at exit, which goes on behind each \
+entry for which fn says false."""
 
 
 @dataclass
@@ -124,6 +129,7 @@ def compare(run: Run, state: State, expected: Mappings) -> None:
                 words(expected.get(key)),
                 words(got.get(key)),
                 invariant=RIGHT_MAPPINGS,
+                hint="" if key in expected else LEFT,
             )
             return
 
@@ -167,6 +173,19 @@ def judge_many(run: Run) -> None:
             compare(run, state, expected)
 
 
+def judge_absent(run: Run) -> None:
+    """The kernel must say so: it panics."""
+    if run.outcome.end is End.PANIC and [state.name for state in run.states] == ["recorded"]:
+        run.findings[:] = [f for f in run.findings if not f.what.startswith(THE_END)]
+    elif run.outcome.end is End.EXIT:
+        which = ("was removed before" if run.boot.ktest == "lab_pv_absent_twice" else
+                 "is not recorded, while its pmap, its address and its page are in other entries")
+        run.wrong(f"pv_remove of a mapping that {which}", "a panic", "pv_remove returned",
+                  invariant=ABSENT,
+                  hint="Whoever removes what is not there has lost count. A panic says so at once, "
+                  "and later there is only what came of it.")
+
+
 def wired(pmap: int, i: int) -> bool:
     if pmap < 2:
         return i % 100 == pmap
@@ -184,6 +203,14 @@ def judge_wired(run: Run) -> None:
     refilled = dict(kept)
     for pmap in range(4):
         refilled.update({(pmap, VA + (1 << 21) + i * PAGE): (i, True, False) for i in range(160)})
+    for state in run.named("removed"):
+        left = seen(state).keys() - kept.keys()
+        if left:
+            run.wrong("mappings that are not wired after pmap_remove_all_user, point removed",
+                      "none", f"{len(left)}, the first of them of pmap {min(left)[0]} at "
+                      f"{min(left)[1]:#x}", invariant=EXIT_RULE,
+                      hint="Where fn says false that one entry stays, and the walk goes on.")
+            return
     for name, expected in (("entered", everything), ("removed", kept), ("refilled", refilled)):
         for state in run.named(name):
             compare(run, state, expected)

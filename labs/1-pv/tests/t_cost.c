@@ -257,18 +257,19 @@ static void leave_wired(void)
             slot_state[slot] = FREE;
 }
 
-// The first chunk is all wired, with the four mappings that keep the tables, and one mapping of the
-// second is: after exit the one stays full, and the other one's room is found.
-static void exit_full(void)
+// The first chunk is all wired, with the four mappings that keep the tables, and one of the n
+// mappings of the second is, which may be full, too: after exit the first stays full, and the
+// second's room is found.
+static void exit_full(unsigned n)
 {
     unsigned first = lab_entries - 4;
 
-    for (unsigned slot = 0; slot < first + lab_entries / 2; slot++)
+    for (unsigned slot = 0; slot < first + n; slot++)
         fill_slot(slot, slot <= first);
     leave_wired();
-    for (unsigned slot = first + 1; slot < first + lab_entries / 2; slot++)
+    for (unsigned slot = first + 1; slot < first + n; slot++)
         fill_slot(slot, false);
-    for (unsigned slot = 0; slot < first + lab_entries / 2; slot++)
+    for (unsigned slot = 0; slot < first + n; slot++)
         empty_slot(slot);
 }
 
@@ -291,7 +292,8 @@ KTEST(lab_pv_room)
     lab_make_pages(SLOT_PAGES + 1);
     lab_make_pmaps(1);
     lab_make_tables(0, SLOT_PAGES);
-    exit_full();
+    exit_full(lab_entries / 2);
+    exit_full(lab_entries);
     for (unsigned round = 0; round < 120; round++) {
         unsigned what = (unsigned)rng_below(&r, 12), n = (unsigned)rng_below(&r, 400);
         bool wired = rng_below(&r, 3) == 0;
@@ -310,16 +312,16 @@ KTEST(lab_pv_room)
     lab_free_pages();
 }
 
-// One process after the other is filled and emptied in its own order: what is wholly free goes
-// back; and the rest, of some wired mappings, with the process.
+// One process after the other is filled and emptied in its own order, the last one with its pages:
+// what is wholly free goes back; and the rest, of some wired mappings, with the process.
 KTEST(lab_pv_given_back)
 {
     enum { N = 840 };
 
     lab_make_pages(N);
-    lab_make_pmaps(4);
+    lab_make_pmaps(5);
     lab_point("before", true);
-    for (unsigned pmap = 0; pmap < 4; pmap++)
+    for (unsigned pmap = 0; pmap < 5; pmap++)
         lab_map_row(pmap, LAB_VA, 0, N);
     lab_point("full", true);
     pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + N * PAGE_SIZE);
@@ -329,6 +331,8 @@ KTEST(lab_pv_given_back)
         pmap_remove(lab_pmap[2], LAB_VA + i * 37 % N * PAGE_SIZE,
                     LAB_VA + (i * 37 % N + 1) * PAGE_SIZE);
     pmap_remove_all_user(lab_pmap[3]);
+    for (unsigned i = 0; i < N; i++)
+        pmap_page_protect(lab_page[i], PROT_NONE);
     lab_point("emptied", true);
     for (unsigned pmap = 0; pmap < 4; pmap++)
         for (unsigned i = 0; i < N; i++)

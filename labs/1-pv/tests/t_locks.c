@@ -5,12 +5,14 @@
 // whenever pv_lock is free: the debug registers watch those words. One CPU, so that it is found
 // whether or not another CPU would have come in between.
 
+#include "dev/record.h"
 #include "lab_pv.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "mem/vm_page_impl.h"
 #include "pmap/pmap_impl.h"
 #include "sync/irq.h"
+#include "sync/kctx.h"
 #include "tests/kernel/watch.h"
 
 #define PV_WORDS   (sizeof(((struct vm_page *)0)->pv) / sizeof(uint64_t))
@@ -21,6 +23,7 @@ _Static_assert(PV_WORDS == WATCH_MAX && PMAP_WORDS % WATCH_MAX == 0, "what one r
 #define BETWEEN  190u                         // mappings of pmap 0, and another pmap enters one
 #define PARTS    (1 + PMAP_WORDS / WATCH_MAX) // the page's words, and the pmap's; or the lock
 #define HEADS    2u                           // then the first words of a stranger's chunk
+#define ASKING   (PARTS + HEADS + 1)          // at last the count of requests for memory
 #define VA(slot) (LAB_VA + (slot)*PAGE_SIZE)
 
 static unsigned touched;         // times that the watched words were
@@ -53,10 +56,22 @@ static void count_touches(vaddr_t rip)
     touched++;
 }
 
+static unsigned asked_locked; // requests for memory with pv_lock held
+
+static void see_asking(vaddr_t rip)
+{
+    (void)rip;
+    asked_locked += spin_held(&pv_lock);
+}
+
 static void see_figures(vaddr_t rip);
 
 static void watch(unsigned part, enum watch_kind kind)
 {
+    if (part == ASKING) {
+        watch_words(&kctx_current()->allocs, 1, WATCH_WRITES, see_asking);
+        return;
+    }
     if (part == PARTS) {
         watch_words(&pv_lock.taken, 1, WATCH_WRITES, see_figures);
         return;
@@ -191,6 +206,15 @@ static const uint64_t *only_chunk(void)
     return found;
 }
 
+// Memory is asked for before pv_lock is taken: where there is some, and where there is none.
+static void see_who_asks(void)
+{
+    come_and_go(ASKING);
+    unsigned with = asked_locked;
+    be_stolen_from(ASKING);
+    record_printf("asked %u with %u without memory", with, asked_locked - with);
+}
+
 KTEST(lab_pv_locks)
 {
     lab_make_pmaps(3);
@@ -201,10 +225,11 @@ KTEST(lab_pv_locks)
             stranger = only_chunk();
     }
     touched = 0;
-    for (unsigned part = 0; part <= PARTS + HEADS; part++) {
+    for (unsigned part = 0; part < ASKING; part++) {
         come_and_go(part);
         be_stolen_from(part);
     }
+    see_who_asks();
     KTEST_CHECK(touched, "nobody touched what a page keeps of the reverse map");
     ask_for_figures();
     lab_point("worked", false);

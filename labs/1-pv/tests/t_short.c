@@ -73,10 +73,23 @@ static void look_and_give(unsigned mine, unsigned others)
     lab_enter(1, LAB_VA + 3 * PAGE_SIZE, OTHERS + 3, PROT_READ, 0);
 }
 
-// The second victim goes first, whether or not this CPU has it loaded. With chunks that are full
-// and others that are not, so that use alone tells which.
+// The second victim's chunk is older, and full, however much that is: it has to steal itself.
+static void fill_own(unsigned mine, unsigned most)
+{
+    struct pv_stats st = {.pv_entry_spare = 1};
+
+    for (unsigned i = 0; i < most && st.pv_entry_spare > 0; i++) {
+        lab_enter(1, LAB_VA + i * PAGE_SIZE, i, PROT_RW, 0);
+        pv_get_stats(&st);
+    }
+    lab_map_row(0, LAB_VA, 0, mine);
+}
+
+// The second victim goes first, whether or not this CPU has it loaded, and whether a third process
+// needs memory or itself. With chunks that are full and others that are not, so that use alone
+// tells which.
 static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mine, unsigned others,
-                       bool loaded)
+                       bool loaded, unsigned needy)
 {
     lab_make_pmaps(3);
     if (loaded)
@@ -86,8 +99,8 @@ static void steal_used(void (*work)(unsigned mine, unsigned others), unsigned mi
     uint64_t had = lab_pmap[0]->resident + lab_pmap[1]->resident;
     lab_exhaust();
     lab_point("exhausted", true);
-    for (unsigned i = 0; i < 500; i++) {
-        lab_must_enter(2, LAB_VA + i * PAGE_SIZE, i);
+    for (unsigned i = (unsigned)lab_pmap[needy]->resident; i < 500; i++) {
+        lab_must_enter(needy, LAB_VA + i * PAGE_SIZE, i);
         if (lab_pmap[0]->resident + lab_pmap[1]->resident < had)
             break;
     }
@@ -103,9 +116,10 @@ KTEST(lab_pv_steal_used)
 
     lab_make_pages(512);
     for (unsigned i = 0; i < array_len(sizes); i++) {
-        steal_used(use_again, sizes[i][0], sizes[i][1], i % 2);
-        steal_used(look_and_give, sizes[i][0], sizes[i][1], i % 2);
+        steal_used(use_again, sizes[i][0], sizes[i][1], i % 2, 2);
+        steal_used(look_and_give, sizes[i][0], sizes[i][1], i % 2, 2);
     }
+    steal_used(fill_own, n, 400, false, 1);
     lab_free_pages();
 }
 
@@ -239,11 +253,14 @@ KTEST(lab_pv_steal)
 }
 
 // Forty processes with five mappings each: nearly all room in their chunks is free, and only
-// whole chunks help. What the newcomer has entered itself must stay: it is not the oldest.
+// whole chunks help. What the newcomer has entered itself must stay: it is not the oldest. Then the
+// victims go on, with the newcomer's chunks there and after they were given back: what a process
+// remembered of a chunk ended when that was stolen.
 KTEST(lab_pv_steal_sparse)
 {
     enum { VICTIMS = 40, EACH = 5, WANTED = 2000 };
     unsigned entered = 0;
+    struct vm_page_stats before, after;
 
     lab_make_pmaps(VICTIMS + 1);
     lab_make_pages(WANTED);
@@ -256,14 +273,24 @@ KTEST(lab_pv_steal_sparse)
         lab_make_tables(VICTIMS, 0);
     lab_exhaust();
     lab_point("exhausted", true);
+    vm_page_get_stats(&before);
     for (unsigned i = 0; i < WANTED; i++)
         entered +=
             pmap_enter(lab_pmap[VICTIMS], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
                        lab_page[i], PROT_READ, 0) == 0;
+    vm_page_get_stats(&after);
     record_printf("entered %u of %u", entered, WANTED);
+    record_printf("given %lu", after.allocs - before.allocs);
     lab_point("stolen", false);
-    lab_destroy_pmaps();
+    for (unsigned pmap = 0; pmap < VICTIMS; pmap++)
+        lab_must_enter(pmap, LAB_VA, 0);
+    lab_point("again", false);
     lab_relent();
+    pmap_remove_all_user(lab_pmap[VICTIMS]);
+    for (unsigned pmap = 0; pmap < VICTIMS; pmap++)
+        lab_must_enter(pmap, LAB_VA + PAGE_SIZE, 1);
+    lab_point("returned", false);
+    lab_destroy_pmaps();
     lab_point("end", false);
     lab_free_pages();
 }

@@ -8,11 +8,18 @@
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "pmap/pmap_impl.h"
 #include "tests/kernel/watch.h"
 
 static unsigned touched; // times that the watched word was
 
 static void count_touches(vaddr_t rip)
+{
+    (void)rip;
+    touched++;
+}
+
+static void count_looks(vaddr_t rip)
 {
     (void)rip;
     touched++;
@@ -31,7 +38,7 @@ static unsigned touches(const void *word, void (*fn)(vaddr_t rip), unsigned pmap
     unsigned entered = 0;
 
     touched = 0;
-    watch_words(word, 1, fn == count_flushes ? WATCH_ALL : WATCH_WRITES, fn);
+    watch_words(word, 1, fn == count_touches ? WATCH_WRITES : WATCH_ALL, fn);
     for (unsigned i = from; i < to; i++)
         entered += pmap_enter(lab_pmap[pmap], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
                               lab_page[i % 512], PROT_READ, 0) == 0;
@@ -74,6 +81,33 @@ KTEST(lab_pv_steal_wired)
     unsigned looked =
         touches(&lab_pmap[0]->lock.lock.owner, count_touches, NEWCOMER, HALF, 2 * HALF);
     record_printf("looked %u each %u", looked, touches_of_a_look(lab_pmap[0]));
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
+// The oldest chunks are the entering process's own, and all wired: they gave nothing, too, and are
+// not looked at for the next mapping, while a victim has others. A look is one at the page table.
+KTEST(lab_pv_steal_wired_own)
+{
+    enum { VICTIM, OWN, CHUNKS = 6 };
+    const vaddr_t wired_va = LAB_VA + 4 * (2ul << 20);
+
+    lab_make_pmaps(OWN + 1);
+    lab_make_pages(512);
+    lab_make_tables(OWN, 511);
+    for (unsigned i = 0; i < 2 * lab_entries - 4; i++)
+        lab_enter(OWN, wired_va + i * PAGE_SIZE, i, PROT_RW, PMAP_WIRED);
+    for (unsigned i = 0; i < CHUNKS * lab_entries; i++)
+        lab_enter(VICTIM, LAB_VA + i * PAGE_SIZE, i % 512, PROT_RW, 0);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    const uint64_t *pte = pmap_pte(lab_pmap[OWN], wired_va + PAGE_SIZE);
+    unsigned first = touches(pte, count_looks, OWN, 0, 1);
+    unsigned later = touches(pte, count_looks, OWN, 1, (CHUNKS - 1) * lab_entries);
+    record_printf("looked %u then %u", first, later);
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();

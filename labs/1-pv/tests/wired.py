@@ -6,10 +6,11 @@ from __future__ import annotations
 from grade.lab_judge import Run
 
 import memory
-from workloads import PER_CHUNK, entered, shortage, wired_left
+from workloads import NEVER_FAILS, PER_CHUNK, entered, granted, shortage, wired_left
 
-FLUSHED = "a mapping is forgotten only after its PTE is gone and the TLBs are flushed"
+FLUSHED = "one flush for a chunk, and none if nothing was stolen of it"
 IN_VAIN = "what cannot be stolen costs nothing twice"
+STOLEN_LATER = 4    # chunks, by t_wired.c's steal_wired_own, after the first
 
 
 def steal_room(run: Run) -> None:
@@ -44,7 +45,7 @@ def steal_wired(run: Run) -> None:
                invariant=IN_VAIN,
                hint="The newcomer lost mappings while ten older chunks of another were there.")
     for words in run.records("asked"):
-        run.expect("flushes of a pmap that lost no mapping", 0, int(words[0]), invariant=IN_VAIN,
+        run.expect("flushes of a pmap that lost no mapping", 0, int(words[0]), invariant=FLUSHED,
                    hint="Flush only if something was stolen: a flush interrupts other processors.")
     for words in run.records("looked"):
         looks = int(words[0]) // max(int(words[2]), 1)
@@ -54,3 +55,20 @@ def steal_wired(run: Run) -> None:
                       "at most 1", looks, invariant=IN_VAIN,
                       hint="What is left of a chunk is wired: it goes behind all others, or each "
                       "shortage looks at it again. The walk must end where it has been.")
+
+
+def steal_wired_own(run: Run) -> None:
+    wanted = (STOLEN_LATER + 1) * PER_CHUNK
+    got, _ = granted(run)
+    run.expect("mappings entered with no free page", wanted, got, invariant=NEVER_FAILS)
+    if not shortage(run):
+        return
+    for words in run.records("looked"):
+        first, later = int(words[0]), int(words[2])
+        if later > first:
+            run.wrong("looks at the PTE of a wired mapping in the process's own oldest chunk, "
+                      f"while it enters without memory and {STOLEN_LATER} more chunks of another "
+                      "are stolen", f"at most {first}, as when the first one was", later,
+                      invariant=IN_VAIN,
+                      hint="A chunk that gave nothing goes behind all others, be it another's or "
+                      "one's own.")

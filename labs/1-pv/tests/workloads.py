@@ -40,6 +40,7 @@ BITS = "a stolen mapping's modified and referenced bits go to the page"
 ORDER = "the {victim} chunk is stolen first"
 NAMED = "the statistics count what they are named for"
 ROOM_FIRST = "room that a process has is used before a page is taken"
+ASKED = "a page is asked for once, and before pv_lock is taken"
 MOST_ENTERED = 2004     # by a test of t_short.c, once memory is short
 MODIFIED, REFERENCED = 2, 1     # PGA_*
 
@@ -265,7 +266,8 @@ def entered(run: Run, wanted: int) -> None:
                 f"{words[0]}: the others were refused (ENOMEM)",
                 invariant=NEVER_FAILS,
                 hint="When there is no page for entries, take the page of the {victim} "
-                "chunk: destroy all of its mappings that are not wired."
+                "chunk: destroy all of its mappings that are not wired. One that is wired spares "
+                "itself alone, not its chunk and not its process."
                 if int(words[0]) * 2 < wanted else
                 "Most were entered: a walk ended too early. One chunk that gives no page does not "
                 "end it, and the one that was last when it began is looked at, too; take the next "
@@ -336,6 +338,11 @@ def steal_sparse(run: Run) -> None:
         run.expect("mappings of the process that entered last", 2004, got,
                    invariant=ORDER,
                    hint="The newcomer lost mappings while 40 old chunks were there.")
+    for words in run.records("given"):
+        run.expect("pages that vm_page_alloc gave while mappings were entered and no page was free",
+                   0, int(words[0]), invariant=ASKED,
+                   hint="The page of the chunk that is stolen is used as it is: who frees it and "
+                   "asks again gives it to whoever comes first.")
 
 
 def steal_used(run: Run) -> None:
@@ -363,9 +370,10 @@ def steal_used(run: Run) -> None:
                 invariant=ORDER,
                 hint="Taking an entry from a chunk makes it the most recently used one, also the "
                 "last one, and nothing else does: neither an entry that is given back, nor how "
-                "many are taken. Nor does it matter if a CPU has the pmap loaded." if BY_USE else
+                "many are taken. Nor does it matter whose it is, be it who enters, or if a CPU "
+                "has the pmap loaded." if BY_USE else
                 "A chunk's place is from when it was made, and use does not change it; nor does "
-                "it matter if a CPU has the pmap loaded.",
+                "it matter whose it is, be it who enters, or if a CPU has the pmap loaded.",
             )
             return
 
@@ -376,9 +384,14 @@ def steal_enough(run: Run) -> None:
         return
     wired_left(run, *states)
     memory.judge_exists(run)
+    had, has = (len(state.space(1)) for state in states)
+    if had != has and states[0].space(0).keys() <= states[1].space(0).keys():
+        run.wrong("mappings of another process, where the process's own chunk is older than that "
+                  "one's", had, has, invariant=ORDER,
+                  hint="All chunks are in one order, those of the process that enters, too.")
+        return
     run.expect("mappings of another process, where stealing gave the process's own oldest chunk "
-               "room for all that it enters", *(len(state.space(1)) for state in states),
-               invariant=ROOM_FIRST,
+               "room for all that it enters", had, has, invariant=ROOM_FIRST,
                hint="Room in your own chunk ends the walk as a page does: nobody else need lose "
                "anything.")
 
