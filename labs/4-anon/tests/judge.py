@@ -370,6 +370,11 @@ def plan(name: str, points: list[str], judge: object, **more: object) -> Plan:
     return Plan([Boot(ONE + name)], points, judge, **more)  # type: ignore[arg-type]
 
 
+SHARED_GONE = [
+    plan("swap_discarded", ["written", "end"] * 4, LOOK_AGAIN),
+    plan("wired_shared", ["written", "written", "end"], ONE_MOMENT),
+] if FIGURES["discard_shared"] else []
+"""Where what is shared for good can be thrown away: by who shares it."""
 PLANS: dict[str, Plan] = {
     "trace": plan("trace", OPS * 5, nothing_left, more=[plan("runs", ["end"], ALL_COUNTS)]),
     "lineage": plan("lineage", OPS * 4, nothing_left),
@@ -385,11 +390,10 @@ PLANS: dict[str, Plan] = {
                                       nothing_left)]),
     "swapped": plan("swapped", ["start", *["ops"] * 7, "end"], swapped, records={"swapped": 1},
                     more=[plan("swap_hidden", ["end"], WITHOUT_PAGE),
-                          plan("swap_discarded", ["written", "end"] * 4, LOOK_AGAIN)]),
+                          *SHARED_GONE[:1]]),
     "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left,
                   more=[plan("swap_wired", ["wired", "end"], BROUGHT_IN),
-                        plan("wired_moment", ["end"], ONE_MOMENT),
-                        plan("wired_shared", ["written", "written", "end"], ONE_MOMENT)]),
+                        plan("wired_moment", ["end"], ONE_MOMENT), *SHARED_GONE[1:]]),
     "fail-nth": plan("fail_nth", OPS * 5, fail_nth, records={"refused": 1},
                      more=[plan("short", ["end"] * 2, nothing_left),
                            plan("pager_short", ["end"], nothing_left)]),
