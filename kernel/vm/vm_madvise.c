@@ -4,8 +4,10 @@
 //
 // Locking: vm_space.h. msync writes with no map locked, so it looks each entry up again.
 
+#include "lib/atomic.h"
 #include "lib/errno.h"
 #include "lib/panic.h"
+#include "lib/string.h"
 #include "mem/memlayout.h"
 #include "pmap/pmap.h"
 #include "vm/amap.h"
@@ -197,30 +199,42 @@ int vm_msync(struct vm_space *vs, vaddr_t va, size_t len, unsigned flags)
 
 // ---- mincore ----
 
-// True if a fault for reading at va in e would find its page in memory.
-static bool in_memory(struct vm_map_entry *e, vaddr_t va)
-{
-    struct vm_anon *an = NULL;
-    bool resident = false;
+#define NOT_PRIVATE 2 // in vec: no anon is there, the object says
 
+// anon_resident, for who has not locked the anon and asks what was true a moment ago. Its slot keeps
+// it, and the page, whosever it is by then, is a struct vm_page.
+static bool seems_resident(const struct vm_anon *an)
+{
+    const struct vm_page *pg = load_relaxed(&an->page);
+
+    return pg && !(load_relaxed(&pg->flags) & PG_BUSY);
+}
+
+// vec[i] becomes 1 if a fault for reading page first + i of e would find it in memory, else 0.
+static void see_entry(struct vm_map_entry *e, pgno_t first, size_t npages, uint8_t *vec)
+{
+    struct vm_object *obj = e->attr.object;
+
+    memset(vec, obj ? NOT_PRIVATE : 0, npages);
     if (e->amap) {
         amap_lock(e->amap);
-        an = amap_lookup(e->amap, e->amap_slot + entry_page(e, va));
-        if (an) {
-            mutex_lock(&an->lock);
-            resident = anon_resident(an);
-            mutex_unlock(&an->lock);
+        for (size_t i = 0; i < npages; i++) {
+            struct vm_anon *an = amap_lookup(e->amap, e->amap_slot + first + i);
+            if (an)
+                vec[i] = seems_resident(an);
         }
         amap_unlock(e->amap);
     }
-    if (!an && e->attr.object) {
-        mutex_lock(&e->attr.object->lock);
-        struct vm_page *pg =
-            vm_object_lookup(e->attr.object, (e->attr.offset >> PAGE_SHIFT) + entry_page(e, va));
-        resident = pg && !(pg->flags & PG_FAKE);
-        mutex_unlock(&e->attr.object->lock);
-    }
-    return resident;
+    if (!obj)
+        return;
+    first += e->attr.offset >> PAGE_SHIFT;
+    mutex_lock(&obj->lock);
+    for (size_t i = 0; i < npages; i++)
+        if (vec[i] == NOT_PRIVATE) {
+            struct vm_page *pg = vm_object_lookup(obj, first + i);
+            vec[i] = pg && !(pg->flags & PG_FAKE);
+        }
+    mutex_unlock(&obj->lock);
 }
 
 int vm_mincore(struct vm_space *vs, vaddr_t va, size_t npages, uint8_t *vec)
@@ -233,11 +247,15 @@ int vm_mincore(struct vm_space *vs, vaddr_t va, size_t npages, uint8_t *vec)
     if (!user_range(va, npages << PAGE_SHIFT))
         return ENOMEM;
     rw_lock_read(&vs->map.lock);
-    for (size_t i = 0; i < npages && !error; i++) {
-        if (vm_map_lookup(&vs->map, va + (i << PAGE_SHIFT), &e))
-            vec[i] = in_memory(e, va + (i << PAGE_SHIFT));
-        else
+    for (size_t i = 0, n; i < npages && !error; i += n) {
+        vaddr_t at = va + (i << PAGE_SHIFT);
+        n = npages - i;
+        if (vm_map_lookup(&vs->map, at, &e)) {
+            n = min(n, (e->end_va - at) >> PAGE_SHIFT);
+            see_entry(e, entry_page(e, at), n, vec + i);
+        } else {
             error = ENOMEM;
+        }
     }
     rw_unlock_read(&vs->map.lock);
     return error;

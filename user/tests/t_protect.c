@@ -141,15 +141,41 @@ static void advice(void)
     T(munmap(s, 2 * PAGE));
 }
 
+static void show_residence(char *p)
+{
+    unsigned char vec[N];
+
+    T(mincore(p, N * PAGE, vec));
+    for (int i = 0; i < N; i++)
+        say("%d", vec[i] & 1);
+    say("\n");
+}
+
+/* A file between anonymous pages, one page of it private; and rights that differ. */
+static void residence_of_parts(void)
+{
+    int fd = T(open("parts", O_CREAT | O_RDWR, 0666));
+    char *p = mmap(NULL, N * PAGE, RW, ANON, -1, 0);
+
+    T(ftruncate(fd, 3 * PAGE));
+    CHECK(pwrite(fd, "a", 1, 0) == 1 && pwrite(fd, "b", 1, PAGE) == 1);
+    CHECK(pwrite(fd, "c", 1, 2 * PAGE) == 1);
+    CHECK(mmap(p + 2 * PAGE, 3 * PAGE, RW, MAP_PRIVATE | MAP_FIXED, fd, 0) == p + 2 * PAGE);
+    p[0] = p[3 * PAGE] = p[7 * PAGE] = 1;
+    T(mprotect(p + 6 * PAGE, 2 * PAGE, PROT_READ));
+    show_residence(p);
+    T(madvise(p + 3 * PAGE, 5 * PAGE, MADV_DONTNEED));
+    show_residence(p);
+    T(munmap(p, N * PAGE));
+    T(close(fd));
+}
+
 static void residence(void)
 {
     unsigned char vec[N];
     char *p = mmap(NULL, N * PAGE, RW, ANON, -1, 0);
     p[PAGE] = p[4 * PAGE] = 1;
-    T(mincore(p, N * PAGE, vec));
-    for (int i = 0; i < N; i++)
-        say("%d", vec[i] & 1);
-    say("\n");
+    show_residence(p);
     T(mincore(p + 1, PAGE, vec));
     T(mincore(p, 0, vec));
     T(munmap(p + 3 * PAGE, PAGE));
@@ -191,6 +217,7 @@ int main(void)
     forked();
     advice();
     residence();
+    residence_of_parts();
     the_break();
     return 0;
 }
