@@ -9,6 +9,7 @@ import curses
 import locale
 import os
 import sys
+import termios
 from typing import Any
 
 from grade.lecture import paint
@@ -83,17 +84,26 @@ def loop(screen: Any, player: Player) -> None:
 
 
 def read_key(screen: Any) -> str:
-    """The name of the next key, however many bytes it sends; "" for none that means anything."""
+    """The name of the next key, however many bytes it sends; "" for none that means anything. As if
+    the end were asked for where the terminal is gone, and who started this let no signal say so."""
     try:
         key = screen.get_wch()
-    except curses.error:  # a signal came
-        return ""
+    except curses.error:  # a signal came, or nothing ever will
+        return "" if is_there(sys.stdin.fileno()) else "q"
     if isinstance(key, int):
         if key == curses.KEY_RESIZE:
             curses.update_lines_cols()
             screen.clear()
         return NAMES.get(key, "")
     return LETTERS.get(key, key if key.isprintable() else "")
+
+
+def is_there(terminal: int) -> bool:
+    try:
+        termios.tcgetattr(terminal)
+    except termios.error:
+        return False
+    return True
 
 
 def draw(screen: Any, player: Player, colour: bool) -> None:

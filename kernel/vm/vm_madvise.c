@@ -201,8 +201,8 @@ int vm_msync(struct vm_space *vs, vaddr_t va, size_t len, unsigned flags)
 
 #define NOT_PRIVATE 2 // in vec: no anon is there, the object says
 
-// anon_resident, for who has not locked the anon and asks what was true a moment ago. Its slot keeps
-// it, and the page, whosever it is by then, is a struct vm_page.
+// anon_resident, for who has not locked the anon and asks what was true a moment ago. Its slot
+// keeps it, and the page, whosever it is by then, is a struct vm_page.
 static bool seems_resident(const struct vm_anon *an)
 {
     const struct vm_page *pg = load_relaxed(&an->page);

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 from pathlib import Path
 from typing import Any, Callable
@@ -36,7 +38,7 @@ class Terminal:
         environment = {name: value for name, value in environment.items() if value}
         self.child = pexpect.spawn(
             sys.executable, ["-m", "tests.lecture.sealed", str(record)], cwd=str(ROOT),
-            env=environment, dimensions=(lines, columns), timeout=PATIENCE,
+            env=environment, dimensions=(lines, columns), timeout=PATIENCE, ignore_sighup=True,
         )  # fmt: skip
 
     def __enter__(self) -> "Terminal":
@@ -63,6 +65,15 @@ class Terminal:
             except (pexpect.EOF, pexpect.TIMEOUT):
                 return right(self.rows())
         return True
+
+    def ends_if_gone(self) -> bool:
+        """The terminal is gone, and no signal says so: whether the player ends."""
+        ended = os.pidfd_open(self.child.pid)
+        try:
+            self.child.ptyproc.fileobj.close()
+            return bool(select.select([ended], [], [], PATIENCE)[0])
+        finally:
+            os.close(ended)
 
     def looks(self) -> tuple[bool, bool]:
         """Whether any letter has a colour, and whether any is reversed."""

@@ -244,6 +244,15 @@ def check_terminal(found: Record, kept: Path, columns: int, lines: int, **env: s
         return "" if status == 0 else f"status {status}, not 0: 99 is a file opened or a start"
 
 
+def check_gone(found: Record, kept: Path) -> str:
+    """The window is closed."""
+    player = Player(found, True)
+    with screen.Terminal(kept, 80, 24) as terminal:
+        if not terminal.until(lambda rows: rows == expected(player, 80, 24)):
+            return difference("at the start", expected(player, 80, 24), terminal)
+        return "" if terminal.ends_if_gone() else "the player goes on"
+
+
 def mark_faults(player: Player, terminal: screen.Terminal, colour: bool) -> str:
     """Changes are reversed where there are colours, and marked by letters where there are none."""
     marked = any(form["pictures"][name].get("new") for form in player.step["forms"]
@@ -308,6 +317,9 @@ def check_players(config: Config) -> Iterator[Result]:
         why = screen.missing()
         wrong = "" if why else check_terminal(found, kept, columns, lines, **env)
         yield Result(f"lecture/players/terminal-{name}", not wrong, wrong, skipped=why)
+    why = screen.missing()
+    wrong = "" if why else check_gone(found, kept)
+    yield Result("lecture/players/terminal-gone", not wrong, wrong, skipped=why)
     wrong = check_dumb(found, kept)
     yield Result("lecture/players/terminal-dumb", not wrong, wrong)
     if not browser.path():
