@@ -19,8 +19,8 @@ from grade.oracle import PTE, Oracle
 import together
 from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
-from said import ALL_COUNTS, BROUGHT_IN, GAPS, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, WITHOUT_PAGE
-from said import name_rules, nothing_left
+from said import ALL_COUNTS, BROUGHT_IN, FEW_PARTS, GAPS, LOOK_AGAIN, NO_ROOM, ONE_MOMENT
+from said import WITHOUT_PAGE, name_rules, nothing_left
 
 PAGE = 4096
 VA = 0x40000000
@@ -58,6 +58,8 @@ class State:
     owners: Counter[str]
     left: str = ""
     """Of which pools there are more items than before."""
+    stats: str = ""
+    """Which of amap_stats is not what it was before."""
     pages: list[Page] = field(default_factory=list)
     words: dict[int, int] = field(default_factory=dict)
     """The word of each version."""
@@ -124,6 +126,7 @@ def look(name: str, oracle: Oracle, run: Run) -> State:
     reader = Reader(oracle)
     state.report = {name: reader.report(name) for name in REPORTED}
     state.left = " ".join(reader.text("left"))
+    state.stats = " ".join(reader.text("stats"))
     if not run.boot.ktest:
         judge_report(state, reader, run)
         state.regions = together.regions(name, oracle, run)
@@ -399,7 +402,8 @@ PLANS: dict[str, Plan] = {
                            plan("pager_short", ["end"], nothing_left)]),
     "dontneed": plan("dontneed", ["discarded", "discarded", "written", "end"] * 5, nothing_left),
     "zeroes": plan("zeroes", ["read", "written", "read", "written", "end"], nothing_left,
-                   more=[plan("room", ["end"], NO_ROOM)]),
+                   more=[plan("room", ["end"], NO_ROOM),
+                         plan("private", ["end"] * 2, nothing_left)]),
     "check": plan("check", ["right", "right", "end"], nothing_left,
                   more=[plan("check_swapped", ["end"], nothing_left),
                         Plan(together.CHECKED, ["checked"], together.checked)]),
@@ -421,6 +425,7 @@ PLANS: dict[str, Plan] = {
                  more=[plan("grow_split", ["grown", "end"], grow),
                        plan("gap", ["gone", "end"] * 6, GAPS)]),
     "bounded": Plan([Boot(ONE + "costs"), Boot(ONE + "window_end")], None, bounded,
-                    records={"costs": 2}),
+                    records={"costs": 2},
+                    more=[plan("window_orders", ["end"] * 3, FEW_PARTS)]),
     "tight": Plan([Boot(ONE + "tight", mem="64M")], ["written", "end"], nothing),
 }

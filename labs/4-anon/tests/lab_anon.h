@@ -43,6 +43,7 @@ struct lab_report {
     uint64_t nmost;   // anons that there may be, where each page is copied as late as can be
     char text[2048];  // what the checks said
     char left[256];   // of which pools there are more items than before, and how many
+    char stats[128];  // which of amap_stats is not what it was before
 };
 
 extern const unsigned lab_window;         // pages of an entry whose amap was copied, at most

@@ -9,6 +9,7 @@
 #include "lib/string.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
+#include "vm/amap.h"
 #include "vm/anon.h"
 #include "vm/kmem.h"
 
@@ -66,6 +67,31 @@ static void know(struct pool *p, void *arg)
     known->of[known->npools++].nitems = p->nitems_out;
 }
 
+// ---- what amap_stats counts of what there is ----
+
+static struct amap_stats stats_at_begin, stats_at_mark;
+
+static void compare_stats(const struct amap_stats *was, char *text, size_t size)
+{
+    const struct {
+        const char *name;
+        uint64_t now, before;
+    } counts[] = {
+        {"amaps", amap_stats.amaps, was->amaps},
+        {"slots_used", amap_stats.slots_used, was->slots_used},
+        {"ppref_tables", amap_stats.ppref_tables, was->ppref_tables},
+    };
+    struct strbuf out;
+
+    strbuf_init(&out, text, size);
+    for (size_t i = 0; i < array_len(counts); i++)
+        if (counts[i].now != counts[i].before)
+            strbuf_printf(&out, " %s is %ld, not %ld", counts[i].name, (long)counts[i].now,
+                          (long)counts[i].before);
+}
+
+// ---- comparisons ----
+
 struct comparison {
     const struct known *known;
     struct strbuf *out;
@@ -104,12 +130,14 @@ static void compare_all(const struct known *known, char *text, size_t size)
 void lab_know_items(void)
 {
     lab_report.nbefore = know_all(&at_begin);
+    stats_at_begin = amap_stats;
 }
 
 void lab_report_items(void)
 {
     lab_report.nitems = lab_items();
     compare_all(&at_begin, lab_report.left, sizeof(lab_report.left));
+    compare_stats(&stats_at_begin, lab_report.stats, sizeof(lab_report.stats));
 }
 
 static uint64_t marked_anons, marked_items;
@@ -118,6 +146,7 @@ void lab_mark(void)
 {
     marked_anons = anon_count();
     marked_items = know_all(&at_mark);
+    stats_at_mark = amap_stats;
 }
 
 void lab_expect_marked(const char *what, uint64_t n)
@@ -131,6 +160,8 @@ void lab_expect_marked(const char *what, uint64_t n)
     KTEST_CHECK(nitems == marked_items,
                 "%s %lu, leaves %lu items of pools, not %lu; more than before:%s", what, n, nitems,
                 marked_items, text);
+    compare_stats(&stats_at_mark, text, sizeof(text));
+    KTEST_CHECK(!text[0], "%s %lu, leaves amap_stats wrong:%s", what, n, text);
 }
 
 // ---- pages ----

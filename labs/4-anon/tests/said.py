@@ -10,7 +10,8 @@ from typing import Callable
 
 from grade.lab_judge import Run
 
-from rules import BEHIND, DIRTY, ENTRIES, EVICTABLE, FREED, OTHERS, ROOM, SHARED, SHOWS
+from rules import BEHIND, BOUNDED, COUNTED, DIRTY, ENTRIES, EVICTABLE, FREED, OTHERS, PRIVATE
+from rules import ROOM, SHARED, SHOWS
 
 
 @dataclass
@@ -27,6 +28,8 @@ SAID = [
     Said(r"leaves \d+ (anons|items of pools)", invariant=BEHIND),
     Said("is wired .* by nobody$", invariant=EVICTABLE),
     Said("without PG_DIRTY$|is dirty now$", invariant=DIRTY),
+    Said("only a private mapping was written$", invariant=PRIVATE),
+    Said("leaves amap_stats wrong: ", invariant=COUNTED),
     Said("map entries, of [0-9]+ that there may be$", invariant=ENTRIES),
 ]
 
@@ -48,6 +51,9 @@ def nothing_left(run: Run) -> None:
             run.wrong("items of pools at the end, amaps, their parts and entries among them",
                       before, f"{items}; more than before: {state.left or 'none'}",
                       invariant=FREED)
+        if state.stats and items == before:
+            run.wrong("what amap_stats counts once all is gone", "what it did before",
+                      state.stats, invariant=COUNTED)
 
 
 def thinking(think: str = "", invariant: str = "") -> Callable[[Run], None]:
@@ -72,6 +78,8 @@ GAPS = thinking("What lies before an entry's slots, and after them, may be anoth
                 "who refers to an amap alone gives it away.", SHOWS)
 LOOK_AGAIN = thinking("A fault that waited for swap starts over (EAGAIN): the anon may be in its "
                       "slot no more, and gone.")
+FEW_PARTS = thinking("The window lies round the fault: it has pages on either side of it, or who "
+                     "writes from the end to the beginning gets a window for each page.", BOUNDED)
 NO_ROOM = thinking(invariant=ROOM)
 ONE_MOMENT = thinking("What the parent has in memory is write-protected, wherever it is mapped, "
                       "before it is copied; of a wired mapping, what is not wired, too.", OTHERS)
