@@ -12,21 +12,34 @@ from functools import partial
 from grade.lab_judge import PROGRAMS, THE_END, Boot, Last, Plan, Run, programs_work
 from grade.session import End
 
-from pools import (BACK, FIGURES, FITS, FREE, KEEPS, LEAST, LINEAR, NOTHING, ONCE, OURS, POOLS,
-                   SHORT, SPACE, TAKEN, TURN, TWICE, State, look)
+from pools import (BACK, FIGURES, FITS, FREE, KEEPS, LEAST, LINEAR, MOST, NOTHING, ONCE, OURS,
+                   POOLS, SHORT, SPACE, TAKEN, TURN, TWICE, ZEROED, State, look)
 
 
 def nothing(run: Run) -> None:
     """All that matters is judged at each point."""
 
 
+SAID = [
+    (r"counted in fails", NOTHING, "A get that fails counts as a failure, whatever failed."),
+    (r"was to be zeroed", ZEROED, "PR_ZERO clears each item, one of a new page as well: what a "
+     "backend gives has held something before."),
+    (r"max_items is \d+: an item", MOST, "Compare nitems_out with max_items by >=: it may be more "
+     "than that already."),
+    (r"empty pages that keeps \d+", KEEPS, "There may be less than min_pages: compare, and do not "
+     "subtract."),
+]
+"""What tests in the guest say, the rule that it breaks, and what to think of."""
+
+
 def said(run: Run) -> None:
     """What a test in the guest says may break a rule of another test: of a get that was refused it
     says who may lose a page, and what that pool keeps."""
     for finding in run.findings:
-        if finding.what.endswith(" in the guest") and "counted in fails" in finding.got:
-            finding.invariant = NOTHING
-            finding.hint = "A get that fails counts as a failure, whatever failed."
+        if finding.what.endswith(" in the guest"):
+            for text, rule, hint in SAID:
+                if re.search(text, finding.got):
+                    finding.invariant, finding.hint = rule, hint
         if found := re.search(r"pool \d+ may lose \d+: .* keeps (\d+)", finding.got):
             finding.invariant = SHORT
             if found[1] != "0" and not FIGURES["empty"]:
@@ -250,6 +263,17 @@ def first_goes(run: Run) -> None:
             run.wrong(f"pages that pools lost, {where}", wanted, sum(lost), invariant=SHORT)
 
 
+def others_starve(run: Run) -> None:
+    for words in run.records("asked"):
+        asked, npools = int(words[0]), int(words[1])
+        if asked > npools + 1:
+            run.wrong("times that a get asked the backend, while another pool's gets starved and "
+                      "took each page", f"at most {npools + 1}, with {npools} pools",
+                      f"{asked} or more", invariant=ONCE,
+                      hint="What a get has still to ask is its own count: another one's, of the "
+                      "same backend, is not to begin it anew.")
+
+
 STEEPER = 1.5
 """So much dearer may one more pool be where there are hundreds."""
 
@@ -297,12 +321,23 @@ def full_pages(run: Run) -> None:
 
 
 def price(run: Run) -> None:
+    found(run)
     (few, least), (many, cost) = ((int(n), int(ticks)) for n, ticks in run.records("paid"))
     run.notes.append(f"8 gets that each take a page: {least} instructions with {few} pools of the "
                      f"backend, {cost} with {many}")
     if cost > least + least // 10:
         run.wrong(f"instructions of 8 gets that each take a page, with {many} pools of the backend",
                   f"{least}, as with {few}", cost, invariant=FREE)
+
+
+def found(run: Run) -> None:
+    """A get that finds an item, and a put, do not look through the pool's pages."""
+    (few, least), (many, cost) = ((int(n), int(ticks)) for n, ticks in run.records("found"))
+    if cost > least + least // 10:
+        run.wrong(f"instructions of 8 gets that find an item, and of 8 puts, in a pool of {many} "
+                  "partial pages", f"{least}, as with {few}", cost, invariant=FREE,
+                  hint="A free item is in the first partial page, or the first empty one: no list "
+                  "is walked for it.")
 
 
 def kva(run: Run) -> None:
@@ -399,7 +434,8 @@ PLANS: dict[str, Plan] = {
     "starve-nowait": plan(
         "starve_nowait", ["full", "granted", "reserve", "granted", "end"], granted),
     "one-is-enough": plan("one", ["full", *["granted"] * 6, "end"], granted,
-                          more=[plan("price", ["end"] * 2, price, records={"paid": 2})]),
+                          more=[plan("price", ["end"] * 4, price,
+                                records={"paid": 2, "found": 2})]),
     "turn": plan("turn", ["full", *[*["granted"] * 5, "round"] * 4, "end"], turn,
                  more=[] if FIGURES["half"] or FIGURES["each"] else [IN_VAIN]),
     "minimum": plan("minimum", ["full", *["granted"] * (4 - FIGURES["empty"]), "none", "kept",
@@ -408,6 +444,8 @@ PLANS: dict[str, Plan] = {
                                 "end"],
                     bounded, records={"ticks": 2},
                     more=[plan("first_goes", ["full", "gone", "end"], first_goes),
+                          plan("others_starve", ["full", "end"], others_starve,
+                               records={"asked": 1}),
                           plan("put_beside", ["full", "own", "end", "put", "got", "end"], beside),
                           plan("vain", ["end"] * 3, linear, records={"vain": 3})]),
     "kva": Plan(

@@ -51,6 +51,23 @@ static void look_at_flag(unsigned wanted, unsigned got, unsigned flag, const cha
                   got & flag ? "with" : "without", name, wanted & flag ? "has" : "has not");
 }
 
+// No pool counts a page that its backend has not given it, or not yet.
+static void look_at_pages(const struct lab_arena *a)
+{
+    unsigned npages[LAB_NOBODY + 1] = {0};
+
+    for (unsigned i = 0; i < LAB_PAGES; i++)
+        npages[a->owner[i]]++;
+    for (unsigned n = 0; n < LAB_POOLS && ncpus == 1; n++) {
+        const struct pool *p = &lab_pool[n];
+        if (lab_made[n] && !p->lock.taken && p->backend == &a->pa && p->npages > npages[n + 1] &&
+            lab_report.nwrong++ == 0)
+            ksnprintf(lab_report.wrong, sizeof(lab_report.wrong),
+                      "pool %u counts %lu pages, and its backend has given it %u", n, p->npages,
+                      npages[n + 1]);
+    }
+}
+
 // No lock of the pools is held, so their counts agree; with one CPU nobody else is at one.
 static void look_at_counts(void)
 {
@@ -79,8 +96,10 @@ static void look_at_call(struct lab_arena *a, unsigned flags)
             ctx->held[i]->rank == LOCK_POOL_LIST)
             wrong("the backend is called with a lock of the pools held; its rank",
                   ctx->held[i]->rank);
-    if (!a->is_measured)
+    if (!a->is_measured) {
         look_at_counts();
+        look_at_pages(a);
+    }
     if (flags & PR_WAITOK)
         assert_may_sleep("the backend's alloc");
     if (a->says_flags) {
@@ -294,6 +313,10 @@ unsigned lab_richer(unsigned npools, unsigned each, unsigned more)
     for (unsigned n = 0; n < npools; n++)
         limit += n % 3 == 0 ? more : n % 3 == 1 ? 3 * more : 0;
     lab_make_arena(0, PAGE_SIZE, limit);
+    for (unsigned n = 0; n < LAB_POOLS; n++) // pools of the backend that were there
+        lab_make_pool(n, 0, 600, 0);
+    for (unsigned n = 0; n < LAB_POOLS; n++)
+        lab_destroy_pool(n);
     for (unsigned n = 0; n <= npools; n++)
         lab_make_pool(n, 0, 600 + n * 16, 0);
     for (unsigned n = 0; n < npools; n++) {

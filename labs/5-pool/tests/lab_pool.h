@@ -79,7 +79,7 @@ void lab_fill(unsigned n, unsigned npages);
 void lab_pages(unsigned n, unsigned npages, unsigned nempty, bool full);
 
 // So many pools with so many empty pages each, and one more that is full: its number is returned.
-// The arena has no page beside theirs. Comes to point "full".
+// The arena has no page beside theirs, and has had other pools, which are gone. Comes to point "full".
 unsigned lab_rich(unsigned npools, unsigned each);
 // The same, but of three pools the first has `more' empty pages, the second 3 * `more' full ones.
 unsigned lab_richer(unsigned npools, unsigned each, unsigned more);
