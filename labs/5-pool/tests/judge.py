@@ -6,45 +6,19 @@ look, in pools.py, reads what is in memory at a point.
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
 from grade.lab_judge import PROGRAMS, THE_END, Boot, Last, Plan, Run, programs_work
 from grade.session import End
 
-from pools import (BACK, FIGURES, FITS, FREE, KEEPS, LEAST, LINEAR, MOST, NOTHING, ONCE, OURS,
-                   POOLS, SHORT, SPACE, TAKEN, TURN, TWICE, ZEROED, State, look)
+from costs import linear, price
+from guest_said import said
+from pools import (BACK, FIGURES, FITS, KEEPS, LEAST, NOTHING, ONCE, OURS, POOLS,
+                   SHORT, SPACE, TAKEN, TURN, TWICE, State, look)
 
 
 def nothing(run: Run) -> None:
     """All that matters is judged at each point."""
-
-
-SAID = [
-    (r"counted in fails", NOTHING, "A get that fails counts as a failure, whatever failed."),
-    (r"was to be zeroed", ZEROED, "PR_ZERO clears each item, one of a new page as well: what a "
-     "backend gives has held something before."),
-    (r"max_items is \d+: an item", MOST, "Compare nitems_out with max_items by >=: it may be more "
-     "than that already."),
-    (r"empty pages that keeps \d+", KEEPS, "There may be less than min_pages: compare, and do not "
-     "subtract."),
-]
-"""What tests in the guest say, the rule that it breaks, and what to think of."""
-
-
-def said(run: Run) -> None:
-    """What a test in the guest says may break a rule of another test: of a get that was refused it
-    says who may lose a page, and what that pool keeps."""
-    for finding in run.findings:
-        if finding.what.endswith(" in the guest"):
-            for text, rule, hint in SAID:
-                if re.search(text, finding.got):
-                    finding.invariant, finding.hint = rule, hint
-        if found := re.search(r"pool \d+ may lose \d+: .* keeps (\d+)", finding.got):
-            finding.invariant = SHORT
-            if found[1] != "0" and not FIGURES["empty"]:
-                finding.hint = ("min_pages is compared with npages, all the pages that a pool has, "
-                                "however many of them are empty.")
 
 
 def put_wrong(what: str, rule: str, hint: str, run: Run) -> None:
@@ -188,7 +162,8 @@ def in_vain(run: Run) -> None:
     if then != wanted:
         run.wrong(f"which pools give, in turn. Before, pool {alone[0]} alone had a page to lose, "
                   f"and pools {order[0]} and {order[1]} were asked in vain", wanted, then,
-                  invariant=TURN, hint="Who was asked in vain is asked last again, too.")
+                  invariant=TURN, hint="Who was asked in vain is asked last again, too; "
+                  "who was asked first of them comes first of them.")
 
 
 def minimum(run: Run) -> None:
@@ -274,24 +249,6 @@ def others_starve(run: Run) -> None:
                       "same backend, is not to begin it anew.")
 
 
-STEEPER = 1.5
-"""So much dearer may one more pool be where there are hundreds."""
-
-
-def linear(run: Run) -> None:
-    """What one more pool costs a get that asks all in vain, where there are few and where many."""
-    paid = [(int(n), int(ticks)) for n, ticks in run.records("vain")]
-    few, many = ((after[1] - before[1]) / (after[0] - before[0])
-                 for before, after in zip(paid, paid[1:]))
-    (_, least), (middle, _), (most, cost) = paid
-    run.notes.append(f"a get that asks {most - 1} pools in vain takes {cost} instructions")
-    if many > few * STEEPER:
-        run.wrong(f"instructions for each pool that a get asks in vain, from {middle} pools of the "
-                  f"backend to {most}", f"at most {few * STEEPER:.0f}, as with fewer they are "
-                  f"{few:.0f}", f"{many:.0f}", invariant=LINEAR,
-                  hint="Nothing that is done for each pool goes through all pools.")
-
-
 def beside(run: Run) -> None:
     """What the starving pool has is not taken from it."""
     for before, after in zip(run.states, run.states[1:]):
@@ -318,26 +275,6 @@ def full_pages(run: Run) -> None:
             run.wrong(f"bytes behind the last item of 8 in a page of {size} that nobody wrote to",
                       "fewer than 8", unused, invariant=FITS,
                       hint="One more item fits: the last one may end where the header begins.")
-
-
-def price(run: Run) -> None:
-    found(run)
-    (few, least), (many, cost) = ((int(n), int(ticks)) for n, ticks in run.records("paid"))
-    run.notes.append(f"8 gets that each take a page: {least} instructions with {few} pools of the "
-                     f"backend, {cost} with {many}")
-    if cost > least + least // 10:
-        run.wrong(f"instructions of 8 gets that each take a page, with {many} pools of the backend",
-                  f"{least}, as with {few}", cost, invariant=FREE)
-
-
-def found(run: Run) -> None:
-    """A get that finds an item, and a put, do not look through the pool's pages."""
-    (few, least), (many, cost) = ((int(n), int(ticks)) for n, ticks in run.records("found"))
-    if cost > least + least // 10:
-        run.wrong(f"instructions of 8 gets that find an item, and of 8 puts, in a pool of {many} "
-                  "partial pages", f"{least}, as with {few}", cost, invariant=FREE,
-                  hint="A free item is in the first partial page, or the first empty one: no list "
-                  "is walked for it.")
 
 
 def kva(run: Run) -> None:

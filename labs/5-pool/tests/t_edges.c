@@ -215,7 +215,7 @@ static void make_crowd(unsigned npools, unsigned npages)
     lab_arena[0].is_measured = true;
     for (unsigned n = 0; n < npools; n++) {
         pool_init(&crowd[n], "lab crowd", LARGE, 0, &lab_arena[0].pa);
-        crowd[n].page_owner = LAB_POOLS;
+        crowd[n].page_owner = LAB_OWNER + LAB_POOLS - 1;
     }
 }
 

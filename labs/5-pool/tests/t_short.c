@@ -149,8 +149,8 @@ KTEST(lab_pool_minimum)
     lab_point("kept");
     lab_put_all(0);
     pool_set_limits(&lab_pool[0], 3, 0);
-    KTEST_CHECK(!lab_get(3, PR_NOWAIT), "a get that starves takes a page of a pool of 2 empty "
-                "pages that keeps 3");
+    bool got = lab_get(3, PR_NOWAIT);
+    KTEST_CHECK(!got, "a get that starves takes a page of a pool of 2 empty pages that keeps 3");
     lab_end();
 }
 
