@@ -6,32 +6,19 @@ look, in pools.py, reads what is in memory at a point.
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
 from grade.lab_judge import PROGRAMS, THE_END, Boot, Last, Plan, Run, programs_work
 from grade.session import End
 
-from pools import (BACK, FIGURES, FITS, FREE, KEEPS, LEAST, LINEAR, NOTHING, ONCE, OURS, POOLS,
+from costs import linear, price
+from guest_said import said
+from pools import (BACK, FIGURES, FITS, KEEPS, LEAST, NOTHING, ONCE, OURS, POOLS,
                    SHORT, SPACE, TAKEN, TURN, TWICE, State, look)
 
 
 def nothing(run: Run) -> None:
     """All that matters is judged at each point."""
-
-
-def said(run: Run) -> None:
-    """What a test in the guest says may break a rule of another test: of a get that was refused it
-    says who may lose a page, and what that pool keeps."""
-    for finding in run.findings:
-        if finding.what.endswith(" in the guest") and "counted in fails" in finding.got:
-            finding.invariant = NOTHING
-            finding.hint = "A get that fails counts as a failure, whatever failed."
-        if found := re.search(r"pool \d+ may lose \d+: .* keeps (\d+)", finding.got):
-            finding.invariant = SHORT
-            if found[1] != "0" and not FIGURES["empty"]:
-                finding.hint = ("min_pages is compared with npages, all the pages that a pool has, "
-                                "however many of them are empty.")
 
 
 def put_wrong(what: str, rule: str, hint: str, run: Run) -> None:
@@ -175,7 +162,8 @@ def in_vain(run: Run) -> None:
     if then != wanted:
         run.wrong(f"which pools give, in turn. Before, pool {alone[0]} alone had a page to lose, "
                   f"and pools {order[0]} and {order[1]} were asked in vain", wanted, then,
-                  invariant=TURN, hint="Who was asked in vain is asked last again, too.")
+                  invariant=TURN, hint="Who was asked in vain is asked last again, too; "
+                  "who was asked first of them comes first of them.")
 
 
 def minimum(run: Run) -> None:
@@ -250,22 +238,15 @@ def first_goes(run: Run) -> None:
             run.wrong(f"pages that pools lost, {where}", wanted, sum(lost), invariant=SHORT)
 
 
-STEEPER = 1.5
-"""So much dearer may one more pool be where there are hundreds."""
-
-
-def linear(run: Run) -> None:
-    """What one more pool costs a get that asks all in vain, where there are few and where many."""
-    paid = [(int(n), int(ticks)) for n, ticks in run.records("vain")]
-    few, many = ((after[1] - before[1]) / (after[0] - before[0])
-                 for before, after in zip(paid, paid[1:]))
-    (_, least), (middle, _), (most, cost) = paid
-    run.notes.append(f"a get that asks {most - 1} pools in vain takes {cost} instructions")
-    if many > few * STEEPER:
-        run.wrong(f"instructions for each pool that a get asks in vain, from {middle} pools of the "
-                  f"backend to {most}", f"at most {few * STEEPER:.0f}, as with fewer they are "
-                  f"{few:.0f}", f"{many:.0f}", invariant=LINEAR,
-                  hint="Nothing that is done for each pool goes through all pools.")
+def others_starve(run: Run) -> None:
+    for words in run.records("asked"):
+        asked, npools = int(words[0]), int(words[1])
+        if asked > npools + 1:
+            run.wrong("times that a get asked the backend, while another pool's gets starved and "
+                      "took each page", f"at most {npools + 1}, with {npools} pools",
+                      f"{asked} or more", invariant=ONCE,
+                      hint="What a get has still to ask is its own count: another one's, of the "
+                      "same backend, is not to begin it anew.")
 
 
 def beside(run: Run) -> None:
@@ -294,15 +275,6 @@ def full_pages(run: Run) -> None:
             run.wrong(f"bytes behind the last item of 8 in a page of {size} that nobody wrote to",
                       "fewer than 8", unused, invariant=FITS,
                       hint="One more item fits: the last one may end where the header begins.")
-
-
-def price(run: Run) -> None:
-    (few, least), (many, cost) = ((int(n), int(ticks)) for n, ticks in run.records("paid"))
-    run.notes.append(f"8 gets that each take a page: {least} instructions with {few} pools of the "
-                     f"backend, {cost} with {many}")
-    if cost > least + least // 10:
-        run.wrong(f"instructions of 8 gets that each take a page, with {many} pools of the backend",
-                  f"{least}, as with {few}", cost, invariant=FREE)
 
 
 def kva(run: Run) -> None:
@@ -399,7 +371,8 @@ PLANS: dict[str, Plan] = {
     "starve-nowait": plan(
         "starve_nowait", ["full", "granted", "reserve", "granted", "end"], granted),
     "one-is-enough": plan("one", ["full", *["granted"] * 6, "end"], granted,
-                          more=[plan("price", ["end"] * 2, price, records={"paid": 2})]),
+                          more=[plan("price", ["end"] * 4, price,
+                                records={"paid": 2, "found": 2})]),
     "turn": plan("turn", ["full", *[*["granted"] * 5, "round"] * 4, "end"], turn,
                  more=[] if FIGURES["half"] or FIGURES["each"] else [IN_VAIN]),
     "minimum": plan("minimum", ["full", *["granted"] * (4 - FIGURES["empty"]), "none", "kept",
@@ -408,6 +381,8 @@ PLANS: dict[str, Plan] = {
                                 "end"],
                     bounded, records={"ticks": 2},
                     more=[plan("first_goes", ["full", "gone", "end"], first_goes),
+                          plan("others_starve", ["full", "end"], others_starve,
+                               records={"asked": 1}),
                           plan("put_beside", ["full", "own", "end", "put", "got", "end"], beside),
                           plan("vain", ["end"] * 3, linear, records={"vain": 3})]),
     "kva": Plan(

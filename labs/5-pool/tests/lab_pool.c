@@ -51,6 +51,36 @@ static void look_at_flag(unsigned wanted, unsigned got, unsigned flag, const cha
                   got & flag ? "with" : "without", name, wanted & flag ? "has" : "has not");
 }
 
+// No pool counts a page that its backend has not given it, or not yet.
+static void look_at_pages(const struct lab_arena *a)
+{
+    unsigned npages[LAB_NOBODY + 1] = {0};
+
+    for (unsigned i = 0; i < LAB_PAGES; i++)
+        npages[a->owner[i]]++;
+    for (unsigned n = 0; n < LAB_POOLS && ncpus == 1; n++) {
+        const struct pool *p = &lab_pool[n];
+        if (lab_made[n] && !p->lock.taken && p->backend == &a->pa && p->npages > npages[n + 1] &&
+            lab_report.nwrong++ == 0)
+            ksnprintf(lab_report.wrong, sizeof(lab_report.wrong),
+                      "pool %u counts %lu pages, and its backend has given it %u", n, p->npages,
+                      npages[n + 1]);
+    }
+}
+
+// Who was drained has counted that before anybody else can see that the page is gone.
+static void look_at_drained(const struct lab_arena *a)
+{
+    for (unsigned n = 0; n < LAB_POOLS && a->only_drains && ncpus == 1; n++) {
+        const struct pool *p = &lab_pool[n];
+        if (lab_made[n] && !p->lock.taken && p->backend == &a->pa && p->drained != p->page_frees &&
+            lab_report.nwrong++ == 0)
+            ksnprintf(lab_report.wrong, sizeof(lab_report.wrong),
+                      "pool %u counts %lu pages given back, each for another pool, and %lu drained",
+                      n, p->page_frees, p->drained);
+    }
+}
+
 // No lock of the pools is held, so their counts agree; with one CPU nobody else is at one.
 static void look_at_counts(void)
 {
@@ -79,8 +109,11 @@ static void look_at_call(struct lab_arena *a, unsigned flags)
             ctx->held[i]->rank == LOCK_POOL_LIST)
             wrong("the backend is called with a lock of the pools held; its rank",
                   ctx->held[i]->rank);
-    if (!a->is_measured)
+    if (!a->is_measured) {
         look_at_counts();
+        look_at_pages(a);
+        look_at_drained(a);
+    }
     if (flags & PR_WAITOK)
         assert_may_sleep("the backend's alloc");
     if (a->says_flags) {
@@ -99,8 +132,10 @@ static void *arena_alloc(struct pool_allocator *pa, unsigned flags)
     if (a->asked)
         a->asked();
     spin_lock(&a->lock);
-    if (owner == 0 || owner > LAB_POOLS) {
-        wrong("the owner that a page is for", owner);
+    if (owner >= LAB_OWNER && owner < LAB_OWNER + LAB_POOLS) {
+        owner = owner - LAB_OWNER + 1;
+    } else {
+        wrong("the owner that a page is for, which is no pool's page_owner", owner);
         owner = LAB_NOBODY;
     }
     uint64_t limit = flags & PR_RESERVE ? a->limit : a->limit - min(a->limit, a->reserve);
@@ -173,7 +208,7 @@ void lab_make_pool(unsigned n, unsigned arena, size_t size, size_t align)
     look_at_gone(n);
     gone[n] = false;
     pool_init(&lab_pool[n], "lab", size, align, &lab_arena[arena].pa);
-    lab_pool[n].page_owner = (uint8_t)(n + 1);
+    lab_pool[n].page_owner = (uint8_t)(LAB_OWNER + n);
     lab_made[n] = 1;
     lab_align[n] = max(align, sizeof(uint64_t));
     lab_size[n] = size;
@@ -294,6 +329,10 @@ unsigned lab_richer(unsigned npools, unsigned each, unsigned more)
     for (unsigned n = 0; n < npools; n++)
         limit += n % 3 == 0 ? more : n % 3 == 1 ? 3 * more : 0;
     lab_make_arena(0, PAGE_SIZE, limit);
+    for (unsigned n = 0; n < LAB_POOLS; n++) // pools of the backend that were there
+        lab_make_pool(n, 0, 600, 0);
+    for (unsigned n = 0; n < LAB_POOLS; n++)
+        lab_destroy_pool(n);
     for (unsigned n = 0; n <= npools; n++)
         lab_make_pool(n, 0, 600 + n * 16, 0);
     for (unsigned n = 0; n < npools; n++) {
@@ -301,6 +340,7 @@ unsigned lab_richer(unsigned npools, unsigned each, unsigned more)
         lab_pages(n, nempty + (n % 3 == 1 ? 3 * more : 0), nempty, true);
     }
     lab_pages(npools, 4, 0, true);
+    lab_arena[0].only_drains = true;
     lab_point("full");
     return npools;
 }

@@ -14,6 +14,7 @@
 #define LAB_ITEMS  2048u // of a pool
 #define LAB_NEW_BYTE 0xa5 // fills an arena's pages until somebody writes to them
 #define LAB_NOBODY 255u  // has a page that was asked for in the name of no pool
+#define LAB_OWNER  64u   // page_owner of pool 0, no enum page_owner; pool n's is so many more
 
 // The figures of lab.toml that the tests use.
 extern const unsigned lab_half;  // 1: a shortage takes half of what the one who has most may lose
@@ -32,6 +33,7 @@ struct lab_arena {
     uint64_t refusals;        // and that did not
     uint64_t frees;           // pages given back
     bool takes_away;          // what is given back is somebody else's at once: the limit falls
+    bool only_drains;         // no page is given back but for another pool
     bool is_measured;         // what a call costs counts: pools' counts are not looked at in it
     bool says_flags;          // each call must be of just the flags `flags'
     unsigned flags;           // enum pool_flags
@@ -79,7 +81,8 @@ void lab_fill(unsigned n, unsigned npages);
 void lab_pages(unsigned n, unsigned npages, unsigned nempty, bool full);
 
 // So many pools with so many empty pages each, and one more that is full: its number is returned.
-// The arena has no page beside theirs. Comes to point "full".
+// The arena has no page beside theirs, and has had other pools, which are gone. Comes to point
+// "full". Nothing is reclaimed in the test, so that who loses a page was drained.
 unsigned lab_rich(unsigned npools, unsigned each);
 // The same, but of three pools the first has `more' empty pages, the second 3 * `more' full ones.
 unsigned lab_richer(unsigned npools, unsigned each, unsigned more);

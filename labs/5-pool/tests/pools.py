@@ -37,6 +37,9 @@ TWICE = "an item is put once"
 BACK = "what is given up goes back to the backend"
 TRIES = "what a get may use, each of its tries may use"
 KEEPS = "a pool keeps its min_pages"
+GONE = "who is destroyed is nowhere any more"
+MOST = "a pool with max_items or more out gives none"
+ZEROED = "an item is zero if PR_ZERO asks for that"
 NOTHING = "a get that fails leaves nothing behind"
 FREE = "who does not starve pays nothing"
 SHORT = "nobody fails while another pool of the backend has an empty page to lose"
@@ -165,7 +168,8 @@ def judge_report(state: State, reader: Reader, run: Run) -> None:
         if broken == COUNTED:
             run.wrong(f"a pool's counts while its backend was called, {until}", "counts that agree",
                       text, invariant=broken, hint="What counts pages changes with the pool's "
-                      "lists, under the lock, before the backend gets a page back.")
+                      "lists, under the lock: once a page has come, and before the backend gets "
+                      "one back.")
         else:
             run.wrong(f"what the backend was asked, {until}", "what was wanted", text,
                       invariant=broken)

@@ -215,7 +215,7 @@ static void make_crowd(unsigned npools, unsigned npages)
     lab_arena[0].is_measured = true;
     for (unsigned n = 0; n < npools; n++) {
         pool_init(&crowd[n], "lab crowd", LARGE, 0, &lab_arena[0].pa);
-        crowd[n].page_owner = LAB_POOLS;
+        crowd[n].page_owner = LAB_OWNER + LAB_POOLS - 1;
     }
 }
 
@@ -291,8 +291,33 @@ static void pay(unsigned npools)
     end_crowd(npools);
 }
 
+// Gets that find an item, and as many puts, in a pool of so many partial pages.
+static void find(unsigned npages)
+{
+    void *items[PAID];
+
+    lab_make_arena(0, PAGE_SIZE, npages);
+    lab_make_pool(0, 0, 1000, 0);
+    lab_pages(0, npages, 0, false);
+    irq_push();
+    uint64_t ticks = rdtsc();
+    for (unsigned i = 0; i < PAID; i++)
+        items[i] = pool_get(&lab_pool[0], PR_NOWAIT);
+    for (unsigned i = 0; i < PAID; i++)
+        if (items[i])
+            pool_put(&lab_pool[0], items[i]);
+    ticks = rdtsc() - ticks;
+    irq_pop();
+    record_printf("found %u %lu", npages, ticks);
+    for (unsigned i = 0; i < PAID; i++)
+        KTEST_CHECK(items[i], "free item %u of %u", i, PAID);
+    lab_end();
+}
+
 KTEST(lab_pool_price)
 {
+    find(PAID);
+    find(LAB_PAGES);
     pay(2);
     pay(MANY);
 }

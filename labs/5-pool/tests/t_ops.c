@@ -113,6 +113,32 @@ KTEST(lab_pool_align)
     lab_end();
 }
 
+// A limit that is lowered below what is out holds, too: nothing is got until enough was put.
+static void lower_limit(unsigned out, unsigned limit)
+{
+    pool_set_limits(&lab_pool[0], 0, limit);
+    for (; out >= limit; out--) {
+        bool got = lab_get(0, PR_NOWAIT);
+        KTEST_CHECK(!got, "a get while %u items are out, and since then max_items is %u: an item",
+                    out, limit);
+        lab_put(0, out - 1);
+    }
+    KTEST_CHECK(lab_get(0, PR_NOWAIT), "a get while %u items are out and max_items is %u: refused",
+                limit - 1, limit);
+}
+
+// A least that is more than there is holds, too.
+static void raise_least(void)
+{
+    lab_put_all(0);
+    uint64_t npages = lab_pool[0].npages, least = npages + 2;
+    pool_set_limits(&lab_pool[0], least, 0);
+    bool gave = pool_reclaim(&lab_pool[0]);
+    KTEST_CHECK(!gave && lab_pool[0].npages == npages,
+                "pool_reclaim of a pool of %lu empty pages that keeps %lu leaves %lu", npages,
+                least, lab_pool[0].npages);
+}
+
 KTEST(lab_pool_limits)
 {
     lab_make_arena(0, PAGE_SIZE, 10);
@@ -136,6 +162,8 @@ KTEST(lab_pool_limits)
     for (unsigned i = 0; i < 25; i++)
         KTEST_CHECK(lab_get(0, PR_NOWAIT), "item %u without a limit", i);
     lab_point("more");
+    lower_limit(25, 20);
+    raise_least();
     lab_end();
 }
 

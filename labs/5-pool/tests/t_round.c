@@ -3,6 +3,7 @@
 // The round of the pools that are asked: who comes next once some were asked in vain, and its end
 // where the pool with which it began is gone.
 
+#include "dev/record.h"
 #include "lab_pool.h"
 #include "lib/ktest.h"
 #include "mem/memlayout.h"
@@ -50,8 +51,9 @@ KTEST(lab_pool_turn_in_vain)
     lab_end();
 }
 
-// ---- pools that go meanwhile ----
+// ---- pools that go, and others that starve, meanwhile ----
 
+#define THIRSTY    9u  // a pool that starves, too
 #define MANY_CALLS 20u // of the backend for one get that may ask eight pools
 
 static unsigned ncalls;
@@ -70,6 +72,36 @@ static void destroy_giver(void)
     }
     if (ncalls > MANY_CALLS)
         lab_arena[0].takes_away = false;
+}
+
+// Other pools' gets starve while the backend is asked: they take each page that comes free, and one
+// more that a pool gives for them.
+static void starve_beside(void)
+{
+    static bool is_beside;
+    uint64_t frees = lab_arena[0].frees;
+
+    if (is_beside || ++ncalls > MANY_CALLS)
+        return;
+    is_beside = true;
+    while (lab_get(THIRSTY, PR_NOWAIT))
+        if (lab_arena[0].frees > frees && lab_arena[0].nout == lab_arena[0].limit)
+            break;
+    is_beside = false;
+}
+
+// What one get asks is bounded, whatever others that starve at the same time ask.
+KTEST(lab_pool_others_starve)
+{
+    unsigned n = lab_rich(THIRSTY - 1, 6);
+
+    lab_make_pool(THIRSTY, 0, 3000, 0);
+    ncalls = 0;
+    lab_arena[0].asked = starve_beside;
+    (void)lab_get(n, PR_NOWAIT);
+    lab_arena[0].asked = NULL;
+    record_printf("asked %u %u", ncalls, THIRSTY + 1);
+    lab_end();
 }
 
 // Somebody else takes each page that comes free, and the pool that was asked first goes: the others

@@ -147,6 +147,10 @@ KTEST(lab_pool_minimum)
         for (unsigned i = 0; i < 5; i++)
             KTEST_CHECK(lab_get(n, PR_NOWAIT), "pool %u has kept two pages", n);
     lab_point("kept");
+    lab_put_all(0);
+    pool_set_limits(&lab_pool[0], 3, 0);
+    bool got = lab_get(3, PR_NOWAIT);
+    KTEST_CHECK(!got, "a get that starves takes a page of a pool of 2 empty pages that keeps 3");
     lab_end();
 }
 

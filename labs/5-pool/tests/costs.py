@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What lab 5's gets and puts cost, in instructions, where there is little and where there is much."""
+
+from __future__ import annotations
+
+from grade.lab_judge import Run
+
+from pools import FREE, LINEAR
+
+
+STEEPER = 1.5
+"""So much dearer may one more pool be where there are hundreds."""
+
+
+def linear(run: Run) -> None:
+    """What one more pool costs a get that asks all in vain, where there are few and where many."""
+    paid = [(int(n), int(ticks)) for n, ticks in run.records("vain")]
+    few, many = ((after[1] - before[1]) / (after[0] - before[0])
+                 for before, after in zip(paid, paid[1:]))
+    (_, least), (middle, _), (most, cost) = paid
+    run.notes.append(f"a get that asks {most - 1} pools in vain takes {cost} instructions")
+    if many > few * STEEPER:
+        run.wrong(f"instructions for each pool that a get asks in vain, from {middle} pools of the "
+                  f"backend to {most}", f"at most {few * STEEPER:.0f}, as with fewer they are "
+                  f"{few:.0f}", f"{many:.0f}", invariant=LINEAR,
+                  hint="Nothing that is done for each pool goes through all pools.")
+
+
+def found(run: Run) -> None:
+    """A get that finds an item, and a put, do not look through the pool's pages."""
+    (few, least), (many, cost) = ((int(n), int(ticks)) for n, ticks in run.records("found"))
+    if cost > least + least // 10:
+        run.wrong(f"instructions of 8 gets that find an item, and of 8 puts, in a pool of {many} "
+                  "partial pages", f"{least}, as with {few}", cost, invariant=FREE,
+                  hint="A free item is in the first partial page, or the first empty one: no list "
+                  "is walked for it.")
+
+
+def price(run: Run) -> None:
+    found(run)
+    (few, least), (many, cost) = ((int(n), int(ticks)) for n, ticks in run.records("paid"))
+    run.notes.append(f"8 gets that each take a page: {least} instructions with {few} pools of the "
+                     f"backend, {cost} with {many}")
+    if cost > least + least // 10:
+        run.wrong(f"instructions of 8 gets that each take a page, with {many} pools of the backend",
+                  f"{least}, as with {few}", cost, invariant=FREE)
