@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What lab 5's gets and puts cost, in instructions, where there is little and where there is much."""
+"""What gets and puts cost in instructions, where there is little and where there is much."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ SAID = [
     Said("pages were given back, it says", invariant=BACK,
          hint="pool_reclaim_all sums up the pages; pool_reclaim only says whether there were any."),
     Said("which was destroyed, is ", invariant=GONE,
-         hint="First off every list that others walk, then give the pages back. Who drains the pool "
-         "counts that under its lock, and does not look at it any more."),
+         hint="First off every list that others walk, then give the pages back. Who drains "
+         "the pool counts that under its lock, and does not look at it any more."),
     Said("found by a check of that pool, not of all", invariant=CHECKS,
          hint="What is wrong with all pools is summed up, not what is wrong with the last one."),
     Said(r"empty pages that keeps \d+", invariant=KEEPS,
