@@ -8,7 +8,7 @@ from grade.lab_judge import Run
 import memory
 from workloads import NEVER_FAILS, PER_CHUNK, entered, granted, shortage, wired_left
 
-FLUSHED = "one flush for a chunk, and none if nothing was stolen of it"
+FLUSHED = "one shootdown for a chunk, and none if nothing was stolen of it"
 IN_VAIN = "what cannot be stolen costs nothing twice"
 STOLEN_LATER = 4    # chunks, by t_wired.c's steal_wired_own, after the first
 
