@@ -121,7 +121,6 @@ def make(path: Path, lab: Lab | None, forms: list[str]) -> Record:
     try:
         return _make(path, lab, forms, progress)
     except steps.StepError as error:
-        progress.end()
         raise SystemExit(f"strata: {error}") from None
     finally:
         progress.end()
