@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterable
 
 QEMU = os.environ.get("QEMU") or "qemu-system-x86_64"
 DISK_ID = "disk"
@@ -38,11 +39,10 @@ EXIT_RESET = 0
 MACHINE = "microvm,acpi=off,pcie=off,usb=off,x-option-roms=off"
 CPU = "qemu64,+smep,+smap,+umip,+fsgsbase,+pdpe1gb,+rdrand"
 RTC = "base=2024-01-01T00:00:00,clock=vm"
-ANSWER_SECONDS = 300.0
-"""Until a monitor that does not answer is a failure, however busy the host is."""
 PR_SET_PDEATHSIG = 1
 ANSWER_SECONDS = 600.0
 """For the monitor: a backstop, as a busy host takes its time."""
+CHUNK = 65536
 LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 
@@ -188,6 +188,11 @@ class Qemu:
         self.process: subprocess.Popen[bytes] | None = None
         self._records: socket.socket | None = None
         self._monitor: socket.socket | None = None
+        self._patience = ANSWER_SECONDS
+        self._answers = b""
+        """Of the monitor, not looked at yet."""
+        self._greeted = False
+        self._kept: dict[int, bytearray] = {}
         self._errors = b""
 
     def __enter__(self) -> "Qemu":
@@ -296,13 +301,39 @@ class Qemu:
         answer = self.qmp("human-monitor-command", arguments)
         return str(answer)
 
+    # ---- what comes from the guest ----
+
+    def watch(self, fds: Iterable[int]) -> None:
+        """From now on, what comes from these descriptors is read by available() alone. While an
+        answer of the monitor is waited for it is kept: a guest that prints more than a pipe holds
+        would stand still, and the monitor's answer would wait for it."""
+        self._kept = {fd: bytearray() for fd in fds}
+        for fd in self._kept:
+            os.set_blocking(fd, False)
+
+    def kept(self) -> list[int]:
+        """The descriptors of which something was kept."""
+        return [fd for fd, data in self._kept.items() if data]
+
+    def available(self, fd: int) -> bytes | None:
+        """What can be read without waiting: b"" at the end, None while there is nothing. A taker
+        may have read what another descriptor was found ready for: to wait for more of it then would
+        be to wait for a guest that stands still and waits for us."""
+        if data := bytes(self._kept.get(fd, b"")):
+            self._kept[fd].clear()
+            return data
+        try:
+            return os.read(fd, CHUNK)
+        except BlockingIOError:
+            return None
+
+    # ---- the monitor ----
+
     def qmp(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
         """The answer of QEMU's monitor to a command of its protocol."""
-        assert self._monitor
-        if not hasattr(self, "_monitor_file"):
-            self._monitor.settimeout(ANSWER_SECONDS)
-            self._monitor_file = self._monitor.makefile("rw", encoding="utf-8")
-            self._monitor_file.readline()
+        if not self._greeted:
+            self._greeted = True
+            self._monitor_line()
             self.qmp("qmp_capabilities")
         self._monitor_ask(name, arguments or {})
         while True:
@@ -313,13 +344,27 @@ class Qemu:
                 raise OSError(f"QEMU's monitor: {answer['error']['desc']}")
 
     def _monitor_ask(self, name: str, arguments: dict[str, Any]) -> None:
-        self._monitor_file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-        self._monitor_file.flush()
+        assert self._monitor
+        self._monitor.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
 
     def _monitor_line(self) -> dict[str, Any]:
-        line = self._monitor_file.readline()
-        if not line:
-            raise OSError("QEMU closed its monitor")
+        assert self._monitor
+        wanted = {self._monitor.fileno(), *self._kept}
+        while b"\n" not in self._answers:
+            ready = select.select(wanted, [], [], self._patience)[0]
+            if not ready:
+                raise TimeoutError(f"QEMU's monitor has not answered for {self._patience:g} s")
+            for fd in ready:
+                data = os.read(fd, CHUNK)
+                if fd in self._kept:
+                    self._kept[fd] += data
+                elif not data:
+                    raise OSError("QEMU closed its monitor")
+                else:
+                    self._answers += data
+                if not data:
+                    wanted.remove(fd)
+        line, _, self._answers = self._answers.partition(b"\n")
         answer = json.loads(line)
         assert isinstance(answer, dict)
         return answer
@@ -338,12 +383,11 @@ class Qemu:
     def go_until_stopped(self, seconds: float) -> None:
         """Lets a machine that stands still go, and waits until it stands still again."""
         self.qmp("query-status")
-        assert self._monitor
-        self._monitor.settimeout(seconds)
+        self._patience = seconds
         self._monitor_ask("cont", {})
         while self._monitor_line().get("event") != "STOP":
             pass
-        self._monitor.settimeout(ANSWER_SECONDS)
+        self._patience = ANSWER_SECONDS
 
 
 def die_with_parent(parent: int) -> None:

@@ -25,7 +25,6 @@ IDLE_LOOKS = 30
 IDLE_SECONDS = 1.0
 """Of processor time, in all: a guest whose disk is slow uses more."""
 PROMPT = b"\n# "
-CHUNK = 65536
 MAX_KEPT = 4 << 20
 """Bytes of the console that are kept: the last ones."""
 MAX_RECORDS = 16 << 20
@@ -70,16 +69,6 @@ class Outcome:
 def where(vm: qemu.Qemu) -> str:
     """Where all CPUs stand, and who waits if none of them does anything."""
     return backtrace.of_all_cpus(vm) + blocked.of_threads(vm)
-
-
-def available(fd: int) -> bytes | None:
-    """What can be read without waiting: b"" at the end, None while there is nothing. A taker may
-    have read what another descriptor was found ready for: to wait for more of it then would be to
-    wait for a guest that stands still and waits for us."""
-    try:
-        return os.read(fd, CHUNK)
-    except BlockingIOError:
-        return None
 
 
 class Session:
@@ -146,16 +135,18 @@ class Session:
         takers = self._takers(vm)
         quiet_since = time.monotonic()
         with selectors.DefaultSelector() as selector:
+            vm.watch(takers)
             for fd in takers:
-                os.set_blocking(fd, False)
                 selector.register(fd, selectors.EVENT_READ)
             while selector.get_map():
-                events = selector.select(timeout=QUIET_SECONDS)
-                for key, _ in events:
-                    if data := available(key.fd):
-                        takers[key.fd](data)
+                events = vm.kept() or [
+                    key.fd for key, _ in selector.select(timeout=QUIET_SECONDS)
+                ]
+                for fd in events:
+                    if data := vm.available(fd):
+                        takers[fd](data)
                     elif data is not None:
-                        selector.unregister(key.fd)
+                        selector.unregister(fd)
                 now = time.monotonic()
                 if (why := self._give_up()) is not None:
                     vm.kill()
@@ -168,7 +159,7 @@ class Session:
                     quiet_since = now
                 elif now - quiet_since >= QUIET_SECONDS and (why := self._stuck(vm)):
                     # What it said before has come by now, but perhaps after the select.
-                    if not selector.select(timeout=0):
+                    if not vm.kept() and not selector.select(timeout=0):
                         return why + "\n" + where(vm)
         return ""
 

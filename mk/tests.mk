@@ -2,7 +2,7 @@
 # What the tests need built, and `make check`.
 
 # Test guests: the harness's own little kernels, one for each way to end.
-GUESTS := $(foreach v,ok panic hang spin triple early garbage,$(O)/tests/guests/$(v).elf)
+GUESTS := $(foreach v,ok panic hang spin flood triple early garbage,$(O)/tests/guests/$(v).elf)
 guest-variant = $(shell echo $(1) | tr a-z A-Z)
 
 $(O)/tests/guests/%.elf: tests/guests/guest.S tests/guests/guest.ld

@@ -19,7 +19,7 @@ from grade.lecture import known, looks, marks, source
 from grade.lecture.steps import ANY, Scene, StepError, Stop
 from grade.lecture.walk import Walker
 from grade.oracle import Memory, Oracle, OracleError
-from grade.session import End, Outcome, available
+from grade.session import End, Outcome
 from grade.wire import Wire
 
 WALL_SECONDS = 600.0
@@ -202,7 +202,7 @@ class SceneSession(LabSession):
     def _drain(self) -> None:
         """What the guest has printed so far."""
         assert self._vm and self._vm.console is not None
-        while data := available(self._vm.console):
+        while data := self._vm.available(self._vm.console):
             self._take_console(data)
 
     def _console(self) -> list[str]:

@@ -50,6 +50,9 @@ start:
     say CONSOLE, hang_text
 1:  pause
     jmp 1b
+#elif defined(VARIANT_FLOOD)
+1:  say CONSOLE, hang_text
+    jmp 1b
 #elif defined(VARIANT_TRIPLE)
     lidt null_idt
     int3

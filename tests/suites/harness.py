@@ -15,12 +15,11 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Callable, Iterator
 
 from grade import qemu
 from grade.records import RecordError, RecordReader, frame
-from grade.session import End, Session, available
+from grade.session import End, Session
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 # Guest, exit status of run, what standard output holds, what standard error holds.
@@ -33,6 +32,7 @@ ENDS: list[tuple[str, int, str, str]] = [
     ("early", End.POWER_OFF.value, "one line\n", "strata: power off: powered off with no exit"),
     ("garbage", End.BAD_RECORDS.value, "", "strata: bad records: frame 1 has checksum deadbeef"),
 ]
+FLOOD = 1 << 18
 SILENT = ("grade/options.py", "tests/lecture/sealed.py")
 """Programs that print nothing but a refusal, or are a test's own."""
 BROKEN = """
@@ -98,10 +98,36 @@ class HeldBack(Session):
         if not self.printed:
             assert vm.console is not None
             vm.qmp("cont")
-            select.select([vm.console], [], [])
+            while not vm.kept() and not select.select([vm.console], [], [], 0.1)[0]:
+                pass
             while not super()._stuck(vm):
                 pass
         return super()._stuck(vm)
+
+
+class AsksInAFlood(Session):
+    """At the first word it asks the monitor again and again, until the guest has printed more than
+    a pipe holds; then it ends."""
+
+    def _takers(self, vm: qemu.Qemu) -> dict[int, Callable[[bytes], None]]:
+        def take(data: bytes) -> None:
+            self._take_console(data)
+            while len(vm._kept[console]) < FLOOD:
+                vm.monitor("info status")
+
+        console = vm.console or 0
+        return {**super()._takers(vm), console: take}
+
+    def _give_up(self) -> str | None:
+        return "" if self.printed > FLOOD else None
+
+
+def check_flood(config: Config) -> Iterator[Result]:
+    """A guest that prints without end does not keep the monitor from answering."""
+    outcome = AsksInAFlood(qemu.Machine(config.out / "tests" / "guests" / "flood.elf"), 0).run()
+    lines = outcome.console.split(b"\r\n")[:-1]
+    right = len(outcome.console) > FLOOD and set(lines) == {b"one line"}
+    yield Result("harness/flood", right, f"{len(outcome.console)} bytes, {outcome.describe()}")
 
 
 class OverOnceSaid(Session):
@@ -280,12 +306,17 @@ def _notices(stream: bytes, at: int) -> bool:
     return False
 
 
+class Unstarted(qemu.Qemu):
+    def kill(self) -> None:
+        pass
+
+
 class Curious(Session):
     """Reads the console, too, when a record comes; ends then."""
 
     def _takers(self, vm: Any) -> dict[int, Callable[[bytes], None]]:
         def take(_: bytes) -> None:
-            self.console += available(vm.console) or b""
+            self.console += vm.available(vm.console) or b""
 
         return {vm.records: take, vm.console: self._take_console}
 
@@ -298,12 +329,13 @@ def check_ready() -> Iterator[Result]:
     waits for more there. Its guest may stand still and wait for the harness."""
     (records, record), (console, shown) = os.pipe(), os.pipe()
     patience = threading.Timer(PATIENCE_SECONDS, os.write, (shown, b", and more"))
-    vm = SimpleNamespace(records=records, console=console, kill=lambda: None)
+    vm = Unstarted(qemu.Machine(Path()))
+    vm.records, vm.console = records, console
     session = Curious(qemu.Machine(Path()), limit=0)
     os.write(record, b"a record")
     os.write(shown, b"words")
     patience.start()
-    session._pump(vm, 0)  # type: ignore[arg-type]
+    session._pump(vm, 0)
     patience.cancel()
     patience.join()
     yield Result("harness/ready", session.console == b"words", f"it took {session.console!r}")
@@ -321,6 +353,7 @@ def check_run_word() -> Iterator[Result]:
 def jobs(config: Config) -> list[Job]:
     found = [Job("harness/records", check_records), Job("harness/run-word", check_run_word)]
     found.append(Job("harness/ready", check_ready))
+    found.append(Job("harness/flood", partial(check_flood, config)))
     found.append(Job("harness/trouble", check_trouble))
     found.append(Job("harness/unread", partial(check_unread, config)))
     for guest, status, out, err in ENDS:

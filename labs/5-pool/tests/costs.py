@@ -14,6 +14,7 @@ STEEPER = 1.5
 
 def linear(run: Run) -> None:
     """What one more pool costs a get that asks all in vain, where there are few and where many."""
+    of_pages(run)
     paid = [(int(n), int(ticks)) for n, ticks in run.records("vain")]
     few, many = ((after[1] - before[1]) / (after[0] - before[0])
                  for before, after in zip(paid, paid[1:]))
@@ -24,6 +25,16 @@ def linear(run: Run) -> None:
                   f"backend to {most}", f"at most {few * STEEPER:.0f}, as with fewer they are "
                   f"{few:.0f}", f"{many:.0f}", invariant=LINEAR,
                   hint="Nothing that is done for each pool goes through all pools.")
+
+
+def of_pages(run: Run) -> None:
+    """A pool is asked at the same price, however many pages it has."""
+    (few, least), (many, cost) = ((int(n), int(ticks)) for n, ticks in run.records("pages"))
+    if cost > least * STEEPER:
+        run.wrong(f"instructions of a get that asks in vain one pool of {many} full pages",
+                  f"at most {least * STEEPER:.0f}, as of {few} it is {least}", cost,
+                  invariant=LINEAR, hint="Who is asked looks at its first empty page, and at none "
+                  "of its others.")
 
 
 def found(run: Run) -> None:

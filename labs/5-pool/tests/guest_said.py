@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from grade.lab_judge import Run
 
-from pools import BACK, CHECKS, FIGURES, GONE, KEEPS, MOST, NOTHING, SHORT, ZEROED
+from pools import (BACK, CHECKS, COUNTED, FIGURES, FREE, GONE, ITEM, KEEPS, LEAST, MOST, NOBODYS,
+                   NOTHING, ONCE, SHORT, TAKEN, TURN, UNLOCKED, ZEROED)
 
 
 @dataclass
@@ -20,7 +21,45 @@ class Said:
     hint: str
 
 
+BOOKED = "What counts pages and items changes under the lock, with the lists: by one for each."
+CHANCE = [
+    Said("chance: .* of another backend has", invariant=NOBODYS, hint="Each backend has its own "
+         "list: whose pools have another one are not asked."),
+    Said("chance: .*max_items is", invariant=MOST,
+         hint="Compare nitems_out with max_items by >=: it may be more than that already."),
+    Said("chance: .* that was made to fail", invariant=NOTHING,
+         hint="A get that fails counts as a failure, and changes nothing else."),
+    Said("chance: pool_reclaim .*it says", invariant=BACK,
+         hint="True only if a page went back."),
+    Said("chance: pool_reclaim .*given back", invariant=KEEPS,
+         hint="All empty pages beyond min_pages go; npages is compared with it before each."),
+    Said("chance: .*for one item", invariant=TAKEN, hint="Stop at the first that gave something."),
+    Said("chance: .*its lock is held", invariant=UNLOCKED,
+         hint="Other pools' locks are tried, and who is locked is passed over."),
+    Said("chance: .*none beyond what it keeps", invariant=LEAST,
+         hint="There may be less than min_pages: compare, and do not subtract."),
+    Said("chance: a get .*may lose", invariant=SHORT, hint="Whatever a pool has been through: if it "
+         "has an empty page beyond its min_pages, it is asked for it, and gives it."),
+    Said("chance: a get .*asked longer ago", invariant=TURN, hint="Who was asked goes to the end, "
+         "whether it gave, had nothing, or its lock was held; nobody else changes places."),
+    Said("chance: a get .*not needed", invariant=FREE,
+         hint="The backend is asked when there is no free item, and the limit allows one."),
+    Said("chance: a get .*in vain", invariant=ONCE,
+         hint="Count the pools that are there before the first is asked."),
+    Said("chance: a get .*(backend has a page|are free)", invariant=SHORT,
+         hint="First the free items, then the backend's page."),
+    Said("chance: pool_init", invariant=COUNTED,
+         hint="pool_init sets all of a pool: what was in its memory means nothing."),
+    Said("chance: ", invariant=COUNTED, hint=BOOKED),
+]
 SAID = [
+    *CHANCE,
+    Said("large pages, ", invariant=COUNTED,
+         hint="A backend's page may be of any power of two: counts of items are 32 bits wide."),
+    Said("large pages: ", invariant=ITEM,
+         hint="A backend's page may be of any power of two: counts of items are 32 bits wide."),
+    Said("failed, and left its pool", invariant=NOTHING,
+         hint="fail_injected is asked once, before anything is done."),
     Said("counted in fails", invariant=NOTHING,
          hint="A get that fails counts as a failure, whatever failed."),
     Said("was to be zeroed", invariant=ZEROED,

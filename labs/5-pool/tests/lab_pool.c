@@ -159,6 +159,8 @@ static void arena_free(struct pool_allocator *pa, void *page)
     size_t at = (size_t)((char *)page - a->base), i = at / pa->page_size;
 
     look_at_call(a, a->flags);
+    if (a->given)
+        a->given();
     KASSERT(at % pa->page_size == 0 && i < LAB_PAGES, "%p is given back to arena %s", page,
             pa->name);
     memset(page, 0xdb, pa->page_size);
@@ -350,8 +352,7 @@ unsigned lab_rich(unsigned npools, unsigned each)
     return lab_richer(npools, each, 0);
 }
 
-// Pages of pool n that have items which are taken.
-static unsigned pages_in_use(unsigned n)
+unsigned lab_pages_in_use(unsigned n)
 {
     uint64_t base[LAB_PAGES];
     unsigned nbases = 0;
@@ -375,7 +376,7 @@ const char *lab_to_lose(unsigned n)
         const struct pool *p = &lab_pool[k];
         if (k == n || !lab_made[k] || p->backend != lab_pool[n].backend)
             continue;
-        uint64_t nused = pages_in_use(k), nempty = p->npages - nused;
+        uint64_t nused = lab_pages_in_use(k), nempty = p->npages - nused;
         uint64_t kept = p->min_pages + (lab_empty ? nused : 0);
         if (nempty == 0 || p->npages <= kept)
             continue;
@@ -394,6 +395,29 @@ void lab_want_pages(unsigned n, unsigned npages)
         lab_point("granted");
         while (lab_pool[n].nitems_free > 0)
             KTEST_CHECK(lab_get(n, PR_NOWAIT), "there are free items");
+    }
+}
+
+unsigned chain_take(struct pool *p, unsigned flags, unsigned most, struct chain **items)
+{
+    struct chain *it;
+    unsigned n = 0;
+
+    while (n < most && (it = pool_get(p, flags))) {
+        it->next = *items;
+        *items = it;
+        n++;
+    }
+    return n;
+}
+
+void chain_put(struct pool *p, struct chain **items)
+{
+    struct chain *it;
+
+    while ((it = *items)) {
+        *items = it->next;
+        pool_put(p, it);
     }
 }
 

@@ -38,6 +38,7 @@ struct lab_arena {
     bool says_flags;          // each call must be of just the flags `flags'
     unsigned flags;           // enum pool_flags
     void (*asked)(void);      // runs first in each call for a page: what others do meanwhile
+    void (*given)(void);      // and in each that gives one back
     uint8_t owner[LAB_PAGES]; // 1 + the number of the pool that has it; 0: free; LAB_NOBODY
 };
 
@@ -75,6 +76,7 @@ bool lab_get(unsigned n, unsigned flags);
 void lab_put(unsigned n, unsigned i); // compares; its item number i
 void lab_put_all(unsigned n);
 unsigned lab_count(unsigned n); // items of pool n
+unsigned lab_pages_in_use(unsigned n); // pages of pool n that have items which are taken
 // Items until `npages' more pages are in use: all of them full.
 void lab_fill(unsigned n, unsigned npages);
 // A pool with so many pages, of which so many are empty, and the others partial or full.
@@ -90,6 +92,14 @@ unsigned lab_richer(unsigned npools, unsigned each, unsigned more);
 void lab_want_pages(unsigned n, unsigned npages);
 // What another pool than n has to lose, by what the test has taken and put; "nothing" if none has.
 const char *lab_to_lose(unsigned n);
+
+// Items without number, of any pool: up to `most' more of them, linked through their first words;
+// how many came. And back with all of them.
+struct chain {
+    struct chain *next;
+};
+unsigned chain_take(struct pool *p, unsigned flags, unsigned most, struct chain **items);
+void chain_put(struct pool *p, struct chain **items);
 
 // All checks, and a point of this name.
 void lab_point(const char *name);

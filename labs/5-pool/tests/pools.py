@@ -46,6 +46,7 @@ SHORT = "nobody fails while another pool of the backend has an empty page to los
 TAKEN: str = FIGURES["taken"]
 TURN: str = FIGURES["whom"]
 LEAST: str = FIGURES["least"]
+NOBODYS = "a backend's shortage is nobody else's"
 ONCE = "a get asks each other pool once at most"
 LINEAR = "what a get that starves pays is linear in the number of pools"
 OURS = "what is put is an item of the pool, and taken"

@@ -8,10 +8,13 @@
 #include "lab_pool.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "lib/printf.h"
 #include "mem/memlayout.h"
 #include "sync/irq.h"
+#include "vm/kmem.h"
 
 #define LARGE 3000u // bytes: one item a page
+#define MEGA  (1ul << 20)
 
 // ---- what others do while the backend is asked ----
 
@@ -246,6 +249,91 @@ KTEST(lab_pool_many)
         one_of(npools);
 }
 
+// ---- a backend of more pages, or larger ones, than an arena's ----
+
+static char *block; // its pages, one after the other
+static size_t block_used, block_end;
+
+static void *block_alloc(struct pool_allocator *pa, unsigned flags UNUSED)
+{
+    if (block_used + pa->page_size > block_end)
+        return NULL;
+    block_used += pa->page_size;
+    return block + block_used - pa->page_size;
+}
+
+// Pages come back in any order, and are not given again.
+static void block_free(struct pool_allocator *pa UNUSED, void *page UNUSED)
+{
+}
+
+static struct pool_allocator block_backend = {
+    .name = "lab block", .alloc = block_alloc, .free = block_free};
+
+static void make_block(size_t page_size, size_t npages)
+{
+    block_used = 0;
+    block_end = npages * page_size;
+    block = kmem_alloc(kernel_map, block_end, page_size, KM_WAITOK);
+    KASSERT(block, "no memory for %zu pages of %zu bytes", npages, page_size);
+    block_backend.page_size = page_size;
+    pool_allocator_init(&block_backend);
+}
+
+static void look_at_counts(struct pool *p, const char *when)
+{
+    static char text[256];
+    struct strbuf out;
+
+    strbuf_init(&out, text, sizeof(text));
+    KTEST_CHECK(p->nitems_free + p->nitems_out == p->npages * p->items_per_page &&
+                    pool_check(p, &out) == 0,
+                "large pages, %s: %lu items free, %lu out, of %lu pages with %u each; %s", when,
+                p->nitems_free, p->nitems_out, p->npages, p->items_per_page, text);
+}
+
+// A page of so many items that 16 bits do not count them.
+KTEST(lab_pool_large_page)
+{
+    struct pool *p = &crowd[0];
+
+    make_block(MEGA, 1);
+    pool_init(p, "lab large page", 8, 0, &block_backend);
+    void *item = pool_get(p, PR_NOWAIT);
+    KTEST_CHECK(item, "the backend has a page of %lu bytes", MEGA);
+    look_at_counts(p, "an item out");
+    bool gave = pool_reclaim(p);
+    KTEST_CHECK(!gave, "large pages: one with an item that is out is given back");
+    if (item)
+        pool_put(p, item);
+    look_at_counts(p, "none out");
+    pool_destroy(p);
+    kmem_free(kernel_map, block, block_end);
+    lab_point("end");
+}
+
+// A get that asks one pool of so many pages, all of which are full.
+static void ask_a_large_one(unsigned npages)
+{
+    make_block(PAGE_SIZE, npages);
+    for (unsigned n = 0; n < 2; n++)
+        pool_init(&crowd[n], "lab crowd", LARGE, 0, &block_backend);
+    struct chain *items = NULL;
+    unsigned n = chain_take(&crowd[1], PR_NOWAIT, npages, &items);
+    KASSERT(n == npages, "%u pages of %u", n, npages);
+    irq_push();
+    uint64_t ticks = rdtsc();
+    void *item = pool_get(&crowd[0], PR_NOWAIT);
+    ticks = rdtsc() - ticks;
+    irq_pop();
+    record_printf("pages %u %lu", npages, ticks);
+    KASSERT(!item, "an item of no page");
+    chain_put(&crowd[1], &items);
+    for (n = 0; n < 2; n++)
+        pool_destroy(&crowd[n]);
+    kmem_free(kernel_map, block, block_end);
+}
+
 // A get that asks so many pools, none of which has a page.
 static void ask_in_vain(unsigned npools)
 {
@@ -265,6 +353,9 @@ KTEST(lab_pool_vain)
     ask_in_vain(2);
     ask_in_vain(66);
     ask_in_vain(MANY);
+    ask_a_large_one(10);
+    ask_a_large_one(1000);
+    lab_point("end");
 }
 
 #define PAID 8u

@@ -7,6 +7,7 @@
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
+#include "lib/string.h"
 #include "mem/memlayout.h"
 #include "mem/vm_page.h"
 #include "sync/kctx.h"
@@ -207,11 +208,14 @@ KTEST(lab_pool_fail_nth)
         uint64_t fails = lab_pool[0].fails;
         kctx_current()->fail_nth = nth;
         for (unsigned i = 0; i < 18; i++) {
-            uint64_t before = kctx_current()->fail_nth;
+            uint64_t before = kctx_current()->fail_nth, npages = lab_pool[0].npages;
             bool got = lab_get(0, i % 2 ? PR_WAITOK : PR_NOWAIT);
             bool failed = before && !kctx_current()->fail_nth;
             KTEST_CHECK(got || failed, "nth %u: item %u is refused", nth, i);
             KTEST_CHECK(kctx_current()->nheld == 0, "nth %u leaves a lock taken", nth);
+            KTEST_CHECK(got || lab_pool[0].npages == npages,
+                        "nth %u: a get failed, and left its pool %lu pages, where it had %lu", nth,
+                        lab_pool[0].npages, npages);
             nfailed += !got;
         }
         kctx_current()->fail_nth = 0;
@@ -370,6 +374,54 @@ static void drift(uint64_t *field, const char *what)
     KTEST_CHECK(!finds(&lab_pool[0]), "%s: right again", what);
 }
 
+// Puts two items of the page that has item i of pool 0. What is returned is the second one, if its
+// first word leads to the first one, as in the form that was given; *taken is a third item.
+static uint64_t *put_two(unsigned i, char **taken)
+{
+    uint64_t page = lab_item[0][i].address & ~(PAGE_SIZE - 1), at[2];
+    unsigned n = 0;
+
+    for (; n < 3; i++) {
+        uint64_t item = lab_item[0][i].address;
+        if ((item & ~(PAGE_SIZE - 1)) != page)
+            continue;
+        *taken = (char *)item;
+        if (n < 2) {
+            at[n] = item;
+            lab_put(0, i);
+        }
+        n++;
+    }
+    return *(uint64_t *)at[1] == at[0] ? (uint64_t *)at[1] : NULL;
+}
+
+// One page has a free item less than it counts, and another one has one more: their sum is right.
+static void cancel_out(void)
+{
+    static char saved[500];
+    char *taken;
+
+    lab_put_all(0);
+    pool_reclaim(&lab_pool[0]);
+    lab_fill(0, 2);
+    uint64_t *one = put_two(0, &taken);
+    uint64_t *other = put_two(lab_pool[0].items_per_page, &taken);
+    if (!one || !other)
+        return;
+    uint64_t *behind_one = (uint64_t *)*one, *behind_other = (uint64_t *)*other;
+    memcpy(saved, taken, sizeof(saved));
+    memcpy(taken, behind_other, sizeof(saved));
+    *one = *behind_one;
+    *(uint64_t *)taken = (uintptr_t)behind_other;
+    *other = (uintptr_t)taken;
+    KTEST_CHECK(finds(&lab_pool[0]), "a free item too few in one page, and one too many in another "
+                                     "one, are not found");
+    *one = (uintptr_t)behind_one;
+    *other = (uintptr_t)behind_other;
+    memcpy(taken, saved, sizeof(saved));
+    KTEST_CHECK(!finds(NULL), "right again");
+}
+
 // The check finds what was made wrong, and only that.
 KTEST(lab_pool_check)
 {
@@ -406,5 +458,6 @@ KTEST(lab_pool_check)
     item[1]--;
     KTEST_CHECK(!finds(NULL), "right again");
     lab_point("right");
+    cancel_out();
     lab_end();
 }

@@ -89,3 +89,28 @@ KTEST(crash_lab_pool_put_inside)
 {
     put_wrong(1000, inside);
 }
+
+// The first of a page's items that were put, under a hundred others.
+static char *free_long_ago(void)
+{
+    char *item = item_address(0, 3);
+
+    lab_put(0, 3);
+    for (unsigned i = 4; i < 104; i++)
+        lab_put(0, i);
+    return item;
+}
+
+KTEST(crash_lab_pool_put_long_ago)
+{
+    put_wrong(32, free_long_ago);
+}
+
+// An item that is to be aligned to more than a page is: none fits.
+KTEST(crash_lab_pool_no_room)
+{
+    lab_make_arena(0, PAGE_SIZE, 4);
+    lab_point("put");
+    pool_init(&lab_pool[0], "lab", 100, 2 * PAGE_SIZE, &lab_arena[0].pa);
+    lab_point("put-twice");
+}

@@ -104,6 +104,38 @@ KTEST(lab_pool_others_starve)
     lab_end();
 }
 
+// An item of the starving pool is put at each call of its backend, and got again at the next one.
+// What comes of a page that is not needed any more is the form's affair, but once.
+static void put_and_get(void)
+{
+    static bool is_beside;
+
+    if (is_beside || ++ncalls > MANY_CALLS)
+        return;
+    is_beside = true;
+    if (lab_pool[0].nitems_free > 0)
+        (void)lab_get(0, PR_NOWAIT);
+    else
+        lab_put(0, 0);
+    is_beside = false;
+}
+
+KTEST(lab_pool_not_needed)
+{
+    lab_make_arena(0, PAGE_SIZE, 4);
+    for (unsigned n = 0; n < 2; n++)
+        lab_make_pool(n, 0, 1000, 0);
+    lab_fill(0, 1);
+    lab_fill(1, 3);
+    lab_put_all(1);
+    ncalls = 0;
+    lab_arena[0].asked = lab_arena[0].given = put_and_get;
+    (void)lab_get(0, PR_NOWAIT);
+    lab_arena[0].asked = lab_arena[0].given = NULL;
+    record_printf("asked %u %u", ncalls, 4);
+    lab_end();
+}
+
 // Somebody else takes each page that comes free, and the pool that was asked first goes: the others
 // are asked once each all the same.
 KTEST(lab_pool_first_goes)

@@ -223,33 +223,6 @@ KTEST(lab_pool_bounded)
 
 #define ALL ~0u
 
-struct chain {
-    struct chain *next;
-};
-
-static unsigned take(struct pool *p, unsigned flags, unsigned most, struct chain **items)
-{
-    struct chain *it;
-    unsigned n = 0;
-
-    while (n < most && (it = pool_get(p, flags))) {
-        it->next = *items;
-        *items = it;
-        n++;
-    }
-    return n;
-}
-
-static void give_all(struct pool *p, struct chain **items)
-{
-    struct chain *it;
-
-    while ((it = *items)) {
-        *items = it->next;
-        pool_put(p, it);
-    }
-}
-
 // Address space for pools: what one pool has laid aside serves another.
 KTEST(lab_pool_kva)
 {
@@ -258,15 +231,15 @@ KTEST(lab_pool_kva)
 
     pool_init(&large, "lab large", 8000, 0, &pool_allocator_kva);
     pool_init(&small, "lab small", 3000, 0, &pool_allocator_kva);
-    unsigned nlarge = take(&large, PR_WAITOK, ALL, &mine);
+    unsigned nlarge = chain_take(&large, PR_WAITOK, ALL, &mine);
     unsigned npages = (unsigned)large.npages;
-    give_all(&large, &mine);
-    unsigned nsmall = take(&small, PR_NOWAIT, ALL, &theirs);
+    chain_put(&large, &mine);
+    unsigned nsmall = chain_take(&small, PR_NOWAIT, ALL, &theirs);
     record_printf("kva %u %u %u %u", nlarge, npages, nsmall, small.items_per_page);
     lab_point("taken");
-    give_all(&small, &theirs);
-    KTEST_CHECK(take(&large, PR_WAITOK, ALL, &mine) == nlarge, "not what it was");
-    give_all(&large, &mine);
+    chain_put(&small, &theirs);
+    KTEST_CHECK(chain_take(&large, PR_WAITOK, ALL, &mine) == nlarge, "not what it was");
+    chain_put(&large, &mine);
     pool_destroy(&large);
     pool_destroy(&small);
     lab_point("end");
@@ -287,10 +260,10 @@ static void take_dense(size_t size, unsigned nitems, struct pool_allocator *back
     uint64_t before = free_pages();
 
     pool_init(&p, "lab dense", size, 0, backend);
-    unsigned n = take(&p, PR_WAITOK, nitems, &items);
+    unsigned n = chain_take(&p, PR_WAITOK, nitems, &items);
     KTEST_CHECK(n == nitems, "%u items of %zu bytes", n, size);
     record_printf("dense %zu %lu %lu", size, p.npages, before - free_pages());
-    give_all(&p, &items);
+    chain_put(&p, &items);
     pool_destroy(&p);
     pool_reclaim_all();
     KTEST_CHECK(backend || free_pages() == before, "%lu pages of memory are free, %lu were",
@@ -304,18 +277,18 @@ KTEST(lab_pool_direct_reserve)
     struct chain *items = NULL;
 
     pool_init(&p, "lab direct", 2000, 0, NULL);
-    unsigned n = take(&p, PR_NOWAIT, ALL, &items);
+    unsigned n = chain_take(&p, PR_NOWAIT, ALL, &items);
     uint64_t left = free_pages();
     KTEST_CHECK(n > 0 && left == vm_page_reserve_kernel, "%lu pages are left, %lu are the reserve",
                 left, vm_page_reserve_kernel);
     for (unsigned k = 0; k < 2; k++) {
         unsigned flags = k ? PR_RESERVE | PR_WAITOK : PR_RESERVE;
-        n = take(&p, flags, p.items_per_page, &items);
+        n = chain_take(&p, flags, p.items_per_page, &items);
         KTEST_CHECK(n == p.items_per_page && free_pages() == left - k - 1,
                     "PR_RESERVE%s: %u items, %lu pages of a reserve of %lu are left",
                     k ? " | PR_WAITOK" : "", n, free_pages(), left);
     }
-    give_all(&p, &items);
+    chain_put(&p, &items);
     pool_destroy(&p);
     lab_point("end");
 }
