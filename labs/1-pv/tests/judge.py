@@ -275,8 +275,8 @@ PLANS: dict[str, Plan] = {
         model.judge_ops,
         more=[Plan([Boot(ONE + "many")], ["far", "thinned", "end"], model.judge_many),
               Plan([Boot(ONE + "high")], ["end"], records={"entered": 1}),
-              Plan([Boot(ONE + "absent"), Boot(ONE + "absent_twice")], ["recorded"],
-                   model.judge_absent)],
+              Plan([Boot(ONE + "absent" + how) for how in ("", "_twice", "_here", "_there")],
+                   ["recorded"], model.judge_absent)],
     ),
     "wired": Plan(
         [Boot(ONE + "wired", words=POISON)],
@@ -290,7 +290,8 @@ PLANS: dict[str, Plan] = {
     ),
     "steal-used": Plan(
         [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 13, workloads.steal_used,
-        more=[Plan([Boot(ONE + "steal_passed")], ["exhausted", "stolen"])],
+        more=[Plan([Boot(ONE + "steal_passed")], ["exhausted", "stolen"],
+                   workloads.steal_passed, {"tried": 1})],
     ),
     "fork": Plan(
         [Boot(command="/tests/pvwork fork")],
@@ -304,7 +305,8 @@ PLANS: dict[str, Plan] = {
     ),
     "fail-nth": Plan([Boot(ONE + "fail_nth")], None, workloads.fail_nth),
     "check": Plan(
-        [Boot(ONE + "check")], ["checked", "end"], model.judge_check, {"damage": 15}
+        [Boot(ONE + "check")], ["checked", "end"], model.judge_check, {"damage": 15},
+        more=[Plan([Boot(ONE + "check_meanwhile")], ["checked", "end"])],
     ),
     "smp": Plan(
         [Boot(ONE + "locks")], ["worked", "end"], figures.asked, {"asked": 1},
@@ -326,7 +328,7 @@ PLANS: dict[str, Plan] = {
         more=[Plan([Boot(ONE + "room")], ["used", "end"])],
     ),
     "speed": Plan(
-        [Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 8},
+        [Boot(ONE + "speed")], ["measured"], figures.speed, {"ticks": 9},
         [Plan([Boot(ONE + "exit_wired")], ["measured"], figures.exit_wired, {"ticks": 1})],
     ),
     "steal": Plan(
@@ -353,6 +355,7 @@ PLANS: dict[str, Plan] = {
               wired.steal_wired_own, {"entered": 2, "looked": 1}),
          Plan([Boot(ONE + "steal_far")], ["sparse", "stolen", "end"], wired.steal_far),
          Plan([Boot(ONE + "steal_locked")], ["exhausted", "stolen", "end"]),
+         Plan([Boot(ONE + "steal_in_vain")], ["exhausted", "stolen", "end"]),
          Plan([Boot(ONE + "steal_unwired")], ["exhausted", "unwired", "stolen", "end"]),
          Plan([Boot(ONE + "steal_flushes")], ["exhausted", "stolen", "end"],
               wired.steal_flushes, {"entered": 1, "flushed": 1})],
@@ -361,7 +364,7 @@ PLANS: dict[str, Plan] = {
         [Boot(ONE + "nothing_to_steal")],
         ["exhausted", "failed", "end"],
         workloads.nothing_to_steal,
-        {"failed": 1},
+        {"failed": 1, "asked": 1},
     ),
     "steal-smp": Plan(
         [Boot(ONE + "forget"), Boot(ONE + "busy"), *several_cpus("smp_steal")],

@@ -166,7 +166,8 @@ def judge_replace(run: Run) -> None:
 
 def judge_many(run: Run) -> None:
     ends = {0: 0, 9: (1 << 47) - 2 * PAGE}
-    far = {(1, ends.get(i, VA + (i << 32))): (1, False, False) for i in range(11)}
+    apart = [i << 32 if i < 11 else (i - 10) << 44 for i in range(15)]
+    far = {(1, ends.get(i, VA + at)): (1, False, False) for i, at in enumerate(apart)}
     left = {key: page for i, (key, page) in enumerate(far.items()) if i % 3 != 1}
     for name, expected in (("far", far), ("thinned", left), ("end", {})):
         for state in run.named(name):
@@ -178,8 +179,12 @@ def judge_absent(run: Run) -> None:
     if run.outcome.end is End.PANIC and [state.name for state in run.states] == ["recorded"]:
         run.findings[:] = [f for f in run.findings if not f.what.startswith(THE_END)]
     elif run.outcome.end is End.EXIT:
-        which = ("was removed before" if run.boot.ktest == "lab_pv_absent_twice" else
-                 "is not recorded, while its pmap, its address and its page are in other entries")
+        which = {
+            "lab_pv_absent_twice": "was removed before",
+            "lab_pv_absent_here": "is another pmap's, of a page that has no other",
+            "lab_pv_absent_there": "is at another address, of a page that has no other",
+        }.get(run.boot.ktest, "is not recorded, while its pmap, its address and its page are in "
+              "other entries")
         run.wrong(f"pv_remove of a mapping that {which}", "a panic", "pv_remove returned",
                   invariant=ABSENT,
                   hint="Whoever removes what is not there has lost count. A panic says so at once, "

@@ -9,6 +9,7 @@
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "pmap/pmap_impl.h"
+#include "tests/kernel/watch.h"
 
 #define PAGES    400u
 #define VA(slot) (LAB_VA + (slot)*PAGE_SIZE)
@@ -68,6 +69,55 @@ static void wrong_pte(const char *damage, unsigned pmap, unsigned slot, uint64_t
     look(damage);
     *at = right;
     repaired();
+}
+
+// ---- while others go on ----
+
+static struct pmap *looked_at; // whose lock is let go of
+static unsigned grows;         // the pmap, of two, that gets a mapping then; the other one loses one
+static bool has_changed;
+
+static void change(vaddr_t rip)
+{
+    (void)rip;
+    if (looked_at->lock.taken || has_changed)
+        return;
+    has_changed = true;
+    watch_off();
+    lab_enter(grows, VA(PAGES), PAGES, PROT_READ, 0);
+    pmap_remove(lab_pmap[1 - grows], VA(0), VA(1));
+}
+
+// Between its looks at two pmaps a mapping comes in one of them, and one goes in the other: there
+// are as many as before, and nothing is wrong.
+static void check_meanwhile(unsigned looked, unsigned growing)
+{
+    looked_at = lab_pmap[looked];
+    grows = growing;
+    has_changed = false;
+    watch_words(&looked_at->lock.taken, 1, WATCH_WRITES, change);
+    repaired();
+    watch_off();
+    if (!has_changed)
+        ktest_fail("pv_check does not take the lock of a pmap at whose entries it looks");
+    repaired();
+    pmap_remove(lab_pmap[grows], VA(PAGES), VA(PAGES + 1));
+    lab_enter(1 - grows, VA(0), 0, PROT_READ, 0);
+}
+
+KTEST(lab_pv_check_meanwhile)
+{
+    lab_make_pmaps(2);
+    lab_make_pages(PAGES + 1);
+    for (unsigned pmap = 0; pmap < 2; pmap++)
+        for (unsigned i = 0; i < 10; i++)
+            lab_enter(pmap, VA(i), i, PROT_READ, 0);
+    for (unsigned how = 0; how < 4; how++)
+        check_meanwhile(how % 2, how / 2);
+    lab_point("checked", false);
+    lab_destroy_pmaps();
+    lab_point("end", false);
+    lab_free_pages();
 }
 
 KTEST(lab_pv_check)

@@ -127,6 +127,39 @@ static void ask_for_figures(void)
         ktest_fail("pv_get_stats reads the figures without pv_lock");
 }
 
+// A page that is mapped throughout: whatever is changed of what is kept of it, with its other
+// mappings or as it is looked at, it counts as mapped at each moment.
+static void see_mapped(vaddr_t rip)
+{
+    touched++;
+    if (!pv_is_mapped(lab_page[0]))
+        ktest_fail("pv_is_mapped says, in the midst of %s, that a page is not mapped that is so "
+                   "throughout", lab_function_at(rip));
+}
+
+static void stay_mapped(void)
+{
+    struct pv_mapping m;
+
+    lab_enter(0, VA(0), 0, PROT_RW, 0);
+    watch_words(lab_page[0]->pv, WATCH_MAX, WATCH_WRITES, see_mapped);
+    for (unsigned others = 0; others < 2; others++) {
+        spin_lock(&pv_lock);
+        for (bool more = pv_first(lab_page[0], &m); more; more = pv_next(lab_page[0], &m))
+            ;
+        (void)pv_count(lab_page[0]);
+        spin_unlock(&pv_lock);
+        pmap_clear_reference(lab_page[0]);
+        pmap_page_protect(lab_page[0], PROT_READ);
+        lab_enter(1, VA(1), 0, PROT_RW, 0);
+        lab_enter(0, VA(1), 0, PROT_READ, 0);
+    }
+    pmap_remove(lab_pmap[0], VA(0), VA(1));
+    pmap_remove_all_user(lab_pmap[1]);
+    watch_off();
+    pmap_remove(lab_pmap[0], VA(1), VA(2));
+}
+
 // Pmap 0 gets a second chunk, next to which the stranger's comes in the order of use.
 static void fill_two_chunks(unsigned part, enum watch_kind kind)
 {
@@ -230,6 +263,7 @@ KTEST(lab_pv_locks)
         be_stolen_from(part);
     }
     see_who_asks();
+    stay_mapped();
     KTEST_CHECK(touched, "nobody touched what a page keeps of the reverse map");
     ask_for_figures();
     lab_point("worked", false);

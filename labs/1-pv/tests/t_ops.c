@@ -135,8 +135,8 @@ KTEST(lab_pv_replace)
 }
 
 // Numbers that do not fit what they fit today: one page, mapped more than 65,536 times by one
-// process; and one page at addresses that differ by multiples of 4 GiB, and at the first and the
-// last that there is. What the report says of the second is judged outside; the first has more
+// process; and one page at addresses that differ by multiples of 4 GiB and of 16 TiB, and at the
+// first and the last that there is. What the report says of the second is judged outside; the first has more
 // mappings than a report.
 // What is counted of a page and of a process, with n mappings of page 0 in pmap 0. False if it is
 // wrong: whoever goes on with such counts goes round for ever.
@@ -181,12 +181,14 @@ static bool enter_many(unsigned n)
 
 static vaddr_t far_va(unsigned i)
 {
-    return i == 0 ? 0 : i == 9 ? USER_MAX - PAGE_SIZE : LAB_VA + ((uint64_t)i << 32);
+    if (i == 0 || i == 9)
+        return i ? USER_MAX - PAGE_SIZE : 0;
+    return LAB_VA + ((uint64_t)i << (i < 11 ? 32 : 44)) - (i < 11 ? 0 : 10ul << 44);
 }
 
 KTEST(lab_pv_many)
 {
-    enum { MANY = 65537, FAR = 11 };
+    enum { MANY = 65537, FAR = 15 };
     struct pv_stats before;
 
     lab_make_pmaps(2);
@@ -215,12 +217,12 @@ KTEST(lab_pv_many)
 
 // Removing what is not recorded panics: whoever asks for it has lost count, and what it goes on to
 // do with the page would be worse.
-static void remove_absent(vaddr_t va, unsigned page)
+static void remove_absent(unsigned pmap, vaddr_t va, unsigned page)
 {
     lab_point("recorded", false);
-    spin_lock(&lab_pmap[0]->lock);
-    pv_remove(lab_pmap[0], va, lab_page[page]);
-    spin_unlock(&lab_pmap[0]->lock);
+    spin_lock(&lab_pmap[pmap]->lock);
+    pv_remove(lab_pmap[pmap], va, lab_page[page]);
+    spin_unlock(&lab_pmap[pmap]->lock);
 }
 
 // The pmap, the address and the page are each recorded, in three entries that have two of them.
@@ -231,7 +233,7 @@ KTEST(lab_pv_absent)
     lab_enter(0, LAB_VA, 0, PROT_READ, 0);
     lab_enter(0, LAB_VA + PAGE_SIZE, 1, PROT_READ, 0);
     lab_enter(1, LAB_VA, 1, PROT_READ, 0);
-    remove_absent(LAB_VA, 1);
+    remove_absent(0, LAB_VA, 1);
 }
 
 // It was recorded, and was removed. Its entry may hold still what it held then.
@@ -242,7 +244,26 @@ KTEST(lab_pv_absent_twice)
     lab_enter(0, LAB_VA, 0, PROT_READ, 0);
     lab_enter(0, LAB_VA + PAGE_SIZE, 1, PROT_READ, 0);
     pmap_remove(lab_pmap[0], LAB_VA, LAB_VA + PAGE_SIZE);
-    remove_absent(LAB_VA, 0);
+    remove_absent(0, LAB_VA, 0);
+}
+
+// The page has one mapping, which is another one: somebody else's, or at another address.
+static void remove_another(unsigned pmap, vaddr_t va)
+{
+    lab_make_pmaps(2);
+    lab_make_pages(1);
+    lab_enter(0, LAB_VA, 0, PROT_READ, 0);
+    remove_absent(pmap, va, 0);
+}
+
+KTEST(lab_pv_absent_here)
+{
+    remove_another(1, LAB_VA);
+}
+
+KTEST(lab_pv_absent_there)
+{
+    remove_another(0, LAB_VA + PAGE_SIZE);
 }
 
 // ---- pages beyond 4 GiB ----

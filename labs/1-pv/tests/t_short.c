@@ -12,6 +12,22 @@
 
 #define ROW 336u // mappings of a victim
 
+static uint64_t alloc_failures(void)
+{
+    struct vm_page_stats st;
+
+    vm_page_get_stats(&st);
+    return st.alloc_failures;
+}
+
+static uint64_t tryfail(void)
+{
+    struct pv_stats st;
+
+    pv_get_stats(&st);
+    return st.pc_chunk_tryfail;
+}
+
 // Fills a row and uses it as a program would: every third page is written, every third only read.
 static void use_row(unsigned pmap)
 {
@@ -139,12 +155,14 @@ KTEST(lab_pv_steal_passed)
     lab_make_tables(needy, 511);
     lab_exhaust();
     lab_point("exhausted", true);
+    uint64_t tried = tryfail(), without = alloc_failures();
     spin_lock(&lab_pmap[busy]->lock);
     for (; i < 500 && lab_pmap[OTHER]->resident == lab_entries; i++)
         lab_must_enter(needy, LAB_VA + i * PAGE_SIZE, i);
     spin_unlock(&lab_pmap[busy]->lock);
     for (; i < 500 && lab_pmap[busy]->resident + lab_pmap[YOUNG]->resident == 2 * lab_entries; i++)
         lab_must_enter(needy, LAB_VA + i * PAGE_SIZE, i);
+    record_printf("tried %lu of %lu", tryfail() - tried, alloc_failures() - without);
     KTEST_CHECK(lab_pmap[busy]->resident < lab_entries && lab_pmap[YOUNG]->resident == lab_entries,
                 "%lu mappings are left in the oldest chunk, which was passed over while its pmap "
                 "was locked, and %lu in a younger one, of %u each",
@@ -338,10 +356,12 @@ KTEST(lab_pv_nothing_to_steal)
         lab_enter(0, LAB_VA + i * PAGE_SIZE, i, PROT_RW, PMAP_WIRED);
     lab_exhaust();
     lab_point("exhausted", true);
+    uint64_t without = alloc_failures();
     for (unsigned i = 0; i < 1022; i++)
         failed += pmap_enter(lab_pmap[1], LAB_VA + i % 511 * PAGE_SIZE + i / 511 * (2ul << 20),
                              lab_page[i % 512], PROT_READ, PMAP_WIRED) != 0;
     record_printf("failed %u of 1022", failed);
+    record_printf("asked %lu for %u", alloc_failures() - without, failed);
     lab_point("failed", false);
     lab_destroy_pmaps();
     lab_relent();

@@ -9,6 +9,10 @@
 #include "lib/ktest.h"
 #include "sync/irq.h"
 
+#define FIRST_HOLE 100u // of a chunk's worth of mappings
+#define CROWD      100u // mappings of one page
+#define CROWDED    998u // which is no other's
+
 // Ticks of n entries and of their removal in the opposite order.
 static void measure(const char *name, unsigned pmap, vaddr_t va, unsigned n)
 {
@@ -60,6 +64,12 @@ static void measure_walk(unsigned page)
     record_printf("ticks walk %lu %u", (t1 - t0) / n, n);
 }
 
+// The address of hole k in the chunk's worth i of many mappings, which are in a row.
+static vaddr_t hole(vaddr_t va, unsigned i, unsigned k)
+{
+    return va + ((uint64_t)i * lab_entries + FIRST_HOLE + k) * PAGE_SIZE;
+}
+
 // Ticks of making a hole among many mappings, and of filling it: at their beginning, in the middle
 // and at the end, and what costs most counts.
 static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
@@ -68,7 +78,7 @@ static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
 
     for (unsigned turn = 0; turn < n; turn++) {
         unsigned i = turn * 37 % n; // in another order
-        vaddr_t at = va + ((uint64_t)i * lab_entries + 100) * PAGE_SIZE;
+        vaddr_t at = hole(va, i, 0);
         uint64_t t0 = rdtsc();
         pmap_remove(lab_pmap[pmap], at, at + PAGE_SIZE);
         uint64_t t1 = rdtsc();
@@ -79,24 +89,41 @@ static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
     record_printf("ticks holes %lu %lu", entering, removing);
 }
 
-// Holes all over many mappings, and only then are they filled: what costs most counts.
-static void measure_scattered(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
+// Holes all over many mappings, so many in each chunk, one after the other in all of them; and only
+// then are they filled: what costs most counts.
+static void measure_scattered(unsigned pmap, vaddr_t va, unsigned end, unsigned n, unsigned each)
 {
     uint64_t entering = 0, removing = 0;
 
-    for (unsigned i = 0; i < n; i++) {
-        vaddr_t at = va + ((uint64_t)i * lab_entries + 100) * PAGE_SIZE;
+    for (unsigned turn = 0; turn < each * n; turn++) {
+        vaddr_t at = hole(va, turn * 37 % n, turn / n);
         uint64_t t0 = rdtsc();
         pmap_remove(lab_pmap[pmap], at, at + PAGE_SIZE);
         removing = max(removing, rdtsc() - t0);
     }
-    for (unsigned turn = 0; turn < n; turn++) {
-        unsigned i = turn * 37 % n;
+    for (unsigned turn = 0; turn < each * n; turn++) {
+        unsigned i = turn * 37 % n, k = turn / n;
         uint64_t t0 = rdtsc();
-        lab_enter(pmap, va + ((uint64_t)i * lab_entries + 100) * PAGE_SIZE, first + i, PROT_RW, 0);
+        lab_enter(pmap, hole(va, i, k), end - (k + 1) * n + i, PROT_RW, 0);
         entering = max(entering, rdtsc() - t0);
     }
     record_printf("ticks scattered %lu %lu", entering, removing);
+}
+
+// A page that is mapped in many places of pmap 0, entered in pmap 1 and removed there.
+static void measure_crowded(void)
+{
+    const vaddr_t there = LAB_VA + (1ul << 31);
+
+    for (unsigned i = 0; i < CROWD; i++)
+        lab_enter(0, there + i * PAGE_SIZE, CROWDED, PROT_READ, 0);
+    lab_enter(1, there + PAGE_SIZE, CROWDED, PROT_READ, 0); // the table is there
+    uint64_t t0 = rdtsc();
+    lab_enter(1, there, CROWDED, PROT_READ, 0);
+    uint64_t t1 = rdtsc();
+    pmap_remove(lab_pmap[1], there, there + PAGE_SIZE);
+    record_printf("ticks crowded %lu %lu", t1 - t0, rdtsc() - t1);
+    pmap_page_protect(lab_page[CROWDED], PROT_NONE);
 }
 
 // The same work in a small process and in one with many mappings, which fill chunks to the last
@@ -106,6 +133,7 @@ KTEST(lab_pv_speed)
     enum { N = 500 };
     const unsigned spread = 24000 / lab_entries | 1; // chunks
     const unsigned many = spread * lab_entries - 1;
+    const unsigned nholes = min(3u, N / spread); // in each of them
 
     lab_make_pages(1000);
     lab_make_pmaps(2);
@@ -114,13 +142,15 @@ KTEST(lab_pv_speed)
     measure("small", 0, LAB_VA, N);
     for (unsigned i = 0; i < many; i++) {
         unsigned page = N + i % 400; // the lists of the others stay short
-        if (i % lab_entries == 100)
-            page = N - spread + i / lab_entries;
+        unsigned k = i % lab_entries - FIRST_HOLE;
+        if (k < nholes)
+            page = N - (k + 1) * spread + i / lab_entries;
         lab_enter(1, LAB_VA + (1ul << 30) + i * PAGE_SIZE, page, PROT_RW, 0);
     }
     irq_push();
     measure_holes(1, LAB_VA + (1ul << 30), N - spread, spread);
-    measure_scattered(1, LAB_VA + (1ul << 30), N - spread, spread);
+    measure_scattered(1, LAB_VA + (1ul << 30), N, spread, nholes);
+    measure_crowded();
     irq_pop();
     measure("large", 1, LAB_VA, N);
     measure_pages(N - spread, spread);

@@ -209,6 +209,40 @@ KTEST(lab_pv_steal_locked)
     lab_free_pages();
 }
 
+// One look at each chunk, and nothing could be stolen: they are in the order still in which they
+// were. When two of them are not wired any more, the one that was used longer ago goes.
+KTEST(lab_pv_steal_in_vain)
+{
+    enum { VICTIMS = 3, NEEDY = VICTIMS };
+    unsigned slot = 4;
+
+    lab_make_pmaps(NEEDY + 1);
+    lab_make_pages(512);
+    lab_make_tables(NEEDY, 511);
+    for (; slot < lab_entries; slot++)
+        lab_enter(NEEDY, LAB_VA + slot * PAGE_SIZE, slot, PROT_READ, PMAP_WIRED);
+    for (unsigned pmap = 0; pmap < VICTIMS; pmap++)
+        for (unsigned i = 0; i < lab_entries; i++)
+            lab_enter(pmap, LAB_VA + i * PAGE_SIZE, i, PROT_RW, PMAP_WIRED);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    for (; slot < 500 && enter_and_see(NEEDY, slot, 0) == 0; slot++)
+        ; // there was room
+    for (unsigned pmap = 0; pmap < VICTIMS; pmap += VICTIMS - 1)
+        for (unsigned i = 0; i < lab_entries; i++)
+            pmap_unwire(lab_pmap[pmap], LAB_VA + i * PAGE_SIZE);
+    must_wire(NEEDY, slot, slot + 1, "what was wired before is not any more");
+    KTEST_CHECK(lab_pmap[0]->resident == 0 && lab_pmap[VICTIMS - 1]->resident == lab_entries,
+                "%lu mappings are left in the chunk that was used longest ago, and %lu in the "
+                "youngest one, of %u each: when both were wired, each was looked at in vain",
+                lab_pmap[0]->resident, lab_pmap[VICTIMS - 1]->resident, lab_entries);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_point("end", false);
+    lab_free_pages();
+}
+
 // What was wired at one shortage is not at the next: one of the victim's chunks was full of wired
 // mappings, and in the other one every second was. All that the newcomer has is wired, so that it
 // cannot help itself.

@@ -417,9 +417,21 @@ def nothing_to_steal(run: Run) -> None:
     run.expect("pv_reclaims when nothing could be stolen", states[0].stats["pv_reclaims"],
                states[1].stats["pv_reclaims"],
                invariant=NAMED)
+    for words in run.records("asked"):
+        run.expect("requests for memory that failed, when nothing could be stolen: as many as "
+                   "mappings were refused", int(words[2]), int(words[0]), invariant=ASKED,
+                   hint="A page is asked for once for each mapping; with nothing stolen there is "
+                   "none the second time, either.")
     for words in run.records("failed"):
         if not 0 < int(words[0]) < 1022:
             run.wrong("refused mappings when everything is wired", "some, not all", words[0])
+
+
+def steal_passed(run: Run) -> None:
+    for words in run.records("tried"):
+        run.expect("pc_chunk_tryfail: times that there was no page, where one chunk was passed "
+                   "over as its pmap was locked", int(words[2]), int(words[0]), invariant=NAMED,
+                   hint="What is tried there is to get a page, and not a lock.")
 
 
 def steal_smp(run: Run) -> None:
