@@ -23,6 +23,8 @@ class Said:
 
 BOOKED = "What counts pages and items changes under the lock, with the lists: by one for each."
 CHANCE = [
+    Said("chance: a get .*somebody else took", invariant=ONCE, hint="What is counted is who was "
+         "asked, whatever came of it: had a page, had none, or had its lock held."),
     Said("chance: .* of another backend has", invariant=NOBODYS, hint="Each backend has its own "
          "list: whose pools have another one are not asked."),
     Said("chance: .*max_items is", invariant=MOST,
@@ -70,7 +72,7 @@ SAID = [
     Said("pages were given back, it says", invariant=BACK,
          hint="pool_reclaim_all sums up the pages; pool_reclaim only says whether there were any."),
     Said("which was destroyed, is ", invariant=GONE,
-         hint="First off every list that others walk, then give the pages back. Who drains "
+         hint="First wait for the walks, then off every list, and then its pages go back. Who drains "
          "the pool counts that under its lock, and does not look at it any more."),
     Said("found by a check of that pool, not of all", invariant=CHECKS,
          hint="What is wrong with all pools is summed up, not what is wrong with the last one."),

@@ -204,6 +204,23 @@ static void judge_shortage(unsigned who, bool got)
     }
 }
 
+// Somebody else takes each page that comes free: all who may give one have given one, and it is in
+// vain.
+static void judge_taken_away(unsigned who, bool got)
+{
+    if (got)
+        WRONG("granted, and somebody else took each page that came free");
+    for (unsigned n = 0; n < NPOOLS && !is_wrong; n++) {
+        uint64_t was = model[n].count[NPAGES], lost = was - min(was, lab_pool[n].npages);
+        if (lost != may_give(who, n))
+            WRONG("somebody else took each page that came free: pool %u, which may lose %lu, lost "
+                  "%lu, not %d", n, to_lose(n), lost, may_give(who, n));
+        else if (lost)
+            model_page(n, -1, true);
+    }
+    turn(who, NOWHERE);
+}
+
 // ---- calls ----
 
 static void try_get(unsigned n, unsigned flags)
@@ -212,7 +229,7 @@ static void try_get(unsigned n, unsigned flags)
     struct lab_arena *a = &lab_arena[0];
     uint64_t *count = model[n].count, nrefused = a->refusals, ncalls = a->allocs + a->refusals;
     bool at_limit = p->max_items && count[NOUT] >= p->max_items, has = count[NFREE] > 0;
-    bool is_short = a->nout >= a->limit - (flags & PR_RESERVE ? 0 : min(a->limit, a->reserve));
+    bool is_short = a->nout >= a->limit;
     bool got = lab_get(n, flags);
 
     if (at_limit && got)
@@ -226,7 +243,7 @@ static void try_get(unsigned n, unsigned flags)
     else if (a->refusals - nrefused > NPOOLS)
         WRONG("the backend was asked %lu times in vain", a->refusals - nrefused);
     else if (!at_limit && !has && is_short)
-        judge_shortage(n, got);
+        a->takes_away ? judge_taken_away(n, got) : judge_shortage(n, got);
     else if (!at_limit && !has)
         model_page(n, 1, false);
     if (got) {
@@ -246,7 +263,7 @@ static unsigned some_flags(void)
     return flags[below(array_len(flags))];
 }
 
-// A get; now and then others have locks of some of the other pools.
+// A get; now and then others have locks of some of the other pools, or take what comes free.
 static void call_get(unsigned n)
 {
     bool others_busy = below(3) == 0;
@@ -258,7 +275,9 @@ static void call_get(unsigned n)
         lab_pool[k].lock.taken = busy[k];
     }
     ksnprintf(call, sizeof(call), "a get of pool %u", n);
+    lab_arena[0].takes_away = below(4) == 0;
     try_get(n, some_flags());
+    lab_arena[0].takes_away = false;
     for (unsigned k = 0; k < NPOOLS; k++) {
         lab_pool[k].lock.taken = 0;
         busy[k] = false;
