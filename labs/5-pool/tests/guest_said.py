@@ -16,7 +16,7 @@ from pools import (BACK, CHECKS, COUNTED, FIGURES, FREE, GONE, ITEM, KEEPS, LEAS
 @dataclass
 class Said:
     text: str
-    """A regular expression."""
+    """A regular expression. The first that is found counts."""
     invariant: str
     hint: str
 
@@ -88,6 +88,7 @@ def said(run: Run) -> None:
             for each in SAID:
                 if re.search(each.text, finding.got):
                     finding.invariant, finding.hint = each.invariant, each.hint
+                    break
         if found := re.search(r"pool \d+ may lose \d+: .* keeps (\d+)", finding.got):
             finding.invariant = SHORT
             if found[1] != "0" and not FIGURES["empty"]:

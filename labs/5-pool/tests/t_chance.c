@@ -12,10 +12,10 @@
 #include "mem/memlayout.h"
 #include "sync/kctx.h"
 
-#define NPOOLS  8u  // on arena 0
+#define NPOOLS  5u  // on arena 0
 #define ROUNDS  6u
-#define CALLS   160u // of a round
-#define MOST    40u // items of a pool
+#define CALLS   300u // of a round
+#define MOST    60u // items of a pool
 #define LAST    (2 * NPOOLS + 2)
 #define NOWHERE NPOOLS
 
@@ -39,6 +39,7 @@ static struct model model[NPOOLS];
 static struct rng rng;
 static char call[64];      // what is being done
 static bool busy[NPOOLS];  // another CPU has the pool's lock
+static bool one_starves;   // pool 0 alone: then the contract says of all others in which order
 static bool is_wrong;
 static struct pool bystander; // of another backend, with an empty page
 
@@ -133,7 +134,9 @@ static void turn(unsigned who, unsigned giver)
     unsigned late = giver == NOWHERE ? LAST : model[giver].late;
 
     for (unsigned n = 0; n < NPOOLS; n++)
-        if (n == giver || model[n].late < early) {
+        if (n == giver) { // behind all others that were asked
+            model[n].early = model[n].late = 3 * LAST;
+        } else if (model[n].late < early) {
             model[n].early += LAST;
             model[n].late += LAST;
         } else if (model[n].early <= late && !may_give(who, n)) {
@@ -263,12 +266,29 @@ static unsigned some_flags(void)
     return flags[below(array_len(flags))];
 }
 
+static void call_put(unsigned n, unsigned most)
+{
+    ksnprintf(call, sizeof(call), "puts of pool %u", n);
+    for (unsigned k = 0; k < most; k++) {
+        unsigned i = below(MOST);
+        while (i < MOST && !lab_item[n][i].address)
+            i++;
+        if (i == MOST)
+            continue;
+        lab_put(n, i);
+        model[n].count[NFREE]++;
+        model[n].count[NOUT]--;
+        model[n].count[PUTS]++;
+    }
+}
+
 // A get; now and then others have locks of some of the other pools, or take what comes free.
 static void call_get(unsigned n)
 {
     bool others_busy = below(3) == 0;
+    bool starves = model[n].count[NFREE] == 0 && lab_arena[0].nout >= lab_arena[0].limit;
 
-    if (lab_count(n) == MOST)
+    if (model[n].count[NOUT] == MOST || (one_starves && starves && n > 0))
         return;
     for (unsigned k = 0; k < NPOOLS; k++) {
         busy[k] = others_busy && k != n && below(2);
@@ -296,22 +316,6 @@ static void call_failing_get(unsigned n)
     model[n].count[FAILS]++;
 }
 
-static void call_put(unsigned n, unsigned most)
-{
-    ksnprintf(call, sizeof(call), "puts of pool %u", n);
-    for (unsigned k = 0; k < most; k++) {
-        unsigned i = below(MOST);
-        while (i < MOST && !lab_item[n][i].address)
-            i++;
-        if (i == MOST)
-            continue;
-        lab_put(n, i);
-        model[n].count[NFREE]++;
-        model[n].count[NOUT]--;
-        model[n].count[PUTS]++;
-    }
-}
-
 static void call_reclaim(unsigned n)
 {
     uint64_t wanted = to_lose(n), was = lab_arena[0].frees;
@@ -331,12 +335,12 @@ static void call_limits(unsigned n)
 {
     ksnprintf(call, sizeof(call), "pool_set_limits of pool %u", n);
     pool_set_limits(&lab_pool[n], below(3) ? 0 : below(5),
-                    below(4) ? 0 : model[n].count[NOUT] + below(6));
+                    below(6) ? 0 : model[n].count[NOUT] + below(6));
 }
 
 static void make(unsigned n, bool again)
 {
-    static const size_t sizes[] = {96, 200, 500, 700, 1000, 1500, 2000, 3000};
+    static const size_t sizes[] = {200, 700, 1000, 1300, 2000, 2000, 3000, 3000};
     size_t align = below(3) ? 0 : 8ul << below(5);
 
     ksnprintf(call, sizeof(call), "pool_init of pool %u%s", n, again ? ", where one was" : "");
@@ -349,22 +353,41 @@ static void make(unsigned n, bool again)
     put_anywhere(n);
 }
 
+// Pool 0 takes one page after the other, of others that have put most of what they had. When it has
+// put all itself, they take its pages.
+static void call_thirst(void)
+{
+    for (unsigned n = 1; n < NPOOLS; n++)
+        if (below(4))
+            call_put(n, 4 * MOST);
+    lab_arena[0].limit = lab_arena[0].nout;
+    for (unsigned k = 0; k < 4 * NPOOLS && !is_wrong; k++) {
+        call_get(0);
+        for (uint64_t i = lab_pool[0].nitems_free; i > 0 && !is_wrong; i--)
+            call_get(0);
+    }
+    call_put(0, 4 * MOST);
+    call_reclaim(0);
+    for (unsigned k = 0; k < 4 * NPOOLS && !is_wrong; k++)
+        call_get(1 + below(NPOOLS - 1));
+}
+
 // The backend has a page or two more than are out, or none.
 static void change_limit(void)
 {
-    uint64_t limit = lab_arena[0].nout + (below(3) ? 0 : below(3));
+    uint64_t limit = lab_arena[0].nout + (below(2) ? 0 : below(6));
 
     lab_arena[0].limit = min(limit, (uint64_t)LAB_PAGES);
 }
 
 static void one_call(void)
 {
-    unsigned n = below(NPOOLS), what = below(40);
+    unsigned n = below(3) ? below(NPOOLS) : 0, what = below(40);
 
     if (what < 22)
         call_get(n);
-    else if (what < 30)
-        call_put(n, 1 + below(12));
+    else if (what < 25)
+        call_put(n, 1 + below(4));
     else if (what < 33)
         call_put(n, 4 * MOST);
     else if (what < 34)
@@ -375,6 +398,8 @@ static void one_call(void)
         call_failing_get(n);
     else if (what < 38)
         make(n, true);
+    else if (what < 39)
+        call_thirst();
     else
         change_limit();
     if (!is_wrong)
@@ -383,8 +408,9 @@ static void one_call(void)
 
 static void one_round(unsigned round)
 {
-    lab_make_arena(0, round % 3 == 2 ? 4 * PAGE_SIZE : PAGE_SIZE, 20);
+    lab_make_arena(0, round % 3 == 2 ? 4 * PAGE_SIZE : PAGE_SIZE, 4 * NPOOLS);
     lab_arena[0].says_flags = true;
+    one_starves = round % 2 == 0;
     for (unsigned n = 0; n < NPOOLS; n++)
         make(n, false);
     for (unsigned k = 0; k < CALLS && !is_wrong; k++)
