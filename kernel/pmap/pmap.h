@@ -132,8 +132,8 @@ bool pmap_clear_modify(struct vm_page *pg);
 struct vm_page *pmap_page_at(struct pmap *pm, vaddr_t va);
 
 // Destroys pm's mapping of pg at va on behalf of reclaim and carries its referenced and modified
-// bits to the page; the caller then flushes once (pmap_flush_all), and only after that removes the
-// pv entries. EBUSY if it is wired. pm's lock and pv_lock held.
+// bits to the page; the caller then flushes once (pmap_flush_all), if it stole any, and only after
+// that removes the pv entries. EBUSY if it is wired. pm's lock and pv_lock held.
 MUST_CHECK int pmap_steal(struct pmap *pm, vaddr_t va, struct vm_page *pg);
 void pmap_flush_all(struct pmap *pm);           // pm's lock held
 

@@ -19,7 +19,7 @@
 //
 // Locks: pv_lock (a spinlock, after pmap) guards everything here. pv_enter, pv_remove and
 // pv_remove_pmap are called with the pmap's lock held and take pv_lock themselves; page-wise
-// functions are called with pv_lock held. Nothing here sleeps; pv_remove never allocates.
+// functions but pv_is_mapped are called with pv_lock held. Nothing here sleeps; pv_remove never allocates.
 #pragma once
 
 #include "lib/types.h"
@@ -46,7 +46,7 @@ struct pv_mapping {
 struct pv_stats {               // FreeBSD's names
     uint64_t pc_chunk_count, pc_chunk_allocs, pc_chunk_frees, pc_chunk_tryfail;
     uint64_t pv_entry_count, pv_entry_allocs, pv_entry_frees, pv_entry_spare;
-    uint64_t pv_reclaims;       // times that memory was short and mappings were stolen
+    uint64_t pv_reclaims;       // times that there was no page, and stealing helped
     uint64_t pv_bytes;          // memory held, in bytes: pages of the reverse map times the page
                                 // size
 };
