@@ -2,7 +2,7 @@
 """The record of a grading: results.json after every test, and the same as text in the terminal.
 
 Where all tests are run, each has its line when it ends; what a failed one found comes after the
-last, in the order in which a learner should read it: first what was green before and is red now
+last, in the order in which a learner should read it: first what was green once and is red now
 (kept in green.json from one grading to the next), then what must be green at every step, then what
 the next step of the handout is to turn green. Of later steps nothing but the tests' names is told.
 """
@@ -23,6 +23,8 @@ from grade.lab import Lab, Test
 from grade.lab_judge import Finding, Run
 from grade.session import End
 
+GREEN = "green.json"
+"""Beside the results: which tests have been green since the lab was started."""
 MAX_FINDINGS = 4
 MAX_RECORDED = 20
 CONSOLE_LINES = 8
@@ -210,7 +212,7 @@ class Report:
         return [*lines, self._again(result)]
 
     def groups(self, before: dict[str, bool]) -> list[tuple[str, list[TestResult]]]:
-        """The failed tests, in the order in which they are told. `before': which were green."""
+        """The failed tests in the order in which they are told. `before': which were green once."""
         reached = 0
         for step in sorted({test.step for test in self.lab.tests}):
             if all(before.get(test.name) for test in self.lab.tests if test.step == step):
@@ -243,13 +245,15 @@ class Report:
                                  *self._details(result)]), file=self.screen)
 
     def _remember(self) -> dict[str, bool]:
-        """Keeps which tests are green for the next grading; what was kept of the last ones."""
-        path = self.path.with_name("green.json")
+        """Keeps which tests have been green for the next grading; what was kept of the last ones,
+        since `make start`."""
+        path = self.path.with_name(GREEN)
         before: dict[str, bool] = {}
         with contextlib.suppress(OSError, ValueError):
             before = json.loads(path.read_text(encoding="utf-8"))
         now = {result.test.name: result.ok for result in self.results}
-        path.write_text(json.dumps({**before, **now}) + "\n", encoding="utf-8")
+        kept = {name: before.get(name, False) or ok for name, ok in {**before, **now}.items()}
+        path.write_text(json.dumps(kept) + "\n", encoding="utf-8")
         return before
 
     def _again(self, result: TestResult) -> str:

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from grade import lab as labs
-from grade import entry, options
+from grade import entry, lab_report, options
 from grade.lab import ROOT, Lab
 from grade.lab_forms import blob_id, is_reference, kept, reference_bytes, starter
 from grade.lab_forms import write_changed
@@ -71,6 +71,8 @@ def start(name: str) -> int:
             write_changed(kept(lab, path), (ROOT / path).read_bytes())
         write_changed(ROOT / path, data)
         print(f"  {path}: starter (was {states[path]})")
+    for green in ROOT.glob(f"build/*/labs/{lab.name}-mine/{lab_report.GREEN}"):
+        green.unlink()
     handout = (lab.folder / "README.md").relative_to(ROOT)
     print(f"Lab {lab.number} is yours. Read {handout}; how far you are says:")
     print(f"  make grade LAB={lab.name}")

@@ -345,7 +345,8 @@ class Qemu:
 
     def _monitor_ask(self, name: str, arguments: dict[str, Any]) -> None:
         assert self._monitor
-        self._monitor.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
+        question = json.dumps({"execute": name, "arguments": arguments})
+        self._monitor.sendall(question.encode() + b"\n")
 
     def _monitor_line(self) -> dict[str, Any]:
         assert self._monitor

@@ -27,25 +27,25 @@ struct strbuf;
 
 // One address space's tables. Opaque to all but pmap*.c, pv.c, ptshare.c and the debugger.
 struct pmap {
-    struct spinlock lock;       // guards all below but active
-    uint64_t *pml4;             // the root, in the direct map; constant
-    paddr_t pml4_pa;            // constant
-    uint64_t active;            // bit per CPU that has it loaded; atomic
-    uint64_t resident;          // managed and unmanaged 4 KiB mappings
-    uint64_t wired;             // wired mappings
-    uint64_t pt_pages;          // page-table pages of its own, below the root
-    uint64_t removed;           // mappings that are gone
-    uint64_t nlinks;            // tables of others that it links; of a shared one: links to its own
-    bool shared;                // constant: others link its tables, and no CPU loads it
-    struct list tables;         // those pages
-    struct pv_pmap pv;          // the reverse map's part
-    struct list all_link;       // on the list of all pmaps, for the checks
+    struct spinlock lock; // guards all below but active
+    uint64_t *pml4;       // the root, in the direct map; constant
+    paddr_t pml4_pa;      // constant
+    uint64_t active;      // bit per CPU that has it loaded; atomic
+    uint64_t resident;    // managed and unmanaged 4 KiB mappings
+    uint64_t wired;       // wired mappings
+    uint64_t pt_pages;    // page-table pages of its own, below the root
+    uint64_t removed;     // mappings that are gone
+    uint64_t nlinks;      // tables of others that it links; of a shared one: links to its own
+    bool shared;          // constant: others link its tables, and no CPU loads it
+    struct list tables;   // those pages
+    struct pv_pmap pv;    // the reverse map's part
+    struct list all_link; // on the list of all pmaps, for the checks
 };
 
 extern struct pmap kernel_pmap;
 
 enum pmap_enter_flags {
-    PMAP_WIRED = 8,             // never reclaimed
+    PMAP_WIRED = 8, // never reclaimed
     // The access that faulted (PROT_*) is or'ed in: what the CPU would note of it is set at once.
 };
 
@@ -54,8 +54,8 @@ enum pmap_enter_flags {
 // Takes over the boot tables; preallocates the tables of kernel_map's whole range (kva_size bytes
 // from KVA_BASE), so that pmap_kenter_pa never needs memory.
 void pmap_init(uint64_t *boot_pml4, size_t kva_size);
-MUST_CHECK struct pmap *pmap_create(void);                 // NULL: no memory
-void pmap_destroy(struct pmap *pm);             // no thread runs in it; removes what is left
+MUST_CHECK struct pmap *pmap_create(void); // NULL: no memory
+void pmap_destroy(struct pmap *pm);        // no thread runs in it; removes what is left
 
 // Loads pm on this CPU. NULL: the thread needs the kernel's half alone; what is loaded stays, until
 // it is destroyed. Each CPU calls it with NULL as it comes up (the first one needs not): from then
@@ -97,7 +97,7 @@ bool pmap_extract(struct pmap *pm, vaddr_t va, paddr_t *pa, vm_prot_t *prot);
 // Locks: a shared pmap's comes after pmaps'. Whoever holds that of a pmap that links a table may
 // rely on the table.
 
-MUST_CHECK struct pmap *pmap_create_shared(void);       // ends by pmap_destroy, linked nowhere
+MUST_CHECK struct pmap *pmap_create_shared(void); // ends by pmap_destroy, linked nowhere
 // Links the table of shared that begins at shared_va, which is made if there is none, at va of pm.
 // Both are multiples of what a table maps. 0; EEXIST: pm has a table there; ENOMEM.
 MUST_CHECK int pmap_link(struct pmap *pm, vaddr_t va, struct pmap *shared, vaddr_t shared_va);
@@ -106,7 +106,7 @@ struct pmap *pmap_unlink(struct pmap *pm, vaddr_t va);
 
 // ---- kernel mappings (unmanaged, wired) ----
 
-void pmap_kenter_pa(vaddr_t va, paddr_t pa, vm_prot_t prot);    // cannot fail
+void pmap_kenter_pa(vaddr_t va, paddr_t pa, vm_prot_t prot); // cannot fail
 void pmap_kremove(vaddr_t va, size_t npages);
 bool pmap_kextract(vaddr_t va, paddr_t *pa);
 
@@ -116,7 +116,7 @@ bool pmap_kextract(vaddr_t va, paddr_t *pa);
 void pmap_page_protect(struct vm_page *pg, vm_prot_t prot);
 bool pmap_page_mapped(struct vm_page *pg);
 bool pmap_is_referenced(struct vm_page *pg);
-bool pmap_clear_reference(struct vm_page *pg);  // true if it was
+bool pmap_clear_reference(struct vm_page *pg); // true if it was
 // For many pages at once: pmap_age is pmap_clear_reference, whose TLB flush waits for pmap_age_end,
 // one for all pages.
 void pmap_age_begin(void);
@@ -135,7 +135,7 @@ struct vm_page *pmap_page_at(struct pmap *pm, vaddr_t va);
 // bits to the page; the caller then flushes once (pmap_flush_all), if it stole any, and only after
 // that removes the pv entries. EBUSY if it is wired. pm's lock and pv_lock held.
 MUST_CHECK int pmap_steal(struct pmap *pm, vaddr_t va, struct vm_page *pg);
-void pmap_flush_all(struct pmap *pm);           // pm's lock held
+void pmap_flush_all(struct pmap *pm); // pm's lock held
 
 // ---- checks ----
 

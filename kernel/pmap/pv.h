@@ -19,7 +19,8 @@
 //
 // Locks: pv_lock (a spinlock, after pmap) guards everything here. pv_enter, pv_remove and
 // pv_remove_pmap are called with the pmap's lock held and take pv_lock themselves; page-wise
-// functions but pv_is_mapped are called with pv_lock held. Nothing here sleeps; pv_remove never allocates.
+// functions but pv_is_mapped are called with pv_lock held. Nothing here sleeps; pv_remove never
+// allocates.
 #pragma once
 
 #include "lib/types.h"
@@ -29,7 +30,7 @@ struct pmap;
 struct vm_page;
 struct strbuf;
 
-extern struct spinlock pv_lock;  // in pmap_pte.c, which asserts that it is held
+extern struct spinlock pv_lock; // in pmap_pte.c, which asserts that it is held
 
 // The part of a pmap that belongs to the reverse map; only pv.c looks inside.
 struct pv_pmap {
@@ -43,19 +44,19 @@ struct pv_mapping {
     void *cookie;
 };
 
-struct pv_stats {               // FreeBSD's names
+struct pv_stats { // FreeBSD's names
     uint64_t pc_chunk_count, pc_chunk_allocs, pc_chunk_frees, pc_chunk_tryfail;
     uint64_t pv_entry_count, pv_entry_allocs, pv_entry_frees, pv_entry_spare;
-    uint64_t pv_reclaims;       // times that there was no page, and stealing helped
-    uint64_t pv_bytes;          // memory held, in bytes: pages of the reverse map times the page
-                                // size
+    uint64_t pv_reclaims; // times that there was no page, and stealing helped
+    uint64_t pv_bytes;    // memory held, in bytes: pages of the reverse map times the page
+                          // size
 };
 
 void pv_init(void);
-void pv_page_init(struct vm_page *pg);          // when a page is set up at start: no mappings
+void pv_page_init(struct vm_page *pg); // when a page is set up at start: no mappings
 void pv_pmap_init(struct pmap *pm);
-uint64_t pv_pmap_count(struct pmap *pm);        // its entries; pm's lock held
-void pv_pmap_destroy(struct pmap *pm);          // no entries are left; returns every byte
+uint64_t pv_pmap_count(struct pmap *pm); // its entries; pm's lock held
+void pv_pmap_destroy(struct pmap *pm);   // no entries are left; returns every byte
 
 // Records that pm maps pg at va. 0 or ENOMEM (nothing recorded). Takes memory without sleeping,
 // from the reserve if need be; when there is none the final form steals from another pmap or this

@@ -39,8 +39,8 @@ def speed(run: Run) -> None:
                  "asked for that is not needed.")
     crowded = ticks["crowded"][0]
     run.notes.append(f"removing one of 100 mappings of a page and more: {crowded} instructions")
-    too_many(run, "removing one of a page's 100 mappings and more, of a process that has 24000 others",
-             crowded, MOST["removing"] + 100 * A_LOOK,
+    too_many(run, "removing one of a page's 100 mappings and more, of a process that has 24000 "
+             "others", crowded, MOST["removing"] + 100 * A_LOOK,
              "The page's list may be gone through, and not the process's chunks.")
     page, shared, walk, at_exit = (ticks[what][0] for what in ("page", "shared", "walk", "exit"))
     run.notes.append(f"entering a page with 2000 other mappings: {shared} instructions")

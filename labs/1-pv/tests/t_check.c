@@ -74,7 +74,7 @@ static void wrong_pte(const char *damage, unsigned pmap, unsigned slot, uint64_t
 // ---- while others go on ----
 
 static struct pmap *looked_at; // whose lock is let go of
-static unsigned grows;         // the pmap, of two, that gets a mapping then; the other one loses one
+static unsigned grows; // the pmap, of two, that gets a mapping then; the other one loses one
 static bool has_changed;
 
 static void change(vaddr_t rip)

@@ -134,7 +134,8 @@ static void see_mapped(vaddr_t rip)
     touched++;
     if (!pv_is_mapped(lab_page[0]))
         ktest_fail("pv_is_mapped says, in the midst of %s, that a page is not mapped that is so "
-                   "throughout", lab_function_at(rip));
+                   "throughout",
+                   lab_function_at(rip));
 }
 
 static void stay_mapped(void)

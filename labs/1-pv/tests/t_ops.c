@@ -136,8 +136,9 @@ KTEST(lab_pv_replace)
 
 // Numbers that do not fit what they fit today: one page, mapped more than 65,536 times by one
 // process; and one page at addresses that differ by multiples of 4 GiB and of 16 TiB, and at the
-// first and the last that there is. What the report says of the second is judged outside; the first has more
-// mappings than a report.
+// first and the last that there is. What the report says of the second is judged outside; the first
+// has more mappings than a report.
+
 // What is counted of a page and of a process, with n mappings of page 0 in pmap 0. False if it is
 // wrong: whoever goes on with such counts goes round for ever.
 static bool counted(unsigned n, const struct pv_stats *before)

@@ -110,8 +110,8 @@ static void measure_scattered(unsigned pmap, vaddr_t va, unsigned end, unsigned 
     record_printf("ticks scattered %lu %lu", entering, removing);
 }
 
-// A page is mapped at the beginning, in the middle and at the end of n mappings of pmap 1. Then it is
-// mapped in many places of pmap 0, too, and removed from pmap 1: what costs most counts.
+// A page is mapped at the beginning, in the middle and at the end of n mappings of pmap 1. Then it
+// is mapped in many places of pmap 0, too, and removed from pmap 1: what costs most counts.
 static void measure_crowded(vaddr_t va, unsigned n)
 {
     uint64_t removing = 0;

@@ -40,8 +40,8 @@ CHANCE = [
          hint="Other pools' locks are tried, and who is locked is passed over."),
     Said("chance: .*none beyond what it keeps", invariant=LEAST,
          hint="There may be less than min_pages: compare, and do not subtract."),
-    Said("chance: a get .*may lose", invariant=SHORT, hint="Whatever a pool has been through: if it "
-         "has an empty page beyond its min_pages, it is asked for it, and gives it."),
+    Said("chance: a get .*may lose", invariant=SHORT, hint="Whatever a pool has been through: "
+         "if it has an empty page beyond its min_pages, it is asked for it, and gives it."),
     Said("chance: a get .*asked longer ago", invariant=TURN, hint="Who was asked goes to the end, "
          "whether it gave, had nothing, or its lock was held; nobody else changes places."),
     Said("chance: a get .*not needed", invariant=FREE,
@@ -72,8 +72,8 @@ SAID = [
     Said("pages were given back, it says", invariant=BACK,
          hint="pool_reclaim_all sums up the pages; pool_reclaim only says whether there were any."),
     Said("which was destroyed, is ", invariant=GONE,
-         hint="First wait for the walks, then off every list, and then its pages go back. Who drains "
-         "the pool counts that under its lock, and does not look at it any more."),
+         hint="First wait for the walks, then off every list, and then its pages go back. Who "
+         "drains the pool counts that under its lock, and does not look at it any more."),
     Said("found by a check of that pool, not of all", invariant=CHECKS,
          hint="What is wrong with all pools is summed up, not what is wrong with the last one."),
     Said(r"empty pages that keeps \d+", invariant=KEEPS,

@@ -244,7 +244,8 @@ def others_starve(run: Run) -> None:
     for words in run.records("asked"):
         asked, npools = int(words[0]), int(words[1])
         if asked > npools + 1:
-            run.wrong(f"times that a get asked the backend, while {meanwhile}", f"at most {npools + 1}, with {npools} pools",
+            run.wrong(f"times that a get asked the backend, while {meanwhile}",
+                      f"at most {npools + 1}, with {npools} pools",
                       f"{asked} or more", invariant=ONCE,
                       hint="What a get has still to ask is its own count: nothing that others do "
                       "begins it anew, and neither does a page that came.")

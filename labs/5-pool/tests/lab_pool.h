@@ -8,13 +8,13 @@
 #include "lib/rng.h"
 #include "mem/pool.h"
 
-#define LAB_ARENAS 3u
-#define LAB_PAGES  64u // of an arena
-#define LAB_POOLS  24u
-#define LAB_ITEMS  2048u // of a pool
-#define LAB_NEW_BYTE 0xa5 // fills an arena's pages until somebody writes to them
-#define LAB_NOBODY 255u  // has a page that was asked for in the name of no pool
-#define LAB_OWNER  64u   // page_owner of pool 0, no enum page_owner; pool n's is so many more
+#define LAB_ARENAS   3u
+#define LAB_PAGES    64u // of an arena
+#define LAB_POOLS    24u
+#define LAB_ITEMS    2048u // of a pool
+#define LAB_NEW_BYTE 0xa5  // fills an arena's pages until somebody writes to them
+#define LAB_NOBODY   255u  // has a page that was asked for in the name of no pool
+#define LAB_OWNER    64u   // page_owner of pool 0, no enum page_owner; pool n's is so many more
 
 // The figures of lab.toml that the tests use.
 extern const unsigned lab_half;  // 1: a shortage takes half of what the one who has most may lose
@@ -48,17 +48,17 @@ struct lab_item {
 };
 
 struct lab_report {
-    uint64_t nfaults;  // of pool_check
-    uint64_t nheld;    // locks that the running thread holds
-    uint64_t nwrong;   // things that an arena was asked in the wrong way
-    char text[2048];   // what the checks said
-    char wrong[256];   // and the first wrong thing
+    uint64_t nfaults; // of pool_check
+    uint64_t nheld;   // locks that the running thread holds
+    uint64_t nwrong;  // things that an arena was asked in the wrong way
+    char text[2048];  // what the checks said
+    char wrong[256];  // and the first wrong thing
 };
 
 extern struct lab_report lab_report;
 extern struct lab_arena lab_arena[LAB_ARENAS];
 extern struct pool lab_pool[LAB_POOLS];
-extern uint64_t lab_made[LAB_POOLS]; // 1: it is there
+extern uint64_t lab_made[LAB_POOLS];                       // 1: it is there
 extern uint64_t lab_align[LAB_POOLS], lab_size[LAB_POOLS]; // as asked for
 extern struct lab_item lab_item[LAB_POOLS][LAB_ITEMS];
 
@@ -75,7 +75,7 @@ void lab_destroy_pool(unsigned n);
 bool lab_get(unsigned n, unsigned flags);
 void lab_put(unsigned n, unsigned i); // compares; its item number i
 void lab_put_all(unsigned n);
-unsigned lab_count(unsigned n); // items of pool n
+unsigned lab_count(unsigned n);        // items of pool n
 unsigned lab_pages_in_use(unsigned n); // pages of pool n that have items which are taken
 // Items until `npages' more pages are in use: all of them full.
 void lab_fill(unsigned n, unsigned npages);

@@ -12,19 +12,17 @@
 #include "mem/memlayout.h"
 #include "sync/kctx.h"
 
-#define NPOOLS  5u  // on arena 0
+#define NPOOLS  5u // on arena 0
 #define ROUNDS  6u
 #define CALLS   300u // of a round
-#define MOST    60u // items of a pool
+#define MOST    60u  // items of a pool
 #define LAST    (2 * NPOOLS + 2)
 #define NOWHERE NPOOLS
 
-enum count {
-    NPAGES, NFREE, NOUT, GETS, PUTS, FAILS, ALLOCS, FREES, DRAINED, NCOUNTS
-};
+enum count { NPAGES, NFREE, NOUT, GETS, PUTS, FAILS, ALLOCS, FREES, DRAINED, NCOUNTS };
 static const char *const count_name[NCOUNTS] = {
-    "pages",           "free items", "items out",        "gets",          "puts",
-    "failed gets",     "pages got",  "pages given back", "pages drained",
+    "pages",       "free items", "items out",        "gets",          "puts",
+    "failed gets", "pages got",  "pages given back", "pages drained",
 };
 
 // What the counts of each pool are to be. Who was asked longest ago is asked first: that is between
@@ -37,9 +35,9 @@ struct model {
 
 static struct model model[NPOOLS];
 static struct rng rng;
-static char call[64];      // what is being done
-static bool busy[NPOOLS];  // another CPU has the pool's lock
-static bool one_starves;   // pool 0 alone: then the contract says of all others in which order
+static char call[64];     // what is being done
+static bool busy[NPOOLS]; // another CPU has the pool's lock
+static bool one_starves;  // pool 0 alone: then the contract says of all others in which order
 static bool is_wrong;
 static struct pool bystander; // of another backend, with an empty page
 
@@ -52,7 +50,7 @@ static unsigned below(unsigned n)
 
 static uint64_t counted(const struct pool *p, enum count c)
 {
-    const uint64_t all[NCOUNTS] = {p->npages, p->nitems_free, p->nitems_out, p->gets, p->puts,
+    const uint64_t all[NCOUNTS] = {p->npages, p->nitems_free, p->nitems_out, p->gets,   p->puts,
                                    p->fails,  p->page_allocs, p->page_frees, p->drained};
 
     return all[c];
@@ -217,7 +215,8 @@ static void judge_taken_away(unsigned who, bool got)
         uint64_t was = model[n].count[NPAGES], lost = was - min(was, lab_pool[n].npages);
         if (lost != may_give(who, n))
             WRONG("somebody else took each page that came free: pool %u, which may lose %lu, lost "
-                  "%lu, not %d", n, to_lose(n), lost, may_give(who, n));
+                  "%lu, not %d",
+                  n, to_lose(n), lost, may_give(who, n));
         else if (lost)
             model_page(n, -1, true);
     }
@@ -260,8 +259,8 @@ static void try_get(unsigned n, unsigned flags)
 
 static unsigned some_flags(void)
 {
-    static const unsigned flags[] = {PR_NOWAIT, PR_NOWAIT, PR_WAITOK, PR_WAITOK | PR_ZERO,
-                                     PR_RESERVE, PR_RESERVE | PR_ZERO};
+    static const unsigned flags[] = {PR_NOWAIT,           PR_NOWAIT,  PR_WAITOK,
+                                     PR_WAITOK | PR_ZERO, PR_RESERVE, PR_RESERVE | PR_ZERO};
 
     return flags[below(array_len(flags))];
 }

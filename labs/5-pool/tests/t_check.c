@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Whether pool_check finds what was made wrong: counts, lists, and what is in free items.
+
+#include "lab_pool.h"
+
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "mem/memlayout.h"
+
+static bool finds(struct pool *p)
+{
+    static char text[512];
+    struct strbuf out;
+
+    strbuf_init(&out, text, sizeof(text));
+    return pool_check(p, &out) > 0;
+}
+
+static void drift(uint64_t *field, const char *what)
+{
+    *field += 1;
+    KTEST_CHECK(finds(&lab_pool[0]), "%s: one too many is not found", what);
+    KTEST_CHECK(finds(NULL), "%s: one too many is found by a check of that pool, not of all", what);
+    *field -= 2;
+    KTEST_CHECK(finds(&lab_pool[0]), "%s: one too few is not found", what);
+    KTEST_CHECK(!finds(&lab_pool[1]), "the other pool is right");
+    *field += 1;
+    KTEST_CHECK(!finds(&lab_pool[0]), "%s: right again", what);
+}
+
+// Puts two items of the page that has item i of pool 0. What is returned is the second one, if its
+// first word leads to the first one, as in the form that was given; *taken is a third item.
+static uint64_t *put_two(unsigned i, char **taken)
+{
+    uint64_t page = lab_item[0][i].address & ~(PAGE_SIZE - 1), at[2];
+    unsigned n = 0;
+
+    for (; n < 3; i++) {
+        uint64_t item = lab_item[0][i].address;
+        if ((item & ~(PAGE_SIZE - 1)) != page)
+            continue;
+        *taken = (char *)item;
+        if (n < 2) {
+            at[n] = item;
+            lab_put(0, i);
+        }
+        n++;
+    }
+    return *(uint64_t *)at[1] == at[0] ? (uint64_t *)at[1] : NULL;
+}
+
+// One page has a free item less than it counts, and another one has one more: their sum is right.
+static void cancel_out(void)
+{
+    static char saved[500];
+    char *taken;
+
+    lab_put_all(0);
+    pool_reclaim(&lab_pool[0]);
+    lab_fill(0, 2);
+    uint64_t *one = put_two(0, &taken);
+    uint64_t *other = put_two(lab_pool[0].items_per_page, &taken);
+    if (!one || !other)
+        return;
+    uint64_t *behind_one = (uint64_t *)*one, *behind_other = (uint64_t *)*other;
+    memcpy(saved, taken, sizeof(saved));
+    memcpy(taken, behind_other, sizeof(saved));
+    *one = *behind_one;
+    *(uint64_t *)taken = (uintptr_t)behind_other;
+    *other = (uintptr_t)taken;
+    KTEST_CHECK(finds(&lab_pool[0]), "a free item too few in one page, and one too many in another "
+                                     "one, are not found");
+    *one = (uintptr_t)behind_one;
+    *other = (uintptr_t)behind_other;
+    memcpy(taken, saved, sizeof(saved));
+    KTEST_CHECK(!finds(NULL), "right again");
+}
+
+// The check finds what was made wrong, and only that.
+KTEST(lab_pool_check)
+{
+    struct pool *p = &lab_pool[0];
+
+    lab_make_arena(0, PAGE_SIZE, 20);
+    lab_make_pool(0, 0, 500, 0);
+    lab_make_pool(1, 0, 500, 0);
+    lab_pages(0, 6, 2, false);
+    lab_pages(1, 2, 0, true);
+    lab_point("right");
+    drift(&p->npages, "pages");
+    drift(&p->nitems_out, "items that are out");
+    drift(&p->nitems_free, "free items");
+    drift(&p->gets, "gets");
+    drift(&p->page_frees, "pages given back");
+    struct list *page = p->partial.next;
+    list_remove(page);
+    KTEST_CHECK(finds(p), "a page on no list is not found");
+    list_push_front(&p->full, page);
+    KTEST_CHECK(finds(p), "a partial page on the list of full ones is not found");
+    list_remove(page);
+    list_push_back(&p->empty, page);
+    KTEST_CHECK(finds(p), "a partial page on the list of empty ones is not found");
+    list_remove(page);
+    list_push_front(&p->partial, page);
+    unsigned i = 0;
+    while (!lab_item[0][i].address)
+        i++;
+    uint64_t *item = (uint64_t *)lab_item[0][i].address;
+    lab_put(0, i);
+    item[1]++;
+    KTEST_CHECK(finds(p), "a free item that was written to is not found");
+    item[1]--;
+    KTEST_CHECK(!finds(NULL), "right again");
+    lab_point("right");
+    cancel_out();
+    lab_end();
+}
