@@ -40,6 +40,8 @@ tests/*.py tests/host/* tests/kernel/* tests/guests/* tests/busybox/* tests/benc
 tests/suites/*.py
 doc/architecture.md doc/filesystem.md doc/*-experiments.md
 """.split()
+HUNTED = re.compile(rb"^(?:#.*\n)*\[hunt\]\n(?:(?!\[|#).*\n)*", re.MULTILINE)
+"""Of a lab.toml: which mistakes are hunted, and the words above. Hunts never say what they were."""
 OF_A_LAB = "README.md HINT.md DESIGN-template.md lab.toml tests/* starter/* demo/*".split()
 """What students get of this lab's folder and of earlier ones'; of later labs' nothing."""
 GUIDE = "GUIDE.md"
@@ -97,6 +99,8 @@ class Export:
             folder = self.lab.folder.relative_to(ROOT)
             found |= {f"{folder}/starter/{path}": found[path] for path in self.lab.owned}
         found[CURRENT] = f"{self.lab.name} {self.lab.part}".strip().encode() + b"\n"
+        for name in [name for name in found if name.endswith("/lab.toml")]:
+            found[name] = HUNTED.sub(b"", found[name])
         there = present(found)
         for name in [name for name in found if name.endswith(".md")]:
             text = links.without_dead(name, found[name].decode("utf-8"), there.__contains__)
