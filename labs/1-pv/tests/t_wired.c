@@ -232,10 +232,11 @@ KTEST(lab_pv_steal_in_vain)
         for (unsigned i = 0; i < lab_entries; i++)
             pmap_unwire(lab_pmap[pmap], LAB_VA + i * PAGE_SIZE);
     must_wire(NEEDY, slot, slot + 1, "what was wired before is not any more");
-    KTEST_CHECK(lab_pmap[0]->resident == 0 && lab_pmap[VICTIMS - 1]->resident == lab_entries,
-                "%lu mappings are left in the chunk that was used longest ago, and %lu in the "
-                "youngest one, of %u each: when both were wired, each was looked at in vain",
-                lab_pmap[0]->resident, lab_pmap[VICTIMS - 1]->resident, lab_entries);
+    uint64_t older = lab_pmap[0]->resident, younger = lab_pmap[VICTIMS - 1]->resident;
+    KTEST_CHECK(older == 0 && younger == lab_entries,
+                "all wired, both were looked at in vain; now %lu mappings are left of the older "
+                "chunk and %lu of the younger one, of %u each",
+                older, younger, lab_entries);
     lab_point("stolen", false);
     lab_destroy_pmaps();
     lab_relent();

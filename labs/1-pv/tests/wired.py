@@ -6,9 +6,10 @@ from __future__ import annotations
 from grade.lab_judge import Run
 
 import memory
-from workloads import NEVER_FAILS, PER_CHUNK, entered, granted, shortage, wired_left
+from workloads import NEVER_FAILS, ORDER, PER_CHUNK, entered, granted, shortage, wired_left
 
 FLUSHED = "one shootdown for a chunk, and none if nothing was stolen of it"
+FORGOTTEN = "a mapping is forgotten only after its PTE is gone and the TLBs are flushed"
 IN_VAIN = "what cannot be stolen costs nothing twice"
 STOLEN_LATER = 4    # chunks, by t_wired.c's steal_wired_own, after the first
 
@@ -31,9 +32,12 @@ def steal_flushes(run: Run) -> None:
     for words in run.records("flushed"):
         asked, each, stolen = (int(words[i]) for i in (0, 2, 4))
         run.notes.append(f"{asked // max(each, 1)} flushes for {stolen} reclaims")
+        few = asked < stolen * each
         run.expect("flushes of the TLBs of a pmap that loses chunk after chunk", stolen,
-                   asked / max(each, 1), invariant=FLUSHED,
-                   hint="First all PTEs of a chunk, then one flush for all of them.")
+                   asked / max(each, 1), invariant=FORGOTTEN if few else FLUSHED,
+                   hint="A TLB may have what is in no page table any more: whoever has the pmap "
+                   "loaded, and whether a PTE was used or not, what was stolen is flushed." if few
+                   else "First all PTEs of a chunk, then one flush for all of them.")
 
 
 def steal_wired(run: Run) -> None:
@@ -42,8 +46,9 @@ def steal_wired(run: Run) -> None:
     if not states:
         return
     run.expect("mappings of the process that entered last", 1504, len(states[1].space(5)),
-               invariant=IN_VAIN,
-               hint="The newcomer lost mappings while ten older chunks of another were there.")
+               invariant=ORDER,
+               hint="The newcomer lost mappings while ten older chunks of another were there, which "
+               "had some that could be stolen.")
     for words in run.records("asked"):
         run.expect("flushes of a pmap that lost no mapping", 0, int(words[0]), invariant=FLUSHED,
                    hint="Flush only if something was stolen: a flush interrupts other processors.")
