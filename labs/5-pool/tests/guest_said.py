@@ -83,14 +83,18 @@ SAID = [
 
 def said(run: Run) -> None:
     """Of a get that was refused a test says who may lose a page, and what that pool keeps."""
+    ended_early = False
     for finding in run.findings:
         if finding.what.endswith(" in the guest"):
             for each in SAID:
                 if re.search(each.text, finding.got):
                     finding.invariant, finding.hint = each.invariant, each.hint
+                    ended_early |= each in CHANCE
                     break
         if found := re.search(r"pool \d+ may lose \d+: .* keeps (\d+)", finding.got):
             finding.invariant = SHORT
             if found[1] != "0" and not FIGURES["empty"]:
                 finding.hint = ("min_pages is compared with npages, all the pages that a pool has, "
                                 "however many of them are empty.")
+    if ended_early:  # as it says itself
+        run.findings[:] = [f for f in run.findings if f.what != "points reached"]

@@ -28,7 +28,7 @@ def put_wrong(what: str, rule: str, hint: str, run: Run) -> None:
     elif run.outcome.end is not End.PANIC:
         # What is wrong afterwards comes of it.
         run.findings.clear()
-        run.wrong(f"putting {what}", "a panic", run.outcome.describe(), invariant=rule, hint=hint)
+        run.wrong(what, "a panic", run.outcome.describe(), invariant=rule, hint=hint)
 
 
 def model(run: Run) -> None:
@@ -327,7 +327,7 @@ def plan(name: str, points: list[str], judge: object = nothing, **more: object) 
 
 def put_plan(name: str, what: str, invariant: str, more: list[Plan]) -> Plan:
     hint = "Before an item is put, look whether it is one of the page's, and taken."
-    judge = partial(put_wrong, what, invariant, "" if invariant == TWICE else hint)
+    judge = partial(put_wrong, f"putting {what}", invariant, "" if invariant == TWICE else hint)
     return Plan([Boot("crash_" + ANY + name)], ["put"], judge, more=more)
 
 
@@ -341,7 +341,7 @@ PUT_WRONG = [
              invariant=TWICE, more=[]),
 ]
 NO_ROOM = Plan([Boot("crash_" + ANY + "no_room")], ["put"],
-               partial(put_wrong, "a pool in being made, of whose items none fits a page", FITS,
+               partial(put_wrong, "making a pool of whose items none fits a page", FITS,
                        "What must fit is the size once it is rounded to the alignment."))
 CHANCE = Plan([Boot(ANY + "chance", seed_step=i) for i in range(2)], ["worked", "end"] * 6, nothing)
 IN_VAIN = plan("turn_in_vain", ["full", *["granted"] * 5, "filled", "granted", "filled",
