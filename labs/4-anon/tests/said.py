@@ -10,8 +10,8 @@ from typing import Callable
 
 from grade.lab_judge import Run
 
-from rules import BEHIND, BOUNDED, COUNTED, DIRTY, ENTRIES, EVICTABLE, FREED, OTHERS, PRIVATE
-from rules import ROOM, SHARED, SHOWS
+from rules import ALONE, BEHIND, BOUNDED, COUNTED, DIRTY, ENTRIES, EVICTABLE, FREED, NO_LOCK
+from rules import OTHERS, PRIVATE, ROOM, SHARED, SHOWS, STAYS, THROUGH
 
 
 @dataclass
@@ -29,7 +29,8 @@ SAID = [
     Said("is wired .* by nobody$", invariant=EVICTABLE),
     Said("without PG_DIRTY$|is dirty now$", invariant=DIRTY),
     Said("only a private mapping was written$", invariant=PRIVATE),
-    Said("leaves amap_stats wrong: ", invariant=COUNTED),
+    Said("leaves (amap|vm_fault)_stats wrong: ", invariant=COUNTED),
+    Said(r"wired page \d+ of space \d+ is ", invariant=STAYS),
     Said("map entries, of [0-9]+ that there may be$", invariant=ENTRIES),
 ]
 
@@ -83,3 +84,22 @@ FEW_PARTS = thinking("The window lies round the fault: it has pages on either si
 NO_ROOM = thinking(invariant=ROOM)
 ONE_MOMENT = thinking("What the parent has in memory is write-protected, wherever it is mapped, "
                       "before it is copied; of a wired mapping, what is not wired, too.", OTHERS)
+ALL_RIGHTS = thinking("What others have too is mapped without PROT_WRITE: the entry's other rights "
+                      "stay (f->enter_prot has them).", THROUGH)
+IN_PLACE = thinking("Case 1B takes the old page away, and its wiring, only from who shares the slot "
+                    "for good (amap_shared): another slot that holds the anon goes on to show it.",
+                    STAYS)
+BY_THE_PAGE = thinking("The entry that is forked need not be wired: a fork copies each page that is, "
+                       "whoever of those that share it for good has wired it.", STAYS)
+SNAPSHOT = thinking("References are taken, and pages write-protected, before the amap is unlocked: "
+                    "a fault of who shares it may come as soon as it is.", OTHERS)
+GIVEN_UP = thinking("First nobody else maps the page of the anon any more, then it loses its "
+                    "reference and is unlocked: in case 1B the new page is entered before.", OTHERS)
+WAITS = thinking("A busy page is waited for, and got, with amap and map unlocked: a thread that "
+                 "wants to change the map, and the one at work, would wait for each other.",
+                 NO_LOCK)
+ROOM_LATE = thinking("The pager's get is asked with the access that faulted, not with all that the "
+                     "mapping may have; whether the old contents are needed it does not know.",
+                     ROOM)
+TAKEN_OVER = thinking("Once an entry is clipped to its window, look again whether others cover its "
+                      "slots: they may cover those of the rest alone.", ALONE)
