@@ -19,9 +19,9 @@ from grade.oracle import PTE, Oracle
 import together
 from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
-from said import ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS, GIVEN_UP
-from said import IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, ROOM_LATE, SNAPSHOT, TAKEN_OVER
-from said import WAITS, WITHOUT_PAGE, name_rules, nothing_left
+from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
+from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, ROOM_LATE, SNAPSHOT
+from said import TAKEN_OVER, WAITS, WITHOUT_PAGE, name_rules, nothing_left
 
 PAGE = 4096
 VA = 0x40000000
@@ -431,7 +431,7 @@ PLANS: dict[str, Plan] = {
     "smp": Plan(
         together.boots("sharers"), together.SHARERS, together.sharers,
         more=[Plan([together.PAGED], ["before", "after"], together.sharers),
-              plan("pager", ["end"] * 5, nothing_left),
+              plan("pager", ["end"] * 5, AFTER_PAGER),
               plan("busy", ["end"] * 5, WAITS)],
     ),
     "forks": plan("costs", COSTS, forks, records={"costs": 2},

@@ -11,7 +11,7 @@ from typing import Callable
 from grade.lab_judge import Run
 
 from rules import ALONE, BEHIND, BOUNDED, COUNTED, DIRTY, ENTRIES, EVICTABLE, FREED, NO_LOCK
-from rules import OTHERS, PRIVATE, ROOM, SHARED, SHOWS, STAYS, THROUGH
+from rules import ONLY_WRITTEN, OTHERS, PRIVATE, ROOM, SHARED, SHOWS, STAYS, THROUGH
 
 
 @dataclass
@@ -29,6 +29,9 @@ SAID = [
     Said("is wired .* by nobody$", invariant=EVICTABLE),
     Said("without PG_DIRTY$|is dirty now$", invariant=DIRTY),
     Said("only a private mapping was written$", invariant=PRIVATE),
+    Said("a shared mapping was only read$", invariant=ONLY_WRITTEN),
+    Said("as if all of it were written$", invariant=SHOWS),
+    Said("0 refs, [1-9][0-9]* used", invariant=FREED),
     Said("leaves (amap|vm_fault)_stats wrong: ", invariant=COUNTED),
     Said(r"wired page \d+ of space \d+ is ", invariant=STAYS),
     Said("map entries, of [0-9]+ that there may be$", invariant=ENTRIES),
@@ -73,8 +76,10 @@ BROUGHT_IN = thinking("A fault that brought a page in has mapped nothing yet: it
                       "(EAGAIN), and then maps the page, and wires it.")
 WITHOUT_PAGE = thinking("A wired entry's pages need not be in memory: an anon that has none is "
                         "shared, or brought in before it is copied.")
-ALL_COUNTS = thinking("Any of the slots that an entry covers may be another's, too: all their "
-                      "counts are looked at, in whichever table they are.")
+ALL_COUNTS = thinking("Any of the slots that an entry covers may be another's, too, or its alone: "
+                      "all their counts are looked at, in whichever table they are, if any.")
+AFTER_PAGER = thinking("Who shares for good refers to one amap, which each must have. While the pager "
+                       "works the slot may be filled: look it up again, for a read, too.")
 GAPS = thinking("What lies before an entry's slots, and after them, may be another entry's: only "
                 "who refers to an amap alone gives it away.", SHOWS)
 LOOK_AGAIN = thinking("A fault that waited for swap starts over (EAGAIN): the anon may be in its "
@@ -99,7 +104,6 @@ WAITS = thinking("A busy page is waited for, and got, with amap and map unlocked
                  "wants to change the map, and the one at work, would wait for each other.",
                  NO_LOCK)
 ROOM_LATE = thinking("The pager's get is asked with the access that faulted, not with all that the "
-                     "mapping may have; whether the old contents are needed it does not know.",
-                     ROOM)
+                     "mapping may have; and never to overwrite: a fault knows of one word.", ROOM)
 TAKEN_OVER = thinking("Once an entry is clipped to its window, look again whether others cover its "
                       "slots: they may cover those of the rest alone.", ALONE)

@@ -9,6 +9,7 @@
 #include "mem/memlayout.h"
 #include "mem/vm_page.h"
 #include "pmap/pmap_impl.h"
+#include "sync/kctx.h"
 #include "tests/kernel/watch.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
@@ -43,24 +44,40 @@ static struct vm_anon *anon_of(unsigned n, unsigned page)
 
 // ---- a fork that copies what others share for good ----
 
-static struct vm_amap *amap;      // of the two that share
-static struct vm_anon *taken;     // one of its anons
-static uint32_t nrefs;            // that it had when it was looked at last
-static const uint64_t *sharers;   // the mapping of who shares, and does not fork
-static unsigned snapshot_of;      // the page of both
+static struct vm_amap *amap; // of the two that share
+static bool held;            // by the fork
+static unsigned nshared;     // pages
+static struct vm_anon *anons[MANY];
+static uint64_t *ptes[MANY]; // of who shares, and does not fork
 
-// While the amap is not locked a fault of who shares may come: it would find some pages that are
-// the child's already and some that are not.
-static void see_snapshot(vaddr_t rip UNUSED)
+// The fork lets go of the amap: faults of who shares may come. What the child has they must find
+// write-protected, and it must have all; what it has not yet they map writable again.
+static void see_unlocked(void)
 {
-    bool held = amap_held(amap);
+    unsigned ntaken = 0;
 
-    KTEST_CHECK(taken->nrefs <= nrefs || held,
-                "a fork takes a reference of page %u, and has the amap not locked", snapshot_of);
-    KTEST_CHECK(pte_load(sharers) & PTE_W || held,
-                "a fork write-protects page %u, and has the amap of who shares it not locked",
-                snapshot_of);
-    nrefs = taken->nrefs;
+    for (unsigned i = 0; i < nshared; i++) {
+        bool taken = anons[i]->nrefs > 1, writable = pte_load(ptes[i]) & PTE_W;
+        KTEST_CHECK(!taken || !writable,
+                    "a fork has unlocked the amap, and page %u, which the child has, is mapped "
+                    "writable by who shares it for good",
+                    i);
+        if (!taken)
+            pte_store(ptes[i], pte_load(ptes[i]) | PTE_W);
+        ntaken += taken;
+    }
+    KTEST_CHECK(!ntaken || ntaken == nshared,
+                "a fork has unlocked the amap, and the child has %u pages of %u", ntaken, nshared);
+}
+
+// A lock was taken or let go of.
+static void see_locks(vaddr_t rip UNUSED)
+{
+    bool was_held = held;
+
+    held = amap_held(amap);
+    if (was_held && !held)
+        see_unlocked();
 }
 
 static struct vm_amap *amap_of(unsigned n)
@@ -76,40 +93,33 @@ static struct vm_amap *amap_of(unsigned n)
     return am;
 }
 
-static void watch_reference(unsigned page)
-{
-    taken = anon_of(0, page);
-    nrefs = taken->nrefs;
-    watch_words(&taken->nrefs, 1, WATCH_WRITES, see_snapshot);
-}
-
-// G shares with P, P forks: of each page the reference is watched, and G's mapping.
-static void watch_snapshots(unsigned npages)
+// G shares with P, P forks.
+static void watch_snapshot(unsigned npages)
 {
     start(npages, true);
     lab_fork(0, 1);
     lab_inherit(1, 0, npages, false);
-    for (unsigned i = 0; i < 2 * npages; i++) {
-        lab_fill(0, 0, npages, &words); // and so all are mapped writable
-        amap = amap_of(0);
-        snapshot_of = i / 2;
-        sharers = pte_of(0, i / 2);
-        watch_reference(i / 2);
-        if (i % 2)
-            watch_words(sharers, 1, WATCH_WRITES, see_snapshot);
-        lab_fork(1, 2);
-        watch_off();
-        lab_fill(0, 0, npages, &words);
-        lab_read_all();
-        lab_exit(2);
+    lab_fill(0, 0, npages, &words); // and so all are mapped writable
+    amap = amap_of(0);
+    held = false;
+    nshared = npages;
+    for (unsigned i = 0; i < npages; i++) {
+        ptes[i] = pte_of(0, i);
+        anons[i] = anon_of(0, i);
     }
+    watch_words(&kctx_current()->nheld, 1, WATCH_WRITES, see_locks);
+    lab_fork(1, 2);
+    watch_off();
+    see_unlocked();
+    lab_fill(0, 0, npages, &words);
+    lab_read_all();
     lab_end();
 }
 
 KTEST(lab_anon_moment)
 {
-    watch_snapshots(MANY);
-    watch_snapshots(FEW);
+    watch_snapshot(MANY);
+    watch_snapshot(FEW);
 }
 
 // ---- an anon that loses a reference ----
