@@ -44,9 +44,9 @@ static struct vm_anon *anon_of(unsigned n, unsigned page)
 
 // ---- a fork that copies what others share for good ----
 
-static struct vm_amap *amap; // of the two that share
-static bool held;            // by the fork
-static unsigned nshared;     // pages
+static const struct lock *lock; // of the amap of the two that share
+static bool held;               // by the fork
+static unsigned nshared;        // pages
 static struct vm_anon *anons[MANY];
 static uint64_t *ptes[MANY]; // of who shares, and does not fork
 
@@ -62,8 +62,8 @@ static void see_unlocked(void)
                     "a fork has unlocked the amap, and page %u, which the child has, is mapped "
                     "writable by who shares it for good",
                     i);
-        if (!taken)
-            pte_store(ptes[i], pte_load(ptes[i]) | PTE_W);
+        if (!taken && pte_load(ptes[i]) & PTE_P)
+            __atomic_or_fetch(ptes[i], PTE_W, __ATOMIC_RELAXED);
         ntaken += taken;
     }
     KTEST_CHECK(!ntaken || ntaken == nshared,
@@ -73,24 +73,29 @@ static void see_unlocked(void)
 // A lock was taken or let go of.
 static void see_locks(vaddr_t rip UNUSED)
 {
+    const struct kctx *ctx = kctx_current();
     bool was_held = held;
 
-    held = amap_held(amap);
+    held = false;
+    for (size_t i = 1; i <= ctx->nheld; i++)
+        held |= ctx->held[i] == lock;
     if (was_held && !held)
         see_unlocked();
 }
 
-static struct vm_amap *amap_of(unsigned n)
+static const struct lock *lock_of_amap(unsigned n)
 {
     struct vm_map *map = &lab_space[n]->map;
     struct vm_map_entry *e;
 
     rw_lock_read(&map->lock);
-    bool found = vm_map_lookup(map, LAB_VA, &e);
-    struct vm_amap *am = found ? e->amap : NULL;
+    bool found = vm_map_lookup(map, LAB_VA, &e) && e->amap;
+    KASSERT(found, "space %u has no amap", n);
+    amap_lock(e->amap);
+    const struct lock *l = kctx_current()->held[kctx_current()->nheld];
+    amap_unlock(e->amap);
     rw_unlock_read(&map->lock);
-    KASSERT(am, "space %u has no amap", n);
-    return am;
+    return l;
 }
 
 // G shares with P, P forks.
@@ -100,7 +105,7 @@ static void watch_snapshot(unsigned npages)
     lab_fork(0, 1);
     lab_inherit(1, 0, npages, false);
     lab_fill(0, 0, npages, &words); // and so all are mapped writable
-    amap = amap_of(0);
+    lock = lock_of_amap(0);
     held = false;
     nshared = npages;
     for (unsigned i = 0; i < npages; i++) {
