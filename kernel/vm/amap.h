@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Amaps: the private pages of a mapping, an array of anons that map entries refer to. Lab 4 owns
-// its implementation (amap.c, amap_copy.c, amap_impl.h). After UVM (Cranor 1998). First form: an
-// amap is referred to by one entry, or by several only where memory is inherited shared; fork
-// copies every page. Final form: fork shares the amap, the first write copies it, that is, its
-// references, and a fault copies the one page that is written.
+// its implementation (amap.c, amap_copy.c, amap_impl.h), with the cases of a fault (fault_case.c,
+// where amap_lend is, too). After UVM (Cranor 1998). First form: an amap is referred to by one
+// entry, or by several only where memory is inherited shared; fork copies every page. Final form:
+// fork shares the amap, the first write copies it, that is, its references, and a fault copies the
+// one page that is written.
 //
 //      entry [0, 40)        entry [40, 64)           the map's entries, each with its first slot
 //           |                    |
@@ -92,14 +93,16 @@ bool amap_shared(struct vm_amap *am, pgno_t slot, pgno_t npages);
 // Makes e's amap its own so that it may be written: none -> create; nobody else covers its slots
 // -> take over; else copy. Then e is not ME_NEEDSCOPY any more. The map is locked for writing. va:
 // the fault's address; entries of more than AMAP_WINDOW pages may be clipped to a window round it,
-// if c has the entries to spare (c NULL: no clipping). 0 or ENOMEM; never sleeps for memory.
+// if c has the entries to spare (c NULL: no clipping): then its slots are those that matter. 0, or
+// ENOMEM: e has the amap that it had, and may be clipped. Never sleeps for memory.
 MUST_CHECK int amap_copy(struct map_change *c, struct vm_map *map, struct vm_map_entry *e,
                          vaddr_t va);
 
 // Throws away the private pages of [start, end) in e, which has an amap and none of whose pages
-// there is mapped any more. Whoever else refers to the amap keeps them: NEEDSCOPY: e gets an amap
-// of its own, or none, without that range, which may be clipped out of e, with c's entries, and
-// merged with its neighbours. 0 or ENOMEM; never sleeps for memory.
+// there is mapped any more. Who shares them for good loses them, too. NEEDSCOPY: whoever else
+// refers to the amap keeps them, and e gets an amap of its own, or none, without that range, which
+// may be clipped out of e, with c's entries, and merged with its neighbours. 0 or ENOMEM; never
+// sleeps for memory.
 MUST_CHECK int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va,
                             vaddr_t end_va);
 

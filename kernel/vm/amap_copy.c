@@ -413,11 +413,13 @@ static int inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map
         ce->flags &= ~ME_NEEDSCOPY;
         return 0;
     }
-    if (!pe->wired && (deferred || (pe->amap->nused > FEW_ANONS && !entry_shared(pe))))
+    bool for_good = !deferred && entry_shared(pe);
+    if (!pe->wired && (deferred || (pe->amap->nused > FEW_ANONS && !for_good)))
         return inherit_deferred(parent, pe, ce);
     int error = ce->amap ? 0 : inherit_snapshot(pe, ce);
-    // A write to wired memory must not need a page: so the copies are made now, for the child.
-    return error || !pe->wired ? error : copy_wired(ce->amap, entry_npages(ce));
+    // A write to wired memory must not need a page: so the copies are made now, for the child. Who
+    // shares it for good may have it wired, where the parent has not.
+    return error || !(pe->wired || for_good) ? error : copy_wired(ce->amap, entry_npages(ce));
 }
 
 // Fork is the one thing that waits for memory within a change of a map: the page daemon needs no

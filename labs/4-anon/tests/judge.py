@@ -19,8 +19,9 @@ from grade.oracle import PTE, Oracle
 import together
 from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
-from said import ALL_COUNTS, BROUGHT_IN, FEW_PARTS, GAPS, LOOK_AGAIN, NO_ROOM, ONE_MOMENT
-from said import WITHOUT_PAGE, name_rules, nothing_left
+from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
+from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, ROOM_LATE, SNAPSHOT
+from said import TAKEN_OVER, WAITS, WITHOUT_PAGE, name_rules, nothing_left
 
 PAGE = 4096
 VA = 0x40000000
@@ -350,6 +351,17 @@ def forks(run: Run) -> None:
                       words[0], invariant=CHEAP)
 
 
+def again(run: Run) -> None:
+    nothing_left(run)
+    most = PER_PAGE * PAGES_FORKED + FORK_BASE
+    for ticks, allocs in run.records("again"):
+        if int(ticks) > most:
+            run.wrong(f"instructions for a fork of {PAGES_FORKED} pages that were forked before",
+                      f"at most {most}", f"{ticks}, and {allocs} allocations", invariant=CHEAP,
+                      hint="An entry that needs a copy already is referred to once more "
+                      "(amap_ref): nothing is copied, and nothing write-protected again.")
+
+
 def bounded(run: Run) -> None:
     name_rules(run)
     wanted = COSTS if run.boot.ktest.endswith("costs") else ["copied", "end"]
@@ -380,13 +392,16 @@ SHARED_GONE = [
 """Where what is shared for good can be thrown away: by who shares it."""
 PLANS: dict[str, Plan] = {
     "trace": plan("trace", OPS * 5, nothing_left, more=[plan("runs", ["end"], ALL_COUNTS)]),
-    "lineage": plan("lineage", OPS * 4, nothing_left),
+    "lineage": plan("lineage", OPS * 4, nothing_left,
+                    more=[plan("rights", ["end"] * 4, ALL_RIGHTS)]),
     "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 2, nothing_left),
                         plan("far_shared", ["end"] * 3, ALL_COUNTS)]),
     "family": plan("family", FAMILY * 9, nothing_left,
                    more=[plan("below", ["start", "ops", "ops", "end"] * 6, nothing_left),
                          plan("generations", ["forked"] * 3 + ["end"], nothing_left),
-                         plan("lend", ["end"], nothing_left)]),
+                         plan("lend", ["end"], nothing_left),
+                         plan("moment", ["end"] * 2, SNAPSHOT),
+                         plan("given_up_shared", ["end"] * 4, GIVEN_UP)]),
     "partial-shared": plan("partial_shared", HALVES, exact,
                            more=[plan("many", ["end"] * 2, nothing_left),
                                  plan("discard_shared", ["discarded"] * 2 + ["end"],
@@ -396,28 +411,36 @@ PLANS: dict[str, Plan] = {
                           *SHARED_GONE[:1]]),
     "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left,
                   more=[plan("swap_wired", ["wired", "end"], BROUGHT_IN),
-                        plan("wired_moment", ["end"], ONE_MOMENT), *SHARED_GONE[1:]]),
+                        plan("wired_moment", ["end"], ONE_MOMENT), *SHARED_GONE[1:],
+                        plan("wired_read", ["end"] * 2, IN_PLACE),
+                        plan("wired_sharer", ["written", "end"], BY_THE_PAGE)]),
     "fail-nth": plan("fail_nth", OPS * 5, fail_nth, records={"refused": 1},
                      more=[plan("short", ["end"] * 2, nothing_left),
-                           plan("pager_short", ["end"], nothing_left)]),
+                           plan("pager_short", ["end"], nothing_left),
+                           plan("counted", ["end"], nothing_left)]),
     "dontneed": plan("dontneed", ["discarded", "discarded", "written", "end"] * 5, nothing_left),
     "zeroes": plan("zeroes", ["read", "written", "read", "written", "end"], nothing_left,
                    more=[plan("room", ["end"], NO_ROOM),
-                         plan("private", ["end"] * 2, nothing_left)]),
+                         plan("private", ["end"] * 2, nothing_left),
+                         plan("looked_at", ["end"], ROOM_LATE)]),
     "check": plan("check", ["right", "right", "end"], nothing_left,
                   more=[plan("check_swapped", ["end"], nothing_left),
                         Plan(together.CHECKED, ["checked"], together.checked)]),
-    "threads": Plan(together.boots("threads"), ["forked", "reaped"], together.threads),
+    "threads": Plan(together.boots("threads"), ["forked", "reaped"], together.threads,
+                    more=[plan("given_up", ["end"] * 4, GIVEN_UP)]),
     "smp": Plan(
         together.boots("sharers"), together.SHARERS, together.sharers,
         more=[Plan([together.PAGED], ["before", "after"], together.sharers),
-              plan("pager", ["end"] * 5, nothing_left)],
+              plan("pager", ["end"] * 5, AFTER_PAGER),
+              plan("busy", ["end"] * 5, WAITS)],
     ),
-    "forks": plan("costs", COSTS, forks, records={"costs": 2}),
+    "forks": plan("costs", COSTS, forks, records={"costs": 2},
+                  more=[plan("forks_again", ["end"], again, records={"again": 4})]),
     "writes": Plan([Boot(ONE + "lineage", seed_step=1), Boot(ONE + "copies")], None, exact),
     "reuse": plan("copies", COPIES, reuse,
                   more=[plan("alone", ["end", "end"], alone,
-                             records={"alone": 1, "split": 1})]),
+                             records={"alone": 1, "split": 1}),
+                        plan("alone_parts", ["end"] * 4, TAKEN_OVER)]),
     "readers": plan("readers", ["read", "end"], readers),
     "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact,
                     more=[plan("ref_short", ["end"], nothing_left)]),

@@ -10,8 +10,8 @@ from typing import Callable
 
 from grade.lab_judge import Run
 
-from rules import BEHIND, BOUNDED, COUNTED, DIRTY, ENTRIES, EVICTABLE, FREED, OTHERS, PRIVATE
-from rules import ROOM, SHARED, SHOWS
+from rules import ALONE, BEHIND, BOUNDED, COUNTED, DIRTY, ENTRIES, EVICTABLE, FREED, NO_LOCK
+from rules import ONLY_WRITTEN, OTHERS, PRIVATE, ROOM, SHARED, SHOWS, STAYS, THROUGH
 
 
 @dataclass
@@ -29,7 +29,11 @@ SAID = [
     Said("is wired .* by nobody$", invariant=EVICTABLE),
     Said("without PG_DIRTY$|is dirty now$", invariant=DIRTY),
     Said("only a private mapping was written$", invariant=PRIVATE),
-    Said("leaves amap_stats wrong: ", invariant=COUNTED),
+    Said("a shared mapping was only read$", invariant=ONLY_WRITTEN),
+    Said("as if all of it were written$", invariant=SHOWS),
+    Said("0 refs, [1-9][0-9]* used", invariant=FREED),
+    Said("leaves (amap|vm_fault)_stats wrong: ", invariant=COUNTED),
+    Said(r"wired page \d+ of space \d+ is ", invariant=STAYS),
     Said("map entries, of [0-9]+ that there may be$", invariant=ENTRIES),
 ]
 
@@ -72,8 +76,10 @@ BROUGHT_IN = thinking("A fault that brought a page in has mapped nothing yet: it
                       "(EAGAIN), and then maps the page, and wires it.")
 WITHOUT_PAGE = thinking("A wired entry's pages need not be in memory: an anon that has none is "
                         "shared, or brought in before it is copied.")
-ALL_COUNTS = thinking("Any of the slots that an entry covers may be another's, too: all their "
-                      "counts are looked at, in whichever table they are.")
+ALL_COUNTS = thinking("Any of the slots that an entry covers may be another's, too, or its alone: "
+                      "all their counts are looked at, in whichever table they are, if any.")
+AFTER_PAGER = thinking("Who shares for good refers to one amap, which each must have. While the pager "
+                       "works the slot may be filled: look it up again, for a read, too.")
 GAPS = thinking("What lies before an entry's slots, and after them, may be another entry's: only "
                 "who refers to an amap alone gives it away.", SHOWS)
 LOOK_AGAIN = thinking("A fault that waited for swap starts over (EAGAIN): the anon may be in its "
@@ -83,3 +89,21 @@ FEW_PARTS = thinking("The window lies round the fault: it has pages on either si
 NO_ROOM = thinking(invariant=ROOM)
 ONE_MOMENT = thinking("What the parent has in memory is write-protected, wherever it is mapped, "
                       "before it is copied; of a wired mapping, what is not wired, too.", OTHERS)
+ALL_RIGHTS = thinking("What others have too is mapped without PROT_WRITE: the entry's other rights "
+                      "stay (f->enter_prot has them).", THROUGH)
+IN_PLACE = thinking("Case 1B takes the old page away, and its wiring, only from who shares the slot "
+                    "for good (amap_shared): another slot that holds the anon goes on to show it.",
+                    STAYS)
+BY_THE_PAGE = thinking("The entry that is forked need not be wired: a fork copies each page that is, "
+                       "whoever of those that share it for good has wired it.", STAYS)
+SNAPSHOT = thinking("References are taken, and pages write-protected, before the amap is unlocked: "
+                    "a fault of who shares it may come as soon as it is.", OTHERS)
+GIVEN_UP = thinking("First nobody else maps the page of the anon any more, then it loses its "
+                    "reference and is unlocked: in case 1B the new page is entered before.", OTHERS)
+WAITS = thinking("A busy page is waited for, and got, with amap and map unlocked: a thread that "
+                 "wants to change the map, and the one at work, would wait for each other.",
+                 NO_LOCK)
+ROOM_LATE = thinking("The pager's get is asked with the access that faulted, not with all that the "
+                     "mapping may have; and never to overwrite: a fault knows of one word.", ROOM)
+TAKEN_OVER = thinking("Once an entry is clipped to its window, look again whether others cover its "
+                      "slots: they may cover those of the rest alone.", ALONE)

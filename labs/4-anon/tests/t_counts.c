@@ -12,7 +12,9 @@
 #include "sync/kctx.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
+#include "vm/vm_fault.h"
 #include "vm/vm_map.h"
+#include "vm/vm_object.h"
 
 static uint64_t words;
 
@@ -268,5 +270,83 @@ KTEST(lab_anon_lend)
         vm_page_lend_end(pages[i]);
     }
     lab_read_all();
+    lab_end();
+}
+
+// ---- what was done, and what could not be ----
+
+struct done {
+    uint64_t copies, pages; // of amaps; that faults have copied or made
+};
+
+static struct done done_now(void)
+{
+    const struct vm_fault_stats *st = &vm_fault_stats;
+
+    return (struct done){amap_stats.copies, st->anon_copies + st->promotes + st->zero_fills};
+}
+
+static void fork_once(unsigned n)
+{
+    lab_fork(n, 2);
+}
+
+static void write_page(unsigned n)
+{
+    lab_write(n, 20, ++words);
+}
+
+// What is counted of it if its nth allocation fails; 0: none. False: it was refused.
+static bool count_one(void (*act)(unsigned n), unsigned nwritten, unsigned nth, struct done *done)
+{
+    lab_new_space(0);
+    lab_map(0, 0, 64);
+    lab_fill(0, 0, nwritten, &words);
+    lab_fork(0, 1);
+    struct done before = done_now();
+    lab_fail_nth = nth;
+    act(0);
+    lab_fail_nth = 0;
+    struct done after = done_now();
+    bool refused = act == fork_once && !lab_space[2];
+    for (unsigned n = 0; n < LAB_SPACES; n++)
+        if (lab_space[n])
+            lab_exit(n);
+    *done = (struct done){after.copies - before.copies, after.pages - before.pages};
+    return !refused;
+}
+
+static void count_all(void (*act)(unsigned n), unsigned nwritten, const char *what)
+{
+    struct done right, done;
+
+    count_one(act, nwritten, 0, &right);
+    for (unsigned nth = 1; nth <= 16; nth++) {
+        if (!count_one(act, nwritten, nth, &done))
+            continue;
+        KTEST_CHECK(done.copies == right.copies,
+                    "a %s whose allocation fails, number %u, leaves amap_stats wrong: copies is "
+                    "%lu, not %lu",
+                    what, nth, done.copies, right.copies);
+        KTEST_CHECK(done.pages <= right.pages,
+                    "a %s whose allocation fails, number %u, leaves vm_fault_stats wrong: the sum "
+                    "of anon_copies, promotes and zero_fills is %lu, not %lu",
+                    what, nth, done.pages, right.pages);
+    }
+}
+
+// A page that is there, one that nobody has touched, and one of a file; forks that defer or not.
+KTEST(lab_anon_counted)
+{
+    lab_begin(64);
+    count_all(write_page, 64, "write");
+    count_all(write_page, 12, "write");
+    count_all(fork_once, 4, "fork");
+    count_all(fork_once, 64, "fork");
+    lab_below = anon_object_create(64);
+    KASSERT(lab_below, "no memory for an object");
+    count_all(write_page, 12, "write");
+    vm_object_unref(lab_below);
+    lab_below = NULL;
     lab_end();
 }

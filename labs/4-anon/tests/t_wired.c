@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Wired memory at a fork: what the child gets is what one moment left there, though its pages are
-// copied one after the other, and though not every page of a wired mapping is wired.
+// copied one after the other, and though not every page of a wired mapping is wired. And it stays
+// where it is, whatever others do who have the same pages.
 
 #include "lab_anon.h"
 #include "lib/ktest.h"
+#include "lib/panic.h"
 #include "mem/memlayout.h"
+#include "mem/vm_page.h"
 #include "pmap/pmap_impl.h"
+#include "sync/kctx.h"
 #include "tests/kernel/watch.h"
+#include "vm/vm_object.h"
 
 #define N 8u
 
@@ -78,5 +83,101 @@ KTEST(lab_anon_wired_shared)
     lab_fill(1, 0, N, &words);
     lab_read_all();
     lab_point("written");
+    lab_end();
+}
+
+// ---- what others do ----
+
+// Where space 0 has its pages.
+static const uint64_t *places[N];
+
+static void note_places(void)
+{
+    for (unsigned i = 0; i < N; i++)
+        places[i] = lab_word(lab_space[0], lab_va(i));
+}
+
+static void expect_in_place(const char *what)
+{
+    for (unsigned i = 0; i < N; i++) {
+        const uint64_t *at = lab_word(lab_space[0], lab_va(i));
+        unsigned nwired = at ? dmap_to_page(at)->wire_count : 0;
+        bool wired = at && pte_load(pmap_pte(lab_space[0]->pmap, lab_va(i))) & PTE_WIRED;
+        KTEST_CHECK(at == places[i] && nwired && wired,
+                    "wired page %u of space 0 is %s, and wired %u times: %s", i,
+                    !at                ? "not mapped"
+                    : at != places[i]  ? "in another frame"
+                    : wired            ? "mapped"
+                                       : "mapped as if it were not wired",
+                    nwired, what);
+    }
+}
+
+// What may only be read is wired, and others have the same pages: they write, throw away, unmap and
+// go, and the pages stay.
+static void wire_what_others_have(bool file)
+{
+    lab_begin(N);
+    lab_below = file ? anon_object_create(N) : NULL;
+    KASSERT(lab_below || !file, "no memory for an object");
+    lab_new_space(0);
+    lab_map(0, 0, N);
+    if (!file)
+        lab_fill(0, 0, N, &words);
+    lab_fork(0, 1);
+    lab_protect(0, 0, N, false);
+    int error = vm_mlock(lab_space[0], LAB_VA, N * PAGE_SIZE, true);
+    KTEST_CHECK(!error, "mlock: error %d", error);
+    note_places();
+    lab_read_all();
+    lab_fill(1, 0, 3, &words);
+    expect_in_place("its child has written");
+    lab_discard(1, 2, 5);
+    expect_in_place("its child has thrown pages away");
+    lab_fork(1, 2);
+    lab_fill(2, 0, N, &words);
+    lab_unmap(1, 4, 6);
+    lab_exit(1);
+    expect_in_place("its child's child has written, and its child is gone");
+    lab_fork(0, 1);
+    lab_protect(1, 0, N, true);
+    lab_fill(1, 0, N, &words);
+    lab_exit(1);
+    expect_in_place("its second child has written, and is gone");
+    lab_read_all();
+    if (file)
+        vm_object_unref(lab_below);
+    lab_below = NULL;
+    lab_end();
+}
+
+KTEST(lab_anon_wired_read)
+{
+    wire_what_others_have(false);
+    wire_what_others_have(true);
+}
+
+// G shares for good with P, and has the memory wired; P, which has not, forks a child that gets a
+// copy.
+KTEST(lab_anon_wired_sharer)
+{
+    start();
+    lab_inherit(0, 0, N, true);
+    lab_fork(0, 1);
+    lab_wire(0, 0, N, true);
+    lab_inherit(1, 0, N, false);
+    note_places();
+    lab_fork(1, 2);
+    expect_in_place("who shares it has forked");
+    noalloc_enter();
+    lab_fill(0, 0, N, &words);
+    noalloc_exit();
+    expect_in_place("it was written");
+    lab_read_all();
+    lab_point("written");
+    lab_fill(2, 0, N, &words);
+    lab_fill(1, 0, N, &words);
+    expect_in_place("all have written");
+    lab_read_all();
     lab_end();
 }

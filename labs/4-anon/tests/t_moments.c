@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What holds at each moment, and not only in the end. Watchpoints say when a reference is taken or
+// given up, and when a mapping is narrowed: what another CPU could do just then must be right.
+
+#include "lab_anon.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "mem/memlayout.h"
+#include "mem/vm_page.h"
+#include "pmap/pmap_impl.h"
+#include "sync/kctx.h"
+#include "tests/kernel/watch.h"
+#include "vm/amap.h"
+#include "vm/anon.h"
+#include "vm/vm_map.h"
+
+#define MANY 20u
+#define FEW  6u
+
+static uint64_t words;
+
+static void start(unsigned npages, bool share)
+{
+    lab_begin(npages);
+    lab_new_space(0);
+    lab_map(0, 0, npages);
+    lab_fill(0, 0, npages, &words);
+    lab_inherit(0, 0, npages, share);
+}
+
+static uint64_t *pte_of(unsigned n, unsigned page)
+{
+    return lab_space[n] ? pmap_pte(lab_space[n]->pmap, lab_va(page)) : NULL;
+}
+
+static struct vm_anon *anon_of(unsigned n, unsigned page)
+{
+    uint64_t *word = lab_word(lab_space[n], lab_va(page));
+
+    KASSERT(word, "page %u of space %u is not mapped", page, n);
+    return dmap_to_page(word)->anon;
+}
+
+// ---- a fork that copies what others share for good ----
+
+static const struct lock *lock; // of the amap of the two that share
+static bool held;               // by the fork
+static unsigned nshared;        // pages
+static struct vm_anon *anons[MANY];
+static uint64_t *ptes[MANY]; // of who shares, and does not fork
+
+// The fork lets go of the amap: faults of who shares may come. What the child has they must find
+// write-protected, and it must have all; what it has not yet they map writable again.
+static void see_unlocked(void)
+{
+    unsigned ntaken = 0;
+
+    for (unsigned i = 0; i < nshared; i++) {
+        bool taken = anons[i]->nrefs > 1, writable = pte_load(ptes[i]) & PTE_W;
+        KTEST_CHECK(!taken || !writable,
+                    "a fork has unlocked the amap, and page %u, which the child has, is mapped "
+                    "writable by who shares it for good",
+                    i);
+        if (!taken && pte_load(ptes[i]) & PTE_P)
+            __atomic_or_fetch(ptes[i], PTE_W, __ATOMIC_RELAXED);
+        ntaken += taken;
+    }
+    KTEST_CHECK(!ntaken || ntaken == nshared,
+                "a fork has unlocked the amap, and the child has %u pages of %u", ntaken, nshared);
+}
+
+// A lock was taken or let go of.
+static void see_locks(vaddr_t rip UNUSED)
+{
+    const struct kctx *ctx = kctx_current();
+    bool was_held = held;
+
+    held = false;
+    for (size_t i = 1; i <= ctx->nheld; i++)
+        held |= ctx->held[i] == lock;
+    if (was_held && !held)
+        see_unlocked();
+}
+
+static const struct lock *lock_of_amap(unsigned n)
+{
+    struct vm_map *map = &lab_space[n]->map;
+    struct vm_map_entry *e;
+
+    rw_lock_read(&map->lock);
+    bool found = vm_map_lookup(map, LAB_VA, &e) && e->amap;
+    KASSERT(found, "space %u has no amap", n);
+    amap_lock(e->amap);
+    const struct lock *l = kctx_current()->held[kctx_current()->nheld];
+    amap_unlock(e->amap);
+    rw_unlock_read(&map->lock);
+    return l;
+}
+
+// G shares with P, P forks.
+static void watch_snapshot(unsigned npages)
+{
+    start(npages, true);
+    lab_fork(0, 1);
+    lab_inherit(1, 0, npages, false);
+    lab_fill(0, 0, npages, &words); // and so all are mapped writable
+    lock = lock_of_amap(0);
+    held = false;
+    nshared = npages;
+    for (unsigned i = 0; i < npages; i++) {
+        ptes[i] = pte_of(0, i);
+        anons[i] = anon_of(0, i);
+    }
+    watch_words(&kctx_current()->nheld, 1, WATCH_WRITES, see_locks);
+    lab_fork(1, 2);
+    watch_off();
+    see_unlocked();
+    lab_fill(0, 0, npages, &words);
+    lab_read_all();
+    lab_end();
+}
+
+KTEST(lab_anon_moment)
+{
+    watch_snapshot(MANY);
+    watch_snapshot(FEW);
+}
+
+// ---- an anon that loses a reference ----
+
+static struct vm_anon *given_up;
+static paddr_t its_frame;
+static unsigned keeper, page_of; // the space that keeps it
+
+// From when it is unlocked the one that has it alone may write to it: nobody else has it mapped.
+static void see_release(vaddr_t rip UNUSED)
+{
+    if (mutex_held(&given_up->lock) || given_up->nrefs != 1)
+        return;
+    for (unsigned n = 0; n < LAB_SPACES; n++) {
+        const uint64_t *pte = n == keeper ? NULL : pte_of(n, page_of);
+        uint64_t now = pte ? pte_load(pte) : 0;
+        KTEST_CHECK(!(now & PTE_P) || (now & PTE_PA) != its_frame,
+                    "page %u is space %u's alone, its anon is unlocked, and space %u maps it still",
+                    page_of, keeper, n);
+    }
+}
+
+// One does something to its page: then the anon that it had is the keeper's.
+static void give_up(unsigned n, unsigned page, unsigned keeps,
+                    void (*how)(unsigned n, unsigned page))
+{
+    lab_read_all();
+    given_up = anon_of(keeps, page);
+    its_frame = page_to_phys(given_up->page);
+    keeper = keeps;
+    page_of = page;
+    if (given_up->nrefs > 1) // else it was copied earlier
+        watch_words(&given_up->lock.state, 1, WATCH_WRITES, see_release);
+    how(n, page);
+    watch_off();
+    lab_read_all();
+}
+
+static void by_write(unsigned n, unsigned page)
+{
+    lab_write(n, page, ++words);
+}
+
+// The nth allocation fails, and so the mapping may not be entered at once.
+static void by_late_write(unsigned n, unsigned page)
+{
+    lab_fail_nth = 1 + page % 4;
+    lab_write(n, page, ++words);
+    lab_fail_nth = 0;
+}
+
+static void by_unmap(unsigned n, unsigned page)
+{
+    lab_unmap(n, page, page + 1);
+}
+
+static void by_discard(unsigned n, unsigned page)
+{
+    lab_discard(n, page, page + 1);
+}
+
+static void (*const ways[])(unsigned n, unsigned page) = {by_write, by_late_write, by_unmap,
+                                                          by_discard};
+
+// Parent and child, each in turn.
+static void give_up_copies(unsigned npages)
+{
+    for (unsigned n = 0; n < 2; n++) {
+        start(npages, false);
+        lab_fork(0, 1);
+        for (unsigned i = 0; i < npages; i++)
+            give_up(n, i, !n, ways[i / 2 % array_len(ways)]);
+        lab_end();
+    }
+}
+
+KTEST(lab_anon_given_up)
+{
+    give_up_copies(MANY);
+    give_up_copies(FEW);
+}
+
+// Two share for good, and a child of one has a copy, which keeps what the two give up.
+static void give_up_shared(unsigned npages)
+{
+    for (unsigned n = 0; n < 2; n++) {
+        start(npages, true);
+        lab_fork(0, 1);
+        lab_inherit(1, 0, npages, false);
+        lab_fork(1, 2);
+        for (unsigned i = 0; i < npages; i++) {
+            if (i % 3 < 2)
+                give_up(n, i, 2, ways[i % 3]);
+            else if (lab_discard_shared)
+                give_up(n, i, 2, by_discard);
+        }
+        lab_end();
+    }
+}
+
+KTEST(lab_anon_given_up_shared)
+{
+    give_up_shared(MANY);
+    give_up_shared(FEW);
+}
