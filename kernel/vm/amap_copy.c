@@ -252,15 +252,21 @@ static int copy_references(struct vm_amap *from, pgno_t slot, pgno_t npages, boo
     return error;
 }
 
-// Makes e the window round va, if it is longer and the change has entries for it. The window's end
+// Whether a part may be cut out of an entry: the change and the map have room for both neighbours.
+static bool may_clip(const struct map_change *c)
+{
+    return c && c->spare.next != c->spare.prev &&
+           c->map->nentries <= MAP_ENTRIES_MAX - MAP_ENTRY_SPLITS;
+}
+
+// Makes e the window round va, if it is longer and may be clipped. The window's end
 // is never computed where it may lie beyond the address space: it would wrap round to 0.
 static void clip_to_window(struct map_change *c, struct vm_map_entry *e, vaddr_t va)
 {
     size_t window = AMAP_WINDOW * PAGE_SIZE;
     vaddr_t start_va = max(e->start_va, va - va % window);
 
-    if (!c || e->end_va - e->start_va <= window || c->spare.next == c->spare.prev ||
-        c->map->nentries > MAP_ENTRIES_MAX - MAP_ENTRY_SPLITS)
+    if (e->end_va - e->start_va <= window || !may_clip(c))
         return;
     if (start_va > e->start_va)
         map_entry_clip_start(c, e, start_va);
@@ -311,6 +317,7 @@ int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va,
     amap_lock(e->amap);
     bool shared = amap_shared(e->amap, slot, npages);
     bool keep = shared && e->flags & ME_NEEDSCOPY; // the others go on to see it
+    bool clips = e->start_va < start_va || end_va < e->end_va;
     if (shared && !keep)
         amap_share_protect(e->amap, slot, npages, PROT_NONE);
     if (!keep)
@@ -318,6 +325,10 @@ int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va,
     amap_unlock(e->amap);
     if (!keep)
         return 0;
+    if (clips && !may_clip(c)) {
+        int error = amap_copy(NULL, c->map, e, start_va);
+        return error ? error : amap_discard(c, e, start_va, end_va);
+    }
     if (e->start_va < start_va)
         map_entry_clip_start(c, e, start_va);
     if (end_va < e->end_va)

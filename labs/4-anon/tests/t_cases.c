@@ -389,6 +389,29 @@ static void copy_at_limit(unsigned room)
     end_map(&map, am);
 }
 
+// The same of what is thrown away: with no room for the parts on either side, nothing is clipped.
+static void discard_at_limit(unsigned room)
+{
+    static struct vm_map map;
+    struct map_change c;
+    struct vm_map_entry *e;
+    vaddr_t start_va = LAB_VA + 4 * PAGE_SIZE, end_va = LAB_VA + 8 * PAGE_SIZE;
+    struct vm_amap *am = start_map(&map, LAB_VA, LAB_VA + 12 * PAGE_SIZE);
+
+    int error = map_change_begin(&c, &map, MAP_ENTRY_SPLITS, PR_WAITOK);
+    KASSERT(!error && vm_map_lookup(&map, start_va, &e), "error %d", error);
+    unsigned nothers = MAP_ENTRIES_MAX - room - map.nentries; // not there, but counted
+    map.nentries += nothers;
+    error = amap_discard(&c, e, start_va, end_va);
+    KTEST_CHECK(!error && vm_map_lookup(&map, start_va, &e) && e->amap != am,
+                "thrown away at the limit: error %d, of an amap that is another's, too", error);
+    KTEST_CHECK(map.nentries <= MAP_ENTRIES_MAX, "%u map entries, of %u that there may be",
+                map.nentries, MAP_ENTRIES_MAX);
+    map.nentries -= nothers;
+    map_change_end(&c);
+    end_map(&map, am);
+}
+
 // The window of a copy at the end of the address space: its end must not wrap.
 KTEST(lab_anon_window_end)
 {
@@ -423,6 +446,6 @@ KTEST(lab_anon_window_end)
     KTEST_CHECK(size == N * PAGE_SIZE, "%zu bytes mapped, not %lu", size, N * PAGE_SIZE);
     end_map(&map, am);
     for (unsigned room = 0; room <= MAP_ENTRY_SPLITS; room++)
-        copy_at_limit(room);
+        copy_at_limit(room), discard_at_limit(room);
     lab_point("end");
 }
