@@ -222,7 +222,9 @@ class Report:
         order = [test.name for test in self.lab.tests]
         red = sorted((each for each in self.results if not each.ok and not each.not_run),
                      key=lambda result: order.index(result.test.name))
-        gone = [each for each in red if before.get(each.test.name) and each.test.step <= reached]
+        gone = sorted((each for each in red
+                       if before.get(each.test.name) and each.test.step <= reached),
+                      key=lambda result: result.test.step)
         rest = [each for each in red if each not in gone]
         step = min((each.test.step for each in rest if each.test.step), default=0)
         groups = [("green before, and red now", gone),

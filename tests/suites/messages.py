@@ -352,6 +352,7 @@ def check_order(lab: Lab) -> Iterator[Result]:
         ({}, {**starter, starts: False}, [[starts], at[first], later]),
         (starter, {**starter, starts: False}, [[starts], at[first], later]),
         (green, {**green, at[last][0]: False}, [[at[last][0]]]),
+        (green, {**green, at[last][0]: False, at[first][0]: False}, [[at[first][0], at[last][0]]]),
         # Of a later step than what was reached: not lost, but not its turn yet.
         (starter, dict.fromkeys(green, False) | dict.fromkeys(at[0], True),
          [at[first], [test.name for test in lab.tests if test.step > first]]),
