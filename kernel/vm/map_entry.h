@@ -8,7 +8,7 @@
 //      three quanta side by side:   [      one entry      ]
 //      the middle one is unmapped:  [ entry ]      [ entry ]     and nobody was asked for memory
 //
-// A quantum is mapped by one call and unmapped by one call, whole: that is its owner's promise. In
+// A quantum is mapped, changed and unmapped whole, by one call each: that its owner promises. In
 // return the unmap neither sleeps nor fails. An entry does not say how many quanta it holds, nor
 // where they meet: only the owners know. So a broken promise shows when what goes is not one entry
 // of just that range, which vm_map_clear asserts, or when there is no entry to split it with.
@@ -22,7 +22,7 @@
 //
 // Locks: reserve is called with the map unlocked and may sleep; unreserve at any time; all else
 // between the begin and the end of a change (need and check: with the map locked, if only for
-// reading), and never allocates or fails.
+// reading). It never fails, nor asks for memory but for what amap_extend may take without waiting.
 #pragma once
 
 #include "vm/vm_map.h"
@@ -77,6 +77,6 @@ struct vm_map_entry *map_entry_simplify(struct map_change *c, struct vm_map_entr
 unsigned map_entry_check(struct vm_map *map, struct strbuf *out);
 
 struct map_entry_stats {
-    uint64_t clips, merges, allocated, live;
+    uint64_t clips, merges, allocated, live; // allocated: ever; live: and not given back
 };
 void map_entry_get_stats(struct map_entry_stats *st);

@@ -36,7 +36,7 @@ MUST_CHECK int map_space_find_down(struct vm_map *map, vaddr_t end_va, size_t le
 bool map_space_is_free(struct vm_map *map, vaddr_t start_va, vaddr_t end_va);
 
 // Keeps gap and max_gap right after e's end or its successor's start changed; e NULL: before the
-// first entry. Called by map_entry.c.
+// first entry. Called by map_entry.c, also for a gap that shrinks: the first form keeps none of it.
 void map_space_update(struct vm_map *map, struct vm_map_entry *e);
 
 // What the module keeps against the entries; as page_check.

@@ -15,6 +15,7 @@ from grade import layout
 from grade.lab_judge import PROGRAMS, Boot, Last, Plan, Run, programs_work
 from grade.oracle import Oracle
 
+import fields
 import programs
 import verdicts
 import walk
@@ -166,6 +167,8 @@ WORK = "/tests/mapwork "
 SEQUENCE = ["start", *["ops"] * 8, "freed", "end"]
 ROW = ["before", "mapped", "holes", "filled", "half", "freed"]
 CHANGES = ["start", *["ops"] * 6, "end"]
+SHOWN = ["start", *["shown"] * 8, "end"]
+BACK = ["back", "again", *["gone"] * 18, *["back", "again"] * 5, "end"]
 
 
 def orders() -> list[str]:
@@ -195,18 +198,25 @@ PLANS: dict[str, Plan] = {
     "sequence": plan("sequence", SEQUENCE, verdicts.sequence),
     "counter": plan("counter", [*["split", "freed"] * 5, "left", "end"], verdicts.counter),
     "refused": plan("refused", ["refused", "freed"], programs.refused),
-    "orders": plan("orders", orders(), verdicts.blocks),
+    "orders": plan("orders", orders(), verdicts.blocks, more=[
+        plan("back", BACK, verdicts.blocks),
+    ]),
     "two-maps": plan("two", ["mapped", "thinned", "holes", "freed", "end"], verdicts.blocks),
     "kmem": plan("kmem", ["before", "full", "worked", "end"], verdicts.kmem),
-    "apart": plan("apart", ["mapped", "end"], verdicts.apart),
+    "apart": plan("apart", ["mapped", "simplified", "end"], verdicts.apart, more=[
+        plan("halves", ["tried", "end"], fields.halves),
+    ]),
     "changes": plan("changes", CHANGES, verdicts.changes, more=[
         plan("calls", ["start", "thinned", "changed", "end"], programs.calls),
-        plan("far", ["mapped", "cut", "end"], verdicts.far),
+        plan("far", ["mapped", "cut", "end"], fields.far),
         plan("order", ["changed", "end"], None),
+        plan("shown", SHOWN, fields.shown),
     ]),
     "touched": plan("touched", [*CHANGES[:-1], "forked", "touched", "end"], verdicts.touched),
     "moved": plan("moved", ["mapped", *["moved"] * 4, "end"], programs.moved),
-    "hints": plan("hints", [*["looked"] * 10, "end"], verdicts.blocks),
+    "hints": plan("hints", [*["looked"] * 10, "end"], verdicts.blocks, more=[
+        plan("unseen", [*["merged"] * 4, "used", "end"], fields.unseen),
+    ]),
     "errors": plan("errors", ["before", "after", "end"], programs.errors, more=[
         plan("scarce", ["before", "after"], programs.scarce),
     ]),
@@ -224,9 +234,11 @@ PLANS: dict[str, Plan] = {
     "forks": Plan([Boot(command=WORK + "forks")], ["before", "alive", "reaped"], programs.forks),
     "row": plan("row", ROW, verdicts.row),
     "trace": Plan([Boot(ONE + "sequence", seed_step=1)], SEQUENCE, verdicts.trace),
-    "both-sides": plan("orders", orders(), verdicts.both_sides),
+    "both-sides": plan("orders", orders(), verdicts.both_sides, more=[
+        plan("back", BACK, fields.back_short),
+    ]),
     "kmem-short": plan("kmem", ["before", "full", "worked", "end"], verdicts.kmem_short),
-    "together": plan("together", ["mapped", "holes", "filled", "end"], verdicts.together),
+    "together": plan("together", ["mapped", "holes", "filled", "joined", "end"], verdicts.together),
     "changes-short": Plan([Boot(ONE + "changes", seed_step=1)], CHANGES, verdicts.changes_short),
     "protect": plan("protect", ["mapped", "split", "back", "one-by-one"], programs.protect, more=[
         plan("forked", [*["forked", "written", "alone"] * 2, "end"], programs.forked),

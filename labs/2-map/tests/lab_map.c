@@ -151,13 +151,15 @@ void lab_check_hint(const char *who)
     KTEST_CHECK(ours, "after %s the hint leads to an entry that is none of the map's", who);
 }
 
-void lab_check_need(vaddr_t start_va, vaddr_t end_va)
+void lab_check_need(unsigned n, vaddr_t start_va, vaddr_t end_va)
 {
-    struct vm_map *map = lab_map[0];
+    struct vm_map *map = lab_map[n];
     unsigned inside = 0;
 
     rw_lock_read(&map->lock);
     list_for_each (e, &map->entries, struct vm_map_entry, link) {
+        if (e->flags & ME_QUANTUM)
+            continue;
         inside += e->start_va < start_va && start_va < e->end_va;
         inside += e->start_va < end_va && end_va < e->end_va;
     }
@@ -165,7 +167,8 @@ void lab_check_need(vaddr_t start_va, vaddr_t end_va)
     rw_unlock_read(&map->lock);
     KTEST_CHECK(need == inside, "map_entry_need says %u for [%#lx, %#lx), of whose ends %u %s",
                 need, start_va, end_va, inside,
-                inside == 1 ? "is inside an entry" : "are inside entries");
+                inside == 1 ? "is inside an entry that is no quantum's"
+                            : "are inside entries that are no quanta's");
 }
 
 // ---- the report ----

@@ -93,9 +93,10 @@ uint64_t lab_allow(void); // how many were tried
 
 void lab_make_objects(void);
 void lab_drop_objects(void);
-// Four pages, read-only, anonymous; and maps what is described in map 0, with the references that
-// takes.
+// Four pages, read-only, anonymous; and maps what is described in map n, or map 0, with the
+// references that takes.
 struct vm_map_req lab_plain(vaddr_t va);
+void lab_map_in(unsigned n, struct vm_map_req req);
 void lab_map_one(struct vm_map_req req);
 // As a program does: maps private memory (va 0: where there is room), writes a page, and looks at
 // what is in one.
@@ -105,8 +106,9 @@ void lab_expect_word(struct vm_space *vs, vaddr_t va, uint64_t word);
 
 // What leaves map 0, or is merged away, is its hint no more, from then on.
 void lab_check_hint(const char *who);
-// map_entry_need counts the ends of a range that fall inside an entry of map 0, a user map.
-void lab_check_need(vaddr_t start_va, vaddr_t end_va);
+// map_entry_need counts the ends of a range that fall inside an entry of map n, but for those that
+// are inside a quantum's.
+void lab_check_need(unsigned n, vaddr_t start_va, vaddr_t end_va);
 
 // ---- speaking to the judge ----
 

@@ -3,7 +3,9 @@
 // Pairs of neighbours: which may be one entry, and which must not. What an entry says of its pages
 // is gone through field by field, and flag by flag: a pair that agrees in everything for each, and
 // one that differs in that alone. The judge compares with the structure's own list of fields, so
-// that none is forgotten. And pairs that differ in two fields, by all their values. One CPU.
+// that none is forgotten. And pairs that differ in two fields, by all their values. First
+// map_entry_link is asked, in both orders of coming, and then map_entry_simplify, of either one.
+// One CPU.
 
 #include "lab_map.h"
 #include "lib/ktest.h"
@@ -11,6 +13,7 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mem/memlayout.h"
+#include "mem/pool.h"
 #include "vm/vm_object.h"
 
 #define PAIR     (1ul << 20) // address space for a pair, and half of it for each order
@@ -90,14 +93,19 @@ struct vm_map_req lab_plain(vaddr_t va)
     };
 }
 
-void lab_map_one(struct vm_map_req req)
+void lab_map_in(unsigned n, struct vm_map_req req)
 {
     if (req.attr.object)
         vm_object_ref(req.attr.object);
     if (req.entry_flags & ME_WRITER)
         vm_object_claim(req.attr.object, (int64_t)(req.len >> PAGE_SHIFT));
-    int error = vm_map_map(lab_map[0], &req);
+    int error = vm_map_map(lab_map[n], &req);
     KASSERT(!error, "mapping at %#lx: error %d", req.va, error);
+}
+
+void lab_map_one(struct vm_map_req req)
+{
+    lab_map_in(0, req);
 }
 
 static void set(struct vm_map_req *req, const struct field *f, uint64_t value)
@@ -183,13 +191,27 @@ static struct vm_map_entry *entry_at(vaddr_t va)
     return e;
 }
 
-// Maps both, and takes them away again.
+// As after a change of attributes, of which there was none.
+static void simplify(struct vm_map *map, vaddr_t va)
+{
+    struct vm_map_entry *e;
+    struct map_change c;
+
+    int error = map_change_begin(&c, map, 0, PR_WAITOK);
+    KASSERT(!error, "without entries to reserve: error %d", error);
+    if (vm_map_lookup(map, va, &e))
+        map_entry_simplify(&c, e);
+    map_change_end(&c);
+}
+
+// Maps both, asks for them to be made one, and takes them away again.
 static bool stay_apart(struct vm_map_req lower, struct vm_map_req upper, bool upper_first)
 {
     lower.va = LAB_USER_VA + LAB_MAX_PAIRS * PAIR;
     upper.va = lower.va + LEN;
     lab_map_one(upper_first ? upper : lower);
     lab_map_one(upper_first ? lower : upper);
+    simplify(lab_map[0], upper_first ? lower.va : upper.va);
     bool apart = entry_at(lower.va) != entry_at(upper.va);
     KTEST_CHECK(vm_map_unmap(lab_map[0], lower.va, upper.va + LEN) == 0, "unmapping two");
     return apart;
@@ -241,6 +263,23 @@ static void map_bits(void)
     }
 }
 
+// Without an object an offset is what was given, whatever it means to whom: all its bits count, in
+// mappings of every kind.
+static void try_given_offsets(void)
+{
+    static const uint32_t flags[] = {0, ME_COW, ME_STACK, ME_COW | ME_STACK};
+    struct vm_map_req lower = lab_plain(0), upper = lower;
+
+    for (unsigned i = 0; i < array_len(flags) * 64; i++) {
+        lower.entry_flags = upper.entry_flags = flags[i / 64];
+        upper.attr.offset = 1ul << i % 64;
+        for (unsigned order = 0; order < 2; order++)
+            KTEST_CHECK(stay_apart(lower, upper, order),
+                        "neighbours without object, offsets 0 and %#lx, flags %#x, are one entry",
+                        upper.attr.offset, flags[i / 64]);
+    }
+}
+
 static void begin(void)
 {
     lab_npairs = 0;
@@ -267,6 +306,17 @@ static void map_submaps(void)
     }
 }
 
+// Each one is asked to become one with its neighbours: now as when it came.
+static void simplify_all(void)
+{
+    for (vaddr_t va = LAB_USER_VA; va < LAB_USER_VA + lab_npairs * PAIR; va += PAIR / 2) {
+        simplify(lab_map[0], va);
+        simplify(lab_map[0], va + LEN);
+    }
+    for (vaddr_t va = lab_map[1]->min_va; va < lab_map[1]->max_va; va += LEN)
+        simplify(lab_map[1], va);
+}
+
 KTEST(lab_map_apart)
 {
     struct vm_map_req hole = lab_plain(PAGE_SIZE);
@@ -280,8 +330,30 @@ KTEST(lab_map_apart)
     for (unsigned i = 1; i < array_len(ranges); i++)
         for (unsigned before = 0; before < i; before++)
             try_two_fields(&ranges[before], &ranges[i]);
+    try_given_offsets();
     lab_point("mapped");
+    simplify_all();
+    lab_point("simplified");
     end();
+}
+
+// Two pages in the middle are clipped out, and nothing is changed.
+static void cut_and_join(vaddr_t va)
+{
+    vaddr_t from = va + 3 * PAGE_SIZE, to = va + 5 * PAGE_SIZE;
+    struct vm_map_entry *e;
+    struct map_change c;
+
+    int error = map_change_begin_clip(&c, lab_map[0], from, to, 0);
+    KASSERT(!error, "no memory for a split: error %d", error);
+    bool found = vm_map_lookup(lab_map[0], from, &e);
+    KASSERT(found, "%#lx is not mapped", from);
+    if (e->start_va < from)
+        map_entry_clip_start(&c, e, from);
+    if (e->end_va > to)
+        map_entry_clip_end(&c, e, to);
+    map_entry_simplify(&c, e);
+    map_change_end(&c);
 }
 
 KTEST(lab_map_together)
@@ -314,5 +386,8 @@ KTEST(lab_map_together)
         lab_map_one(fill);
     }
     lab_point("filled");
+    for (unsigned i = 0; i < lab_npairs; i++)
+        cut_and_join(lab_pair[i].va);
+    lab_point("joined");
     end();
 }

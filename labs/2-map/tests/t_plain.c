@@ -72,7 +72,7 @@ static uint64_t draw_range(struct rng *r, uint64_t *n)
     uint64_t page = rng_below(r, REGION), most = 1 + rng_below(r, 16);
 
     *n = min(most, REGION - page);
-    lab_check_need(page_va(page), page_va(page + *n));
+    lab_check_need(0, page_va(page), page_va(page + *n));
     return page;
 }
 

@@ -102,8 +102,8 @@ def nothing_lost(run: Run, before: str, after: str) -> None:
 def figures(state: State, run: Run) -> bool:
     """map_entry_get_stats against the entries of all maps, and of their reserves."""
     live = sum(len(found.entries) + len(found.reserve) for found in state.all)
-    hint = ("An entry lives from map_entry_reserve to map_entry_unreserve, wherever it is; one "
-            "that was refused never did.")
+    hint = ("An entry lives from map_entry_reserve to map_entry_unreserve, wherever it is: in a "
+            "map, in its reserve, spare or dead. One that was refused never did.")
     right = run.expect(f"live entries, by map_entry_get_stats, at point {state.name}", live,
                        state.report["live"], invariant=FIGURES, hint=hint)
     if right and state.report["allocated"] < live:
@@ -273,17 +273,20 @@ SAID = ("wired", "prot", "max_prot", "inherit", "advice", "flags")
 
 
 def apart(run: Run) -> None:
-    for state in run.named("mapped"):
+    for state in run.states[:-1]:
+        after = ", after map_entry_simplify" if state.name == "simplified" else ""
+        both = ("map_entry_link keeps them apart, and map_entry_simplify must ask the same."
+                if after and not run.findings else "")
         for pair in state.pairs:
             for order in range(2):
                 got = pair.entries(state.maps[0], order)
                 if len(got) != 2:
                     run.wrong(f"neighbours that differ ({pair.name}), "
-                              f"{'the upper' if order else 'the lower'} one first",
-                              "2 entries", walk.describe(got), invariant=walk.SEPARATE)
-        run.expect("entries of four submaps side by side", 4, len(state.maps[1].entries),
+                              f"{'the upper' if order else 'the lower'} one first{after}",
+                              "2 entries", walk.describe(got), invariant=walk.SEPARATE, hint=both)
+        run.expect(f"entries of four submaps side by side{after}", 4, len(state.maps[1].entries),
                    invariant=walk.SEPARATE, hint="Submaps never merge: an entry says which range "
-                   "is which submap's.")
+                   f"is which submap's. {both}".rstrip())
         judge_refs(state, run)
         if not run.findings:
             named = state.said | state.flags.keys() - {"flags"}
@@ -310,7 +313,7 @@ def why_apart(got: list[Entry]) -> str:
 
 
 def together(run: Run) -> None:
-    for name, wanted in (("mapped", 1), ("holes", 2), ("filled", 1)):
+    for name, wanted in (("mapped", 1), ("holes", 2), ("filled", 1), ("joined", 1)):
         for state in run.named(name):
             for pair in state.pairs:
                 for order in range(2 if name == "mapped" else 1):
@@ -359,6 +362,18 @@ def shown_by(entry: Entry, page: int, objects: list[int], flags: dict[str, int])
     )
 
 
+def why_otherwise(wanted: model.Shown | None, seen: model.Shown | None) -> str:
+    """The hint for a page that shows something else."""
+    if wanted is None or seen is None:
+        return "A range was cut in the wrong place: look at the ends of the two halves."
+    differ = [name for name, value in vars(wanted).items() if value != getattr(seen, name)]
+    if differ == ["page"]:
+        return ("It shows another page of the object: the offset moves along with the start, after "
+                "a split and where an entry grows downward.")
+    return (f"It differs in {', '.join(differ)}: an entry was made one with a neighbour that "
+            "differs, or a split did not copy all.")
+
+
 def compare(run: Run, state: State, game: model.Changes) -> None:
     """Page by page, whatever the entries."""
     got: list[model.Shown | None] = [None] * game.REGION
@@ -370,7 +385,7 @@ def compare(run: Run, state: State, game: model.Changes) -> None:
     for index, (wanted, seen) in enumerate(zip(game.pages, got)):
         if wanted != seen:
             run.wrong(f"page {index} of the region at point {state.name}", wanted, seen,
-                      invariant=WHAT_WAS_MAPPED)
+                      invariant=WHAT_WAS_MAPPED, hint=why_otherwise(wanted, seen))
             return
 
 
@@ -416,29 +431,3 @@ def changes_short(run: Run) -> None:
                       "it differed from before: map_entry_simplify looks at both sides.")
             return
         run.notes.append(f"{len(got)} entries")
-
-
-FAR_VA, FAR_LEN, FAR_FROM = 1 << 40, 6 << 30, 3 << 30
-HUGE_VA, HUGE_LEN = 1 << 46, 40 << 40
-
-
-def far(run: Run) -> None:
-    """Very large mappings: every entry shows of its object what its address says."""
-    for state in run.named("mapped") + run.named("cut"):
-        gone = 7 * PAGE if state.name == "cut" else 0
-        for start, length, has_object in (
-            (FAR_VA, FAR_LEN, True), (2 * FAR_VA, FAR_LEN, False), (HUGE_VA, HUGE_LEN, True)
-        ):
-            entries = state.maps[0].within(start, start + length)
-            run.expect(f"bytes mapped of {length >> 30} GiB at {start:#x}, point {state.name}",
-                       length - gone, sum(e.end - e.start for e in entries),
-                       invariant=WHAT_WAS_MAPPED)
-            for entry in entries if has_object else ():
-                wanted = FAR_FROM + entry.start - start
-                if entry.offset != wanted:
-                    run.wrong(f"the offset of {entry} at point {state.name}", f"{wanted:#x}",
-                              f"{entry.offset:#x}", invariant=WHAT_WAS_MAPPED,
-                              hint="Offsets and lengths may be larger than 4 GiB, and 32 bits "
-                              "are too few for pages, too: they end at 16 TiB.")
-                    return
-        judge_refs(state, run)
