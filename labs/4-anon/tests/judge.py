@@ -20,8 +20,8 @@ import together
 from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
-from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, ROOM_LATE, SNAPSHOT
-from said import TAKEN_OVER, WAITS, WITHOUT_PAGE, name_rules, nothing_left
+from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, REFERRED_TO, ROOM_LATE
+from said import SNAPSHOT, TAKEN_OVER, WAITS, WITHOUT_PAGE, name_rules, nothing_left
 
 PAGE = 4096
 VA = 0x40000000
@@ -317,11 +317,10 @@ def alone(run: Run) -> None:
     for words in run.records("alone"):
         run.expect("allocations for writing 199 pages again once the child is gone", 0,
                    int(words[0]), invariant=ALONE)
-    most = PER_PAGE * PAGES_FORKED + FORK_BASE
     for words in run.records("split"):
-        if int(words[0]) > most:
+        if int(words[0]) > FORK_MOST:
             run.wrong(f"instructions for a fork of {PAGES_FORKED} pages in three mappings",
-                      f"at most {most}", words[0], invariant=CHEAP)
+                      f"at most {FORK_MOST}", words[0], invariant=CHEAP)
 
 
 def readers(run: Run) -> None:
@@ -338,28 +337,25 @@ def grow(run: Run) -> None:
                    state.entries.get(0), invariant=ALONE)
 
 
-PER_PAGE, FORK_BASE, PAGES_FORKED = 45, 30000, 1024
+PAGES_FORKED = 1024
+FORK_MOST = 45 * PAGES_FORKED + 30000
 MOST_ALLOCS: int = FIGURES["allocs"]
 
 
 def forks(run: Run) -> None:
-    most = PER_PAGE * PAGES_FORKED + FORK_BASE
     for words in run.records("costs"):
         run.notes.append(f"a fork of {PAGES_FORKED} pages takes {words[0]} instructions")
-        if int(words[0]) > most:
-            run.wrong(f"instructions for a fork of {PAGES_FORKED} pages", f"at most {most}",
+        if int(words[0]) > FORK_MOST:
+            run.wrong(f"instructions for a fork of {PAGES_FORKED} pages", f"at most {FORK_MOST}",
                       words[0], invariant=CHEAP)
 
 
 def again(run: Run) -> None:
-    nothing_left(run)
-    most = PER_PAGE * PAGES_FORKED + FORK_BASE
     for ticks, allocs in run.records("again"):
-        if int(ticks) > most:
+        if int(ticks) > FORK_MOST:
             run.wrong(f"instructions for a fork of {PAGES_FORKED} pages that were forked before",
-                      f"at most {most}", f"{ticks}, and {allocs} allocations", invariant=CHEAP,
-                      hint="An entry that needs a copy already is referred to once more "
-                      "(amap_ref): nothing is copied, and nothing write-protected again.")
+                      f"at most {FORK_MOST}", f"{ticks}, and {allocs} allocations")
+    REFERRED_TO(run)
 
 
 def bounded(run: Run) -> None:

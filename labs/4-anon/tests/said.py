@@ -10,8 +10,8 @@ from typing import Callable
 
 from grade.lab_judge import Run
 
-from rules import ALONE, BEHIND, BOUNDED, COUNTED, DIRTY, ENTRIES, EVICTABLE, FREED, NO_LOCK
-from rules import ONLY_WRITTEN, OTHERS, PRIVATE, ROOM, SHARED, SHOWS, STAYS, THROUGH
+from rules import ALONE, BEHIND, BOUNDED, CHEAP, COUNTED, DIRTY, ENTRIES, EVICTABLE, FREED
+from rules import NO_LOCK, ONLY_WRITTEN, OTHERS, PRIVATE, ROOM, SHARED, SHOWS, STAYS, THROUGH
 
 
 @dataclass
@@ -78,8 +78,8 @@ WITHOUT_PAGE = thinking("A wired entry's pages need not be in memory: an anon th
                         "shared, or brought in before it is copied.")
 ALL_COUNTS = thinking("Any of the slots that an entry covers may be another's, too, or its alone: "
                       "all their counts are looked at, in whichever table they are, if any.")
-AFTER_PAGER = thinking("Who shares for good refers to one amap, which each must have. While the pager "
-                       "works the slot may be filled: look it up again, for a read, too.")
+AFTER_PAGER = thinking("Who shares for good refers to one amap, which each must have. While the "
+                       "pager works the slot may be filled: look it up again, for a read, too.")
 GAPS = thinking("What lies before an entry's slots, and after them, may be another entry's: only "
                 "who refers to an amap alone gives it away.", SHOWS)
 LOOK_AGAIN = thinking("A fault that waited for swap starts over (EAGAIN): the anon may be in its "
@@ -91,13 +91,13 @@ ONE_MOMENT = thinking("What the parent has in memory is write-protected, whereve
                       "before it is copied; of a wired mapping, what is not wired, too.", OTHERS)
 ALL_RIGHTS = thinking("What others have too is mapped without PROT_WRITE: the entry's other rights "
                       "stay (f->enter_prot has them).", THROUGH)
-IN_PLACE = thinking("Case 1B takes the old page away, and its wiring, only from who shares the slot "
-                    "for good (amap_shared): another slot that holds the anon goes on to show it.",
+IN_PLACE = thinking("Case 1B takes the old page away, and 2B the file's, only from who shares the "
+                    "slot for good (amap_shared): others go on to show it, and have it wired.",
                     STAYS)
-BY_THE_PAGE = thinking("The entry that is forked need not be wired: a fork copies each page that is, "
-                       "whoever of those that share it for good has wired it.", STAYS)
-SNAPSHOT = thinking("References are taken, and pages write-protected, before the amap is unlocked: "
-                    "a fault of who shares it may come as soon as it is.", OTHERS)
+BY_THE_PAGE = thinking("The entry that is forked need not be wired: a fork copies each page that "
+                       "is, whoever of those that share it for good has wired it.", STAYS)
+SNAPSHOT = thinking("All references are taken, and all pages write-protected, before the amap is "
+                    "unlocked: a fault of who shares it may come as soon as it is.", OTHERS)
 GIVEN_UP = thinking("First nobody else maps the page of the anon any more, then it loses its "
                     "reference and is unlocked: in case 1B the new page is entered before.", OTHERS)
 WAITS = thinking("A busy page is waited for, and got, with amap and map unlocked: a thread that "
@@ -107,3 +107,5 @@ ROOM_LATE = thinking("The pager's get is asked with the access that faulted, not
                      "mapping may have; and never to overwrite: a fault knows of one word.", ROOM)
 TAKEN_OVER = thinking("Once an entry is clipped to its window, look again whether others cover its "
                       "slots: they may cover those of the rest alone.", ALONE)
+REFERRED_TO = thinking("An entry that needs a copy already is referred to once more (amap_ref): "
+                       "nothing is copied, and nothing write-protected again.", CHEAP)

@@ -112,8 +112,8 @@ static void fault_object_busy(unsigned kind, bool written)
     ops.get = get_alone;
     o->ops = &ops;
     vm_object_ref(o);
-    int error = vm_mmap(lab_space[0], &va, N * PAGE_SIZE, PROT_RW, PROT_ALL,
-                        kind | LINUX_MAP_FIXED, o, 0);
+    int error =
+        vm_mmap(lab_space[0], &va, N * PAGE_SIZE, PROT_RW, PROT_ALL, kind | LINUX_MAP_FIXED, o, 0);
     KASSERT(!error, "mmap: error %d", error);
     if (written)
         error = vm_fault(&lab_space[0]->map, lab_va(N - 1), PROT_WRITE);

@@ -55,10 +55,11 @@ static void write_alone(unsigned n, unsigned page, const char *why)
 
     lab_write(n, page, ++words);
     allocs = kctx_current()->allocs - allocs;
-    KTEST_CHECK(allocs <= MAP_ENTRY_SPLITS + 1,
-                "a write to a window that %s takes %lu allocations, not at most %u: nobody else has "
-                "it any more",
-                why, allocs, MAP_ENTRY_SPLITS + 1);
+    KTEST_CHECK(
+        allocs <= MAP_ENTRY_SPLITS + 1,
+        "a write to a window that %s takes %lu allocations, not at most %u: nobody else has "
+        "it any more",
+        why, allocs, MAP_ENTRY_SPLITS + 1);
 }
 
 // Each window that the page may be in, of at most AMAP_WINDOW pages, is in the half of the region

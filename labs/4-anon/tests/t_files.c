@@ -46,8 +46,8 @@ static struct vm_object *start_file(unsigned kind)
     o->ops = &counted;
     nasked = nasked_to_write = 0;
     vm_object_ref(o);
-    int error = vm_mmap(lab_space[0], &va, N * PAGE_SIZE, PROT_ALL, PROT_ALL,
-                        kind | LINUX_MAP_FIXED, o, 0);
+    int error =
+        vm_mmap(lab_space[0], &va, N * PAGE_SIZE, PROT_ALL, PROT_ALL, kind | LINUX_MAP_FIXED, o, 0);
     KASSERT(!error, "mmap: error %d", error);
     return o;
 }

@@ -13,8 +13,7 @@ static uint64_t words;
 
 static void allow(unsigned n, unsigned first, unsigned end, vm_prot_t prot)
 {
-    int error =
-        vm_mprotect(lab_space[n], lab_va(first), (end - first) * PAGE_SIZE, prot);
+    int error = vm_mprotect(lab_space[n], lab_va(first), (end - first) * PAGE_SIZE, prot);
 
     KASSERT(!error, "mprotect: error %d", error);
 }
@@ -30,8 +29,9 @@ static void expect_right(unsigned n, unsigned page, vm_prot_t access, vm_prot_t 
     KTEST_CHECK(!error && mapped && !(access & ~prot),
                 "page %u of space %u, access %#x: error %d, and it is mapped with rights %#x", page,
                 n, access, error, mapped ? prot : 0);
-    KTEST_CHECK(!(prot & ~most), "page %u of space %u is mapped with rights %#x, of %#x that it has",
-                page, n, prot, most);
+    KTEST_CHECK(!(prot & ~most),
+                "page %u of space %u is mapped with rights %#x, of %#x that it has", page, n, prot,
+                most);
 }
 
 // Pages that both have, that one has written since, and that nobody has: read, and executed.

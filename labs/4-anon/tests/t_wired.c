@@ -105,10 +105,10 @@ static void expect_in_place(const char *what)
         bool wired = at && pte_load(pmap_pte(lab_space[0]->pmap, lab_va(i))) & PTE_WIRED;
         KTEST_CHECK(at == places[i] && nwired && wired,
                     "wired page %u of space 0 is %s, and wired %u times: %s", i,
-                    !at                ? "not mapped"
-                    : at != places[i]  ? "in another frame"
-                    : wired            ? "mapped"
-                                       : "mapped as if it were not wired",
+                    !at               ? "not mapped"
+                    : at != places[i] ? "in another frame"
+                    : wired           ? "mapped"
+                                      : "mapped as if it were not wired",
                     nwired, what);
     }
 }
