@@ -213,17 +213,15 @@ class Report:
 
     def groups(self, before: dict[str, bool]) -> list[tuple[str, list[TestResult]]]:
         """The failed tests in the order in which they are told. `before': which were green once."""
-        reached = 0
-        for step in sorted({test.step for test in self.lab.tests}):
-            if all(before.get(test.name) for test in self.lab.tests if test.step == step):
-                reached = step
-            elif step:
+        at_work = 0
+        for at_work in sorted({test.step for test in self.lab.tests} - {0}):
+            if not all(before.get(test.name) for test in self.lab.tests if test.step == at_work):
                 break
         order = [test.name for test in self.lab.tests]
         red = sorted((each for each in self.results if not each.ok and not each.not_run),
                      key=lambda result: order.index(result.test.name))
         gone = sorted((each for each in red
-                       if before.get(each.test.name) and each.test.step <= reached),
+                       if before.get(each.test.name) and each.test.step <= at_work),
                       key=lambda result: result.test.step)
         rest = [each for each in red if each not in gone]
         step = min((each.test.step for each in rest if each.test.step), default=0)

@@ -13,9 +13,12 @@
 // Where the caller's caller is, in the kernel's last 2 GiB: what a lock holds while it is taken.
 #define PLACE ((uint32_t)(uintptr_t)__builtin_return_address(0))
 
+// Where it is taken already, that it was taken there stays.
 static inline bool take(struct spinlock *l, uint32_t place)
 {
-    return !swap_acquire(&l->taken, place);
+    uint32_t nowhere = 0;
+
+    return compare_swap(&l->taken, &nowhere, place);
 }
 
 static inline void taken(struct kctx *ctx, struct spinlock *l)

@@ -12,7 +12,6 @@
 //                   a b c                               a b c' 2, 2, 1, 1 a b c
 //
 // Of the entries that cover a slot all need a copy, or none does: then they share it for good.
-//
 // Locking: amap.h. Two amaps are locked together only while one of them is new.
 
 #include "vm/amap_impl.h"
@@ -22,7 +21,6 @@
 #include "pmap/pmap.h"
 #include "sync/kctx.h"
 #include "vm/anon.h"
-#include "vm/map_entry.h"
 #include "vm/stat.h"
 
 // ---- cover ----
@@ -252,13 +250,6 @@ static int copy_references(struct vm_amap *from, pgno_t slot, pgno_t npages, boo
     return error;
 }
 
-// Whether a part may be cut out of an entry: the change and the map have room for both neighbours.
-static bool may_clip(const struct map_change *c)
-{
-    return c && c->spare.next != c->spare.prev &&
-           c->map->nentries <= MAP_ENTRIES_MAX - MAP_ENTRY_SPLITS;
-}
-
 // Makes e the window round va, if it is longer and may be clipped. The window's end
 // is never computed where it may lie beyond the address space: it would wrap round to 0.
 static void clip_to_window(struct map_change *c, struct vm_map_entry *e, vaddr_t va)
@@ -266,7 +257,7 @@ static void clip_to_window(struct map_change *c, struct vm_map_entry *e, vaddr_t
     size_t window = AMAP_WINDOW * PAGE_SIZE;
     vaddr_t start_va = max(e->start_va, va - va % window);
 
-    if (e->end_va - e->start_va <= window || !may_clip(c))
+    if (e->end_va - e->start_va <= window || !amap_may_clip(c))
         return;
     if (start_va > e->start_va)
         map_entry_clip_start(c, e, start_va);
@@ -317,7 +308,6 @@ int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va,
     amap_lock(e->amap);
     bool shared = amap_shared(e->amap, slot, npages);
     bool keep = shared && e->flags & ME_NEEDSCOPY; // the others go on to see it
-    bool clips = e->start_va < start_va || end_va < e->end_va;
     if (shared && !keep)
         amap_share_protect(e->amap, slot, npages, PROT_NONE);
     if (!keep)
@@ -325,7 +315,7 @@ int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va,
     amap_unlock(e->amap);
     if (!keep)
         return 0;
-    if (clips && !may_clip(c)) {
+    if ((e->start_va < start_va || end_va < e->end_va) && !amap_may_clip(c)) {
         int error = amap_copy(NULL, c->map, e, start_va);
         return error ? error : amap_discard(c, e, start_va, end_va);
     }
@@ -377,7 +367,6 @@ static int inherit_deferred(struct vm_map *parent, struct vm_map_entry *pe, stru
 // because it has so few anons that to copy it later would be more work. All anons are
 // write-protected, wherever they are mapped, before anybody sees the parent's amap again.
 #define FEW_ANONS 8
-
 static int inherit_snapshot(struct vm_map_entry *pe, struct vm_map_entry *ce)
 {
     int error = copy_references(pe->amap, pe->amap_slot, entry_npages(pe), true, &ce->amap);

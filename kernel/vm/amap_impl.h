@@ -9,6 +9,7 @@
 #include "mem/pool.h"
 #include "sync/mutex.h"
 #include "vm/amap.h"
+#include "vm/map_entry.h"
 
 #define CHUNK_SLOTS 32
 
@@ -52,6 +53,13 @@ struct vm_amap {
     struct rb_tree covers; // likewise
     struct list all_link;  // (amaps_lock)
 };
+
+// Whether a part may be cut out of an entry: the change and the map have room for both neighbours.
+static inline bool amap_may_clip(const struct map_change *c)
+{
+    return c && c->spare.next != c->spare.prev &&
+           c->map->nentries <= MAP_ENTRIES_MAX - MAP_ENTRY_SPLITS;
+}
 
 // Puts a part where its first slot belongs.
 void amap_part_insert(struct rb_tree *tree, struct amap_part *part, pgno_t first);

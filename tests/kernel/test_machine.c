@@ -307,9 +307,19 @@ KTEST(crash_stack_array)
 
 static struct spinlock crash_lock = SPINLOCK_INIT("crash test", LOCK_PAGES, 0);
 
+static __attribute__((noinline)) bool try_in_vain(void)
+{
+    bool got = spin_trylock(&crash_lock);
+
+    __asm__ volatile("" ::: "memory"); // no tail call
+    return got;
+}
+
+// Who wants a lock that is held does not change where it was taken.
 KTEST(crash_locked)
 {
     spin_lock(&crash_lock);
+    KASSERT(!try_in_vain(), "it is held");
     panic("with a lock held");
 }
 

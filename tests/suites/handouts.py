@@ -26,6 +26,8 @@ HEADINGS = (
     "Questions", "How it is graded", "What you hand in", "How it went elsewhere",
 )
 READ = re.compile(r"^\| `([\w/.-]+)`(?:, (\d+) to (\d+))? \| (\d+) \| (.*) \|$", re.MULTILINE)
+SHOWN = re.compile(r" at (kernel/[\w/]+\.[cS]):(\d+)\n\2\s+(.*)$", re.MULTILINE)
+"""What GDB shows of a line of the source."""
 ROW = re.compile(r"^\| (?!-)(.*) \|$", re.MULTILINE)
 QUOTED = re.compile(r"`([^`\s]+)`")
 
@@ -43,6 +45,24 @@ def section(text: str, heading: str) -> str:
 def given(lab: Lab, path: str) -> Path:
     """A file as the student finds it first."""
     return lab_forms.starter(lab, path) if path in lab.owned else ROOT / path
+
+
+def in_students_tree(lab: Lab, path: str) -> Path:
+    """A file that is another lab's is a starter there, too, if that lab comes later."""
+    owner = next((each for each in labs.all_labs()
+                  if path in each.owned and each.number >= lab.number), lab)
+    return given(owner, path)
+
+
+def check_shown(lab: Lab) -> Iterator[Result]:
+    """A line that GDB shows, in a file that the student has not changed for it, is there."""
+    wrong = []
+    for path, number, line in SHOWN.findall(handout(lab)):
+        lines = in_students_tree(lab, path).read_text(encoding="utf-8").splitlines()
+        there = lines[int(number) - 1].strip() if int(number) <= len(lines) else "no line"
+        if path not in lab.owned and there != line.strip():
+            wrong.append(f"{path}:{number}: {there}")
+    yield Result(f"handouts/{lab.name}/shown", not wrong, "\n".join(wrong))
 
 
 def check_reading(lab: Lab) -> Iterator[Result]:
@@ -114,7 +134,7 @@ def check_limits(lab: Lab) -> Iterator[Result]:
 def jobs(_: Config) -> list[Job]:
     found = []
     for lab in labs.all_labs():
-        checks = [check_reading]
+        checks = [check_reading, check_shown]
         if lab.number > 0: # lab 0 is a tour: its handout is the path, and little is to be decided
             checks += [check_parts, *([] if lab.symbols == ["*"] else [check_uses])]
         found += [Job(f"handouts/{lab.name}/{check.__name__.removeprefix('check_')}",

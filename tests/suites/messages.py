@@ -353,7 +353,7 @@ def check_order(lab: Lab) -> Iterator[Result]:
         (starter, {**starter, starts: False}, [[starts], at[first], later]),
         (green, {**green, at[last][0]: False}, [[at[last][0]]]),
         (green, {**green, at[last][0]: False, at[first][0]: False}, [[at[first][0], at[last][0]]]),
-        # Of a later step than what was reached: not lost, but not its turn yet.
+        # Of a later step than that at work: not lost, but not its turn yet.
         (starter, dict.fromkeys(green, False) | dict.fromkeys(at[0], True),
          [at[first], [test.name for test in lab.tests if test.step > first]]),
     ]
@@ -385,7 +385,7 @@ def check_remembered(lab: Lab) -> list[str]:
                 report.add(result)
             report.finish(partial=False)
             said.append(screen.getvalue())
-    names = [test.name for test in lab.tests if test.step < 2]
+    names = [t.name for t in sorted(lab.tests, key=lambda test: test.step) if t.step < 2]
     lost = rf"\ngreen before, and red now:\n     {names[0]}: .*\n +- seen by {names[0]}\n"
     texts = [r"\nnot yet: step", lost, lost]
     return [f"{text!r} is not in\n{each}"

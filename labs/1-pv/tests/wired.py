@@ -47,8 +47,8 @@ def steal_wired(run: Run) -> None:
         return
     run.expect("mappings of the process that entered last", 1504, len(states[1].space(5)),
                invariant=ORDER,
-               hint="The newcomer lost mappings while ten older chunks of another were there, which "
-               "had some that could be stolen.")
+               hint="The newcomer lost mappings while ten older chunks of another were there, "
+               "which had some that could be stolen.")
     for words in run.records("asked"):
         run.expect("flushes of a pmap that lost no mapping", 0, int(words[0]), invariant=FLUSHED,
                    hint="Flush only if something was stolen: a flush interrupts other processors.")

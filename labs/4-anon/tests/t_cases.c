@@ -395,15 +395,14 @@ static void discard_at_limit(unsigned room)
     static struct vm_map map;
     struct map_change c;
     struct vm_map_entry *e;
-    vaddr_t start_va = LAB_VA + 4 * PAGE_SIZE, end_va = LAB_VA + 8 * PAGE_SIZE;
-    struct vm_amap *am = start_map(&map, LAB_VA, LAB_VA + 12 * PAGE_SIZE);
+    struct vm_amap *am = start_map(&map, lab_va(0), lab_va(12));
 
     int error = map_change_begin(&c, &map, MAP_ENTRY_SPLITS, PR_WAITOK);
-    KASSERT(!error && vm_map_lookup(&map, start_va, &e), "error %d", error);
+    KASSERT(!error && vm_map_lookup(&map, lab_va(4), &e), "error %d", error);
     unsigned nothers = MAP_ENTRIES_MAX - room - map.nentries; // not there, but counted
     map.nentries += nothers;
-    error = amap_discard(&c, e, start_va, end_va);
-    KTEST_CHECK(!error && vm_map_lookup(&map, start_va, &e) && e->amap != am,
+    error = amap_discard(&c, e, lab_va(4), lab_va(8));
+    KTEST_CHECK(!error && vm_map_lookup(&map, lab_va(4), &e) && e->amap != am,
                 "thrown away at the limit: error %d, of an amap that is another's, too", error);
     KTEST_CHECK(map.nentries <= MAP_ENTRIES_MAX, "%u map entries, of %u that there may be",
                 map.nentries, MAP_ENTRIES_MAX);
