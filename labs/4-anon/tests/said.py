@@ -90,7 +90,7 @@ NO_ROOM = thinking(invariant=ROOM)
 ONE_MOMENT = thinking("What the parent has in memory is write-protected, wherever it is mapped, "
                       "before it is copied; of a wired mapping, what is not wired, too.", OTHERS)
 ALL_RIGHTS = thinking("What others have too is mapped without PROT_WRITE: the entry's other rights "
-                      "stay (f->enter_prot has them).", THROUGH)
+                      "stay (f->enter_prot has them).", invariant=THROUGH)
 IN_PLACE = thinking("Case 1B takes the old page away, and 2B the file's, only from who shares the "
                     "slot for good (amap_shared): others go on to show it, and have it wired.",
                     STAYS)
@@ -102,7 +102,7 @@ GIVEN_UP = thinking("First nobody else maps the page of the anon any more, then 
                     "reference and is unlocked: in case 1B the new page is entered before.", OTHERS)
 WAITS = thinking("A busy page is waited for, and got, with amap and map unlocked: a thread that "
                  "wants to change the map, and the one at work, would wait for each other.",
-                 NO_LOCK)
+                 invariant=NO_LOCK)
 ROOM_LATE = thinking("The pager's get is asked with the access that faulted, not with all that the "
                      "mapping may have; and never to overwrite: a fault knows of one word.", ROOM)
 TAKEN_OVER = thinking("Once an entry is clipped to its window, look again whether others cover its "

@@ -140,8 +140,10 @@ static void fault_anon_busy(bool forked)
     if (forked)
         lab_fork(0, 1);
     for (unsigned i = 0; i < N; i++) {
-        struct vm_page *pg = dmap_to_page(lab_word(lab_space[0], lab_va(i)));
-        fault_busy(forked && i % 4 < 2, i, i % 2 ? PROT_READ : PROT_WRITE, pg);
+        unsigned n = forked && i % 4 < 2;
+        lab_read(n, i);
+        struct vm_page *pg = dmap_to_page(lab_word(lab_space[n], lab_va(i)));
+        fault_busy(n, i, i % 2 ? PROT_READ : PROT_WRITE, pg);
     }
     lab_read_all();
     lab_end();
