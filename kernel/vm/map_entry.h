@@ -64,9 +64,9 @@ struct vm_map_entry *map_entry_link(struct map_change *c, const struct vm_map_re
 void map_entry_clip_start(struct map_change *c, struct vm_map_entry *e, vaddr_t va);
 void map_entry_clip_end(struct map_change *c, struct vm_map_entry *e, vaddr_t va);
 
-// Clips [start, end) out of the map and moves the entries, in order, to the end of c->dead,
-// references still held. If there are quanta in the range, it is just one of them; or it is the
-// whole map, which is being destroyed.
+// Clips [start, end) out of the map and moves the entries, in order, to the end of c->dead, with
+// their flags, by which quanta are counted down, and references still held. If there are quanta in
+// the range, it is just one of them; or it is the whole map, which is being destroyed.
 void map_entry_unlink_range(struct map_change *c, vaddr_t start_va, vaddr_t end_va);
 
 // After a change of attributes: makes e and its neighbours one, as map_entry_link does. Returns the

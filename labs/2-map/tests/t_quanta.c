@@ -193,7 +193,10 @@ static void break_the_law(struct vm_map *map, const char *what)
                 "map_entry_check lets an entry too many in the reserve pass: %s", what);
     map->nquanta++;
     map->nreserve++;
-    KTEST_CHECK(form_check(map) > 0, "map_entry_check does not count the reserve: %s", what);
+    KTEST_CHECK(form_check(map) > 0,
+                "map_entry_check does not see that nreserve is one more than the "
+                "entries in the reserve: %s",
+                what);
     map->nreserve--;
     struct vm_map_entry stray = {0};
     list_push_back(&map->reserve, &stray.link);

@@ -77,7 +77,13 @@ def judge_blocks(state: State, run: Run) -> None:
                 return
         run.expect(where + "quanta that its entries show", len(quanta), seen,
                    invariant=WHAT_WAS_MAPPED)
-        run.expect(where + "live quanta (nquanta)", len(quanta), found.nquanta, invariant=walk.LAW)
+        if found.nquanta != len(quanta):
+            # The reserve is judged by that figure.
+            run.findings = [f for f in run.findings
+                            if not f.what.startswith(where + "entries in reserve")]
+        run.expect(where + "live quanta (nquanta)", len(quanta), found.nquanta, invariant=walk.LAW,
+                   hint="vm_map_clear counts them down by ME_QUANTUM of what is on c->dead: what "
+                   "is unlinked keeps its flags.")
         plain = [(block.va, block.end) for block in mine.values() if block.kind == PLAIN]
         shown = [(e.start, e.end) for e in found.entries if not e.flags]
         run.expect(where + "plain mappings", joined(sorted(plain)), joined(shown),

@@ -258,7 +258,8 @@ def judge_law(found: Map, where: str, quantum: int, run: Run) -> None:
         invariant=LAW,
         hint="How many entries does a block bring, and how many does it take along?"
         if more
-        else "Where is the entry that the last merge made superfluous, or who else took one?",
+        else "Where is the entry that the last merge made superfluous, or who else took one? Or is "
+        "nquanta too high? It is counted down by ME_QUANTUM of what is on c->dead.",
     )
 
 
