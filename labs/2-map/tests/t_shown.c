@@ -72,16 +72,16 @@ static void compare(unsigned m)
     uint64_t page = 0;
 
     rw_lock_read(&map->lock);
-    struct vm_map_entry *e = vm_map_first(map);
+    struct vm_map_entry *at = vm_map_first(map);
     for (; page < PAGES && !ktest_failed(); page++) {
         vaddr_t va = page_va(m, page);
-        while (e && e->end_va <= va)
-            e = vm_map_next(map, e);
-        bool mapped = e && e->start_va <= va;
+        while (at && at->end_va <= va)
+            at = vm_map_next(map, at);
+        bool mapped = at && at->start_va <= va;
         KTEST_CHECK(mapped == shown[m][page].mapped, "map %u: page %lu is %smapped", m, page,
                     mapped ? "" : "not ");
         if (mapped && shown[m][page].mapped)
-            compare_page(m, page, e);
+            compare_page(m, page, at);
     }
     rw_unlock_read(&map->lock);
 }
