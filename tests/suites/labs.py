@@ -94,18 +94,22 @@ def check_fault_rows(config: Config) -> Iterator[Result]:
 
 
 def check_parts(config: Config, lab: Lab) -> Iterator[Result]:
-    """Each part is graded alone: the starter has its points, what solves the part alone has all."""
+    """Each part is graded alone: the starter has its points, what solves the part alone has all. In
+    copies: other jobs grade the starter itself, and write its results."""
     for part in lab.parts:
         alone = lab.of_part(part)
-        forms = {"starter": alone.starter_score}
+        folder = config.out / "labs" / "parts" / lab.name / part
+        for owned in lab.owned:
+            data = lab_forms.starter(lab, owned).read_bytes()
+            lab_forms.write_changed(ROOT / folder / "starter" / owned, data)
+        forms = {f"{folder}/starter/": alone.starter_score}
         patch = lab.folder / "parts" / f"{part}.patch"
         if patch.exists():
-            folder = config.out / "labs" / "parts" / lab.name / part
             for owned in lab.owned:
                 data = lab_forms.reference_bytes(lab, owned)
-                lab_forms.write_changed(ROOT / folder / owned, data)
-            lab_forms.apply_patch(patch, ROOT / folder)
-            forms[f"{folder}/"] = alone.total
+                lab_forms.write_changed(ROOT / folder / "alone" / owned, data)
+            lab_forms.apply_patch(patch, ROOT / folder / "alone")
+            forms[f"{folder}/alone/"] = alone.total
         for form, wanted in forms.items():
             words = [f"LAB={lab.name}", f"IMPL={form}", f"PART={part}"]
             done = run_as_user(["make", "grade", *config.make_words, *words])
@@ -114,8 +118,7 @@ def check_parts(config: Config, lab: Lab) -> Iterator[Result]:
             record = json.loads(said.read_text(encoding="utf-8")) if said.exists() else {}
             got = (record.get("part"), record.get("score"), record.get("max_score"))
             right = record.get("complete") is True and got == (part, wanted, alone.total)
-            what = "alone" if form.endswith("/") else form
-            yield Result(f"labs/{lab.name}/part-{part}-{what}", right,
+            yield Result(f"labs/{lab.name}/part-{part}-{form.split('/')[-2]}", right,
                          f"expected {wanted} of {alone.total}, got {got}\n{done.stdout}",
                          f"make grade {' '.join(words)}")
 

@@ -9,6 +9,7 @@
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "pmap/pmap_impl.h"
+#include "sync/kctx.h"
 #include "tests/kernel/watch.h"
 
 #define PAGES    400u
@@ -73,47 +74,69 @@ static void wrong_pte(const char *damage, unsigned pmap, unsigned slot, uint64_t
 
 // ---- while others go on ----
 
-static struct pmap *looked_at; // whose lock is let go of
-static unsigned grows; // the pmap, of two, that gets a mapping then; the other one loses one
+static unsigned grows; // the pmap, of two, that gets a mapping
+static bool shrinks;   // the other one loses one: there are as many as before
+static unsigned left;  // moments at which that could happen, until it does
 static bool has_changed;
 
+static const struct spinlock *awaited;
+
+// A lock was taken or let go of. When this thread has neither a pmap's lock nor pv_lock, others may
+// work.
 static void change(vaddr_t rip)
 {
+    const struct kctx *k = kctx_current();
+
     (void)rip;
-    if (looked_at->lock.taken || has_changed)
+    for (size_t i = 1; i <= k->nheld; i++)
+        if (k->held[i]->rank >= LOCK_PMAP)
+            return;
+    if (awaited->taken || has_changed)
+        return;
+    if (left-- > 0)
         return;
     has_changed = true;
     watch_off();
     lab_enter(grows, VA(PAGES), PAGES, PROT_READ, 0);
-    pmap_remove(lab_pmap[1 - grows], VA(0), VA(1));
+    if (shrinks)
+        pmap_remove(lab_pmap[1 - grows], VA(0), VA(1));
 }
 
-// Between its looks at two pmaps a mapping comes in one of them, and one goes in the other: there
-// are as many as before, and nothing is wrong.
-static void check_meanwhile(unsigned looked, unsigned growing)
+// In the midst of it, as this lock is let go of for the nth time, a mapping comes in one pmap, and
+// one may go in the other: nothing is wrong. False if it is over before that.
+static bool check_meanwhile(const struct spinlock *lock, unsigned nth, unsigned how)
 {
-    looked_at = lab_pmap[looked];
-    grows = growing;
+    awaited = lock;
+    grows = how % 2;
+    shrinks = how / 2;
+    left = nth;
     has_changed = false;
-    watch_words(&looked_at->lock.taken, 1, WATCH_WRITES, change);
+    watch_words(&lock->taken, 1, WATCH_WRITES, change);
     repaired();
     watch_off();
     if (!has_changed)
-        ktest_fail("pv_check does not take the lock of a pmap at whose entries it looks");
+        return false;
     repaired();
     pmap_remove(lab_pmap[grows], VA(PAGES), VA(PAGES + 1));
-    lab_enter(1 - grows, VA(0), 0, PROT_READ, 0);
+    if (shrinks)
+        lab_enter(1 - grows, VA(0), 0, PROT_READ, 0);
+    return true;
 }
 
 KTEST(lab_pv_check_meanwhile)
 {
+    enum { MAPPINGS = 3 };
+
     lab_make_pmaps(2);
     lab_make_pages(PAGES + 1);
+    const struct spinlock *locks[] = {&pv_lock, &lab_pmap[0]->lock, &lab_pmap[1]->lock};
     for (unsigned pmap = 0; pmap < 2; pmap++)
-        for (unsigned i = 0; i < 10; i++)
+        for (unsigned i = 0; i < MAPPINGS; i++)
             lab_enter(pmap, VA(i), i, PROT_READ, 0);
     for (unsigned how = 0; how < 4; how++)
-        check_meanwhile(how % 2, how / 2);
+        for (unsigned i = 0; i < array_len(locks); i++)
+            for (unsigned nth = 0; check_meanwhile(locks[i], nth, how); nth++)
+                ;
     lab_point("checked", false);
     lab_destroy_pmaps();
     lab_point("end", false);

@@ -141,21 +141,24 @@ static unsigned check_totals(uint64_t nchunks, uint64_t nentries, struct strbuf 
     return faults;
 }
 
-// Changes so far: who finds it the same before and after looked at one state.
+// Changes so far: who finds it the same before and after looked at one state. pv_lock held.
 static uint64_t changes(void)
 {
-    struct pv_stats st;
+    struct pv_stats st = pv_count_up();
 
-    pv_get_stats(&st);
+    KASSERT(spin_held(&pv_lock), "%lu entries", st.pv_entry_count);
     return st.pv_entry_allocs + st.pv_entry_frees + st.pc_chunk_allocs + st.pc_chunk_frees;
 }
 
 unsigned pv_check(struct strbuf *out)
 {
-    uint64_t nchunks = 0, nentries = 0, before = changes();
+    uint64_t nchunks = 0, nentries = 0;
     unsigned faults = 0;
 
     spin_lock(&pmap_list_lock);
+    spin_lock(&pv_lock);
+    uint64_t before = changes();
+    spin_unlock(&pv_lock);
     list_for_each (pm, &pmap_list, struct pmap, all_link) {
         spin_lock(&pm->lock);
         spin_lock(&pv_lock);
@@ -163,11 +166,10 @@ unsigned pv_check(struct strbuf *out)
         spin_unlock(&pv_lock);
         spin_unlock(&pm->lock);
     }
-    if (changes() == before) { // else the totals are of different moments
-        spin_lock(&pv_lock);
+    spin_lock(&pv_lock);
+    if (changes() == before) // else the totals are of different moments
         faults += check_totals(nchunks, nentries, out);
-        spin_unlock(&pv_lock);
-    }
+    spin_unlock(&pv_lock);
     spin_unlock(&pmap_list_lock);
     return faults;
 }
