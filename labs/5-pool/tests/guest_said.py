@@ -60,6 +60,8 @@ SAID = [
          hint="A backend's page may be of any power of two: counts of items are 32 bits wide."),
     Said("large pages: ", invariant=ITEM,
          hint="A backend's page may be of any power of two: counts of items are 32 bits wide."),
+    Said("while a walk is at a pool", invariant=GONE, hint="What pool_destroy takes from the pool "
+         "goes once nobody walks through it any more: its least, too."),
     Said("failed, and left its pool", invariant=NOTHING,
          hint="fail_injected is asked once, before anything is done."),
     Said("counted in fails", invariant=NOTHING,

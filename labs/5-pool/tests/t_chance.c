@@ -364,6 +364,10 @@ static void call_thirst(void)
         call_get(0);
         for (uint64_t i = lab_pool[0].nitems_free; i > 0 && !is_wrong; i--)
             call_get(0);
+        if (below(8) == 0 && !is_wrong) { // another one in its place, without pages
+            make(1 + below(NPOOLS - 1), true);
+            lab_arena[0].limit = lab_arena[0].nout;
+        }
     }
     call_put(0, 4 * MOST);
     call_reclaim(0);

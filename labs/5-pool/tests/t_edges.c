@@ -312,6 +312,30 @@ KTEST(lab_pool_large_page)
     lab_point("end");
 }
 
+// All that are empty go, however many.
+KTEST(lab_pool_many_pages)
+{
+    enum { PAGES = 150 };
+    struct pool *p = &crowd[0];
+
+    for (unsigned all = 0; all < 2; all++) {
+        struct chain *items = NULL;
+        make_block(PAGE_SIZE, PAGES);
+        pool_init(p, "lab many pages", LARGE, 0, &block_backend);
+        unsigned n = chain_take(p, PR_NOWAIT, PAGES, &items);
+        KASSERT(n == PAGES, "%u items of %u", n, PAGES);
+        chain_put(p, &items);
+        uint64_t gave = all ? pool_reclaim_all() : pool_reclaim(p) ? PAGES : 0;
+        KTEST_CHECK(
+            p->npages == 0 && gave >= PAGES,
+            "%lu pages are left of %u, which were empty, after pool_reclaim%s, which says %lu",
+            p->npages, PAGES, all ? "_all" : "", gave);
+        pool_destroy(p);
+        kmem_free(kernel_map, block, block_end);
+    }
+    lab_point("end");
+}
+
 // A get that asks one pool of so many pages, all of which are full.
 static void ask_a_large_one(unsigned npages)
 {

@@ -241,6 +241,7 @@ KTEST(lab_pool_come_and_go)
 
 static bool at_it, is_destroying, is_gone, has_left; // atomic
 static unsigned nfaults;
+static bool kept; // the pool has its least still
 static char faults[256];
 
 static void count_pass(struct pool *p, void *npools)
@@ -267,6 +268,7 @@ static void stay(struct pool *p, void *arg UNUSED)
             "pool_destroy returned while a walk was at the pool");
     strbuf_init(&out, faults, sizeof(faults));
     nfaults = pool_check(p, &out);
+    kept = p->min_pages == 2 && !pool_reclaim(p) && p->npages == 2;
     __atomic_store_n(&has_left, true, __ATOMIC_SEQ_CST);
 }
 
@@ -324,6 +326,7 @@ KTEST(lab_pool_walked)
     for (unsigned n = 0; n < 3; n++)
         lab_make_pool(n, 0, 1000, 0);
     lab_pages(1, 2, 2, false);
+    pool_set_limits(&lab_pool[1], 2, 0);
     lab_point("made");
     nrunning = 1;
     ipi_register(IPI_TEST, walk_part);
@@ -339,6 +342,9 @@ KTEST(lab_pool_walked)
                 "pool_destroy returned while a walk was at the pool");
     while (__atomic_load_n(&nrunning, __ATOMIC_SEQ_CST) > 0)
         cpu_relax();
+    KTEST_CHECK(kept,
+                "while a walk is at a pool that is to be destroyed, it gives up pages that it "
+                "is to keep");
     KTEST_CHECK(nfaults == 0, "a walk's pool stays there until the walk goes on: %s", faults);
     lab_end();
 }
