@@ -204,6 +204,100 @@ KTEST(lab_anon_ref_short)
     lab_point("end");
 }
 
+// ---- who covers what, in an array of several tables ----
+
+#define UNIT  100u // slots
+#define UNITS 60u
+
+// Two mappings that have all of one array, each cut into entries.
+struct half {
+    bool covers[UNITS];
+    bool begins[UNITS + 1]; // an entry begins there, or nothing does
+};
+
+static bool cut(struct vm_amap *am, struct half *h, unsigned unit)
+{
+    unsigned first = unit, end = unit;
+
+    if (h->begins[unit])
+        return false;
+    while (!h->begins[first])
+        first--;
+    while (!h->begins[end])
+        end++;
+    amap_split(am, first * UNIT, unit * UNIT, end * UNIT);
+    return h->begins[unit] = true;
+}
+
+// An anon in the midst of each unit is there as long as one of the two covers it.
+static void expect_covered(struct vm_amap *am, const struct half *half)
+{
+    amap_lock(am);
+    for (unsigned unit = 0; unit < UNITS; unit++) {
+        bool there = amap_lookup(am, unit * UNIT + UNIT / 2);
+        bool wanted = half[0].covers[unit] || half[1].covers[unit];
+        KTEST_CHECK(there == wanted, "the anon of slot %u is%s there, and %s covers it",
+                    unit * UNIT + UNIT / 2, there ? "" : " not",
+                    !wanted                                        ? "nobody"
+                    : half[0].covers[unit] && half[1].covers[unit] ? "each of two"
+                                                                   : "one");
+    }
+    amap_unlock(am);
+}
+
+// An entry of so many units, or less, goes.
+static void give_up(struct vm_amap *am, struct half *h, unsigned first, unsigned nunits)
+{
+    unsigned end = first + 1;
+
+    if (!h->covers[first])
+        return;
+    while (end < UNITS && end < first + nunits && h->covers[end])
+        end++;
+    cut(am, h, first);
+    cut(am, h, end);
+    for (unsigned unit = first; unit < end;) {
+        unsigned next = unit + 1;
+        while (!h->begins[next])
+            next++;
+        amap_unref(am, unit * UNIT, (next - unit) * UNIT);
+        while (unit < next) {
+            h->covers[unit] = false;
+            h->begins[unit++] = true;
+        }
+    }
+}
+
+KTEST(lab_anon_tables)
+{
+    static struct half half[2];
+    struct rng r = lab_rng(9);
+
+    lab_begin(0);
+    struct vm_amap *am = amap_alloc(UNITS * UNIT);
+    KASSERT(am && !amap_ref(am, 0, UNITS * UNIT), "no memory for an amap");
+    for (unsigned unit = 0; unit < UNITS; unit++) {
+        amap_lock(am);
+        struct vm_anon *an = anon_alloc_page(NULL);
+        KASSERT(an && !amap_add(am, unit * UNIT + UNIT / 2, an), "no memory for an anon");
+        vm_page_activate(an->page);
+        mutex_unlock(&an->lock);
+        amap_unlock(am);
+        for (unsigned h = 0; h < 2; h++)
+            half[h].covers[unit] = half[h].begins[0] = half[h].begins[UNITS] = true;
+    }
+    for (unsigned n = 0; n < 200 && !ktest_failed(); n++) {
+        // The last unit stays, or the array would be gone.
+        unsigned h = (unsigned)rng_below(&r, 2), first = (unsigned)rng_below(&r, UNITS - 1);
+        give_up(am, &half[h], first, 1 + (unsigned)rng_below(&r, UNITS - 1 - first));
+        expect_covered(am, half);
+    }
+    for (unsigned h = 0; h < 2 && !ktest_failed(); h++)
+        for (unsigned first = 0; first < UNITS; first++)
+            give_up(am, &half[h], first, UNITS);
+    lab_point("end");
+}
+
 // References too many and too few are found, and right ones are not.
 static void miscount(struct vm_anon *an, const char *where)
 {
@@ -227,6 +321,7 @@ KTEST(lab_anon_check_swapped)
     lab_fill(0, 0, 20, &words);
     lab_fork(0, 1);
     lab_write(1, 0, ++words);
+    lab_fork(1, 2);                         // whose array is the child's as well
     for (unsigned i = 0; i < 20; i += 10) { // of the child alone, and of both
         struct vm_page *pg = dmap_to_page(lab_word(lab_space[i == 0], lab_va(i)));
         struct vm_anon *an = pg->anon;

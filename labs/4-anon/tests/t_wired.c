@@ -132,6 +132,10 @@ static void wire_what_others_have(bool file)
     lab_read_all();
     lab_fill(1, 0, 3, &words);
     expect_in_place("its child has written");
+    lab_protect(1, N - 1, N, false); // the child's array has two entries, which share nothing
+    lab_fill(1, 3, N - 1, &words);
+    expect_in_place("its child has written where two entries have one array");
+    lab_protect(1, N - 1, N, true);
     lab_discard(1, 2, 5);
     expect_in_place("its child has thrown pages away");
     lab_fork(1, 2);
