@@ -78,8 +78,7 @@ static unsigned grows; // the pmap, of two, that gets a mapping
 static bool shrinks;   // the other one loses one: there are as many as before
 static unsigned left;  // moments at which that could happen, until it does
 static bool has_changed;
-
-static const struct spinlock *awaited;
+static const struct spinlock *awaited; // it happens as this one is let go of
 
 // A lock was taken or let go of. When this thread has neither a pmap's lock nor pv_lock, others may
 // work.

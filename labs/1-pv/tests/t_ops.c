@@ -134,11 +134,6 @@ KTEST(lab_pv_replace)
     lab_free_pages();
 }
 
-// Numbers that do not fit what they fit today: one page, mapped more than 65,536 times by one
-// process; and one page at addresses that differ by multiples of 4 GiB and of 16 TiB, and at the
-// first and the last that there is. What the report says of the second is judged outside; the first
-// has more mappings than a report.
-
 // What is counted of a page and of a process, with n mappings of page 0 in pmap 0. False if it is
 // wrong: whoever goes on with such counts goes round for ever.
 static bool counted(unsigned n, const struct pv_stats *before)
@@ -184,9 +179,13 @@ static vaddr_t far_va(unsigned i)
 {
     if (i == 0 || i == 9)
         return i ? USER_MAX - PAGE_SIZE : 0;
-    return LAB_VA + ((uint64_t)i << (i < 11 ? 32 : 44)) - (i < 11 ? 0 : 10ul << 44);
+    return LAB_VA + (i < 11 ? (uint64_t)i << 32 : (i - 10ul) << 44);
 }
 
+// Numbers that do not fit what they fit today: one page, mapped more than 65,536 times by one
+// process; and one page at addresses that differ by multiples of 4 GiB and of 16 TiB, and at the
+// first and the last that there is. What the report says of the second is judged outside; the first
+// has more mappings than a report.
 KTEST(lab_pv_many)
 {
     enum { MANY = 65537, FAR = 15 };

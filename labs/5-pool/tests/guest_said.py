@@ -21,14 +21,15 @@ class Said:
     hint: str
 
 
-BOOKED = "What counts pages and items changes under the lock, with the lists: by one for each."
-CHANCE = [
+CHANCE = "chance: "
+"""How what t_chance.c sees begins."""
+WIDE = "A backend's page may be of any power of two: counts of items are 32 bits wide."
+SUBTRACTED = "There may be less than min_pages: compare, and do not subtract."
+SAID = [
     Said("chance: a get .*somebody else took", invariant=ONCE, hint="What is counted is who was "
          "asked, whatever came of it: had a page, had none, or had its lock held."),
     Said("chance: .* of another backend has", invariant=NOBODYS, hint="Each backend has its own "
          "list: whose pools have another one are not asked."),
-    Said("chance: .*max_items is", invariant=MOST,
-         hint="Compare nitems_out with max_items by >=: it may be more than that already."),
     Said("chance: .* that was made to fail", invariant=NOTHING,
          hint="A get that fails counts as a failure, and changes nothing else."),
     Said("chance: pool_reclaim .*it says", invariant=BACK,
@@ -38,8 +39,7 @@ CHANCE = [
     Said("chance: .*for one item", invariant=TAKEN, hint="Stop at the first that gave something."),
     Said("chance: .*its lock is held", invariant=UNLOCKED,
          hint="Other pools' locks are tried, and who is locked is passed over."),
-    Said("chance: .*none beyond what it keeps", invariant=LEAST,
-         hint="There may be less than min_pages: compare, and do not subtract."),
+    Said("chance: .*none beyond what it keeps", invariant=LEAST, hint=SUBTRACTED),
     Said("chance: a get .*may lose", invariant=SHORT, hint="Whatever a pool has been through: "
          "if it has an empty page beyond its min_pages, it is asked for it, and gives it."),
     Said("chance: a get .*asked longer ago", invariant=TURN, hint="Who was asked goes to the end, "
@@ -52,14 +52,10 @@ CHANCE = [
          hint="First the free items, then the backend's page."),
     Said("chance: pool_init", invariant=COUNTED,
          hint="pool_init sets all of a pool: what was in its memory means nothing."),
-    Said("chance: ", invariant=COUNTED, hint=BOOKED),
-]
-SAID = [
-    *CHANCE,
-    Said("large pages, ", invariant=COUNTED,
-         hint="A backend's page may be of any power of two: counts of items are 32 bits wide."),
-    Said("large pages: ", invariant=ITEM,
-         hint="A backend's page may be of any power of two: counts of items are 32 bits wide."),
+    Said("large pages, ", invariant=COUNTED, hint=WIDE),
+    Said("large pages: ", invariant=ITEM, hint=WIDE),
+    Said("is not the next one that gives", invariant=TURN, hint="When a pool goes, those behind it "
+         "are asked in the order that they had: a hand that points to it goes on to the next."),
     Said("while a walk is at a pool", invariant=GONE, hint="What pool_destroy takes from the pool "
          "goes once nobody walks through it any more: its least, too."),
     Said("failed, and left its pool", invariant=NOTHING,
@@ -78,25 +74,24 @@ SAID = [
          "drains the pool counts that under its lock, and does not look at it any more."),
     Said("found by a check of that pool, not of all", invariant=CHECKS,
          hint="What is wrong with all pools is summed up, not what is wrong with the last one."),
-    Said(r"empty pages that keeps \d+", invariant=KEEPS,
-         hint="There may be less than min_pages: compare, and do not subtract."),
+    Said(r"empty pages that keeps \d+", invariant=KEEPS, hint=SUBTRACTED),
+    Said(CHANCE, invariant=COUNTED, hint="What counts pages and items changes under the lock, with "
+         "the lists: by one for each."),
 ]
 
 
 def said(run: Run) -> None:
     """Of a get that was refused a test says who may lose a page, and what that pool keeps."""
-    ended_early = False
     for finding in run.findings:
         if finding.what.endswith(" in the guest"):
             for each in SAID:
                 if re.search(each.text, finding.got):
                     finding.invariant, finding.hint = each.invariant, each.hint
-                    ended_early |= each in CHANCE
                     break
         if found := re.search(r"pool \d+ may lose \d+: .* keeps (\d+)", finding.got):
             finding.invariant = SHORT
             if found[1] != "0" and not FIGURES["empty"]:
                 finding.hint = ("min_pages is compared with npages, all the pages that a pool has, "
                                 "however many of them are empty.")
-    if ended_early:  # as it says itself
+    if any(finding.got.startswith(CHANCE) for finding in run.findings):  # it ends there
         run.findings[:] = [f for f in run.findings if f.what != "points reached"]

@@ -238,15 +238,13 @@ def first_goes(run: Run) -> None:
             run.wrong(f"pages that pools lost, {where}", wanted, sum(lost), invariant=SHORT)
 
 
-def others_starve(run: Run) -> None:
-    meanwhile = ("items of its pool were put and got" if run.boot.ktest.endswith("not_needed") else
-                 "another pool's gets starved and took each page")
+def asked(meanwhile: str, run: Run) -> None:
     for words in run.records("asked"):
-        asked, npools = int(words[0]), int(words[1])
-        if asked > npools + 1:
+        times, npools = int(words[0]), int(words[1])
+        if times > npools + 1:
             run.wrong(f"times that a get asked the backend, while {meanwhile}",
                       f"at most {npools + 1}, with {npools} pools",
-                      f"{asked} or more", invariant=ONCE,
+                      f"{times} or more", invariant=ONCE,
                       hint="What a get has still to ask is its own count: nothing that others do "
                       "begins it anew, and neither does a page that came.")
 
@@ -344,8 +342,12 @@ NO_ROOM = Plan([Boot("crash_" + ANY + "no_room")], ["put"],
                partial(put_wrong, "making a pool of whose items none fits a page", FITS,
                        "What must fit is the size once it is rounded to the alignment."))
 CHANCE = Plan([Boot(ANY + "chance", seed_step=i) for i in range(2)], ["worked", "end"] * 6, nothing)
+OTHERS_STARVE = partial(asked, "another pool's gets starved and took each page")
+NOT_NEEDED = partial(asked, "items of its pool were put and got")
 IN_VAIN = plan("turn_in_vain", ["full", *["granted"] * 5, "filled", "granted", "filled",
                                 *["granted"] * 5, "end"], in_vain)
+NEXT_GONE = plan("turn_gone", ["full", *["granted"] * 5, "filled", *["granted"] * 2,
+                               *["filled"] * 2, "gone", *["granted"] * 2, "end"], granted)
 LOCK_HELD = Plan(several_cpus("lock_held"), ["full", "held", "end"], held, {"held": 1})
 STARVE = ["full", *["granted"] * 5, "none", "back", "end"]
 REFUSED = ["full", "refused", "end"]
@@ -385,18 +387,18 @@ PLANS: dict[str, Plan] = {
                           more=[plan("price", ["end"] * 4, price,
                                 records={"paid": 2, "found": 2})]),
     "turn": plan("turn", ["full", *[*["granted"] * 5, "round"] * 4, "end"], turn,
-                 more=[] if FIGURES["half"] or FIGURES["each"] else [IN_VAIN]),
+                 more=[] if FIGURES["half"] or FIGURES["each"] else [IN_VAIN, NEXT_GONE]),
     "minimum": plan("minimum", ["full", *["granted"] * (4 - FIGURES["empty"]), "none", "kept",
                                 "end"], minimum),
     "bounded": plan("bounded", [*REFUSED * 2, *REFUSED[:2], "granted", "end", "full", "starved",
                                 "end"],
                     bounded, records={"ticks": 2},
                     more=[plan("first_goes", ["full", "gone", "end"], first_goes),
-                          plan("others_starve", ["full", "end"], others_starve,
+                          plan("others_starve", ["full", "end"], OTHERS_STARVE,
                                records={"asked": 1}),
                           plan("put_beside", ["full", "own", "end", "put", "got", "end"], beside),
                           plan("vain", ["end"] * 4, linear, records={"vain": 3, "pages": 2}),
-                          plan("not_needed", ["end"], others_starve, records={"asked": 1})]),
+                          plan("not_needed", ["end"], NOT_NEEDED, records={"asked": 1})]),
     "kva": Plan(
         [Boot(ANY + "kva", words=LITTLE)], ["taken", "end"], kva, {"kva": 1},
         [Plan([Boot(command=f"/tests/poolwork {PIPES}", words=LITTLE)],

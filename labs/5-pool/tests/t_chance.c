@@ -352,14 +352,15 @@ static void make(unsigned n, bool again)
     put_anywhere(n);
 }
 
-// Pool 0 takes one page after the other, of others that have put most of what they had. When it has
-// put all itself, they take its pages.
+// Pool 0 takes one page after the other, of others that have put most of what they had; it may have
+// fewer than it is to keep. When it has put all itself, they take its pages.
 static void call_thirst(void)
 {
     for (unsigned n = 1; n < NPOOLS; n++)
         if (below(4))
             call_put(n, 4 * MOST);
     lab_arena[0].limit = lab_arena[0].nout;
+    pool_set_limits(&lab_pool[0], below(2) ? 0 : LAB_PAGES, 0);
     for (unsigned k = 0; k < 4 * NPOOLS && !is_wrong; k++) {
         call_get(0);
         for (uint64_t i = lab_pool[0].nitems_free; i > 0 && !is_wrong; i--)
@@ -369,13 +370,14 @@ static void call_thirst(void)
             lab_arena[0].limit = lab_arena[0].nout;
         }
     }
+    pool_set_limits(&lab_pool[0], 0, 0);
     call_put(0, 4 * MOST);
     call_reclaim(0);
     for (unsigned k = 0; k < 4 * NPOOLS && !is_wrong; k++)
         call_get(1 + below(NPOOLS - 1));
 }
 
-// The backend has a page or two more than are out, or none.
+// The backend has some pages more than are out, or none.
 static void change_limit(void)
 {
     uint64_t limit = lab_arena[0].nout + (below(2) ? 0 : below(6));

@@ -51,6 +51,30 @@ KTEST(lab_pool_turn_in_vain)
     lab_end();
 }
 
+// Two of five have given, and have a page again; then the one that is next is destroyed. The fourth
+// has waited longest, and the fifth.
+KTEST(lab_pool_turn_gone)
+{
+    unsigned order[OTHERS], n = lab_rich(OTHERS, 1);
+
+    for (unsigned k = 0; k < OTHERS; k++)
+        order[k] = who_gives(n);
+    refill(0, OTHERS);
+    for (unsigned k = 0; k < 2; k++)
+        KTEST_CHECK(who_gives(n) == order[k], "pool %u is not the next one that gives", order[k]);
+    for (unsigned k = 0; k < 2; k++)
+        refill(order[k], order[k] + 1);
+    lab_destroy_pool(order[2]);
+    lab_arena[0].limit--; // its page is nobody's
+    lab_point("gone");
+    for (unsigned k = 3; k < OTHERS; k++)
+        KTEST_CHECK(who_gives(n) == order[k],
+                    "the pool that was next is gone, and pool %u, which "
+                    "has waited longest, is not the next one that gives",
+                    order[k]);
+    lab_end();
+}
+
 // ---- pools that go, and others that starve, meanwhile ----
 
 #define THIRSTY    9u  // a pool that starves, too
