@@ -50,10 +50,14 @@ SAID = [
          hint="Count the pools that are there before the first is asked."),
     Said("chance: a get .*(backend has a page|are free)", invariant=SHORT,
          hint="First the free items, then the backend's page."),
-    Said("chance: pool_init", invariant=COUNTED,
+    Said("chance: pool_init|a pool just made ", invariant=COUNTED,
          hint="pool_init sets all of a pool: what was in its memory means nothing."),
     Said("large pages, ", invariant=COUNTED, hint=WIDE),
     Said("large pages: ", invariant=ITEM, hint=WIDE),
+    Said("was locked when its turn came", invariant=TURN, hint="Who was asked goes to the end, "
+         "whether it gave, had nothing, or its lock was held."),
+    Said("given back by reclaim alone", invariant=COUNTED,
+         hint="drained counts what a pool loses to others that starve, and nothing else."),
     Said("is not the next one that gives", invariant=TURN, hint="When a pool goes, those behind it "
          "are asked in the order that they had: a hand that points to it goes on to the next."),
     Said("while a walk is at a pool", invariant=GONE, hint="What pool_destroy takes from the pool "

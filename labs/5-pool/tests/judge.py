@@ -238,6 +238,16 @@ def first_goes(run: Run) -> None:
             run.wrong(f"pages that pools lost, {where}", wanted, sum(lost), invariant=SHORT)
 
 
+def few_can(run: Run) -> None:
+    """Two of eight pools have three pages each to lose, and others take each that comes free."""
+    for before, after in zip(run.states, run.states[1:]):
+        if after.name == "refused":
+            lost = [before.pools[n].npages - pool.npages for n, pool in after.pools.items()]
+            run.expect("pages that each pool lost, while each went to somebody else",
+                       [int(n in (2, 6)) for n in after.pools], lost, invariant=ONCE,
+                       hint="Each pool that is asked counts, whether it gives or not.")
+
+
 def asked(meanwhile: str, run: Run) -> None:
     for words in run.records("asked"):
         times, npools = int(words[0]), int(words[1])
@@ -348,9 +358,11 @@ IN_VAIN = plan("turn_in_vain", ["full", *["granted"] * 5, "filled", "granted", "
                                 *["granted"] * 5, "end"], in_vain)
 NEXT_GONE = plan("turn_gone", ["full", *["granted"] * 5, "filled", *["granted"] * 2,
                                *["filled"] * 2, "gone", *["granted"] * 2, "end"], granted)
+REFUSED = ["full", "refused", "end"]
+LOCKED = plan("turn_locked", ["full", *["granted"] * 10, "end"], granted)
+FEW_CAN = plan("few_can_give", REFUSED, few_can)
 LOCK_HELD = Plan(several_cpus("lock_held"), ["full", "held", "end"], held, {"held": 1})
 STARVE = ["full", *["granted"] * 5, "none", "back", "end"]
-REFUSED = ["full", "refused", "end"]
 PLANS: dict[str, Plan] = {
     "model": Plan([Boot(ANY + "model", seed_step=i) for i in range(2)],
                   [*["worked"] * 8, "empty", "end"], model,
@@ -374,7 +386,7 @@ PLANS: dict[str, Plan] = {
               Plan(several_cpus("walked"), ["made", "end"], nothing)],
     ),
     "isolation": plan("isolation", ["made", "short", "end"]),
-    "check": plan("check", ["right", "right", "end"]),
+    "check": plan("check", ["right", "right", "end"], more=[plan("anew", ["end"])]),
     "smp": Plan(several_cpus("smp"), ["worked", "end"], nothing),
     "starve": plan("starve", STARVE * 3, starve,
                    more=[plan("short_fail_nth", [*["full", "failed"] * 8, "end"]),
@@ -387,13 +399,14 @@ PLANS: dict[str, Plan] = {
                           more=[plan("price", ["end"] * 4, price,
                                 records={"paid": 2, "found": 2})]),
     "turn": plan("turn", ["full", *[*["granted"] * 5, "round"] * 4, "end"], turn,
-                 more=[] if FIGURES["half"] or FIGURES["each"] else [IN_VAIN, NEXT_GONE]),
+                 more=[] if FIGURES["half"] or FIGURES["each"] else [IN_VAIN, NEXT_GONE, LOCKED]),
     "minimum": plan("minimum", ["full", *["granted"] * (4 - FIGURES["empty"]), "none", "kept",
                                 "end"], minimum),
     "bounded": plan("bounded", [*REFUSED * 2, *REFUSED[:2], "granted", "end", "full", "starved",
                                 "end"],
                     bounded, records={"ticks": 2},
-                    more=[plan("first_goes", ["full", "gone", "end"], first_goes),
+                    more=[*([] if FIGURES["half"] or FIGURES["each"] else [FEW_CAN]),
+                          plan("first_goes", ["full", "gone", "end"], first_goes),
                           plan("others_starve", ["full", "end"], OTHERS_STARVE,
                                records={"asked": 1}),
                           plan("put_beside", ["full", "own", "end", "put", "got", "end"], beside),

@@ -9,6 +9,7 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mem/memlayout.h"
+#include "mem/vm_page.h"
 
 static bool finds(struct pool *p)
 {
@@ -117,4 +118,28 @@ KTEST(lab_pool_check)
     lab_point("right");
     cancel_out();
     lab_end();
+}
+
+// Where a pool is made there was something else, or another pool, with limits and counts of its own.
+KTEST(lab_pool_anew)
+{
+    static struct pool p;
+
+    memset(&p, 0x5a, sizeof(p));
+    pool_init(&p, "lab anew", 1000, 0, NULL);
+    KTEST_CHECK(p.min_pages == 0 && p.max_items == 0,
+                "a pool just made keeps %lu pages, not 0, and may have %lu items, not 0",
+                p.min_pages, p.max_items);
+    KTEST_CHECK(p.npages == 0 && p.nitems_out == 0 && p.nitems_free == 0,
+                "a pool just made counts %lu pages, %lu items out, %lu free, not 0", p.npages,
+                p.nitems_out, p.nitems_free);
+    KTEST_CHECK(p.gets + p.puts + p.fails + p.page_allocs + p.page_frees + p.drained == 0,
+                "a pool just made counts gets %lu, puts %lu, fails %lu, pages got %lu, given back "
+                "%lu, drained %lu, not 0",
+                p.gets, p.puts, p.fails, p.page_allocs, p.page_frees, p.drained);
+    KTEST_CHECK(p.page_owner == PAGE_POOL, "a pool just made has pages of owner %u, not %u",
+                p.page_owner, PAGE_POOL);
+    if (p.npages == 0)
+        pool_destroy(&p);
+    lab_point("end");
 }

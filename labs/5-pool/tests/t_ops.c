@@ -188,6 +188,9 @@ KTEST(lab_pool_reclaim)
     uint64_t frees = lab_arena[0].frees, n = pool_reclaim_all();
     KTEST_CHECK(n >= lab_arena[0].frees - frees, "%lu pages were given back, it says %lu",
                 lab_arena[0].frees - frees, n);
+    KTEST_CHECK(lab_pool[0].drained == 0 && lab_pool[1].drained == 0,
+                "pages were given back by reclaim alone: drained is %lu and %lu, not 0",
+                lab_pool[0].drained, lab_pool[1].drained);
     lab_point("least");
     lab_put_all(0);
     KTEST_CHECK(pool_reclaim(&lab_pool[0]) && lab_pool[0].npages == 0, "%lu pages of none",

@@ -21,19 +21,30 @@ static void refill(unsigned first, unsigned end)
     lab_point("filled");
 }
 
-// Which pool gave the page that pool n wanted.
-static unsigned who_gives(unsigned n)
+// Which pool gave the page that pool n wanted; meanwhile another CPU has the lock of pool `locked'.
+static unsigned who_gives_but(unsigned n, unsigned locked)
 {
     uint64_t drained[OTHERS];
     unsigned giver = 0;
 
     for (unsigned k = 0; k < OTHERS; k++)
         drained[k] = lab_pool[k].drained;
-    lab_want_pages(n, 1);
+    lab_pool[locked].lock.taken = locked != n;
+    bool got = lab_get(n, PR_NOWAIT);
+    lab_pool[locked].lock.taken = 0;
+    KTEST_CHECK(got, "a shortage is refused, and %s", lab_to_lose(n));
+    lab_point("granted");
     for (unsigned k = 0; k < OTHERS; k++)
         if (lab_pool[k].drained > drained[k])
             giver = k;
+    while (lab_pool[n].nitems_free > 0)
+        KTEST_CHECK(lab_get(n, PR_NOWAIT), "there are free items");
     return giver;
+}
+
+static unsigned who_gives(unsigned n)
+{
+    return who_gives_but(n, n);
 }
 
 // Each gives once, which shows the order. Then the third alone has a page: the first and the second
@@ -72,6 +83,27 @@ KTEST(lab_pool_turn_gone)
                     "the pool that was next is gone, and pool %u, which "
                     "has waited longest, is not the next one that gives",
                     order[k]);
+    lab_end();
+}
+
+// Each gives once, which shows the order; then another CPU has the lock of the one that is next. It
+// was asked all the same, before the one that gave: so it is the last but one of the next round.
+KTEST(lab_pool_turn_locked)
+{
+    unsigned order[OTHERS], n = lab_rich(OTHERS, 2);
+
+    for (unsigned k = 0; k < OTHERS; k++)
+        order[k] = who_gives(n);
+    unsigned gave = who_gives_but(n, order[0]);
+    for (unsigned k = 2; k <= OTHERS && gave == order[1]; k++)
+        KTEST_CHECK(who_gives(n) == order[k % OTHERS],
+                    "pool %u was locked when its turn came, and pool %u is not the one that gives "
+                    "%u gets later",
+                    order[0], order[k % OTHERS], k - 1);
+    KTEST_CHECK(gave == order[1],
+                "pool %u is locked, and pool %u, which comes behind it, is not "
+                "the next one that gives",
+                order[0], order[1]);
     lab_end();
 }
 
@@ -174,5 +206,22 @@ KTEST(lab_pool_first_goes)
     lab_arena[0].takes_away = false;
     lab_point("gone");
     KTEST_CHECK(!got || ncalls > MANY_CALLS, "there is a page for it");
+    lab_end();
+}
+
+// Two of eight pools have three pages each to lose, and somebody else takes each page that comes
+// free. That the six others were asked in vain in between changes nothing: one page of each.
+KTEST(lab_pool_few_can_give)
+{
+    lab_make_arena(0, PAGE_SIZE, 8 + 2 * 3 + 1);
+    for (unsigned n = 0; n <= 8; n++) {
+        lab_make_pool(n, 0, 1000, 0);
+        lab_pages(n, n % 4 == 2 ? 4 : 1, n % 4 == 2 ? 3 : 0, true);
+    }
+    lab_point("full");
+    lab_arena[0].takes_away = true;
+    KTEST_CHECK(!lab_get(8, PR_NOWAIT), "there is a page for it");
+    lab_arena[0].takes_away = false;
+    lab_point("refused");
     lab_end();
 }
