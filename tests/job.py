@@ -118,10 +118,10 @@ class Config:
 
     def make_check(self, name: str) -> str:
         words = list(self.make_words)
-        for variable in ("CPUS", "MEM", "SEED", "JITTER"):
+        for variable in ("CPUS", "MEM", "SEED", "JITTER", "APPEND"):
             value = os.environ.get(variable)
             if value and value != str(USUAL.get(variable)):
-                words.append(f"{variable}={value}")
+                words.append(f"{variable}={shlex.quote(value)}")
         return " ".join(["make", "check", *words, f"TEST={shlex.quote(name)}"])
 
 

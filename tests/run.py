@@ -146,6 +146,7 @@ def configure(args: argparse.Namespace) -> Config:
         tcg=env("TCG") or "auto",
         pattern=args.test,
         all=args.all,
+        append=(env("APPEND") or "").split(),
         make_words=words,
     )
 

@@ -363,10 +363,17 @@ static int inherit_deferred(struct vm_map *parent, struct vm_map_entry *pe, stru
     return 0;
 }
 
-// Both have an amap of their own from now on: because others go on to write to the parent's, or
-// because it has so few anons that to copy it later would be more work. All anons are
-// write-protected, wherever they are mapped, before anybody sees the parent's amap again.
+// An amap with few anons is copied at once: to copy it later would be more work, or, where it is
+// long, a count for each slot would be more memory: what a fork needs must not go with the length.
 #define FEW_ANONS 8
+static bool few_anons(const struct vm_map_entry *pe)
+{
+    return pe->amap->nused <= FEW_ANONS + entry_npages(pe) / amap_cover_slots[2];
+}
+
+// Both have an amap of their own from now on: because others go on to write to the parent's, or
+// because it has few anons. All anons are write-protected, wherever they are mapped, before anybody
+// sees the parent's amap again.
 static int inherit_snapshot(struct vm_map_entry *pe, struct vm_map_entry *ce)
 {
     int error = copy_references(pe->amap, pe->amap_slot, entry_npages(pe), true, &ce->amap);
@@ -414,7 +421,7 @@ static int inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map
         return 0;
     }
     bool for_good = !deferred && entry_shared(pe);
-    if (!pe->wired && (deferred || (pe->amap->nused > FEW_ANONS && !for_good)))
+    if (!pe->wired && (deferred || (!few_anons(pe) && !for_good)))
         return inherit_deferred(parent, pe, ce);
     int error = ce->amap ? 0 : inherit_snapshot(pe, ce);
     // A write to wired memory must not need a page: so the copies are made now, for the child. Who

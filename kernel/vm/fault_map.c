@@ -46,10 +46,11 @@ int fault_enter(struct fault *f, struct vm_page *pg, vm_prot_t prot)
         return pmap_enter(pm, f->va, pg, prot, f->access);
     bool was = pmap_extract(pm, f->va, &old_pa, &old_prot);
     int error = pmap_enter(pm, f->va, pg, prot, f->access | PMAP_WIRED);
-    if (error || (was && old_pa == page_to_phys(pg)))
+    if (was && old_pa == page_to_phys(pg))
         return error;
-    vm_page_wire(pg);
-    if (was)
+    if (!error)
+        vm_page_wire(pg);
+    if (was) // it is not mapped any more, whether or not the new one is
         vm_page_unwire(phys_to_page(old_pa));
-    return 0;
+    return error;
 }

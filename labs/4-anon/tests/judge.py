@@ -21,7 +21,8 @@ from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PA
 from rules import EVICTABLE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
 from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, REFERRED_TO, ROOM_LATE
-from said import SNAPSHOT, TAKEN_OVER, WAITS, WITHOUT_PAGE, name_rules, nothing_left
+from said import NONE_TO_SPARE, SNAPSHOT, SPARSE, TAKEN_OVER, UNWIRED, WAITS, WITHOUT_PAGE
+from said import name_rules, nothing_left
 
 PAGE = 4096
 VA = 0x40000000
@@ -391,7 +392,8 @@ PLANS: dict[str, Plan] = {
     "lineage": plan("lineage", OPS * 4, nothing_left,
                     more=[plan("rights", ["end"] * 4, ALL_RIGHTS)]),
     "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 2, nothing_left),
-                        plan("far_shared", ["end"] * 3, ALL_COUNTS)]),
+                        plan("far_shared", ["end"] * 3, ALL_COUNTS),
+                        plan("sparse", ["end"], SPARSE)]),
     "family": plan("family", FAMILY * 9, nothing_left,
                    more=[plan("below", ["start", "ops", "ops", "end"] * 6, nothing_left),
                          plan("generations", ["forked"] * 3 + ["end"], nothing_left),
@@ -409,7 +411,8 @@ PLANS: dict[str, Plan] = {
                   more=[plan("swap_wired", ["wired", "end"], BROUGHT_IN),
                         plan("wired_moment", ["end"], ONE_MOMENT), *SHARED_GONE[1:],
                         plan("wired_read", ["end"] * 2, IN_PLACE),
-                        plan("wired_sharer", ["written", "end"], BY_THE_PAGE)]),
+                        plan("wired_sharer", ["written", "end"], BY_THE_PAGE),
+                        plan("unwired", ["end"] * 14, UNWIRED)]),
     "fail-nth": plan("fail_nth", OPS * 5, fail_nth, records={"refused": 1},
                      more=[plan("short", ["end"] * 2, nothing_left),
                            plan("pager_short", ["end"], nothing_left),
@@ -427,7 +430,7 @@ PLANS: dict[str, Plan] = {
     "smp": Plan(
         together.boots("sharers"), together.SHARERS, together.sharers,
         more=[Plan([together.PAGED], ["before", "after"], together.sharers),
-              plan("pager", ["end"] * 5, AFTER_PAGER),
+              plan("pager", ["end"] * 4, AFTER_PAGER),
               plan("busy", ["end"] * 5, WAITS)],
     ),
     "forks": plan("costs", COSTS, forks, records={"costs": 2},
@@ -445,6 +448,7 @@ PLANS: dict[str, Plan] = {
                        plan("gap", ["gone", "end"] * 6, GAPS)]),
     "bounded": Plan([Boot(ONE + "costs"), Boot(ONE + "window_end")], None, bounded,
                     records={"costs": 2},
-                    more=[plan("window_orders", ["end"] * 3, FEW_PARTS)]),
+                    more=[plan("window_orders", ["end"] * 3, FEW_PARTS),
+                          plan("window_spare", ["end"] * 2, NONE_TO_SPARE)]),
     "tight": Plan([Boot(ONE + "tight", mem="64M")], ["written", "end"], nothing),
 }

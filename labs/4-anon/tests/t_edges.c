@@ -103,37 +103,12 @@ static void fault_while_written(vm_prot_t access, unsigned by)
     lab_point("end");
 }
 
-// A page of the object that a sharer has wired: once another has written, nobody has it wired.
-static void wired_below(void)
-{
-    struct vm_object *o = start_object(4);
-
-    map_private(0, 4 * PAGE_SIZE, o);
-    lab_inherit(0, 0, 4, true);
-    lab_fork(0, 1);
-    lab_protect(1, 0, 4, false);
-    int error = vm_mlock(lab_space[1], LAB_VA, 4 * PAGE_SIZE, true);
-    KTEST_CHECK(!error, "mlock: error %d", error);
-    write_at(0, lab_va(2), ++words);
-    expect_at(1, lab_va(2), words);
-    lab_exit(0);
-    lab_exit(1);
-    mutex_lock(&o->lock);
-    const struct vm_page *pg = vm_object_lookup(o, 2);
-    KTEST_CHECK(pg && !pg->wire_count, "the object's page is wired %u times and by nobody",
-                pg ? pg->wire_count : 0);
-    mutex_unlock(&o->lock);
-    vm_object_unref(o);
-    lab_point("end");
-}
-
 KTEST(lab_anon_pager)
 {
     for (unsigned by = 0; by < 2; by++) {
         fault_while_written(PROT_READ, by);
         fault_while_written(PROT_WRITE, by);
     }
-    wired_below();
 }
 
 // ---- a pager that is asked again ----
@@ -362,6 +337,8 @@ KTEST(lab_anon_short)
     start_kinds();
     fail_forks();
     starve_forks();
+    lab_fork(0, 1); // it shares what it can, whatever became of those that failed
+    lab_fill(0, 16, 40, &words);
     lab_read_all();
     lab_end();
     starve_faults();
@@ -428,4 +405,28 @@ KTEST(lab_anon_far)
 {
     far_apart(false);
     far_apart(true);
+}
+
+// A terabyte in which little was touched: a fork has little to do.
+KTEST(lab_anon_sparse)
+{
+    enum { TOUCHED = 40, EACH = 6 }; // pages
+    size_t len = 1ul << 40, step = len / TOUCHED / PAGE_SIZE * PAGE_SIZE;
+    struct vm_page_stats before, after;
+
+    map_private(0, len, start_object(0));
+    for (unsigned i = 0; i < TOUCHED; i++)
+        write_at(0, LAB_VA + i * step, ++words);
+    vm_page_get_stats(&before);
+    lab_fork(0, 1);
+    vm_page_get_stats(&after);
+    KTEST_CHECK(before.nfree - after.nfree <= EACH * TOUCHED,
+                "a fork of %zu bytes, of which %u pages were touched, takes %lu pages, and not at "
+                "most %u for each",
+                len, TOUCHED, before.nfree - after.nfree, EACH);
+    for (unsigned i = 0; i < TOUCHED; i++)
+        write_at(0, LAB_VA + i * step, ++words);
+    for (unsigned i = 0; i < TOUCHED; i++)
+        expect_at(1, LAB_VA + i * step, words - 2 * TOUCHED + 1 + i);
+    lab_end();
 }

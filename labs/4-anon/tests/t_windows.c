@@ -4,6 +4,10 @@
 
 #include "lab_anon.h"
 #include "lib/ktest.h"
+#include "lib/panic.h"
+#include "mem/pool.h"
+#include "vm/amap.h"
+#include "vm/map_change.h"
 #include "vm/vm_map.h"
 
 enum { N = 1024, PER_ENTRY = 16 };
@@ -34,4 +38,27 @@ KTEST(lab_anon_window_orders)
     write_in_order(0, 1, "upwards");
     write_in_order(N - 1, N - 1, "downwards");
     write_in_order(N / 2, 389, "here and there");
+}
+
+// Whoever has no entries to spare, or one, clips nothing that would take more.
+KTEST(lab_anon_window_spare)
+{
+    for (unsigned nspare = 0; nspare < MAP_ENTRY_SPLITS; nspare++) {
+        struct map_change c;
+        struct vm_map_entry *e;
+        lab_begin(N);
+        lab_new_space(0);
+        lab_map(0, 0, N);
+        lab_fill(0, 0, N, &words);
+        lab_fork(0, 1);
+        struct vm_map *map = &lab_space[0]->map;
+        int error = map_change_begin(&c, map, nspare, PR_WAITOK);
+        KASSERT(!error && vm_map_lookup(map, lab_va(N / 2), &e), "error %d", error);
+        error = amap_copy(&c, map, e, lab_va(N / 2));
+        KTEST_CHECK(!error, "amap_copy with %u entries to spare: error %d", nspare, error);
+        map_change_end(&c);
+        lab_fill(0, 0, N, &words);
+        lab_read_all();
+        lab_end();
+    }
 }

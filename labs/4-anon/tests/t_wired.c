@@ -12,6 +12,7 @@
 #include "pmap/pmap_impl.h"
 #include "sync/kctx.h"
 #include "tests/kernel/watch.h"
+#include "vm/vm_fault.h"
 #include "vm/vm_object.h"
 
 #define N 8u
@@ -184,4 +185,82 @@ KTEST(lab_anon_wired_sharer)
     expect_in_place("all have written");
     lab_read_all();
     lab_end();
+}
+
+// ---- what is wired no more ----
+
+static void start_file(unsigned npages)
+{
+    lab_begin(npages);
+    lab_below = anon_object_create(npages);
+    KASSERT(lab_below, "no memory for an object");
+    lab_new_space(0);
+    lab_map(0, 0, npages);
+}
+
+static void end_file(void)
+{
+    vm_object_unref(lab_below);
+    lab_below = NULL;
+    lab_end();
+}
+
+static void wire_to_read(unsigned n, unsigned npages)
+{
+    lab_protect(n, 0, npages, false);
+    int error = vm_mlock(lab_space[n], LAB_VA, npages * PAGE_SIZE, true);
+    KTEST_CHECK(!error, "mlock: error %d", error);
+}
+
+// Space 1 shares for good what space 0 writes to, and has wired what was there, which space 2 has a
+// copy of, or all see in a file. Once the two see another page, nobody has the old one wired.
+static void expect_unwired(bool file)
+{
+    file ? start_file(N) : start();
+    lab_inherit(0, 0, N, true);
+    lab_fork(0, 1);
+    lab_inherit(0, 0, N, false);
+    lab_fork(0, 2);
+    wire_to_read(1, N);
+    lab_fill(0, 0, N, &words);
+    for (unsigned i = 0; i < N; i++) {
+        int error = vm_fault(&lab_space[2]->map, lab_va(i), PROT_READ);
+        const uint64_t *at = lab_word(lab_space[2], lab_va(i));
+        unsigned nwired = at ? dmap_to_page(at)->wire_count : 0;
+        KTEST_CHECK(!error && at && !nwired,
+                    "page %u of space 2: error %d, is wired %u times and "
+                    "by nobody",
+                    i, error, nwired);
+    }
+    lab_read_all();
+    file ? end_file() : lab_end();
+}
+
+// The nth allocation fails of a write to the only page that is mapped, which is a file's and wired.
+static void fail_write(unsigned nth)
+{
+    start_file(1);
+    wire_to_read(0, 1);
+    lab_protect(0, 0, 1, true);
+    kctx_current()->fail_nth = nth;
+    (void)vm_fault(&lab_space[0]->map, LAB_VA, PROT_WRITE);
+    kctx_current()->fail_nth = 0;
+    lab_write(0, 0, ++words);
+    mutex_lock(&lab_below->lock);
+    const struct vm_page *pg = vm_object_lookup(lab_below, 0);
+    unsigned nwired = pg ? pg->wire_count : 0;
+    mutex_unlock(&lab_below->lock);
+    KTEST_CHECK(!nwired,
+                "a write whose allocation %u fails: the file's page is wired %u times and "
+                "by nobody",
+                nth, nwired);
+    end_file();
+}
+
+KTEST(lab_anon_unwired)
+{
+    expect_unwired(true);
+    expect_unwired(false);
+    for (unsigned nth = 1; nth <= 12; nth++)
+        fail_write(nth);
 }
