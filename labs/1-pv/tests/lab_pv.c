@@ -96,9 +96,13 @@ void lab_free_pages(void)
     npages = 0;
 }
 
+vaddr_t lab_entering;
+
 void lab_enter(unsigned pmap, vaddr_t va, unsigned page, vm_prot_t prot, unsigned flags)
 {
+    lab_entering = va;
     int error = pmap_enter(lab_pmap[pmap], va, lab_page[page], prot, flags);
+    lab_entering = 0;
     KASSERT(error == 0, "pmap %u va %lx page %u: error %d", pmap, va, page, error);
 }
 

@@ -56,6 +56,7 @@ struct rng lab_rng(uint64_t part);
 
 // Maps or panics.
 void lab_enter(unsigned pmap, vaddr_t va, unsigned page, vm_prot_t prot, unsigned flags);
+extern vaddr_t lab_entering; // at work: the address; else 0
 
 // Maps, where that must work because there is something to steal, or fails the test.
 void lab_must_enter(unsigned pmap, vaddr_t va, unsigned page);

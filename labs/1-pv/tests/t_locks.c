@@ -88,6 +88,21 @@ static void watch(unsigned part, enum watch_kind kind)
     watch_words(words, WATCH_MAX, kind, see_locks);
 }
 
+// What is recorded of a page is mapped there, but for the mapping that is just being entered.
+static void see_address(struct vm_page *pg)
+{
+    struct pv_mapping m;
+
+    for (bool more = pv_first(pg, &m); more; more = pv_next(pg, &m)) {
+        bool known = m.va >= LAB_VA && m.va < VA(512);
+        const uint64_t *pte = known ? pmap_pte(m.pmap, m.va) : NULL;
+        if (m.va != lab_entering && !(pte && *pte & PTE_P))
+            ktest_fail("an entry has address %lx, where nothing is mapped, as pv_lock is let go of "
+                       "while %lx is entered",
+                       m.va, lab_entering);
+    }
+}
+
 // pv_lock was let go of, or taken: whoever gets it next finds figures that agree with the lists.
 static void see_figures(vaddr_t rip)
 {
@@ -102,6 +117,8 @@ static void see_figures(vaddr_t rip)
     spin_lock(&pv_lock);
     for (unsigned i = 0; i <= PAGES; i++)
         listed += pv_count(lab_page[i]);
+    for (unsigned i = 0; i < 2 && lab_entering; i++)
+        see_address(lab_page[i]);
     spin_unlock(&pv_lock);
     if (st.pv_entry_count != listed)
         ktest_fail("pv_entry_count is %lu, and %lu entries are on lists, as pv_lock is let go of",

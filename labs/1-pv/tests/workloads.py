@@ -357,7 +357,8 @@ def steal_used(run: Run) -> None:
                 f"{has[0]} and {has[1]}: both lost some",
                 invariant=ORDER,
                 hint="One chunk is enough. What is stolen beyond it comes back by a fault each, "
-                "and helps nobody.",
+                "and helps nobody. If a few are left of each, they were never looked at: the last "
+                "entry of a chunk, or the first.",
             )
             return
         if has[0] < had[0] or has[1] == had[1]:

@@ -109,8 +109,8 @@ TAKEN_OVER = thinking("Once an entry is clipped to its window, look again whethe
                       "slots: they may cover those of the rest alone.", ALONE)
 REFERRED_TO = thinking("An entry that needs a copy already is referred to once more (amap_ref): "
                        "nothing is copied, and nothing write-protected again.", CHEAP)
-SPARSE = thinking("A mapping may be very long, and hardly touched: a count for each of its slots is "
-                  "more memory than there is, where a copy of what it has would be little.", CHEAP)
+SPARSE = thinking("A mapping may be very long, and hardly touched: a count for each of its slots "
+                  "is more memory than there is, and a copy of what it has is little.", BOUNDED)
 UNWIRED = thinking("Who takes a page from all who map it takes its wirings, too (anon_unmap; for a "
                    "file's page vm_page_unwire): they have another page now.", EVICTABLE)
 NONE_TO_SPARE = thinking("c may have no entries to spare: ask before each clip, not once for the "

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from grade.lab_judge import Run
 
-from pools import (BACK, CHECKS, COUNTED, FIGURES, FREE, GONE, ITEM, KEEPS, LEAST, MOST, NOBODYS,
-                   NOTHING, ONCE, SHORT, TAKEN, TURN, UNLOCKED, ZEROED)
+from pools import (BACK, CHECKS, COUNTED, FIGURES, FREE, GONE, GUARDED, ITEM, KEEPS, LEAST, MOST,
+                   NOBODYS, NOTHING, ONCE, SHORT, TAKEN, TURN, UNLOCKED, ZEROED)
 
 
 @dataclass
@@ -26,8 +26,22 @@ CHANCE = "chance: "
 WIDE = "A backend's page may be of any power of two: counts of items are 32 bits wide."
 SUBTRACTED = "There may be less than min_pages: compare, and do not subtract."
 SAID = [
+    Said("chance: a get .*somebody else took.* lost 0, not", invariant=SHORT, hint="Where "
+         "somebody else took the page that came free, the next pool is asked, until each was."),
     Said("chance: a get .*somebody else took", invariant=ONCE, hint="What is counted is who was "
-         "asked, whatever came of it: had a page, had none, or had its lock held."),
+         "asked, whatever came of it: had a page, had none, or had its lock held. How many there "
+         "are to ask is known before the first: who was destroyed is none of them any more."),
+    Said("a pool was made while others were asked", invariant=SHORT, hint="Who comes meanwhile "
+         "stands behind those that are still to be asked, or is not counted as one of them."),
+    Said("without the backend's lock|without that pool's lock", invariant=GUARDED,
+         hint="Whoever takes a page of another pool has both: the backend's lock while the pool is "
+         "looked for, and the pool's own while its lists and counts change."),
+    Said("before its lock and its lists are there", invariant=GUARDED, hint="As soon as it is on "
+         "the list others drain it: pool_init puts it there when all else is done."),
+    Said("is not on its backend's list|is on another backend's list", invariant=CHECKS,
+         hint="pool_check walks its backend's list, with that lock, and finds the pool there once."),
+    Said("no page of the direct map", invariant=SHORT,
+         hint="The kernel's own backends are drained like any other: pool_allocator_direct, too."),
     Said("chance: .* of another backend has", invariant=NOBODYS, hint="Each backend has its own "
          "list: whose pools have another one are not asked."),
     Said("chance: .* that was made to fail", invariant=NOTHING,
@@ -47,7 +61,8 @@ SAID = [
     Said("chance: a get .*not needed", invariant=FREE,
          hint="The backend is asked when there is no free item, and the limit allows one."),
     Said("chance: a get .*in vain", invariant=ONCE,
-         hint="Count the pools that are there before the first is asked."),
+         hint="Count once, when the backend has said no for the first time, and keep that count "
+         "for the whole get: a retry does not begin it anew."),
     Said("chance: a get .*(backend has a page|are free)", invariant=SHORT,
          hint="First the free items, then the backend's page."),
     Said("chance: pool_init|a pool just made ", invariant=COUNTED,
@@ -69,13 +84,16 @@ SAID = [
     Said("was to be zeroed", invariant=ZEROED,
          hint="PR_ZERO clears each item, one of a new page as well: what a backend gives has held "
          "something before."),
+    Said("an item too many", invariant=MOST, hint="The limit is looked at with each item that is "
+         "taken: after a shortage that nobody could relieve, too."),
     Said(r"max_items is \d+: an item", invariant=MOST,
          hint="Compare nitems_out with max_items by >=: it may be more than that already."),
     Said("pages were given back, it says", invariant=BACK,
          hint="pool_reclaim_all sums up the pages; pool_reclaim only says whether there were any."),
     Said("which was destroyed, is ", invariant=GONE,
          hint="First wait for the walks, then off every list, and then its pages go back. Who "
-         "drains the pool counts that under its lock, and does not look at it any more."),
+         "drains the pool counts that under its lock, and does not look at it any more. Or the "
+         "list was changed without the backend's lock: then a link of it is what was written."),
     Said("found by a check of that pool, not of all", invariant=CHECKS,
          hint="What is wrong with all pools is summed up, not what is wrong with the last one."),
     Said(r"empty pages that keeps \d+", invariant=KEEPS, hint=SUBTRACTED),

@@ -360,6 +360,7 @@ NEXT_GONE = plan("turn_gone", ["full", *["granted"] * 5, "filled", *["granted"] 
                                *["filled"] * 2, "gone", *["granted"] * 2, "end"], granted)
 REFUSED = ["full", "refused", "end"]
 LOCKED = plan("turn_locked", ["full", *["granted"] * 10, "end"], granted)
+COMES = plan("comes", ["full", "end"])
 FEW_CAN = plan("few_can_give", REFUSED, few_can)
 LOCK_HELD = Plan(several_cpus("lock_held"), ["full", "held", "end"], held, {"held": 1})
 STARVE = ["full", *["granted"] * 5, "none", "back", "end"]
@@ -371,7 +372,8 @@ PLANS: dict[str, Plan] = {
                   more=[plan("dense", ["end"], dense, records={"dense": 6}), NO_ROOM]),
     "limits": plan("limits", ["full", "empty", "full", "empty", "more", "end"], limits,
                    more=[plan("at_limit", [*["limit", "refused", "end"] * 2, "beside", "end"],
-                              at_limit)]),
+                              at_limit),
+                         plan("limit_late", ["end"])]),
     "reclaim": plan("reclaim", ["made", "reclaimed", "least", "reclaimed", "end"], reclaimed,
                     more=[plan("many_pages", ["end"])]),
     "fail-nth": plan("fail_nth", [*["failed"] * 4, "end"]),
@@ -387,12 +389,9 @@ PLANS: dict[str, Plan] = {
     ),
     "isolation": plan("isolation", ["made", "short", "end"]),
     "check": plan("check", ["right", "right", "end"], more=[plan("anew", ["end"])]),
-    "smp": Plan(several_cpus("smp"), ["worked", "end"], nothing),
+    "smp": Plan(several_cpus("smp"), ["worked", "end"], nothing, more=[plan("locks", ["end"])]),
     "starve": plan("starve", STARVE * 3, starve,
-                   more=[plan("short_fail_nth", [*["full", "failed"] * 8, "end"]),
-                         plan("busy", ["full", *["granted"] * 4, "end"], busy),
-                         plan("many", ["end"] * 4),
-                         *([] if FIGURES["half"] or FIGURES["each"] else [CHANCE])]),
+                   more=[plan("short_fail_nth", [*["full", "failed"] * 8, "end"])]),
     "starve-nowait": plan(
         "starve_nowait", ["full", "granted", "reserve", "granted", "end"], granted),
     "one-is-enough": plan("one", ["full", *["granted"] * 6, "end"], granted,
@@ -405,16 +404,20 @@ PLANS: dict[str, Plan] = {
     "bounded": plan("bounded", [*REFUSED * 2, *REFUSED[:2], "granted", "end", "full", "starved",
                                 "end"],
                     bounded, records={"ticks": 2},
-                    more=[*([] if FIGURES["half"] or FIGURES["each"] else [FEW_CAN]),
+                    more=[plan("busy", ["full", *["granted"] * 4, "end"], busy),
+                          plan("many", ["end"] * 4),
+                          *([] if FIGURES["half"] or FIGURES["each"] else [FEW_CAN, COMES]),
                           plan("first_goes", ["full", "gone", "end"], first_goes),
                           plan("others_starve", ["full", "end"], OTHERS_STARVE,
                                records={"asked": 1}),
                           plan("put_beside", ["full", "own", "end", "put", "got", "end"], beside),
                           plan("vain", ["end"] * 4, linear, records={"vain": 3, "pages": 2}),
-                          plan("not_needed", ["end"], NOT_NEEDED, records={"asked": 1})]),
+                          plan("not_needed", ["end"], NOT_NEEDED, records={"asked": 1}),
+                          *([] if FIGURES["half"] or FIGURES["each"] else [CHANCE])]),
     "kva": Plan(
         [Boot(ANY + "kva", words=LITTLE)], ["taken", "end"], kva, {"kva": 1},
-        [Plan([Boot(command=f"/tests/poolwork {PIPES}", words=LITTLE)],
+        [Plan([Boot(ANY + "direct", mem="32M")], ["end"], nothing),
+         Plan([Boot(command=f"/tests/poolwork {PIPES}", words=LITTLE)],
               ["start", "piped", "forked", "reaped"], programs)],
     ),
     "starve-smp": Plan(several_cpus("starve_smp"), ["worked", "used", "end"], starved,

@@ -42,6 +42,7 @@ MOST = "a pool with max_items or more out gives none"
 ZEROED = "an item is zero if PR_ZERO asks for that"
 NOTHING = "a get that fails leaves nothing behind"
 FREE = "who does not starve pays nothing"
+GUARDED = "the backend's lock guards its list, a pool's lock its counts"
 SHORT = "nobody fails while another pool of the backend has an empty page to lose"
 TAKEN: str = FIGURES["taken"]
 TURN: str = FIGURES["whom"]

@@ -80,12 +80,37 @@ static void cancel_out(void)
     KTEST_CHECK(!finds(NULL), "right again");
 }
 
+// On no backend's list, and on another one's. Where no pool knows another there are no lists.
+static void wrong_list(struct pool *p)
+{
+    struct pool_allocator *own = p->backend, *other = &lab_arena[1].pa;
+
+    if (list_empty(&own->pools))
+        return;
+    spin_lock(&own->lock);
+    struct list *before = p->backend_link.prev;
+    list_remove(&p->backend_link);
+    spin_unlock(&own->lock);
+    KTEST_CHECK(finds(p), "a pool that is not on its backend's list is not found");
+    spin_lock(&other->lock);
+    list_push_back(&other->pools, &p->backend_link);
+    spin_unlock(&other->lock);
+    KTEST_CHECK(finds(p), "a pool that is on another backend's list is not found");
+    spin_lock(&other->lock);
+    list_remove(&p->backend_link);
+    spin_unlock(&other->lock);
+    spin_lock(&own->lock);
+    list_push_front(before, &p->backend_link);
+    spin_unlock(&own->lock);
+}
+
 // The check finds what was made wrong, and only that.
 KTEST(lab_pool_check)
 {
     struct pool *p = &lab_pool[0];
 
     lab_make_arena(0, PAGE_SIZE, 20);
+    lab_make_arena(1, PAGE_SIZE, 20);
     lab_make_pool(0, 0, 500, 0);
     lab_make_pool(1, 0, 500, 0);
     lab_pages(0, 6, 2, false);
@@ -111,6 +136,7 @@ KTEST(lab_pool_check)
         i++;
     uint64_t *item = (uint64_t *)lab_item[0][i].address;
     lab_put(0, i);
+    wrong_list(p);
     item[1]++;
     KTEST_CHECK(finds(p), "a free item that was written to is not found");
     item[1]--;
@@ -120,7 +146,8 @@ KTEST(lab_pool_check)
     lab_end();
 }
 
-// Where a pool is made there was something else, or another pool, with limits and counts of its own.
+// Where a pool is made there was something else, or another pool, with limits and counts of its
+// own.
 KTEST(lab_pool_anew)
 {
     static struct pool p;

@@ -146,6 +146,59 @@ static void starve_beside(void)
     is_beside = false;
 }
 
+// Somebody else takes each page that comes free, and meanwhile a pool is made: it takes nobody's
+// turn.
+static void make_newcomer(void)
+{
+    if (++ncalls == 2)
+        lab_make_pool(LAB_POOLS - 1, 0, 600, 0);
+}
+
+KTEST(lab_pool_comes)
+{
+    enum { OLD = 8 };
+    unsigned n = lab_rich(OLD, 6);
+
+    ncalls = 0;
+    lab_arena[0].takes_away = true;
+    lab_arena[0].asked = make_newcomer;
+    bool got = lab_get(n, PR_WAITOK);
+    lab_arena[0].asked = NULL;
+    lab_arena[0].takes_away = false;
+    KTEST_CHECK(!got && ncalls > 1, "there is a page for it");
+    for (unsigned k = 0; k < OLD; k++)
+        KTEST_CHECK(lab_pool[k].drained > 0,
+                    "a pool was made while others were asked, and pool %u, "
+                    "which was there before, has not been asked",
+                    k);
+    lab_end();
+}
+
+// While the backend says no, an item is put, and the limit becomes what is out then.
+static void put_and_lower(void)
+{
+    if (++ncalls > 1)
+        return;
+    lab_put(0, 0);
+    pool_set_limits(&lab_pool[0], 0, lab_pool[0].nitems_out);
+}
+
+KTEST(lab_pool_limit_late)
+{
+    lab_make_arena(0, PAGE_SIZE, 1);
+    lab_make_pool(0, 0, 1000, 0);
+    lab_fill(0, 1);
+    ncalls = 0;
+    lab_arena[0].asked = put_and_lower;
+    (void)lab_get(0, PR_NOWAIT);
+    lab_arena[0].asked = NULL;
+    KTEST_CHECK(lab_pool[0].nitems_out <= lab_pool[0].max_items,
+                "an item was put and the limit lowered while the backend was asked in vain; now "
+                "%lu are out, and max_items is %lu: an item too many",
+                lab_pool[0].nitems_out, lab_pool[0].max_items);
+    lab_end();
+}
+
 // What one get asks is bounded, whatever others that starve at the same time ask.
 KTEST(lab_pool_others_starve)
 {

@@ -26,7 +26,8 @@ static void starve(size_t page_size, size_t size, unsigned flags)
     lab_pages(1, 5, 0, true);
     lab_point("full");
     for (unsigned n = 0; n < 5; n++) {
-        KTEST_CHECK(lab_get(1, flags), "%s", lab_to_lose(1));
+        KTEST_CHECK(lab_get(1, flags), "a get with %s: %s",
+                    flags & PR_WAITOK ? "PR_WAITOK" : "PR_NOWAIT", lab_to_lose(1));
         lab_point("granted");
         while (lab_pool[1].nitems_free > 0)
             KTEST_CHECK(lab_get(1, flags), "there are free items");
@@ -251,6 +252,29 @@ static uint64_t free_pages(void)
 
     vm_page_get_stats(&s);
     return s.nfree;
+}
+
+// Memory is gone, but for what a pool of the direct map holds in empty pages.
+KTEST(lab_pool_direct)
+{
+    enum { PAGES = 5 };
+    static struct pool rich, poor;
+    struct chain *theirs = NULL, *mine = NULL;
+
+    pool_init(&rich, "lab rich", 2000, 0, NULL);
+    pool_init(&poor, "lab poor", 2000, 0, NULL);
+    unsigned n = chain_take(&rich, PR_WAITOK, PAGES * rich.items_per_page, &theirs);
+    KASSERT(n == PAGES * rich.items_per_page, "%u items", n);
+    chain_put(&rich, &theirs);
+    chain_take(&poor, PR_NOWAIT, ALL, &mine);
+    KTEST_CHECK(rich.npages == 0,
+                "no page of the direct map is to be had, and another pool of it "
+                "keeps %lu empty ones",
+                rich.npages);
+    chain_put(&poor, &mine);
+    pool_destroy(&poor);
+    pool_destroy(&rich);
+    lab_point("end");
 }
 
 static void take_dense(size_t size, unsigned nitems, struct pool_allocator *backend)
