@@ -39,7 +39,7 @@ SAID = [
     Said("before its lock and its lists are there", invariant=GUARDED, hint="As soon as it is on "
          "the list others drain it: pool_init puts it there when all else is done."),
     Said("is not on its backend's list|is on another backend's list", invariant=CHECKS,
-         hint="pool_check walks its backend's list, with that lock, and finds the pool there once."),
+         hint="pool_check walks its backend's list, with that lock, and finds it there once."),
     Said("no page of the direct map", invariant=SHORT,
          hint="The kernel's own backends are drained like any other: pool_allocator_direct, too."),
     Said("chance: .* of another backend has", invariant=NOBODYS, hint="Each backend has its own "
