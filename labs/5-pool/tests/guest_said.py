@@ -71,7 +71,7 @@ SAID = [
     Said("large pages: ", invariant=ITEM, hint=WIDE),
     Said("was locked when its turn came", invariant=TURN, hint="Who was asked goes to the end, "
          "whether it gave, had nothing, or its lock was held."),
-    Said("given back by reclaim alone", invariant=COUNTED,
+    Said("given back by reclaim alone|pages drained, not", invariant=TAKEN,
          hint="drained counts what a pool loses to others that starve, and nothing else."),
     Said("is not the next one that gives", invariant=TURN, hint="When a pool goes, those behind it "
          "are asked in the order that they had: a hand that points to it goes on to the next."),

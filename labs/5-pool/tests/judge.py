@@ -352,7 +352,7 @@ NO_ROOM = Plan([Boot("crash_" + ANY + "no_room")], ["put"],
                partial(put_wrong, "making a pool of whose items none fits a page", FITS,
                        "What must fit is the size once it is rounded to the alignment."))
 CHANCE = Plan([Boot(ANY + "chance", seed_step=i) for i in range(2)], ["worked", "end"] * 6, nothing)
-OTHERS_STARVE = partial(asked, "another pool's gets starved and took each page")
+OTHERS_STARVE = partial(asked, "others' gets starved and took each page")
 NOT_NEEDED = partial(asked, "items of its pool were put and got")
 IN_VAIN = plan("turn_in_vain", ["full", *["granted"] * 5, "filled", "granted", "filled",
                                 *["granted"] * 5, "end"], in_vain)
@@ -408,8 +408,8 @@ PLANS: dict[str, Plan] = {
                           plan("many", ["end"] * 4),
                           *([] if FIGURES["half"] or FIGURES["each"] else [FEW_CAN, COMES]),
                           plan("first_goes", ["full", "gone", "end"], first_goes),
-                          plan("others_starve", ["full", "end"], OTHERS_STARVE,
-                               records={"asked": 1}),
+                          plan("others_starve", ["full", "end"] * 2, OTHERS_STARVE,
+                               records={"asked": 2}),
                           plan("put_beside", ["full", "own", "end", "put", "got", "end"], beside),
                           plan("vain", ["end"] * 4, linear, records={"vain": 3, "pages": 2}),
                           plan("not_needed", ["end"], NOT_NEEDED, records={"asked": 1}),

@@ -130,8 +130,8 @@ static void destroy_giver(void)
         lab_arena[0].takes_away = false;
 }
 
-// Other pools' gets starve while the backend is asked: they take each page that comes free, and one
-// more that a pool gives for them.
+// Other gets starve while the backend is asked: they take each page that comes free, and one more
+// that a pool gives for them.
 static void starve_beside(void)
 {
     static bool is_beside;
@@ -199,18 +199,25 @@ KTEST(lab_pool_limit_late)
     lab_end();
 }
 
-// What one get asks is bounded, whatever others that starve at the same time ask.
-KTEST(lab_pool_others_starve)
+// What one get asks is bounded, whatever others that starve at the same time ask, of another pool or
+// of its own.
+static void starve_beside_of(bool another)
 {
     unsigned n = lab_rich(THIRSTY - 1, 6);
 
     lab_make_pool(THIRSTY, 0, 3000, 0);
     ncalls = 0;
     lab_arena[0].asked = starve_beside;
-    (void)lab_get(n, PR_NOWAIT);
+    (void)lab_get(another ? n : THIRSTY, PR_NOWAIT);
     lab_arena[0].asked = NULL;
     record_printf("asked %u %u", ncalls, THIRSTY + 1);
     lab_end();
+}
+
+KTEST(lab_pool_others_starve)
+{
+    starve_beside_of(true);
+    starve_beside_of(false);
 }
 
 // An item of the starving pool is put at each call of its backend, and got again at the next one.
