@@ -84,23 +84,23 @@ static void cancel_out(void)
 static void wrong_list(struct pool *p)
 {
     struct pool_allocator *own = p->backend, *other = &lab_arena[1].pa;
+    struct list *link = &p->backend_link, *before = link->prev;
 
     if (list_empty(&own->pools))
         return;
     spin_lock(&own->lock);
-    struct list *before = p->backend_link.prev;
-    list_remove(&p->backend_link);
+    list_remove(link);
     spin_unlock(&own->lock);
     KTEST_CHECK(finds(p), "a pool that is not on its backend's list is not found");
     spin_lock(&other->lock);
-    list_push_back(&other->pools, &p->backend_link);
+    list_push_back(&other->pools, link);
     spin_unlock(&other->lock);
     KTEST_CHECK(finds(p), "a pool that is on another backend's list is not found");
     spin_lock(&other->lock);
-    list_remove(&p->backend_link);
+    list_remove(link);
     spin_unlock(&other->lock);
     spin_lock(&own->lock);
-    list_push_front(before, &p->backend_link);
+    list_push_front(before, link);
     spin_unlock(&own->lock);
 }
 
