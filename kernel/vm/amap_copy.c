@@ -363,17 +363,7 @@ static int inherit_deferred(struct vm_map *parent, struct vm_map_entry *pe, stru
     return 0;
 }
 
-// An amap with few anons is copied at once: to copy it later would be more work, or, where it is
-// long, a count for each slot would be more memory: what a fork needs must not go with the length.
-#define FEW_ANONS 8
-static bool few_anons(const struct vm_map_entry *pe)
-{
-    return pe->amap->nused <= FEW_ANONS + entry_npages(pe) / amap_cover_slots[2];
-}
-
-// Both have an amap of their own from now on: because others go on to write to the parent's, or
-// because it has few anons. All anons are write-protected, wherever they are mapped, before anybody
-// sees the parent's amap again.
+// Both have an amap of their own: its anons are write-protected before anybody sees it again.
 static int inherit_snapshot(struct vm_map_entry *pe, struct vm_map_entry *ce)
 {
     int error = copy_references(pe->amap, pe->amap_slot, entry_npages(pe), true, &ce->amap);
@@ -409,7 +399,9 @@ static int copy_wired(struct vm_amap *am, pgno_t npages)
     return error;
 }
 
-// Gives the child's entry its view; what was done before an ENOMEM is not done again.
+// Gives the child's entry its view; what was done before an ENOMEM is not done again. Few anons are
+// copied at once: later is more work, and to count who has each slot of a long entry, more memory.
+#define FEW_ANONS 8
 static int inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map_entry *ce)
 {
     bool deferred = pe->flags & ME_NEEDSCOPY;
@@ -421,7 +413,8 @@ static int inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map
         return 0;
     }
     bool for_good = !deferred && entry_shared(pe);
-    if (!pe->wired && (deferred || (!few_anons(pe) && !for_good)))
+    bool few = pe->amap->nused <= FEW_ANONS + entry_npages(pe) / amap_cover_slots[2];
+    if (!pe->wired && (deferred || (!few && !for_good)))
         return inherit_deferred(parent, pe, ce);
     int error = ce->amap ? 0 : inherit_snapshot(pe, ce);
     // A write to wired memory must not need a page: so the copies are made now, for the child. Who

@@ -17,10 +17,11 @@ from grade.lab_judge import Boot, Plan, Run
 from grade.oracle import PTE, Oracle
 
 import together
+from costs import again, forks
 from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
-from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, REFERRED_TO, ROOM_LATE
+from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, ROOM_LATE
 from said import NONE_TO_SPARE, SNAPSHOT, SPARSE, TAKEN_OVER, UNWIRED, WAITS, WITHOUT_PAGE
 from said import name_rules, nothing_left
 
@@ -338,25 +339,7 @@ def grow(run: Run) -> None:
                    state.entries.get(0), invariant=ALONE)
 
 
-PAGES_FORKED = 1024
-FORK_MOST = 45 * PAGES_FORKED + 30000
 MOST_ALLOCS: int = FIGURES["allocs"]
-
-
-def forks(run: Run) -> None:
-    for words in run.records("costs"):
-        run.notes.append(f"a fork of {PAGES_FORKED} pages takes {words[0]} instructions")
-        if int(words[0]) > FORK_MOST:
-            run.wrong(f"instructions for a fork of {PAGES_FORKED} pages", f"at most {FORK_MOST}",
-                      words[0], invariant=CHEAP)
-
-
-def again(run: Run) -> None:
-    for ticks, allocs in run.records("again"):
-        if int(ticks) > FORK_MOST:
-            run.wrong(f"instructions for a fork of {PAGES_FORKED} pages that were forked before",
-                      f"at most {FORK_MOST}", f"{ticks}, and {allocs} allocations")
-    REFERRED_TO(run)
 
 
 def bounded(run: Run) -> None:

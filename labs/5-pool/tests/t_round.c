@@ -199,8 +199,8 @@ KTEST(lab_pool_limit_late)
     lab_end();
 }
 
-// What one get asks is bounded, whatever others that starve at the same time ask, of another pool or
-// of its own.
+// What one get asks is bounded, whatever others that starve at the same time ask, of another pool
+// or of its own.
 static void starve_beside_of(bool another)
 {
     unsigned n = lab_rich(THIRSTY - 1, 6);
