@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -179,13 +180,23 @@ def check_lines() -> Iterator[Result]:
 
 
 def check_types() -> Iterator[Result]:
-    """Types of grade/ and tests/ are right, as mypy.ini asks: strictly."""
+    """Types of grade/ and tests/ are right, as mypy.ini asks: strictly; and of each lab's judge,
+    which imports what lies beside it."""
     if importlib.util.find_spec("mypy") is None:
         yield Result("source/types", True, skipped="no mypy here: ./setup installs it")
         return
     command = [sys.executable, "-m", "mypy", "--no-error-summary"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     yield Result("source/types", done.returncode == 0, done.stdout + done.stderr)
+    for judge in sorted(ROOT.glob("labs/*/tests/judge.py")):
+        pictures = judge.parent.parent.glob("demo/*.py")
+        paths = [str(path) for path in [*judge.parent.glob("*.py"), *pictures]]
+        env = {**os.environ, "MYPYPATH": str(judge.parent)}
+        done = subprocess.run(
+            [*command, *paths], cwd=ROOT, capture_output=True, text=True, check=False, env=env
+        )
+        name = f"source/types/{judge.parent.parent.name}"
+        yield Result(name, done.returncode == 0, done.stdout + done.stderr)
 
 
 FORMATTER = "version 14."

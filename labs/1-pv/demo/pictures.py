@@ -55,7 +55,7 @@ def chunk_letters(free: int, entries: int) -> str:
 def chunk_fields(types: layout.Types) -> dict[str, layout.Field]:
     """The members of this form's chunks, and of a header at their beginning; {} if it has none, or
     none with the handout's names."""
-    found = {}
+    found: dict[str, layout.Field] = {}
     if "pv_chunk" in types.structs:
         fields = types.structs["pv_chunk"].fields
         first = fields["entries"].offset if "entries" in fields else 0

@@ -169,7 +169,8 @@ def judge_many(run: Run) -> None:
     apart = [i << 32 if i < 11 else (i - 10) << 44 for i in range(15)]
     far = {(1, ends.get(i, VA + at)): (1, False, False) for i, at in enumerate(apart)}
     left = {key: page for i, (key, page) in enumerate(far.items()) if i % 3 != 1}
-    for name, expected in (("far", far), ("thinned", left), ("end", {})):
+    wanted: dict[str, Mappings] = {"far": far, "thinned": left, "end": {}}
+    for name, expected in wanted.items():
         for state in run.named(name):
             compare(run, state, expected)
 

@@ -4,7 +4,7 @@ t_plain.c; and says which entries there must be."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grade import lab
 from grade.rng import Rng
@@ -132,11 +132,11 @@ class Changes:
                 prot = [PROT["none"], PROT["read"], PROT["rw"]][value]
                 if prot & ~shown.max_prot:
                     return
-                shown = Shown(**{**vars(shown), "prot": prot})
+                shown = replace(shown, prot=prot)
             elif what < 85:
-                shown = Shown(**{**vars(shown), "advice": value})
+                shown = replace(shown, advice=value)
             else:
-                shown = Shown(**{**vars(shown), "inherit": value})
+                shown = replace(shown, inherit=value)
             self.pages[i] = shown
 
     def _map(self) -> None:
@@ -170,4 +170,4 @@ class Changes:
 
 def goes_on(last: Shown, shown: Shown) -> bool:
     page = last.page + 1 if last.object >= 0 else 0
-    return Shown(**{**vars(last), "page": page}) == shown
+    return replace(last, page=page) == shown

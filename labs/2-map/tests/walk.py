@@ -133,12 +133,11 @@ class Walker:
         return Entry(at, **{name: number(name) for name in names}), data
 
     def read_map(self, at: int) -> Map:
+        names = ("min_va", "max_va", "nentries", "size", "nreserve", "nquanta", "hint")
+        numbers: dict[str, Any] = {name: self.number("vm_map", at, name) for name in names}
         found = Map(
             at,
-            **{
-                name: self.number("vm_map", at, name)
-                for name in ("min_va", "max_va", "nentries", "size", "nreserve", "nquanta", "hint")
-            },
+            **numbers,
             kernel=bool(self.number("vm_map", at, "kernel")),
             lock_state=self._lock(at, "state"),
             owner=self._lock(at, "owner"),

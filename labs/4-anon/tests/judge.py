@@ -17,7 +17,7 @@ from grade.lab_judge import Boot, Plan, Run
 from grade.oracle import PTE, Oracle
 
 import together
-from costs import FORK_MOST, again, forks
+from costs import FORK_MOST, PAGES_FORKED, again, forks
 from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS

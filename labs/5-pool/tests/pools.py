@@ -145,7 +145,8 @@ def look(name: str, oracle: Oracle, run: Run) -> State:
         which = (counts["backend"] - arena_at) // arena.size
         state.pools[n] = PoolState(n, which, size[n], align[n], counts)
         data = oracle.memory.read(oracle.symbol_pa("lab_item") + n * ITEMS * 16, ITEMS * 16)
-        state.pools[n].items = [item for item in struct.iter_unpack("<2Q", data) if item[0]]
+        pairs = struct.iter_unpack("<2Q", data)
+        state.pools[n].items = [(address, stamp) for address, stamp in pairs if address]
     judge_report(state, reader, run)
     for pool in state.pools.values():
         judge_pool(state, pool, oracle, run)
