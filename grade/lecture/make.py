@@ -79,9 +79,11 @@ def kernels(lab: Lab | None, forms: list[str], progress: Progress) -> dict[str, 
         build("kernel", make_words, progress, "building the kernel")
         return {forms[0]: out}
     base = os.environ.get("BASE") or ""
+    chosen = {"VARIANT": lab.variant, "BASE": base}
     found = {}
     for form in forms:
-        words = [f"LAB={lab.name}", f"IMPL={form}", *([f"BASE={base}"] if base else [])]
+        words = [f"LAB={lab.name}", f"IMPL={form}",
+                 *[f"{name}={value}" for name, value in chosen.items() if value]]
         build("kernel", [*words, *make_words], progress, f"building the {form} of lab {lab.name}")
         found[form] = out / "labs" / lab_overlay.forms(lab.name, form, base, "")[0]
     return found
@@ -164,7 +166,7 @@ def names_of(path: Path, lab: Lab | None) -> list[str]:
     """Of the record: each list has its own."""
     if not lab:
         return [path.stem]
-    return [lab.name] if path.parent == lab.folder / "demo" else [lab.name, path.stem]
+    return [lab.key] if path.parent == lab.folder / "demo" else [lab.key, path.stem]
 
 
 def safe(form: str) -> str:

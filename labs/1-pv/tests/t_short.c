@@ -139,8 +139,8 @@ KTEST(lab_pv_steal_used)
     lab_free_pages();
 }
 
-// The oldest chunk's pmap was locked when a page was missing: it was passed over, not used, and is
-// the next one's. Locked by this thread here, in the order of two pmaps.
+// The oldest chunk's pmap was locked when a page was missing: it was passed over, which changes
+// nothing, and is the next one's. Locked by this thread here, in the order of two pmaps.
 KTEST(lab_pv_steal_passed)
 {
     enum { OTHER = 2, YOUNG };

@@ -210,7 +210,7 @@ KTEST(lab_pv_steal_locked)
 }
 
 // One look at each chunk, and nothing could be stolen: they are in the order still in which they
-// were. When two of them are not wired any more, the one that was used longer ago goes.
+// were. When two of them are not wired any more, the one that comes before the other goes.
 KTEST(lab_pv_steal_in_vain)
 {
     enum { VICTIMS = 3, NEEDY = VICTIMS };

@@ -56,7 +56,7 @@ def steal_wired(run: Run) -> None:
         looks = int(words[0]) // max(int(words[2]), 1)
         run.notes.append(f"{looks} looks at a chunk that is all wired")
         if looks > 1:
-            run.wrong("looks at an old chunk that is all wired, while four others are stolen",
+            run.wrong("looks at an old chunk that is all wired, while others are stolen",
                       "at most 1", looks, invariant=IN_VAIN,
                       hint="What is left of a chunk is wired: it goes behind all others, or each "
                       "shortage looks at it again. The walk must end where it has been.")

@@ -19,9 +19,10 @@ import fields
 import programs
 import verdicts
 import walk
-from model import Block
+from model import CELL, Block
 
 MAX_SAID = 3
+APART = ", and quanta where a cell ends" if CELL else ""
 MOST_PAIRS = 160
 SWAP = 64 << 20
 SHORT = ["full", "mapped", "freed"]
@@ -149,7 +150,7 @@ def judge_report(
                   "and nothing is left to merge", "no fault", said("own_text"),
                   invariant=walk.PROMISED,
                   hint="It takes for a fault what is none: neighbours that agree stay two entries "
-                  "where no amap can serve both, and submaps always do.")
+                  f"where one amap may not serve both, and submaps always do{APART}.")
     if state.report["nfaults"] > (own if sound else 0):
         run.wrong(f"the kernel's own checks at point {state.name}", "no fault", said("text"),
                   invariant="map_check, amap_check, pool_check and page_check find nothing")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from judge import State
 
 EXTENDS: bool = FIGURES["extend"] == 1
+SERVES = "as many pages as there are" if EXTENDS else "what was one entry when it was made"
 UNCHANGED = "what fails changes nothing"
 LOGARITHMIC = "the cost of one operation does not grow with the number of entries"
 
@@ -106,7 +107,7 @@ def beside(run: Run) -> None:
             run.wrong(f"entries for {npages} pages {'protected' if way else 'mapped'} between "
                       f"{BESIDE[below]} and {BESIDE[above]}", wanted, got, invariant=ALL_MERGED,
                       hint="Each neighbour is asked, whatever the other one says; and an amap "
-                      "serves as many pages as there are.")
+                      f"serves {SERVES}.")
     nothing_lost(run, "tried", "end")
 
 

@@ -18,8 +18,8 @@ from grade.oracle import PTE, Oracle
 
 import together
 from costs import FORK_MOST, PAGES_FORKED, again, forks
-from rules import ALONE, BOUNDED, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
-from rules import EVICTABLE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
+from rules import ALONE, BOUNDED, CHANGES, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
+from rules import EVICTABLE, NOT_MADE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
 from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, ROOM_LATE
 from said import NONE_TO_SPARE, SNAPSHOT, SPARSE, TAKEN_OVER, UNWIRED, WAITS, WITHOUT_PAGE
@@ -194,9 +194,9 @@ def judge_page(state: State, page: Page, oracle: Oracle, run: Run) -> None:
     if not page.pte:
         return
     if not page.version and not page.flags & SEEN and page.users > 1:
-        run.wrong(where, "nothing: it was thrown away, or not written yet, by any of the "
-                  f"{page.users} that share it for good", f"{page.frame:#x} is mapped",
-                  invariant=SHARED, hint="What one of them throws away, or puts into a slot, no "
+        run.wrong(where, f"nothing: it was {NOT_MADE}, by any of the {page.users} that share it "
+                  "for good", f"{page.frame:#x} is mapped", invariant=SHARED,
+                  hint=f"What one of them {CHANGES}, no "
                   "other may still map: it sees the new page, or none, at its next fault.")
         return
     if not page.version and not page.flags & SEEN:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The rules that findings name, as lab.toml has them."""
+"""The rules that findings name, as lab.toml has them, and what a variant has otherwise."""
 
 from __future__ import annotations
+
+from grade import lab
 
 SHOWS = "a page shows what its process wrote last"
 NOT_MAPPED = "what is not mapped is not seen"
@@ -28,3 +30,8 @@ PRIVATE = "what is written to a private mapping is no file's affair"
 COUNTED = "amap_stats counts what there is"
 BEHIND = "what fails leaves nothing behind"
 ENTRIES = "a map has at most MAP_ENTRIES_MAX entries"
+
+DISCARDS: bool = lab.figures_of(__file__)["discard_shared"] == 1
+NOT_MADE = "thrown away, or not written yet" if DISCARDS else "not written yet"
+CHANGES = "throws away, or puts into a slot" if DISCARDS else "puts into a slot"
+"""What who shares for good may do to a page of all."""

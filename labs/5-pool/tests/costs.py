@@ -33,8 +33,8 @@ def of_pages(run: Run) -> None:
     if cost > least * STEEPER:
         run.wrong(f"instructions of a get that asks in vain one pool of {many} full pages",
                   f"at most {least * STEEPER:.0f}, as of {few} it is {least}", cost,
-                  invariant=LINEAR, hint="Who is asked looks at its first empty page, and at none "
-                  "of its others.")
+                  invariant=LINEAR, hint="How many pages are empty, or whether one is, is known: "
+                  "nobody who is asked goes through its pages.")
 
 
 def found(run: Run) -> None:

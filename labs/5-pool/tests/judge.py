@@ -16,6 +16,8 @@ from guest_said import said
 from pools import (BACK, FIGURES, FITS, KEEPS, LEAST, NOTHING, ONCE, OURS, POOLS,
                    SHORT, SPACE, TAKEN, TURN, TWICE, State, look)
 
+KEPT = "the number of empty pages" if FIGURES["empty"] else "npages"
+
 
 def nothing(run: Run) -> None:
     """All that matters is judged at each point."""
@@ -45,7 +47,7 @@ def model(run: Run) -> None:
 def keeps(run: Run, state: State, pool: int, least: int) -> None:
     run.expect(f"pages of pool {pool}, which keeps {least}, at point {state.name}", least,
                state.pools[pool].npages, invariant=KEEPS,
-               hint="Compare npages with min_pages before each page that is taken.")
+               hint=f"Compare {KEPT} with min_pages before each page that is taken.")
 
 
 def limits(run: Run) -> None:
