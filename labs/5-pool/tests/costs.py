@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What gets and puts cost in instructions, where there is little and where there is much."""
+"""What gets and puts cost, where there is little and where there is much: instructions, and who is
+asked."""
 
 from __future__ import annotations
 
 from grade.lab_judge import Run
 
-from pools import FREE, LINEAR
+from pools import FREE, LINEAR, ONCE
 
 
 STEEPER = 1.5
@@ -55,3 +56,24 @@ def price(run: Run) -> None:
     if cost > least + least // 10:
         run.wrong(f"instructions of 8 gets that each take a page, with {many} pools of the backend",
                   f"{least}, as with {few}", cost, invariant=FREE)
+
+
+def few_can(run: Run) -> None:
+    """Two of eight pools have three pages each to lose, and others take each that comes free."""
+    for before, after in zip(run.states, run.states[1:]):
+        if after.name == "refused":
+            lost = [before.pools[n].npages - pool.npages for n, pool in after.pools.items()]
+            run.expect("pages that each pool lost, while each went to somebody else",
+                       [int(n in (2, 6)) for n in after.pools], lost, invariant=ONCE,
+                       hint="Each pool that is asked counts, whether it gives or not.")
+
+
+def asked(meanwhile: str, run: Run) -> None:
+    for words in run.records("asked"):
+        times, npools = int(words[0]), int(words[1])
+        if times > npools + 1:
+            run.wrong(f"times that a get asked the backend, while {meanwhile}",
+                      f"at most {npools + 1}, with {npools} pools",
+                      f"{times} or more", invariant=ONCE,
+                      hint="What a get has still to ask is its own count: nothing that others do "
+                      "begins it anew, and neither does a page that came.")

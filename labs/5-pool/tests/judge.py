@@ -11,7 +11,7 @@ from functools import partial
 from grade.lab_judge import PROGRAMS, THE_END, Boot, Last, Plan, Run, programs_work
 from grade.session import End
 
-from costs import linear, price
+from costs import asked, few_can, linear, price
 from guest_said import said
 from pools import (BACK, FIGURES, FITS, KEEPS, LEAST, NOTHING, ONCE, OURS, POOLS,
                    SHORT, SPACE, TAKEN, TURN, TWICE, State, look)
@@ -238,27 +238,6 @@ def first_goes(run: Run) -> None:
                       max(lost), invariant=ONCE, hint=hint)
         elif sum(lost) != wanted:
             run.wrong(f"pages that pools lost, {where}", wanted, sum(lost), invariant=SHORT)
-
-
-def few_can(run: Run) -> None:
-    """Two of eight pools have three pages each to lose, and others take each that comes free."""
-    for before, after in zip(run.states, run.states[1:]):
-        if after.name == "refused":
-            lost = [before.pools[n].npages - pool.npages for n, pool in after.pools.items()]
-            run.expect("pages that each pool lost, while each went to somebody else",
-                       [int(n in (2, 6)) for n in after.pools], lost, invariant=ONCE,
-                       hint="Each pool that is asked counts, whether it gives or not.")
-
-
-def asked(meanwhile: str, run: Run) -> None:
-    for words in run.records("asked"):
-        times, npools = int(words[0]), int(words[1])
-        if times > npools + 1:
-            run.wrong(f"times that a get asked the backend, while {meanwhile}",
-                      f"at most {npools + 1}, with {npools} pools",
-                      f"{times} or more", invariant=ONCE,
-                      hint="What a get has still to ask is its own count: nothing that others do "
-                      "begins it anew, and neither does a page that came.")
 
 
 def beside(run: Run) -> None:
