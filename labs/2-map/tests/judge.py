@@ -238,8 +238,13 @@ PLANS: dict[str, Plan] = {
         plan("back", BACK, fields.back_short),
     ]),
     "kmem-short": plan("kmem", ["before", "full", "worked", "end"], verdicts.kmem_short),
-    "together": plan("together", ["mapped", "holes", "filled", "joined", "end"], verdicts.together),
-    "changes-short": Plan([Boot(ONE + "changes", seed_step=1)], CHANGES, verdicts.changes_short),
+    "together": plan("together", ["mapped", "holes", "filled", "end"], verdicts.together),
+    "changes-short": Plan(
+        [Boot(ONE + "changes", seed_step=1)],
+        CHANGES,
+        verdicts.changes_short,
+        more=[plan("joined", ["joined", "end"], verdicts.joined_again)],
+    ),
     "protect": plan("protect", ["mapped", "split", "back", "one-by-one"], programs.protect, more=[
         plan("forked", [*["forked", "written", "alone"] * 2, "end"], programs.forked),
     ]),
