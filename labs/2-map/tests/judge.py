@@ -211,8 +211,11 @@ PLANS: dict[str, Plan] = {
         plan("far", ["mapped", "cut", "end"], fields.far),
         plan("order", ["changed", "end"], None),
         plan("shown", SHOWN, fields.shown),
+        plan("told", ["changed", "end"], None),
     ]),
-    "touched": plan("touched", [*CHANGES[:-1], "forked", "touched", "end"], verdicts.touched),
+    "touched": plan("touched", [*CHANGES[:-1], "forked", "touched", "end"], verdicts.touched, more=[
+        plan("lengths", ["extended", "end"], None),
+    ]),
     "moved": plan("moved", ["mapped", *["moved"] * 4, "end"], programs.moved),
     "hints": plan("hints", [*["looked"] * 10, "end"], verdicts.blocks, more=[
         plan("unseen", [*["merged"] * 4, "used", "end"], fields.unseen),

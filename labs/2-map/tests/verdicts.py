@@ -175,8 +175,8 @@ def short_now(run: Run, state: State, number: int) -> bool:
             f"{len(wanted)}, one for each run of blocks that agree",
             f"{len(got)}; not among them: {walk.describe(extra)}",
             invariant=ALL_MERGED,
-            hint="A new entry merges with the one before it and with the one behind it, and what "
-            "that makes superfluous goes to the map's reserve.",
+            hint="A new entry merges with the one before it and with the one behind it, where "
+            "rule 3 says so.",
         )
     return got == wanted
 
