@@ -175,7 +175,7 @@ void trap_from_kernel(struct trapframe *tf)
         intr_dispatch(tf);
     else if (tf->vector == TRAP_PAGE_FAULT)
         kernel_page_fault(tf, read_cr2());
-    else if (tf->vector != TRAP_DEBUG || !trap_ops.debug || !trap_ops.debug(tf->rip))
+    else if (tf->vector != TRAP_DEBUG || !trap_ops.debug || !trap_ops.debug(tf))
         crash_frame(tf, "%s in the kernel, error %#lx", trap_name(tf->vector), tf->error);
 }
 

@@ -52,9 +52,9 @@ struct trap_ops {
     // A system call: number in tf->error, arguments in rdi, rsi, rdx, r10, r8, r9; sets tf->rax.
     void (*syscall)(struct trapframe *tf);
 
-    // A debug exception came in the kernel, before rip: for tests that set the debug registers.
+    // A debug exception came in the kernel, before tf->rip: for tests that set the debug registers.
     // Interrupts off. False: it was none of theirs. Without the hook, a panic.
-    bool (*debug)(vaddr_t rip);
+    bool (*debug)(struct trapframe *tf);
 
     // Before every return to user mode: signals, rescheduling, death. Called again for as long as
     // it returns with need_resched set.

@@ -13,10 +13,13 @@
 #define DR7_KIND(i, k) ((uint64_t)(k) << (16 + 4 * (i)))
 #define DR7_EIGHT(i)   (2ul << (18 + 4 * (i)))
 
+#define RFLAGS_RF 0x10000ul // the instruction at rip runs, watched or not
+
 static void (*watcher)(vaddr_t rip);
+static void (*call_watcher)(unsigned i, const uint64_t args[WATCH_ARGS]);
 
 // For trap_ops.debug.
-static bool hit(vaddr_t rip)
+static bool hit(struct trapframe *tf)
 {
     uint64_t status;
 
@@ -24,7 +27,13 @@ static bool hit(vaddr_t rip)
     if (!(status & DR6_HITS))
         return false;
     __asm__ volatile("mov %0, %%dr6" ::"r"(0ul));
-    watcher(rip);
+    if (call_watcher) {
+        const uint64_t args[WATCH_ARGS] = {tf->rdi, tf->rsi, tf->rdx, tf->rcx};
+        call_watcher((unsigned)__builtin_ctzl(status), args);
+        tf->rflags |= RFLAGS_RF;
+    } else {
+        watcher(tf->rip);
+    }
     return true;
 }
 
@@ -52,10 +61,27 @@ void watch_words(const void *words, unsigned n, enum watch_kind kind, void (*fn)
     KASSERT(n <= WATCH_MAX && (uintptr_t)words % sizeof(uint64_t) == 0, "%u words at %p", n, words);
     watch_off();
     watcher = fn;
+    call_watcher = NULL;
     trap_ops.debug = hit;
     for (unsigned i = 0; i < n; i++) {
         set_address(i, (uintptr_t)words + i * sizeof(uint64_t));
         control |= DR7_GLOBAL(i) | DR7_KIND(i, kind) | DR7_EIGHT(i);
+    }
+    __asm__ volatile("mov %0, %%dr7" ::"r"(control) : "memory");
+}
+
+void watch_calls(const vaddr_t functions[], unsigned n,
+                 void (*fn)(unsigned i, const uint64_t args[WATCH_ARGS]))
+{
+    uint64_t control = DR7_EXACT;
+
+    KASSERT(n <= WATCH_MAX, "%u functions", n);
+    watch_off();
+    call_watcher = fn;
+    trap_ops.debug = hit;
+    for (unsigned i = 0; i < n; i++) {
+        set_address(i, functions[i]);
+        control |= DR7_GLOBAL(i); // kind and length 0: what runs there
     }
     __asm__ volatile("mov %0, %%dr7" ::"r"(control) : "memory");
 }

@@ -212,8 +212,11 @@ PLANS: dict[str, Plan] = {
         plan("far", ["mapped", "cut", "end"], fields.far),
         plan("order", ["changed", "end"], None),
         plan("shown", SHOWN, fields.shown),
+        plan("told", ["changed", "end"], None),
     ]),
-    "touched": plan("touched", [*CHANGES[:-1], "forked", "touched", "end"], verdicts.touched),
+    "touched": plan("touched", [*CHANGES[:-1], "forked", "touched", "end"], verdicts.touched, more=[
+        plan("lengths", ["extended", "end"], None),
+    ]),
     "moved": plan("moved", ["mapped", *["moved"] * 4, "end"], programs.moved),
     "hints": plan("hints", [*["looked"] * 10, "end"], verdicts.blocks, more=[
         plan("unseen", [*["merged"] * 4, "used", "end"], fields.unseen),
@@ -239,8 +242,13 @@ PLANS: dict[str, Plan] = {
         plan("back", BACK, fields.back_short),
     ]),
     "kmem-short": plan("kmem", ["before", "full", "worked", "end"], verdicts.kmem_short),
-    "together": plan("together", ["mapped", "holes", "filled", "joined", "end"], verdicts.together),
-    "changes-short": Plan([Boot(ONE + "changes", seed_step=1)], CHANGES, verdicts.changes_short),
+    "together": plan("together", ["mapped", "holes", "filled", "end"], verdicts.together),
+    "changes-short": Plan(
+        [Boot(ONE + "changes", seed_step=1)],
+        CHANGES,
+        verdicts.changes_short,
+        more=[plan("joined", ["joined", "end"], verdicts.joined_again)],
+    ),
     "protect": plan("protect", ["mapped", "split", "back", "one-by-one"], programs.protect, more=[
         plan("forked", [*["forked", "written", "alone"] * 2, "end"], programs.forked),
     ]),

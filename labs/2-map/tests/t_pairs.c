@@ -386,6 +386,15 @@ KTEST(lab_map_together)
         lab_map_one(fill);
     }
     lab_point("filled");
+    end();
+}
+
+// The same pairs, of which a part is clipped out and simplified.
+KTEST(lab_map_joined)
+{
+    begin();
+    map_fields(false);
+    map_placed(false);
     for (unsigned i = 0; i < lab_npairs; i++)
         cut_and_join(lab_pair[i].va);
     lab_point("joined");

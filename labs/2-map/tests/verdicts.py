@@ -175,8 +175,8 @@ def short_now(run: Run, state: State, number: int) -> bool:
             f"{len(wanted)}, one for each run of blocks that agree",
             f"{len(got)}; not among them: {walk.describe(extra)}",
             invariant=ALL_MERGED,
-            hint="A new entry merges with the one before it and with the one behind it, and what "
-            "that makes superfluous goes to the map's reserve.",
+            hint="A new entry merges with the one before it and with the one behind it, where "
+            "rule 3 says so.",
         )
     return got == wanted
 
@@ -318,21 +318,31 @@ def why_apart(got: list[Entry]) -> str:
             "neighbour was not looked at.")
 
 
+def one_of_two(run: Run, state: State, orders: int, wanted: int, after: str = "") -> None:
+    """Pairs that agree: how many entries each of them is."""
+    for pair in state.pairs:
+        for order in range(orders):
+            got = pair.entries(state.maps[0], order)
+            if len(got) != wanted:
+                run.wrong(f"two neighbours that agree ({pair.name}), "
+                          f"{'the upper' if order else 'the lower'} one first,{after} "
+                          f"at point {state.name}", f"{wanted} entries", walk.describe(got),
+                          invariant=ALL_MERGED, hint=why_apart(got))
+            elif got[0].offset != pair.offset:
+                run.wrong(f"the offset of the first entry ({pair.name}) at point {state.name}",
+                          pair.offset, got[0].offset, invariant=WHAT_WAS_MAPPED)
+    judge_refs(state, run)
+
+
 def together(run: Run) -> None:
-    for name, wanted in (("mapped", 1), ("holes", 2), ("filled", 1), ("joined", 1)):
+    for name, orders, wanted in (("mapped", 2, 1), ("holes", 1, 2), ("filled", 1, 1)):
         for state in run.named(name):
-            for pair in state.pairs:
-                for order in range(2 if name == "mapped" else 1):
-                    got = pair.entries(state.maps[0], order)
-                    if len(got) != wanted:
-                        run.wrong(f"two neighbours that agree ({pair.name}), "
-                                  f"{'the upper' if order else 'the lower'} one first, "
-                                  f"at point {name}", f"{wanted} entries", walk.describe(got),
-                                  invariant=ALL_MERGED, hint=why_apart(got))
-                    elif got[0].offset != pair.offset:
-                        run.wrong(f"the offset of the first entry ({pair.name}) at point {name}",
-                                  pair.offset, got[0].offset, invariant=WHAT_WAS_MAPPED)
-            judge_refs(state, run)
+            one_of_two(run, state, orders, wanted)
+
+
+def joined_again(run: Run) -> None:
+    for state in run.named("joined"):
+        one_of_two(run, state, 1, 1, " after a clip of two pages of it and map_entry_simplify,")
 
 
 # ---- references and changes ----
