@@ -37,11 +37,23 @@ SAID = [
          hint="Whoever takes a page of another pool has both: the backend's lock while the pool is "
          "looked for, and the pool's own while its lists and counts change."),
     Said("before its lock and its lists are there", invariant=GUARDED, hint="As soon as it is on "
-         "the list others drain it: pool_init puts it there when all else is done."),
+         "the list others drain it: first its lock and its lists, then its backend's list, and then "
+         "that of all pools."),
     Said("is not on its backend's list|is on another backend's list", invariant=CHECKS,
          hint="pool_check walks its backend's list, with that lock, and finds it there once."),
     Said("no page of the direct map", invariant=SHORT,
-         hint="The kernel's own backends are drained like any other: pool_allocator_direct, too."),
+         hint="Are tests with backends of their own red, too? Then begin there. Else: the kernel's "
+         "own backends are drained like any other, pool_allocator_direct, too."),
+    Said("its lock was not tried", invariant=SHORT, hint="It was never asked. Does the backend "
+         "know its pools, and the get ask the others? Then the walk ends too early: the starving "
+         "pool is on the list, too; a look at it counts if it was counted, and turns it."),
+    Said("its lock was tried", invariant=SHORT, hint="It was asked, and gave nothing: a pool may "
+         "lose each page that is empty and beyond its min_pages, the last one, too, and whatever "
+         "its other pages hold."),
+    Said("another get of the backend is at work", invariant=SHORT, hint="Gets that starve at the "
+         "same time each ask for themselves: none fails because another one is at work."),
+    Said("on the list of all pools before", invariant=CHECKS, hint="A walk through all pools may "
+         "come in between, and pool_check with it: first the backend's list, then that of all."),
     Said("chance: .* of another backend has", invariant=NOBODYS, hint="Each backend has its own "
          "list: whose pools have another one are not asked."),
     Said("chance: .* that was made to fail", invariant=NOTHING,
@@ -69,6 +81,8 @@ SAID = [
          hint="pool_init sets all of a pool: what was in its memory means nothing."),
     Said("large pages, ", invariant=COUNTED, hint=WIDE),
     Said("large pages: ", invariant=ITEM, hint=WIDE),
+    Said("its lock alone is free|who comes first in turn is locked", invariant=SHORT,
+         hint="Who is locked is passed over, and the next one is asked."),
     Said("was locked when its turn came", invariant=TURN, hint="Who was asked goes to the end, "
          "whether it gave, had nothing, or its lock was held."),
     Said("given back by reclaim alone|pages drained, not", invariant=TAKEN,

@@ -341,6 +341,7 @@ NEXT_GONE = plan("turn_gone", ["full", *["granted"] * 5, "filled", *["granted"] 
                                *["filled"] * 2, "gone", *["granted"] * 2, "end"], granted)
 REFUSED = ["full", "refused", "end"]
 LOCKED = plan("turn_locked", ["full", *["granted"] * 10, "end"], granted)
+BOTH = plan("both", ["full", "end"])
 COMES = plan("comes", ["full", "end"])
 FEW_CAN = plan("few_can_give", REFUSED, few_can)
 LOCK_HELD = Plan(several_cpus("lock_held"), ["full", "held", "end"], held, {"held": 1})
@@ -387,7 +388,7 @@ PLANS: dict[str, Plan] = {
                     bounded, records={"ticks": 2},
                     more=[plan("busy", ["full", *["granted"] * 4, "end"], busy),
                           plan("many", ["end"] * 4),
-                          *([] if FIGURES["half"] or FIGURES["each"] else [FEW_CAN, COMES]),
+                          *([] if FIGURES["half"] or FIGURES["each"] else [FEW_CAN, COMES, BOTH]),
                           plan("first_goes", ["full", "gone", "end"], first_goes),
                           plan("others_starve", ["full", "end"] * 2, OTHERS_STARVE,
                                records={"asked": 2}),

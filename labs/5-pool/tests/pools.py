@@ -168,7 +168,12 @@ def judge_report(state: State, reader: Reader, run: Run) -> None:
         text = reader.text("wrong")
         broken = next((rule for begin, rule in ASKED.items() if text.startswith(begin)), UNLOCKED)
         until = f"until point {state.name}"
-        if broken == COUNTED:
+        if text.endswith("drained"):
+            run.wrong(f"a pool's counts while its backend was called, {until}",
+                      "as many pages drained as were given back", text, invariant=TAKEN,
+                      hint="drained is counted in the pool that loses the page, with its other "
+                      "counts.")
+        elif broken == COUNTED:
             run.wrong(f"a pool's counts while its backend was called, {until}", "counts that agree",
                       text, invariant=broken, hint="What counts pages changes with the pool's "
                       "lists, under the lock: once a page has come, and before the backend gets "

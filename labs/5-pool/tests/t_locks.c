@@ -13,7 +13,7 @@
 
 #define LARGE   3000u // bytes: one item a page
 #define OTHERS  3u
-#define NEWCOME 20u // the number of a pool that was never there
+#define NEWCOME 20u // this number, and the next, have pools that were never there
 
 static const char *doing;
 
@@ -40,6 +40,17 @@ static void see_newcomer(vaddr_t rip)
                 "%s puts a pool on its backend's list before its lock and its lists are there",
                 function_at(rip));
     see_list(rip);
+}
+
+// The one after it comes on the list of all pools.
+static void see_all(vaddr_t rip)
+{
+    const struct pool *p = &lab_pool[NEWCOME + 1];
+    const struct list *in_all = p->all_link.next, *in_backend = p->backend_link.next;
+
+    KTEST_CHECK(!in_all || in_all == &p->all_link || (in_backend && in_backend != &p->backend_link),
+                "%s puts a pool on the list of all pools before it is on its backend's",
+                function_at(rip));
 }
 
 static void see_count(vaddr_t rip)
@@ -85,6 +96,11 @@ KTEST(lab_pool_locks)
     watch_list("pool_init", see_newcomer);
     lab_make_pool(NEWCOME, 0, LARGE, 0);
     watch_off();
+    if (!list_empty(&lab_arena[0].pa.pools)) { // pools know each other
+        watch_words(&lab_pool[NEWCOME + 1].all_link, 2, WATCH_WRITES, see_all);
+        lab_make_pool(NEWCOME + 1, 0, LARGE, 0);
+        watch_off();
+    }
     starve_watched(NULL, 0);
     starve_watched(&lab_pool[0].npages, 3);
     starve_watched(&lab_pool[0].page_allocs, 3); // with page_frees and drained

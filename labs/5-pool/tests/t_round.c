@@ -32,7 +32,8 @@ static unsigned who_gives_but(unsigned n, unsigned locked)
     lab_pool[locked].lock.taken = locked != n;
     bool got = lab_get(n, PR_NOWAIT);
     lab_pool[locked].lock.taken = 0;
-    KTEST_CHECK(got, "a shortage is refused, and %s", lab_to_lose(n));
+    KTEST_CHECK(got, "a shortage is refused, and %s%s", lab_to_lose(n),
+                locked == n ? "" : "; who comes first in turn is locked by another CPU");
     lab_point("granted");
     for (unsigned k = 0; k < OTHERS; k++)
         if (lab_pool[k].drained > drained[k])
@@ -144,6 +145,31 @@ static void starve_beside(void)
         if (lab_arena[0].frees > frees && lab_arena[0].nout == lab_arena[0].limit)
             break;
     is_beside = false;
+}
+
+// A get has drained a page, and before it asks for it another pool's get starves: it takes that page.
+static bool got_beside;
+
+static void starve_once(void)
+{
+    if (++ncalls != 2)
+        return;
+    got_beside = lab_get(THIRSTY, PR_NOWAIT) && lab_get(THIRSTY, PR_NOWAIT);
+}
+
+KTEST(lab_pool_both)
+{
+    unsigned n = lab_rich(THIRSTY - 1, 6);
+
+    lab_make_pool(THIRSTY, 0, 3000, 0);
+    ncalls = 0;
+    got_beside = true;
+    lab_arena[0].asked = starve_once;
+    bool got = lab_get(n, PR_NOWAIT);
+    lab_arena[0].asked = NULL;
+    KTEST_CHECK(got && got_beside, "another get of the backend is at work, and %s is refused: %s",
+                got ? "a get beside it" : "the first one", lab_to_lose(n));
+    lab_end();
 }
 
 // Somebody else takes each page that comes free, and meanwhile a pool is made: it takes nobody's

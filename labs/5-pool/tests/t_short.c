@@ -13,7 +13,29 @@
 #include "mem/memlayout.h"
 #include "mem/vm_page.h"
 #include "sync/kctx.h"
+#include "tests/kernel/watch.h"
 #include "vm/kmem.h"
+
+static unsigned ntried; // times that somebody was at the rich pool's lock
+
+static void see_lock(vaddr_t rip UNUSED)
+{
+    ntried++;
+}
+
+// Pool 1 wants an item, and pool 0 has a page to lose.
+static void want_of_rich(unsigned flags)
+{
+    const uint64_t *lock = (const uint64_t *)((uintptr_t)&lab_pool[0].lock.taken & ~7ul);
+
+    ntried = 0;
+    watch_words(lock, 1, WATCH_WRITES, see_lock);
+    bool got = lab_get(1, flags);
+    watch_off();
+    KTEST_CHECK(got, "a get with %s is refused, and %s; its lock was %s",
+                flags & PR_WAITOK ? "PR_WAITOK" : "PR_NOWAIT", lab_to_lose(1),
+                ntried ? "tried" : "not tried");
+}
 
 // A pool that is full and wants one page after the other until there is none; another one that has
 // empty ones.
@@ -26,8 +48,7 @@ static void starve(size_t page_size, size_t size, unsigned flags)
     lab_pages(1, 5, 0, true);
     lab_point("full");
     for (unsigned n = 0; n < 5; n++) {
-        KTEST_CHECK(lab_get(1, flags), "a get with %s: %s",
-                    flags & PR_WAITOK ? "PR_WAITOK" : "PR_NOWAIT", lab_to_lose(1));
+        want_of_rich(flags);
         lab_point("granted");
         while (lab_pool[1].nitems_free > 0)
             KTEST_CHECK(lab_get(1, flags), "there are free items");
