@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from grade.lab_judge import Run
 
 from pools import (BACK, CHECKS, COUNTED, FIGURES, FREE, GONE, GUARDED, ITEM, KEEPS, LEAST, MOST,
-                   NOBODYS, NOTHING, ONCE, SHORT, TAKEN, TURN, UNLOCKED, ZEROED)
+                   NOBODYS, NOTHING, ONCE, SHORT, TAKEN, TURN, UNLOCKED, WHOSE,
+                   ZEROED)
 
 
 @dataclass
@@ -37,13 +38,15 @@ SAID = [
          hint="Whoever takes a page of another pool has both: the backend's lock while the pool is "
          "looked for, and the pool's own while its lists and counts change."),
     Said("before its lock and its lists are there", invariant=GUARDED, hint="As soon as it is on "
-         "the list others drain it: first its lock and its lists, then its backend's list, and then "
-         "that of all pools."),
+         "the list others drain it: first its lock and its lists, then its backend's list, then that "
+         "of all pools."),
     Said("is not on its backend's list|is on another backend's list", invariant=CHECKS,
          hint="pool_check walks its backend's list, with that lock, and finds it there once."),
     Said("no page of the direct map", invariant=SHORT,
          hint="Are tests with backends of their own red, too? Then begin there. Else: the kernel's "
          "own backends are drained like any other, pool_allocator_direct, too."),
+    Said("the items of 5 pages were put", invariant=WHOSE, hint="An empty page stays with its "
+         "pool, which may want it soon, until a reclaim or a drain takes it."),
     Said("its lock was not tried", invariant=SHORT, hint="It was never asked. Does the backend "
          "know its pools, and the get ask the others? Then the walk ends too early: the starving "
          "pool is on the list, too; a look at it counts if it was counted, and turns it."),

@@ -147,7 +147,7 @@ static void starve_beside(void)
     is_beside = false;
 }
 
-// A get has drained a page, and before it asks for it another pool's get starves: it takes that page.
+// A get has drained a page, and before it asks for it another pool's get starves, and takes it.
 static bool got_beside;
 
 static void starve_once(void)

@@ -47,6 +47,8 @@ static void starve(size_t page_size, size_t size, unsigned flags)
     lab_pages(0, 5, 5, false);
     lab_pages(1, 5, 0, true);
     lab_point("full");
+    KTEST_CHECK(lab_pool[0].npages == 5, "the items of 5 pages were put, and their pool has %lu",
+                lab_pool[0].npages);
     for (unsigned n = 0; n < 5; n++) {
         want_of_rich(flags);
         lab_point("granted");
