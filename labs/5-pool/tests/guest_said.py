@@ -38,8 +38,8 @@ SAID = [
          hint="Whoever takes a page of another pool has both: the backend's lock while the pool is "
          "looked for, and the pool's own while its lists and counts change."),
     Said("before its lock and its lists are there", invariant=GUARDED, hint="As soon as it is on "
-         "the list others drain it: first its lock and its lists, then its backend's list, then that "
-         "of all pools."),
+         "the list others drain it: first its lock and its lists, then its backend's list, then "
+         "that of all pools."),
     Said("is not on its backend's list|is on another backend's list", invariant=CHECKS,
          hint="pool_check walks its backend's list, with that lock, and finds it there once."),
     Said("no page of the direct map", invariant=SHORT,
