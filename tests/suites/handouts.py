@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Iterator
 
 from grade import lab as labs
-from grade import lab_forms
+from grade import lab_forms, lab_variant
 from grade.lab import Lab
 from tests.job import ROOT, Config, Job, Result, run_as_user
 
@@ -131,6 +131,16 @@ def check_limits(lab: Lab) -> Iterator[Result]:
     yield Result(name, right, f"played {played}, told {told}\n{done.stdout}", " ".join(command))
 
 
+def check_variant(lab: Lab, home: Path) -> Iterator[Result]:
+    """What a variant says otherwise is said by the lab's handout, just once."""
+    trouble = ""
+    try:
+        lab_variant.handout(lab.folder, home)
+    except SystemExit as error:
+        trouble = str(error)
+    yield Result(f"handouts/{lab.name}/variants/{home.name}", not trouble, trouble)
+
+
 def jobs(_: Config) -> list[Job]:
     found = []
     for lab in labs.all_labs():
@@ -141,4 +151,7 @@ def jobs(_: Config) -> list[Job]:
                       partial(check, lab)) for check in checks]
         if (lab.folder / "tests" / "limits.py").exists():
             found.append(Job(f"handouts/{lab.name}/limits", partial(check_limits, lab)))
+        found += [Job(f"handouts/{lab.name}/variants/{home.parent.name}",
+                      partial(check_variant, lab, home.parent))
+                  for home in sorted(lab.folder.glob("variants/*/lab.toml"))]
     return found
