@@ -48,7 +48,7 @@ SAID = [
     Said("the items of 5 pages were put", invariant=WHOSE, hint="An empty page stays with its "
          "pool, which may want it soon, until a reclaim or a drain takes it."),
     Said("its lock was not tried", invariant=SHORT, hint="It was never asked. Does the backend "
-         "know its pools, and the get ask the others? Then the walk ends too early: the starving "
+         "know its pools, and the get ask the others? If so, the walk ends too early: the starving "
          "pool is on the list, too; a look at it counts if it was counted, and turns it."),
     Said("its lock was tried", invariant=SHORT, hint="It was asked, and gave nothing: a pool may "
          "lose each page that is empty and beyond its min_pages, the last one, too, and whatever "
@@ -97,7 +97,8 @@ SAID = [
     Said("failed, and left its pool", invariant=NOTHING,
          hint="fail_injected is asked once, before anything is done."),
     Said("counted in fails", invariant=NOTHING,
-         hint="A get that fails counts as a failure, whatever failed."),
+         hint="A get that fails counts as one failure, whatever failed and however many tries it "
+         "had; one that is granted counts as none."),
     Said("was to be zeroed", invariant=ZEROED,
          hint="PR_ZERO clears each item, one of a new page as well: what a backend gives has held "
          "something before."),
@@ -114,6 +115,8 @@ SAID = [
     Said("found by a check of that pool, not of all", invariant=CHECKS,
          hint="What is wrong with all pools is summed up, not what is wrong with the last one."),
     Said(r"empty pages that keeps \d+", invariant=KEEPS, hint=SUBTRACTED),
+    Said("chance: .* failed gets, not", invariant=NOTHING,
+         hint="A get that fails counts as one failure, however many tries it had."),
     Said(CHANCE, invariant=COUNTED, hint="What counts pages and items changes under the lock, with "
          "the lists: by one for each."),
 ]

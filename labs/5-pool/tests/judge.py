@@ -198,7 +198,9 @@ def bounded(run: Run) -> None:
                       invariant=ONCE)
         if now["limit"] < was["limit"] and sum(lost) != others * most:
             run.wrong("pages that pools lost, while each went to somebody else", others * most,
-                      sum(lost), invariant=SHORT if sum(lost) < others * most else ONCE)
+                      sum(lost), invariant=SHORT if sum(lost) < others * most else ONCE,
+                      hint="A get whose page was taken by somebody else goes on to the next pool, "
+                      "until it has asked each once.")
     for before, after in zip(run.states, run.states[1:]):
         if after.name != "starved":
             continue
