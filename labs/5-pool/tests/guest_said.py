@@ -48,8 +48,9 @@ SAID = [
     Said("the items of 5 pages were put", invariant=WHOSE, hint="An empty page stays with its "
          "pool, which may want it soon, until a reclaim or a drain takes it."),
     Said("its lock was not tried", invariant=SHORT, hint="It was never asked. Does the backend "
-         "know its pools, and the get ask the others? If so, the walk ends too early: the starving "
-         "pool is on the list, too; a look at it counts if it was counted, and turns it."),
+         "know its pools, and the get ask the others? Always, whatever the get's flags? Then "
+         "the walk ends too early: the starving pool is on the list, too. Count it and the look at "
+         "it both, or neither, and turn it as well."),
     Said("its lock was tried", invariant=SHORT, hint="It was asked, and gave nothing: a pool may "
          "lose each page that is empty and beyond its min_pages, the last one, too, and whatever "
          "its other pages hold."),
