@@ -87,6 +87,29 @@ KTEST(lab_anon_wired_shared)
     lab_end();
 }
 
+static void start_file(unsigned npages)
+{
+    lab_begin(npages);
+    lab_below = anon_object_create(npages);
+    KASSERT(lab_below, "no memory for an object");
+    lab_new_space(0);
+    lab_map(0, 0, npages);
+}
+
+static void end_file(void)
+{
+    vm_object_unref(lab_below);
+    lab_below = NULL;
+    lab_end();
+}
+
+static void wire_to_read(unsigned n, unsigned npages)
+{
+    lab_protect(n, 0, npages, false);
+    int error = vm_mlock(lab_space[n], LAB_VA, npages * PAGE_SIZE, true);
+    KTEST_CHECK(!error, "mlock: error %d", error);
+}
+
 // ---- what others do ----
 
 // Where space 0 has its pages.
@@ -118,17 +141,9 @@ static void expect_in_place(const char *what)
 // go, and the pages stay.
 static void wire_what_others_have(bool file)
 {
-    lab_begin(N);
-    lab_below = file ? anon_object_create(N) : NULL;
-    KASSERT(lab_below || !file, "no memory for an object");
-    lab_new_space(0);
-    lab_map(0, 0, N);
-    if (!file)
-        lab_fill(0, 0, N, &words);
+    file ? start_file(N) : start();
     lab_fork(0, 1);
-    lab_protect(0, 0, N, false);
-    int error = vm_mlock(lab_space[0], LAB_VA, N * PAGE_SIZE, true);
-    KTEST_CHECK(!error, "mlock: error %d", error);
+    wire_to_read(0, N);
     note_places();
     lab_read_all();
     lab_fill(1, 0, 3, &words);
@@ -150,10 +165,7 @@ static void wire_what_others_have(bool file)
     lab_exit(1);
     expect_in_place("its second child has written, and is gone");
     lab_read_all();
-    if (file)
-        vm_object_unref(lab_below);
-    lab_below = NULL;
-    lab_end();
+    file ? end_file() : lab_end();
 }
 
 KTEST(lab_anon_wired_read)
@@ -188,29 +200,6 @@ KTEST(lab_anon_wired_sharer)
 }
 
 // ---- what is wired no more ----
-
-static void start_file(unsigned npages)
-{
-    lab_begin(npages);
-    lab_below = anon_object_create(npages);
-    KASSERT(lab_below, "no memory for an object");
-    lab_new_space(0);
-    lab_map(0, 0, npages);
-}
-
-static void end_file(void)
-{
-    vm_object_unref(lab_below);
-    lab_below = NULL;
-    lab_end();
-}
-
-static void wire_to_read(unsigned n, unsigned npages)
-{
-    lab_protect(n, 0, npages, false);
-    int error = vm_mlock(lab_space[n], LAB_VA, npages * PAGE_SIZE, true);
-    KTEST_CHECK(!error, "mlock: error %d", error);
-}
 
 // Space 1 shares for good what space 0 writes to, and has wired what was there, which space 2 has a
 // copy of, or all see in a file. Once the two see another page, nobody has the old one wired.

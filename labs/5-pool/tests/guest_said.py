@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from grade.lab_judge import Run
 
 from pools import (BACK, CHECKS, COUNTED, FIGURES, FREE, GONE, GUARDED, ITEM, KEEPS, LEAST, MOST,
-                   NOBODYS, NOTHING, ONCE, SHORT, TAKEN, TURN, UNLOCKED, WHOSE,
-                   ZEROED)
+                   NOBODYS, NOTHING, ONCE, SHORT, TAKEN, TURN, UNLOCKED, WHOSE, ZEROED)
 
 
 @dataclass

@@ -11,9 +11,9 @@
 #include "mem/memlayout.h"
 #include "tests/kernel/watch.h"
 
-#define LARGE   3000u // bytes: one item a page
-#define OTHERS  3u
-#define NEWCOME 20u // this number, and the next, have pools that were never there
+#define LARGE    3000u // bytes: one item a page
+#define OTHERS   3u
+#define NEWCOMER 20u // this number, and the next, have pools that were never there
 
 static const char *doing;
 
@@ -34,7 +34,7 @@ static void see_list(vaddr_t rip)
 // The newcomer's link is set, so it is on the list now, or the next moment.
 static void see_newcomer(vaddr_t rip)
 {
-    const struct pool *p = &lab_pool[NEWCOME];
+    const struct pool *p = &lab_pool[NEWCOMER];
 
     KTEST_CHECK(!p->backend_link.next || (p->lock.lock.name && p->empty.next == &p->empty),
                 "%s puts a pool on its backend's list before its lock and its lists are there",
@@ -45,7 +45,7 @@ static void see_newcomer(vaddr_t rip)
 // The one after it comes on the list of all pools.
 static void see_all(vaddr_t rip)
 {
-    const struct pool *p = &lab_pool[NEWCOME + 1];
+    const struct pool *p = &lab_pool[NEWCOMER + 1];
     const struct list *in_all = p->all_link.next, *in_backend = p->backend_link.next;
 
     KTEST_CHECK(!in_all || in_all == &p->all_link || (in_backend && in_backend != &p->backend_link),
@@ -94,11 +94,11 @@ KTEST(lab_pool_locks)
     for (unsigned n = 0; n < OTHERS; n++)
         lab_make_pool(n, 0, LARGE, 0);
     watch_list("pool_init", see_newcomer);
-    lab_make_pool(NEWCOME, 0, LARGE, 0);
+    lab_make_pool(NEWCOMER, 0, LARGE, 0);
     watch_off();
     if (!list_empty(&lab_arena[0].pa.pools)) { // pools know each other
-        watch_words(&lab_pool[NEWCOME + 1].all_link, 2, WATCH_WRITES, see_all);
-        lab_make_pool(NEWCOME + 1, 0, LARGE, 0);
+        watch_words(&lab_pool[NEWCOMER + 1].all_link, 2, WATCH_WRITES, see_all);
+        lab_make_pool(NEWCOMER + 1, 0, LARGE, 0);
         watch_off();
     }
     starve_watched(NULL, 0);
@@ -109,7 +109,7 @@ KTEST(lab_pool_locks)
     watch_off();
     KTEST_CHECK(!faults, "%s", text);
     watch_list("pool_destroy", see_list);
-    lab_destroy_pool(NEWCOME);
+    lab_destroy_pool(NEWCOMER);
     watch_off();
     lab_end();
 }
