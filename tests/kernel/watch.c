@@ -4,6 +4,7 @@
 // Locking: none; each CPU has its own registers, and one test at a time uses them.
 #include "tests/kernel/watch.h"
 
+#include "amd64/ksyms.h"
 #include "amd64/trap.h"
 #include "lib/panic.h"
 
@@ -89,4 +90,11 @@ void watch_calls(const vaddr_t functions[], unsigned n,
 void watch_off(void)
 {
     __asm__ volatile("mov %0, %%dr7" ::"r"(DR7_EXACT) : "memory");
+}
+
+const char *watch_function_at(vaddr_t rip)
+{
+    struct ksym sym;
+
+    return ksyms_find(rip - 1, &sym) ? sym.function : "an unknown function";
 }

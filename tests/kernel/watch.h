@@ -24,3 +24,5 @@ void watch_words(const void *words, unsigned n, enum watch_kind kind, void (*fn)
 void watch_calls(const vaddr_t functions[], unsigned n,
                  void (*fn)(unsigned i, const uint64_t args[WATCH_ARGS]));
 void watch_off(void);
+// The name of the function that the instruction before rip is in.
+const char *watch_function_at(vaddr_t rip);

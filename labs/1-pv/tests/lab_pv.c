@@ -3,7 +3,6 @@
 // The common part of the lab's in-kernel tests: address spaces, pages, shortage, the report.
 
 #include "lab_pv.h"
-#include "amd64/ksyms.h"
 #include "amd64/usercopy.h"
 #include "dev/judge.h"
 #include "lib/ktest.h"
@@ -134,13 +133,6 @@ unsigned lab_page_mappings(unsigned page)
     unsigned n = pv_count(lab_page[page]);
     spin_unlock(&pv_lock);
     return n;
-}
-
-const char *lab_function_at(vaddr_t rip)
-{
-    struct ksym sym;
-
-    return ksyms_find(rip - 1, &sym) ? sym.function : "an unknown function";
 }
 
 int lab_page_number(const struct vm_page *pg)

@@ -70,9 +70,6 @@ void lab_make_tables(unsigned pmap, unsigned page);
 
 unsigned lab_page_mappings(unsigned page); // pv_count
 
-// The function that an access by the instruction before rip (as watch_words gives it) lies in.
-const char *lab_function_at(vaddr_t rip);
-
 // The page number of a struct vm_page, or -1.
 int lab_page_number(const struct vm_page *pg);
 

@@ -35,10 +35,10 @@ static void see_locks(vaddr_t rip)
     touched++;
     if (!spin_held(&pv_lock))
         ktest_fail("%s works on a %s's part of the reverse map without pv_lock",
-                   lab_function_at(rip), watched_pm ? "pmap" : "page");
+                   watch_function_at(rip), watched_pm ? "pmap" : "page");
     if (watched_pm && !spin_held(&watched_pm->lock))
         ktest_fail("%s works on a pmap's part of the reverse map without the pmap's lock",
-                   lab_function_at(rip));
+                   watch_function_at(rip));
 }
 
 // The chunk's pmap is locked by nobody, or by who steals from it: its place in a list changes only
@@ -47,7 +47,7 @@ static void see_stranger(vaddr_t rip)
 {
     touched++;
     if (!spin_held(&pv_lock))
-        ktest_fail("%s works on another pmap's chunk without pv_lock", lab_function_at(rip));
+        ktest_fail("%s works on another pmap's chunk without pv_lock", watch_function_at(rip));
 }
 
 static void count_touches(vaddr_t rip)
@@ -152,7 +152,7 @@ static void see_mapped(vaddr_t rip)
     if (!pv_is_mapped(lab_page[0]))
         ktest_fail("pv_is_mapped says, in the midst of %s, that a page is not mapped that is so "
                    "throughout",
-                   lab_function_at(rip));
+                   watch_function_at(rip));
 }
 
 static void stay_mapped(void)
@@ -304,7 +304,7 @@ static void forgotten(unsigned i, vaddr_t rip)
 
     if (!(pte && *pte & PTE_P) && lab_peek(VA(i), &word))
         ktest_fail("%s forgets a page's mapping while a TLB still reaches the page: page %u of %u",
-                   lab_function_at(rip), i, CHUNKFUL);
+                   watch_function_at(rip), i, CHUNKFUL);
 }
 
 // The watched page's words are being changed. Each page's only mapping was in the TLB: if it is

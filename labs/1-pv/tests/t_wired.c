@@ -28,7 +28,7 @@ static void count_looks(vaddr_t rip)
 // Who flushes a pmap's TLBs asks who has it loaded; others may ask, too.
 static void count_flushes(vaddr_t rip)
 {
-    touched += strncmp(lab_function_at(rip), "tlb_flush", 9) == 0;
+    touched += strncmp(watch_function_at(rip), "tlb_flush", 9) == 0;
 }
 
 // Enters mappings [from, to) of the newcomer; how often fn counted a touch of a word meanwhile.

@@ -3,7 +3,6 @@
 // Locks, at the very instruction: who looks at a backend's list of pools has its lock, who changes
 // what a pool counts has the pool's, and who is on that list can be drained already.
 
-#include "amd64/ksyms.h"
 #include "lab_pool.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
@@ -17,18 +16,11 @@
 
 static const char *doing;
 
-static const char *function_at(vaddr_t rip)
-{
-    struct ksym sym;
-
-    return ksyms_find(rip - 1, &sym) ? sym.function : "an unknown function";
-}
-
 static void see_list(vaddr_t rip)
 {
     KTEST_CHECK(spin_held(&lab_arena[0].pa.lock),
                 "%s is at the backend's list of pools without the backend's lock, in %s",
-                function_at(rip), doing);
+                watch_function_at(rip), doing);
 }
 
 // The newcomer's link is set, so it is on the list now, or the next moment.
@@ -38,7 +30,7 @@ static void see_newcomer(vaddr_t rip)
 
     KTEST_CHECK(!p->backend_link.next || (p->lock.lock.name && p->empty.next == &p->empty),
                 "%s puts a pool on its backend's list before its lock and its lists are there",
-                function_at(rip));
+                watch_function_at(rip));
     see_list(rip);
 }
 
@@ -50,14 +42,14 @@ static void see_all(vaddr_t rip)
 
     KTEST_CHECK(!in_all || in_all == &p->all_link || (in_backend && in_backend != &p->backend_link),
                 "%s puts a pool on the list of all pools before it is on its backend's",
-                function_at(rip));
+                watch_function_at(rip));
 }
 
 static void see_count(vaddr_t rip)
 {
     KTEST_CHECK(spin_held(&lab_pool[0].lock),
                 "%s changes what a pool counts that is drained without that pool's lock",
-                function_at(rip));
+                watch_function_at(rip));
 }
 
 static void watch_list(const char *what, void (*see)(vaddr_t rip))
