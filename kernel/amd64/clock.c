@@ -22,22 +22,50 @@ static uint64_t realtime_offset_ns;
 
 _Static_assert(APIC_TIMER_HZ == NS_PER_SEC, "timer ticks are nanoseconds");
 
-// Counts TSC ticks over a while of the APIC timer. The reads are taken as pairs, so that their
-// own cost cancels out.
+struct reading {
+    uint64_t tsc;
+    uint32_t left; // on the timer
+};
+
+// Both clocks at one moment. A host may take the CPU away between two reads and give it back
+// much later; the attempt that took least is the one whose reads belong together.
+static struct reading read_both(const struct clock_source *s)
+{
+    enum { ATTEMPTS = 8 };
+    struct reading best = {0, 0};
+    uint64_t shortest = UINT64_MAX;
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        uint64_t before = s->tsc();
+        uint32_t left = s->timer();
+        uint64_t took = s->tsc() - before;
+        if (took < shortest) {
+            shortest = took;
+            best = (struct reading){before + took / 2, left};
+        }
+    }
+    return best;
+}
+
+uint64_t clock_measure_hz(const struct clock_source *s)
+{
+    struct reading first = read_both(s), last;
+    do {
+        last = read_both(s);
+    } while (last.left > 0 && first.left - last.left < CALIBRATION_NS);
+    if (last.left == 0)
+        return 0;
+    return (last.tsc - first.tsc) * NS_PER_SEC / (first.left - last.left);
+}
+
 static void calibrate(void)
 {
-    apic_timer_set(~0u);
-    uint32_t first = apic_timer_count();
-    uint64_t tsc = rdtsc();
-    uint32_t last;
+    static const struct clock_source here = {rdtsc, apic_timer_count};
     do {
-        last = apic_timer_count();
-    } while (first - last < CALIBRATION_NS);
-    uint64_t ticks = rdtsc() - tsc;
+        apic_timer_set(~0u);
+        tsc_hz = clock_measure_hz(&here);
+    } while (tsc_hz == 0);
     apic_timer_set(0);
-    uint64_t ns = first - last;
     // Within 0.1%, the virtual clock of -icount and its like: a tick is a nanosecond.
-    tsc_hz = ticks * NS_PER_SEC / ns;
     if (tsc_hz > NS_PER_SEC / 1000 * 999 && tsc_hz < NS_PER_SEC / 1000 * 1001)
         tsc_hz = NS_PER_SEC;
     scale = (NS_PER_SEC << SCALE_SHIFT) / tsc_hz;
@@ -81,15 +109,17 @@ static uint64_t days_since_1970(unsigned year, unsigned month, unsigned day)
 static uint64_t cmos_seconds(void)
 {
     enum { STATUS_A = 10, UPDATING = 0x80, TRIES = 1000 };
-    struct date d, again;
+    struct date before, d;
     if (cmos_read(STATUS_A) == 0xff)
         return 0; // no such device
     for (unsigned i = 0; i < TRIES && cmos_read(STATUS_A) & UPDATING; i++)
         cpu_relax();
+    // Twice the same second: no update came between two of its fields.
     cmos_date(&d);
-    cmos_date(&again);
-    if (again.second != d.second)
-        d = again;
+    do {
+        before = d;
+        cmos_date(&d);
+    } while (d.second != before.second);
     return days_since_1970(d.year, d.month, d.day) * 86400 + d.hour * 3600 + d.minute * 60 +
            d.second;
 }

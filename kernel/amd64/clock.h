@@ -21,5 +21,14 @@ uint64_t clock_tsc_hz(void);
 #define CLOCK_NEVER (~0ul)
 void clock_set_event(uint64_t deadline_ns);
 
+// TSC ticks per second, counted over 2 ms of a timer that counts nanoseconds down and stops at 0;
+// 0 if it ran out meanwhile. A pause of any length between any two reads, as a busy host makes
+// them, does not change the answer.
+struct clock_source {
+    uint64_t (*tsc)(void);
+    uint32_t (*timer)(void); // ns left
+};
+uint64_t clock_measure_hz(const struct clock_source *s);
+
 // Waits by spinning; at start-up only.
 void clock_spin(uint64_t ns);

@@ -46,6 +46,52 @@ static void note_tick(void)
 }
 
 // The timer wakes this CPU from its halt, not before the time asked for, and soon after.
+// A machine of 3 GHz on which a read takes 10 us, and that is away for a while before one of them.
+#define PAUSE_HZ 3000000000ul
+
+static struct {
+    uint64_t now_ns, away_ns;
+    unsigned reads, away_before;
+} paused;
+
+static uint64_t paused_read(void)
+{
+    if (++paused.reads == paused.away_before)
+        paused.now_ns += paused.away_ns;
+    return paused.now_ns += 10000;
+}
+
+static uint64_t paused_tsc(void)
+{
+    return paused_read() * (PAUSE_HZ / NS_PER_SEC);
+}
+
+static uint32_t paused_timer(void)
+{
+    uint64_t now = paused_read();
+    return now < UINT32_MAX ? UINT32_MAX - now : 0;
+}
+
+// Calibration, with a pause before each of its reads in turn.
+KTEST(machine_clock_paused)
+{
+    static const uint64_t pauses[] = {100000, 2100000, NS_PER_SEC, 5 * NS_PER_SEC};
+    const struct clock_source source = {paused_tsc, paused_timer};
+    for (unsigned i = 0; i < array_len(pauses); i++) {
+        unsigned reads = 0;
+        for (unsigned at = 1; at == 1 || at <= reads; at++) {
+            paused.now_ns = paused.reads = 0;
+            paused.away_ns = pauses[i];
+            paused.away_before = at;
+            uint64_t hz = clock_measure_hz(&source);
+            reads = paused.reads;
+            bool ran_out = hz == 0 && pauses[i] > UINT32_MAX;
+            KTEST_CHECK(ran_out || (hz > PAUSE_HZ / 1000 * 998 && hz < PAUSE_HZ / 1000 * 1002),
+                        "away for %lu ns before read %u: %lu Hz", pauses[i], at, hz);
+        }
+    }
+}
+
 KTEST(machine_tick)
 {
     unsigned cpu = this_cpu()->id;
