@@ -107,14 +107,15 @@ def _printable(text: str) -> str:
 
 
 def perform(job: Job, pattern: str, report: Report) -> None:
-    """Runs one job. Whatever it raises is a failure of that job."""
+    """Runs one job. Whatever it raises is a failure of that job, and a job that fails as a whole
+    has failed in every result that was asked for."""
     before = time.monotonic()
     try:
         for result in job.run():
             now = time.monotonic()
             result.seconds = result.seconds or now - before
             before = now
-            if wanted(result.name, pattern):
+            if wanted(result.name, pattern) or not result.ok and result.name == job.name:
                 report.add(result)
     except (Exception, SystemExit):
         report.add(Result(job.name, False, detail=traceback.format_exc()))
