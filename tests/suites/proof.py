@@ -190,7 +190,8 @@ def check_hostile_folders(config: Config, lab: Lab) -> Iterator[Result]:
 
 
 def check_export(lab: Lab) -> Iterator[Result]:
-    """No line of a solution is in the students' tree, and the check would find one."""
+    """No line of a solution is in the students' tree and no name of one, and both would be
+    found."""
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch)
         made = export.Export(lab, None)
@@ -215,7 +216,11 @@ def check_export(lab: Lab) -> Iterator[Result]:
         own = Path(lab.owned[0]).name
         line = next(line for line, origin in made.distinctive().items() if own in origin)
         (target / "README.md").write_text(f"Hint:\n   {line}\n", encoding="utf-8")
-        yield Result(f"proof/{lab.name}/export-leak", len(made.leaks(target)) == 1, line)
+        name = min(made.names())
+        (target / "kernel" / "stray.c").write_text(f"int {name}(void);\n", encoding="utf-8")
+        found = made.leaks(target)
+        right = len(found) == 2 and any("README.md:2:" in leak for leak in found)
+        yield Result(f"proof/{lab.name}/export-leak", right, f"{line}\n{name}\n{found}")
 
 
 def check_own(config: Config, before: Lab, lab: Lab) -> Iterator[Result]:

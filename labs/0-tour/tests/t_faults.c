@@ -5,6 +5,7 @@
 
 #include "lab_tour.h"
 
+#include "amd64/clock.h"
 #include "dev/judge.h"
 #include "lib/atomic.h"
 #include "lib/ktest.h"
@@ -15,8 +16,9 @@
 #include "vm/vm_fault.h"
 
 #define FAULTS        60
-#define MEETINGS      30000
-#define MOST_ROUNDS   1000000
+#define MEETINGS      5000
+#define MOST_ROUNDS   100000
+#define TOGETHER_NS   1000
 #define MADV_DONTNEED 4
 #define HOLE          (2ul * LAB_PAGES + 3) // a page that nothing is mapped at
 
@@ -65,23 +67,30 @@ KTEST(lab_tour_faults)
     lab_end();
 }
 
-static unsigned rounds[LAB_SPACES], meetings; // atomic; of one CPU each, of both
+static unsigned came[LAB_SPACES]; // atomic; rounds that each CPU has come to
+static uint64_t ncounted[LAB_SPACES];
+static uint64_t began[LAB_SPACES]; // and when it began the last one: of a CPU each, until it comes
 
-// Each CPU in a space of its own, at a page that is mapped: they meet in the figures alone. However
-// busy the host is, they go on until both have moved at once often enough; where it lets them take
-// turns, not for ever.
+// Each CPU in a space of its own, at a page that is mapped: they meet in the figures alone. They
+// begin each round together. However busy the host is, they go on until they have been at it at the
+// same moment often enough; where it lets them take turns, not for ever.
 static void count_own(unsigned cpu)
 {
-    unsigned other = 0;
+    unsigned meetings = 0;
 
-    while (load_relaxed(&meetings) < MEETINGS && rounds[cpu] < MOST_ROUNDS) {
+    for (unsigned n = 1; meetings < MEETINGS && n < MOST_ROUNDS; n++) {
+        store_release(&came[cpu], n);
+        while (load_acquire(&came[!cpu]) < n)
+            spin_poll();
+        began[cpu] = clock_ns();
         for (unsigned i = 0; i < array_len(accesses); i++)
             fault_kinds_count(&lab_space[cpu]->map, lab_va(0), accesses[i]);
-        fetch_add_relaxed(&rounds[cpu], 1);
-        unsigned now = load_relaxed(&rounds[!cpu]);
-        fetch_add_relaxed(&meetings, now != other);
-        other = now;
-        spin_poll();
+        store_release(&came[cpu], ++n);
+        while (load_acquire(&came[!cpu]) < n)
+            spin_poll();
+        uint64_t mine = began[cpu], other = began[!cpu];
+        meetings += (mine < other ? other - mine : mine - other) < TOGETHER_NS;
+        ncounted[cpu]++;
     }
 }
 
@@ -103,7 +112,7 @@ KTEST(lab_tour_together)
     KASSERT(!error, "error %d", error);
     lab_point("alone");
     on_all_cpus(count_own);
-    lab_report.calls = rounds[0] + rounds[1];
+    lab_report.calls = ncounted[0] + ncounted[1];
     lab_point("together");
     lab_end();
 }

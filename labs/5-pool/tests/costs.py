@@ -55,7 +55,9 @@ def price(run: Run) -> None:
                      f"backend, {cost} with {many}")
     if cost > least + least // 10:
         run.wrong(f"instructions of 8 gets that each take a page, with {many} pools of the backend",
-                  f"{least}, as with {few}", cost, invariant=FREE)
+                  f"{least}, as with {few}", cost, invariant=FREE,
+                  hint="The backend has said yes: what only a walk needs, such as how many pools "
+                  "there are, is looked for when it has said no.")
 
 
 def few_can(run: Run) -> None:

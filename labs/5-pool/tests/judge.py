@@ -176,6 +176,8 @@ def minimum(run: Run) -> None:
 
 
 PER_POOL, BASE_COST = 600, 8000
+LAB_POOLS = 24
+"""Pools that a test's kernel holds at most; lab_rich makes and destroys as many."""
 ROUNDS = 40
 """Of two pools that starve: in each one get is granted and one is refused."""
 ENOUGH = 300
@@ -188,17 +190,20 @@ def bounded(run: Run) -> None:
             continue
         was, now = before.arenas[0], after.arenas[0]
         others = len(after.pools) - 1
-        if now["refusals"] - was["refusals"] > others + 1:
+        surplus = now["refusals"] - was["refusals"] - (others + 1)
+        if surplus > 0:
+            hint = (f"{LAB_POOLS} pools of this backend were there before and are destroyed: are "
+                    "they counted still?") if surplus > LAB_POOLS / 2 else ""
             run.wrong("times that a get asked the backend", f"at most {others + 1}",
-                      now["refusals"] - was["refusals"], invariant=ONCE)
+                      now["refusals"] - was["refusals"], invariant=ONCE, hint=hint)
         lost = [pool.npages - after.pools[n].npages for n, pool in before.pools.items()]
         most = max(to_take(before, -1), default=0)
         if max(lost) > most:
             run.wrong("pages that one pool lost for one get", f"at most {most}", max(lost),
                       invariant=ONCE)
-        if now["limit"] < was["limit"] and sum(lost) != others * most:
+        if now["limit"] < was["limit"] and sum(lost) < others * most:
             run.wrong("pages that pools lost, while each went to somebody else", others * most,
-                      sum(lost), invariant=SHORT if sum(lost) < others * most else ONCE,
+                      sum(lost), invariant=SHORT,
                       hint="A get whose page was taken by somebody else goes on to the next pool, "
                       "until it has asked each once.")
     for before, after in zip(run.states, run.states[1:]):

@@ -51,6 +51,16 @@ static void look_at_flag(unsigned wanted, unsigned got, unsigned flag, const cha
                   got & flag ? "with" : "without", name, wanted & flag ? "has" : "has not");
 }
 
+// Each try of a get is for the pool that it is a get of; with one CPU it is known which that is.
+static void look_at_owner(const struct lab_arena *a, unsigned owner)
+{
+    if (ncpus == 1 && a->getter && a->ctx == kctx_current() && owner != a->getter &&
+        lab_report.nwrong++ == 0)
+        ksnprintf(lab_report.wrong, sizeof(lab_report.wrong),
+                  "the owner that a page is for: pool %u's page_owner, and the get is of pool %u",
+                  owner - 1, a->getter - 1);
+}
+
 // No pool counts a page that its backend has not given it, or not yet.
 static void look_at_pages(const struct lab_arena *a)
 {
@@ -134,6 +144,7 @@ static void *arena_alloc(struct pool_allocator *pa, unsigned flags)
     spin_lock(&a->lock);
     if (owner >= LAB_OWNER && owner < LAB_OWNER + LAB_POOLS) {
         owner = owner - LAB_OWNER + 1;
+        look_at_owner(a, owner);
     } else {
         wrong("the owner that a page is for, which is no pool's page_owner", owner);
         owner = LAB_NOBODY;
@@ -257,8 +268,15 @@ static void note(unsigned n, void *p, unsigned flags)
 bool lab_get(unsigned n, unsigned flags)
 {
     struct lab_arena *a = container_of(lab_pool[n].backend, struct lab_arena, pa);
+    const unsigned getter = a->getter;
+    const struct kctx *ctx = a->ctx;
+
     a->flags = flags & (PR_WAITOK | PR_RESERVE);
+    a->getter = n + 1;
+    a->ctx = kctx_current();
     void *p = pool_get(&lab_pool[n], flags);
+    a->getter = getter;
+    a->ctx = ctx;
     if (p)
         note(n, p, flags);
     return p;

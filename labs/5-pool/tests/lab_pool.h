@@ -37,6 +37,8 @@ struct lab_arena {
     bool is_measured;         // what a call costs counts: pools' counts are not looked at in it
     bool says_flags;          // each call must be of just the flags `flags'
     unsigned flags;           // enum pool_flags
+    unsigned getter;          // 1 + the number of the pool that the last get began at; 0: none,
+    const struct kctx *ctx;   // and the thread that it is of
     void (*asked)(void);      // runs first in each call for a page: what others do meanwhile
     void (*given)(void);      // and in each that gives one back
     uint8_t owner[LAB_PAGES]; // 1 + the number of the pool that has it; 0: free; LAB_NOBODY

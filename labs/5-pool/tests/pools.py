@@ -173,6 +173,10 @@ def judge_report(state: State, reader: Reader, run: Run) -> None:
                       "as many pages drained as were given back", text, invariant=TAKEN,
                       hint="drained is counted in the pool that loses the page, with its other "
                       "counts.")
+        elif "free items" in text:
+            run.wrong(f"a pool's counts while its backend was called, {until}", "counts that agree",
+                      text, invariant=broken, hint="A page brings as many items as its own pool "
+                      "has in a page, and takes them along when it goes.")
         elif broken == COUNTED:
             run.wrong(f"a pool's counts while its backend was called, {until}", "counts that agree",
                       text, invariant=broken, hint="What counts pages changes with the pool's "

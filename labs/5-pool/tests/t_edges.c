@@ -267,8 +267,7 @@ static void block_free(struct pool_allocator *pa UNUSED, void *page UNUSED)
 {
 }
 
-static struct pool_allocator block_backend = {
-    .name = "lab block", .alloc = block_alloc, .free = block_free};
+static struct pool_allocator block_backend;
 
 static void make_block(size_t page_size, size_t npages)
 {
@@ -276,7 +275,8 @@ static void make_block(size_t page_size, size_t npages)
     block_end = npages * page_size;
     block = kmem_alloc(kernel_map, block_end, page_size, KM_WAITOK);
     KASSERT(block, "no memory for %zu pages of %zu bytes", npages, page_size);
-    block_backend.page_size = page_size;
+    block_backend = (struct pool_allocator){
+        .name = "lab block", .alloc = block_alloc, .free = block_free, .page_size = page_size};
     pool_allocator_init(&block_backend);
 }
 

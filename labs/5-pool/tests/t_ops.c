@@ -294,7 +294,7 @@ static void count_labs(struct pool *p, void *n)
     *(unsigned *)n += p >= lab_pool && p < lab_pool + LAB_POOLS;
 }
 
-static unsigned count_pools(void)
+static unsigned pools_there(void)
 {
     unsigned n = 0;
 
@@ -309,7 +309,7 @@ KTEST(lab_pool_destroy)
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned n = 0; n < 6; n++)
             lab_make_pool(n, 0, 500 + 100 * n, 0);
-        KTEST_CHECK(count_pools() == 6, "%u pools, not 6", count_pools());
+        KTEST_CHECK(pools_there() == 6, "%u pools, not 6", pools_there());
         for (unsigned n = 0; n < 6; n++)
             lab_pages(n, 2, n % 3, false);
         pool_set_limits(&lab_pool[2], 2, 0);
@@ -318,7 +318,7 @@ KTEST(lab_pool_destroy)
             unsigned n = (k * 2 + round) % 5;
             lab_put_all(n);
             lab_destroy_pool(n);
-            KTEST_CHECK(count_pools() == 5 - k, "%u pools, not %u", count_pools(), 5 - k);
+            KTEST_CHECK(pools_there() == 5 - k, "%u pools, not %u", pools_there(), 5 - k);
             KTEST_CHECK(lab_arena[0].nout <= 2 * (5 - k), "%lu pages of %u pools",
                         lab_arena[0].nout, 5 - k);
             lab_point("gone");
