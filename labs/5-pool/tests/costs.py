@@ -58,6 +58,10 @@ def price(run: Run) -> None:
                   f"{least}, as with {few}", cost, invariant=FREE,
                   hint="The backend has said yes: what only a walk needs, such as how many pools "
                   "there are, is looked for when it has said no.")
+    (few, least), (many, cost) = ((int(n), int(ticks)) for n, ticks in run.records("put"))
+    if cost > least + least // 10:
+        run.wrong(f"instructions of 8 puts, with {many} pools of the backend",
+                  f"{least}, as with {few}", cost, invariant=FREE)
 
 
 def few_can(run: Run) -> None:

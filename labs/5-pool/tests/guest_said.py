@@ -39,13 +39,27 @@ SAID = [
     Said("before its lock and its lists are there", invariant=GUARDED, hint="As soon as it is on "
          "the list others drain it: first its lock and its lists, then its backend's list, then "
          "that of all pools."),
-    Said("is not on its backend's list|is on another backend's list", invariant=CHECKS,
+    Said("a walk is at pool 0", invariant=SHORT, hint="Who walks through all pools keeps the one "
+         "that it is at from being destroyed, and from nothing else."),
+    Said("is found by a check of that pool, not of all", invariant=CHECKS,
+         hint="pool_check of NULL says of each pool what it says of that one."),
+    Said("on its backend's list: is not|on another backend's list: is not", invariant=CHECKS,
          hint="pool_check walks its backend's list, with that lock, and finds it there once."),
     Said("no page of the direct map", invariant=SHORT,
          hint="Are tests with backends of their own red, too? Then begin there. Else: the kernel's "
          "own backends are drained like any other, pool_allocator_direct, too."),
-    Said("the items of 5 pages were put", invariant=WHOSE, hint="An empty page stays with its "
+    Said("the items of 5 pages were put|a put leaves pool", invariant=WHOSE, hint="An empty page stays with its "
          "pool, which may want it soon, until a reclaim or a drain takes it."),
+    Said(r"one of \d+ pools has an empty page", invariant=SHORT, hint="However many pools a "
+         "backend has, each is asked: 32 or 255 are no limit."),
+    Said("page of the direct map counts as", invariant=WHOSE, hint="The owner that a page is for "
+         "comes with the flags, in each way to a page."),
+    Said(r"pool_set_limits\(", invariant=KEEPS, hint="pool_set_limits sets both numbers as they "
+         "are given, and moves no page: reclaim and drains look at them, and gets."),
+    Said("where max_items is", invariant=MOST, hint="Each get looks at the limit, whatever its "
+         "flags are, and one that finds a free item, too."),
+    Said("were refused at the limit", invariant=NOTHING,
+         hint="A get that the limit refuses fails like any other, and counts in fails."),
     Said("its lock was not tried", invariant=SHORT, hint="It was never asked. Does the backend "
          "know its pools, and the get ask the others? Always, whatever the get's flags? Then "
          "the walk ends too early: the starving pool is on the list, too. Count it and the look at "
@@ -105,7 +119,8 @@ SAID = [
     Said("an item too many", invariant=MOST, hint="The limit is looked at with each item that is "
          "taken: after a shortage that nobody could relieve, too."),
     Said(r"max_items is \d+: an item", invariant=MOST,
-         hint="Compare nitems_out with max_items by >=: it may be more than that already."),
+         hint="Each get looks at the limit, one that finds a free item, too, and by >=: there may be "
+         "more out than that already. It counts items, not pages."),
     Said("pages were given back, it says", invariant=BACK,
          hint="pool_reclaim_all sums up the pages; pool_reclaim only says whether there were any."),
     Said("which was destroyed, is ", invariant=GONE,
@@ -117,6 +132,8 @@ SAID = [
     Said(r"empty pages that keeps \d+", invariant=KEEPS, hint=SUBTRACTED),
     Said("chance: .* failed gets, not", invariant=NOTHING,
          hint="A get that fails counts as one failure, however many tries it had."),
+    Said(r"pool \d+ may lose \d+: it has", invariant=SHORT, hint="It was not asked, or gave "
+         "nothing. Who starves asks the others whatever its flags are: those are for the backend."),
     Said(CHANCE, invariant=COUNTED, hint="What counts pages and items changes under the lock, with "
          "the lists: by one for each."),
 ]

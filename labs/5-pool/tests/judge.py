@@ -41,7 +41,8 @@ def model(run: Run) -> None:
         for n, pool in state.pools.items():
             run.expect(f"pages of pool {n}, with room for {pool.items_per_page} each, at point "
                        "empty: all items were put, and pool_reclaim was called", 0, pool.npages,
-                       invariant=BACK, hint="Each put of a page's last item makes it empty.")
+                       invariant=BACK, hint="Each put of a page's last item makes it empty, and "
+                       "pool_reclaim gives back all that are.")
 
 
 def keeps(run: Run, state: State, pool: int, least: int) -> None:
@@ -193,7 +194,9 @@ def bounded(run: Run) -> None:
         surplus = now["refusals"] - was["refusals"] - (others + 1)
         if surplus > 0:
             hint = (f"{LAB_POOLS} pools of this backend were there before and are destroyed: are "
-                    "they counted still?") if surplus > LAB_POOLS / 2 else ""
+                    "they counted still?") if surplus > LAB_POOLS / 2 else (
+                    "It is asked first, and after each page that was drained for this get: not "
+                    "once more when nobody gave.") if surplus == 1 else ""
             run.wrong("times that a get asked the backend", f"at most {others + 1}",
                       now["refusals"] - was["refusals"], invariant=ONCE, hint=hint)
         lost = [pool.npages - after.pools[n].npages for n, pool in before.pools.items()]
@@ -349,7 +352,7 @@ NEXT_GONE = plan("turn_gone", ["full", *["granted"] * 5, "filled", *["granted"] 
 REFUSED = ["full", "refused", "end"]
 LOCKED = plan("turn_locked", ["full", *["granted"] * 10, "end"], granted)
 BOTH = plan("both", ["full", "end"])
-COMES = plan("comes", ["full", "end"])
+COMES = plan("comes", ["full", "end"] * 3)
 FEW_CAN = plan("few_can_give", REFUSED, few_can)
 LOCK_HELD = Plan(several_cpus("lock_held"), ["full", "held", "end"], held, {"held": 1})
 STARVE = ["full", *["granted"] * 5, "none", "back", "end"]
@@ -377,15 +380,16 @@ PLANS: dict[str, Plan] = {
               Plan(several_cpus("walked"), ["made", "end"], nothing)],
     ),
     "isolation": plan("isolation", ["made", "short", "end"]),
-    "check": plan("check", ["right", "right", "end"], more=[plan("anew", ["end"])]),
+    "check": plan("check", ["right", "right", "end"], more=[plan("anew", ["end"]), plan("direct_owner", ["end"])]),
     "smp": Plan(several_cpus("smp"), ["worked", "end"], nothing, more=[plan("locks", ["end"])]),
     "starve": plan("starve", STARVE * 3, starve,
-                   more=[plan("short_fail_nth", [*["full", "failed"] * 8, "end"])]),
+                   more=[plan("short_fail_nth", [*["full", "failed"] * 8, "end"]),
+                         plan("walk_at", ["end"])]),
     "starve-nowait": plan(
         "starve_nowait", ["full", "granted", "reserve", "granted", "end"], granted),
     "one-is-enough": plan("one", ["full", *["granted"] * 6, "end"], granted,
                           more=[plan("price", ["end"] * 4, price,
-                                records={"paid": 2, "found": 2})]),
+                                records={"paid": 2, "put": 2, "found": 2})]),
     "turn": plan("turn", ["full", *[*["granted"] * 5, "round"] * 4, "end"], turn,
                  more=[] if FIGURES["half"] or FIGURES["each"] else [IN_VAIN, NEXT_GONE, LOCKED]),
     "minimum": plan("minimum", ["full", *["granted"] * (4 - FIGURES["empty"]), "none", "kept",

@@ -293,7 +293,10 @@ void lab_put(unsigned n, unsigned i)
     void *p = (void *)it->address;
     it->address = 0;
     lowest[n] = min(lowest[n], i);
+    uint64_t npages = lab_pool[n].npages;
     pool_put(&lab_pool[n], p);
+    KTEST_CHECK(ncpus > 1 || lab_pool[n].npages == npages,
+                "a put leaves pool %u %lu pages, and it had %lu", n, lab_pool[n].npages, npages);
 }
 
 void lab_put_all(unsigned n)

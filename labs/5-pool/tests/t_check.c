@@ -20,13 +20,19 @@ static bool finds(struct pool *p)
     return pool_check(p, &out) > 0;
 }
 
+// A check of p and one of all are two ways to the same.
+static void expect_found(struct pool *p, const char *what)
+{
+    KTEST_CHECK(finds(p), "%s: is not found", what);
+    KTEST_CHECK(finds(NULL), "%s: is found by a check of that pool, not of all", what);
+}
+
 static void drift(uint64_t *field, const char *what)
 {
     *field += 1;
-    KTEST_CHECK(finds(&lab_pool[0]), "%s: one too many is not found", what);
-    KTEST_CHECK(finds(NULL), "%s: one too many is found by a check of that pool, not of all", what);
+    expect_found(&lab_pool[0], what);
     *field -= 2;
-    KTEST_CHECK(finds(&lab_pool[0]), "%s: one too few is not found", what);
+    expect_found(&lab_pool[0], what);
     KTEST_CHECK(!finds(&lab_pool[1]), "the other pool is right");
     *field += 1;
     KTEST_CHECK(!finds(&lab_pool[0]), "%s: right again", what);
@@ -91,11 +97,11 @@ static void wrong_list(struct pool *p)
     spin_lock(&own->lock);
     list_remove(link);
     spin_unlock(&own->lock);
-    KTEST_CHECK(finds(p), "a pool that is not on its backend's list is not found");
+    expect_found(p, "a pool that is not on its backend's list");
     spin_lock(&other->lock);
     list_push_back(&other->pools, link);
     spin_unlock(&other->lock);
-    KTEST_CHECK(finds(p), "a pool that is on another backend's list is not found");
+    expect_found(p, "a pool that is on another backend's list");
     spin_lock(&other->lock);
     list_remove(link);
     spin_unlock(&other->lock);
@@ -116,19 +122,19 @@ KTEST(lab_pool_check)
     lab_pages(0, 6, 2, false);
     lab_pages(1, 2, 0, true);
     lab_point("right");
-    drift(&p->npages, "pages");
-    drift(&p->nitems_out, "items that are out");
-    drift(&p->nitems_free, "free items");
-    drift(&p->gets, "gets");
-    drift(&p->page_frees, "pages given back");
+    drift(&p->npages, "one too many or too few: pages");
+    drift(&p->nitems_out, "one too many or too few: items that are out");
+    drift(&p->nitems_free, "one too many or too few: free items");
+    drift(&p->gets, "one too many or too few: gets");
+    drift(&p->page_frees, "one too many or too few: pages given back");
     struct list *page = p->partial.next;
     list_remove(page);
-    KTEST_CHECK(finds(p), "a page on no list is not found");
+    expect_found(p, "a page on no list");
     list_push_front(&p->full, page);
-    KTEST_CHECK(finds(p), "a partial page on the list of full ones is not found");
+    expect_found(p, "a partial page on the list of full ones");
     list_remove(page);
     list_push_back(&p->empty, page);
-    KTEST_CHECK(finds(p), "a partial page on the list of empty ones is not found");
+    expect_found(p, "a partial page on the list of empty ones");
     list_remove(page);
     list_push_front(&p->partial, page);
     unsigned i = 0;
@@ -138,12 +144,35 @@ KTEST(lab_pool_check)
     lab_put(0, i);
     wrong_list(p);
     item[1]++;
-    KTEST_CHECK(finds(p), "a free item that was written to is not found");
+    expect_found(p, "a free item that was written to");
     item[1]--;
     KTEST_CHECK(!finds(NULL), "right again");
     lab_point("right");
     cancel_out();
     lab_end();
+}
+
+// What counts pages sees them under the pool's own owner, of the direct map, too.
+KTEST(lab_pool_direct_owner)
+{
+    static struct pool p;
+    static const unsigned flags[] = {PR_NOWAIT, PR_WAITOK, PR_RESERVE};
+
+    pool_init(&p, "lab owner", 3000, 0, NULL);
+    p.page_owner = PAGE_PV;
+    for (unsigned i = 0; i < array_len(flags); i++) {
+        void *item = pool_get(&p, flags[i]);
+        KASSERT(item, "no memory for an item");
+        unsigned owner = dmap_to_page(item)->owner;
+        KTEST_CHECK(owner == PAGE_PV,
+                    "a page of the direct map counts as owner %u's, and its pool's page_owner is "
+                    "%u; flags %u",
+                    owner, PAGE_PV, flags[i]);
+        pool_put(&p, item);
+        pool_reclaim(&p);
+    }
+    pool_destroy(&p);
+    lab_point("end");
 }
 
 // Where a pool is made there was something else, or another pool, with limits and counts of its

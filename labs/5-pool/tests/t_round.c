@@ -180,11 +180,17 @@ static void make_newcomer(void)
         lab_make_pool(LAB_POOLS - 1, 0, 600, 0);
 }
 
-KTEST(lab_pool_comes)
-{
-    enum { OLD = 8 };
-    unsigned n = lab_rich(OLD, 6);
+#define OLD 8u
 
+// The one that is asked first is pool `first', as those before it have given already.
+static void come_while_asked(unsigned first)
+{
+    unsigned n = lab_rich(OLD, 6);
+    uint64_t drained[OLD];
+
+    lab_fill(n, first);
+    for (unsigned k = 0; k < OLD; k++)
+        drained[k] = lab_pool[k].drained;
     ncalls = 0;
     lab_arena[0].takes_away = true;
     lab_arena[0].asked = make_newcomer;
@@ -193,10 +199,40 @@ KTEST(lab_pool_comes)
     lab_arena[0].takes_away = false;
     KTEST_CHECK(!got && ncalls > 1, "there is a page for it");
     for (unsigned k = 0; k < OLD; k++)
-        KTEST_CHECK(lab_pool[k].drained > 0,
+        KTEST_CHECK(lab_pool[k].drained > drained[k],
                     "a pool was made while others were asked, and pool %u, "
                     "which was there before, has not been asked",
                     k);
+    lab_end();
+}
+
+KTEST(lab_pool_comes)
+{
+    for (unsigned first = 0; first < OLD; first += 3)
+        come_while_asked(first);
+}
+
+// ---- a walk through all pools ----
+
+static void starve_meanwhile(struct pool *p, void *got)
+{
+    if (p == &lab_pool[0])
+        *(bool *)got = lab_get(1, PR_NOWAIT);
+}
+
+// Who walks through all pools is at one, which has pages to lose, and comes to starve there.
+KTEST(lab_pool_walk_at)
+{
+    bool got = false;
+
+    lab_make_arena(0, PAGE_SIZE, 4);
+    for (unsigned n = 0; n < 2; n++)
+        lab_make_pool(n, 0, 1000, 0);
+    lab_pages(0, 2, 2, false);
+    lab_pages(1, 2, 0, true);
+    pool_for_each(starve_meanwhile, &got);
+    KTEST_CHECK(got, "a walk is at pool 0, which may lose 2 pages, and a get that starves is "
+                     "refused");
     lab_end();
 }
 

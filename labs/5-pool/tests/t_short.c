@@ -165,7 +165,7 @@ KTEST(lab_pool_minimum)
     lab_pages(3, 4, 0, true);
     lab_point("full");
     lab_want_pages(3, lab_empty ? 3 : 4);
-    KTEST_CHECK(!lab_get(3, PR_NOWAIT), "all pools are at their least");
+    KTEST_CHECK(!lab_get(3, PR_NOWAIT) && !lab_get(3, PR_RESERVE), "all pools are at their least");
     lab_point("none");
     for (unsigned n = 0; n < 3; n++)
         for (unsigned i = 0; i < 5; i++)
