@@ -48,8 +48,9 @@ SAID = [
     Said("no page of the direct map", invariant=SHORT,
          hint="Are tests with backends of their own red, too? Then begin there. Else: the kernel's "
          "own backends are drained like any other, pool_allocator_direct, too."),
-    Said("the items of 5 pages were put|a put leaves pool", invariant=WHOSE, hint="An empty page stays with its "
-         "pool, which may want it soon, until a reclaim or a drain takes it."),
+    Said("the items of 5 pages were put|a put leaves pool", invariant=WHOSE,
+         hint="An empty page stays with its pool, which may want it soon, until a reclaim or "
+         "a drain takes it."),
     Said(r"one of \d+ pools has an empty page", invariant=SHORT, hint="However many pools a "
          "backend has, each is asked: 32 or 255 are no limit."),
     Said("page of the direct map counts as", invariant=WHOSE, hint="The owner that a page is for "
@@ -119,8 +120,8 @@ SAID = [
     Said("an item too many", invariant=MOST, hint="The limit is looked at with each item that is "
          "taken: after a shortage that nobody could relieve, too."),
     Said(r"max_items is \d+: an item", invariant=MOST,
-         hint="Each get looks at the limit, one that finds a free item, too, and by >=: there may be "
-         "more out than that already. It counts items, not pages."),
+         hint="Each get looks at the limit, one that finds a free item, too, and by >=: there may "
+         "be more out than that already. It counts items, not pages."),
     Said("pages were given back, it says", invariant=BACK,
          hint="pool_reclaim_all sums up the pages; pool_reclaim only says whether there were any."),
     Said("which was destroyed, is ", invariant=GONE,

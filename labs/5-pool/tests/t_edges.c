@@ -384,8 +384,8 @@ KTEST(lab_pool_vain)
 
 #define PAID 8u
 
-// Gets that each take a page, of which the backend has enough, and puts: their price does not depend
-// on how many pools there are.
+// Gets that each take a page, of which the backend has enough, and puts: their price does not
+// depend on how many pools there are.
 static void pay(unsigned npools)
 {
     void *items[PAID];
