@@ -177,8 +177,10 @@ def spare_moves(run: Run, full: State, thinned: list[State]) -> None:
         sums = [s.stats["pv_entry_spare"] + s.stats["pv_entry_count"] for s in (full, state)]
         if full.owners["PV"] == state.owners["PV"] > 0 and sums[0] != sums[1]:
             run.wrong("pv_entry_spare + pv_entry_count after some mappings went, and no page",
-                      sums[0], sums[1],
-                      invariant=AGREE)
+                      sums[0] if sums[0] < 1 << 63 else f"{sums[0] - (1 << 64)} as before",
+                      sums[1], invariant=AGREE,
+                      hint="Each page of entries has as many as fit, used or spare: an entry that "
+                      "goes makes one spare, and one that comes takes it.")
 
 
 def given_back(run: Run) -> None:
@@ -269,7 +271,8 @@ def entered(run: Run, wanted: int) -> None:
                 "chunk: destroy all of its mappings that are not wired. One that is wired spares "
                 "itself alone, not its chunk and not its process."
                 if int(words[0]) * 2 < wanted else
-                "Most were entered: a walk ended too early. One chunk that gives no page does not "
+                "Most were entered: a walk ended too early, or it gave the process's own chunk "
+                "room, and that was not taken for success. One chunk that gives no page does not "
                 "end it, and the one that was last when it began is looked at, too; take the next "
                 "one's address before a chunk is put last.",
             )
@@ -393,8 +396,8 @@ def steal_enough(run: Run) -> None:
         return
     run.expect("mappings of another process, where stealing gave the process's own oldest chunk "
                "room for all that it enters", had, has, invariant=ROOM_FIRST,
-               hint="Room in your own chunk ends the walk as a page does: nobody else need lose "
-               "anything.")
+               hint="Your own chunk loses all that can be lost, as others' do, and room in it ends "
+               "the walk as a page does: nobody else need lose anything.")
 
 
 def steal_own(run: Run) -> None:
