@@ -22,7 +22,8 @@ from rules import ALONE, BOUNDED, CHANGES, CHEAP, CHECKS, FREED, LATE, NOT_MAPPE
 from rules import EVICTABLE, NOT_MADE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
 from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, ROOM_LATE
-from said import NONE_TO_SPARE, SNAPSHOT, SPARSE, TAKEN_OVER, UNWIRED, WAITS, WITHOUT_PAGE
+from said import LONG_LEFT, NONE_TO_SPARE, ONCE_MORE, SAYS_SO
+from said import SNAPSHOT, SPARSE, TAKEN_OVER, UNWIRED, WAITS, WITHOUT_PAGE
 from said import name_rules, nothing_left
 
 PAGE = 4096
@@ -376,6 +377,7 @@ PLANS: dict[str, Plan] = {
                     more=[plan("rights", ["end"] * 4, ALL_RIGHTS)]),
     "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 2, nothing_left),
                         plan("far_shared", ["end"] * 3, ALL_COUNTS),
+                        plan("far_gone", ["end"], LONG_LEFT),
                         plan("sparse", ["end"], SPARSE)]),
     "family": plan("family", FAMILY * 9, nothing_left,
                    more=[plan("below", ["start", "ops", "ops", "end"] * 6, nothing_left),
@@ -399,7 +401,9 @@ PLANS: dict[str, Plan] = {
     "fail-nth": plan("fail_nth", OPS * 5, fail_nth, records={"refused": 1},
                      more=[plan("short", ["end"] * 2, nothing_left),
                            plan("pager_short", ["end"], nothing_left),
-                           plan("counted", ["end"], nothing_left)]),
+                           plan("counted", ["end"], nothing_left),
+                           plan("fork_refused", ["end"] * 16, ONCE_MORE),
+                           plan("fault_refused", ["end"], SAYS_SO)]),
     "dontneed": plan("dontneed", ["discarded", "discarded", "written", "end"] * 5, nothing_left),
     "zeroes": plan("zeroes", ["read", "written", "read", "written", "end"], nothing_left,
                    more=[plan("room", ["end"], NO_ROOM),
@@ -425,7 +429,8 @@ PLANS: dict[str, Plan] = {
                         plan("alone_parts", ["end"] * 4, TAKEN_OVER)]),
     "readers": plan("readers", ["read", "end"], readers),
     "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact,
-                    more=[plan(each, ["end"], nothing_left) for each in ("ref_short", "tables")]),
+                    more=[plan("ref_short", ["end"] * 2, nothing_left),
+                          plan("tables", ["end"], nothing_left)]),
     "grow": plan("grow", ["grown", "end"], grow,
                  more=[plan("grow_split", ["grown", "end"], grow),
                        plan("gap", ["gone", "end"] * 6, GAPS)]),

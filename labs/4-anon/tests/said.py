@@ -113,5 +113,11 @@ SPARSE = thinking("A mapping may be very long, and hardly touched: a count for e
                   "is more memory than there is, and a copy of what it has is little.", BOUNDED)
 UNWIRED = thinking("Who takes a page from all who map it takes its wirings, too (anon_unmap; for a "
                    "file's page vm_page_unwire): they have another page now.", EVICTABLE)
+LONG_LEFT = thinking("Where there is no table of counts yet, as nobody had touched the slots, "
+                     "who covers them must be known all the same once they are filled.", FREED)
+ONCE_MORE = thinking("An entry is marked (ME_NEEDSCOPY) once nothing can fail any more: a fork "
+                     "that comes again takes a marked one's pages for write-protected.", SHOWS)
+SAYS_SO = thinking("A fault that gets no memory says ENOMEM: who called waits for some. EAGAIN goes "
+                   "round at once, for ever if there is none.")
 NONE_TO_SPARE = thinking("c may have no entries to spare: ask before each clip, not once for the "
                          "fault that brings two.", BOUNDED)

@@ -156,9 +156,9 @@ KTEST(lab_anon_gap)
     }
 }
 
-// One entry more has all slots but the first of an amap, of which another has a part already. If
-// the nth allocation fails, all is as it was: then false.
-static bool try_ref(struct vm_amap *am, pgno_t npages, uint64_t nth)
+// One entry more has all slots but the first of an amap, of which another has a part already, or
+// nobody. If the nth allocation fails, all is as it was: then false.
+static bool try_ref(struct vm_amap *am, pgno_t npages, uint64_t nth, unsigned nrefs)
 {
     static char text[512];
     struct strbuf out;
@@ -174,34 +174,41 @@ static bool try_ref(struct vm_amap *am, pgno_t npages, uint64_t nth)
     lab_expect_marked("an amap_ref whose allocation fails, number", nth);
     strbuf_init(&out, text, sizeof(text));
     KTEST_CHECK(!amap_check(&out), "after an amap_ref whose allocation %lu fails: %s", nth, text);
-    KTEST_CHECK(amap_nrefs(am) == 2, "an amap_ref that fails makes %u of 2 references",
-                amap_nrefs(am));
+    KTEST_CHECK(amap_nrefs(am) == nrefs, "an amap_ref that fails makes %u of %u references",
+                amap_nrefs(am), nrefs);
     amap_lock(am);
-    KTEST_CHECK(amap_shared(am, 0, 3) && !amap_shared(am, 3, npages - 3),
+    KTEST_CHECK(amap_shared(am, 0, 3) == (nrefs > 1) && !amap_shared(am, 3, npages - 3),
                 "an amap_ref that fails changes who covers what");
     amap_unlock(am);
     return false;
 }
 
 // An amap that is too long for one table of counts.
-KTEST(lab_anon_ref_short)
+static void ref_short(bool counted)
 {
     enum { N = 3 << 12 };
     uint64_t nth = 1;
 
     lab_begin(0);
     struct vm_amap *am = amap_alloc(N);
-    KASSERT(am && !amap_ref(am, 1, 2), "no memory for an amap");
+    KASSERT(am && !(counted && amap_ref(am, 1, 2)), "no memory for an amap");
     lab_mark();
-    while (!try_ref(am, N, nth) && nth < 1000)
+    while (!try_ref(am, N, nth, 1 + counted) && nth < 1000)
         nth++;
     if (nth < 1000)
         amap_unref(am, 1, N - 1);
-    amap_unref(am, 1, 2);
+    if (counted)
+        amap_unref(am, 1, 2);
     int error = amap_extend(am, 0, N, 1);
     KTEST_CHECK(!error, "amap_extend by the only entry that is left: error %d", error);
     amap_unref(am, 0, N);
     lab_point("end");
+}
+
+KTEST(lab_anon_ref_short)
+{
+    ref_short(true);
+    ref_short(false);
 }
 
 // ---- who covers what, in an array of several tables ----
@@ -365,83 +372,5 @@ KTEST(lab_anon_lend)
         vm_page_lend_end(pages[i]);
     }
     lab_read_all();
-    lab_end();
-}
-
-// ---- what was done, and what could not be ----
-
-struct done {
-    uint64_t copies, pages; // of amaps; that faults have copied or made
-};
-
-static struct done done_now(void)
-{
-    const struct vm_fault_stats *st = &vm_fault_stats;
-
-    return (struct done){amap_stats.copies, st->anon_copies + st->promotes + st->zero_fills};
-}
-
-static void fork_once(unsigned n)
-{
-    lab_fork(n, 2);
-}
-
-static void write_page(unsigned n)
-{
-    lab_write(n, 20, ++words);
-}
-
-// What is counted of it if its nth allocation fails; 0: none. False: it was refused.
-static bool count_one(void (*act)(unsigned n), unsigned nwritten, unsigned nth, struct done *done)
-{
-    lab_new_space(0);
-    lab_map(0, 0, 64);
-    lab_fill(0, 0, nwritten, &words);
-    lab_fork(0, 1);
-    struct done before = done_now();
-    lab_fail_nth = nth;
-    act(0);
-    lab_fail_nth = 0;
-    struct done after = done_now();
-    bool refused = act == fork_once && !lab_space[2];
-    for (unsigned n = 0; n < LAB_SPACES; n++)
-        if (lab_space[n])
-            lab_exit(n);
-    *done = (struct done){after.copies - before.copies, after.pages - before.pages};
-    return !refused;
-}
-
-static void count_all(void (*act)(unsigned n), unsigned nwritten, const char *what)
-{
-    struct done right, done;
-
-    count_one(act, nwritten, 0, &right);
-    for (unsigned nth = 1; nth <= 16; nth++) {
-        if (!count_one(act, nwritten, nth, &done))
-            continue;
-        KTEST_CHECK(done.copies == right.copies,
-                    "a %s whose allocation fails, number %u, leaves amap_stats wrong: copies is "
-                    "%lu, not %lu",
-                    what, nth, done.copies, right.copies);
-        KTEST_CHECK(done.pages <= right.pages,
-                    "a %s whose allocation fails, number %u, leaves vm_fault_stats wrong: the sum "
-                    "of anon_copies, promotes and zero_fills is %lu, not %lu",
-                    what, nth, done.pages, right.pages);
-    }
-}
-
-// A page that is there, one that nobody has touched, and one of a file; forks that defer or not.
-KTEST(lab_anon_counted)
-{
-    lab_begin(64);
-    count_all(write_page, 64, "write");
-    count_all(write_page, 12, "write");
-    count_all(fork_once, 4, "fork");
-    count_all(fork_once, 64, "fork");
-    lab_below = anon_object_create(64);
-    KASSERT(lab_below, "no memory for an object");
-    count_all(write_page, 12, "write");
-    vm_object_unref(lab_below);
-    lab_below = NULL;
     lab_end();
 }

@@ -401,6 +401,22 @@ KTEST(lab_anon_far_shared)
     far_shared(THIRD + THIRD / 2, THIRD + THIRD / 2 + 1);
 }
 
+// What a child has read there goes with the last who can reach it.
+KTEST(lab_anon_far_gone)
+{
+    enum { N = 3 << 14, MID = N / 2, READ = 200 };
+    map_private(0, N * PAGE_SIZE, start_object(0));
+    write_at(0, LAB_VA, ++words);
+    lab_fork(0, 1);
+    uint64_t before = anon_count();
+    for (unsigned i = MID; i < MID + READ; i++)
+        expect_at(1, lab_va(i), 0);
+    for (unsigned n = 0; n < 2; n++)
+        KTEST_CHECK(!vm_munmap(lab_space[n], lab_va(MID), READ * PAGE_SIZE), "munmap fails");
+    KTEST_CHECK(anon_count() == before, "%lu anons of nobody", anon_count() - before);
+    lab_end();
+}
+
 KTEST(lab_anon_far)
 {
     far_apart(false);

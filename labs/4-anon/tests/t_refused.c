@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Memory that was refused, once: a fork and a fault wait for it, go on, and have done all that they
+// would have done at once.
+
+#include "lab_anon.h"
+#include "lib/ktest.h"
+#include "lib/panic.h"
+#include "pmap/pmap.h"
+#include "pmap/pmap_impl.h"
+#include "sync/kctx.h"
+#include "vm/amap.h"
+#include "vm/vm_fault.h"
+#include "vm/vm_object.h"
+
+enum { N = 64, MOST = 16 };
+
+static uint64_t words;
+
+// All of space 0's pages were written after the last fork.
+static void start(void)
+{
+    lab_begin(N);
+    lab_new_space(0);
+    lab_map(0, 0, N);
+    lab_fill(0, 0, N, &words);
+}
+
+// What a child has, too, its parent may not write to without a fault.
+static void expect_protected(uint64_t nth)
+{
+    for (unsigned i = 0; i < N; i++) {
+        const uint64_t *pte = pmap_pte(lab_space[0]->pmap, lab_va(i));
+        KTEST_CHECK(!pte || !(*pte & PTE_W),
+                    "a fork whose allocation %lu failed is done, and page %u, which the child has, "
+                    "is mapped writable by its parent",
+                    nth, i);
+    }
+}
+
+KTEST(lab_anon_fork_refused)
+{
+    for (uint64_t nth = 1; nth <= MOST; nth++) {
+        start();
+        lab_fork(0, 1);
+        lab_fill(0, 0, N, &words);
+        kctx_current()->fail_nth = nth;
+        int error = vm_space_fork(lab_space[0], &lab_space[2]);
+        kctx_current()->fail_nth = 0;
+        if (!error) {
+            expect_protected(nth);
+            vm_space_unref(lab_space[2]);
+        }
+        lab_space[2] = NULL;
+        lab_end();
+    }
+}
+
+// Of each fault that copies a page or makes one the nth allocation fails: it is waited for, once.
+static void expect_wait(unsigned page, const char *what)
+{
+    for (uint64_t nth = 1; nth <= 2; nth++, page++) {
+        uint64_t waits = vm_fault_stats.waits, asked = kctx_current()->allocs;
+        lab_fail_nth = nth;
+        lab_write(0, page, ++words);
+        lab_fail_nth = 0;
+        asked = kctx_current()->allocs - asked;
+        KTEST_CHECK(asked < nth || vm_fault_stats.waits == waits + 1,
+                    "a write to %s whose allocation %lu fails: it waits for memory %lu times, "
+                    "not once",
+                    what, nth, vm_fault_stats.waits - waits);
+    }
+}
+
+KTEST(lab_anon_fault_refused)
+{
+    start();
+    lab_fork(0, 1);
+    lab_write(0, 0, ++words); // the amap is copied
+    expect_wait(1, "a page that a child has, too");
+    lab_exit(1);
+    lab_discard(0, 0, N);
+    lab_write(0, 0, ++words);
+    expect_wait(1, "a page that nobody has touched");
+    lab_end();
+}
+
+// ---- what was done, and what could not be ----
+
+struct done {
+    uint64_t copies, pages; // of amaps; that faults have copied or made
+};
+
+static struct done done_now(void)
+{
+    const struct vm_fault_stats *st = &vm_fault_stats;
+
+    return (struct done){amap_stats.copies, st->anon_copies + st->promotes + st->zero_fills};
+}
+
+static void fork_once(unsigned n)
+{
+    lab_fork(n, 2);
+}
+
+static void write_page(unsigned n)
+{
+    lab_write(n, 20, ++words);
+}
+
+// What is counted of it if its nth allocation fails; 0: none. False: it was refused.
+static bool count_one(void (*act)(unsigned n), unsigned nwritten, unsigned nth, struct done *done)
+{
+    lab_new_space(0);
+    lab_map(0, 0, 64);
+    lab_fill(0, 0, nwritten, &words);
+    lab_fork(0, 1);
+    struct done before = done_now();
+    lab_fail_nth = nth;
+    act(0);
+    lab_fail_nth = 0;
+    struct done after = done_now();
+    bool refused = act == fork_once && !lab_space[2];
+    for (unsigned n = 0; n < LAB_SPACES; n++)
+        if (lab_space[n])
+            lab_exit(n);
+    *done = (struct done){after.copies - before.copies, after.pages - before.pages};
+    return !refused;
+}
+
+static void count_all(void (*act)(unsigned n), unsigned nwritten, const char *what)
+{
+    struct done right, done;
+
+    count_one(act, nwritten, 0, &right);
+    for (unsigned nth = 1; nth <= 16; nth++) {
+        if (!count_one(act, nwritten, nth, &done))
+            continue;
+        KTEST_CHECK(done.copies == right.copies,
+                    "a %s whose allocation fails, number %u, leaves amap_stats wrong: copies is "
+                    "%lu, not %lu",
+                    what, nth, done.copies, right.copies);
+        KTEST_CHECK(done.pages <= right.pages,
+                    "a %s whose allocation fails, number %u, leaves vm_fault_stats wrong: the sum "
+                    "of anon_copies, promotes and zero_fills is %lu, not %lu",
+                    what, nth, done.pages, right.pages);
+    }
+}
+
+// A page that is there, one that nobody has touched, and one of a file; forks that defer or not.
+KTEST(lab_anon_counted)
+{
+    lab_begin(64);
+    count_all(write_page, 64, "write");
+    count_all(write_page, 12, "write");
+    count_all(fork_once, 4, "fork");
+    count_all(fork_once, 64, "fork");
+    lab_below = anon_object_create(64);
+    KASSERT(lab_below, "no memory for an object");
+    count_all(write_page, 12, "write");
+    vm_object_unref(lab_below);
+    lab_below = NULL;
+    lab_end();
+}
