@@ -114,7 +114,8 @@ SPARSE = thinking("A mapping may be very long, and hardly touched: a count for e
 UNWIRED = thinking("Who takes a page from all who map it takes its wirings, too (anon_unmap; for a "
                    "file's page vm_page_unwire): they have another page now.", EVICTABLE)
 LONG_LEFT = thinking("Where there is no table of counts yet, as nobody had touched the slots, "
-                     "who covers them must be known all the same once they are filled.", FREED)
+                     "who covers them must be known all the same once they are filled.",
+                     FREED)
 ONCE_MORE = thinking("An entry is marked (ME_NEEDSCOPY) once nothing can fail any more: a fork "
                      "that comes again takes a marked one's pages for write-protected.", SHOWS)
 SAYS_SO = thinking("A fault that gets no memory says ENOMEM: who called waits for some. EAGAIN goes "
