@@ -326,6 +326,8 @@ class Qemu:
             return os.read(fd, CHUNK)
         except BlockingIOError:
             return None
+        except ConnectionResetError:  # it has ended, and left unread what we said last
+            return b""
 
     # ---- the monitor ----
 

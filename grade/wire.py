@@ -7,6 +7,7 @@ The socket is read whenever the session finds bytes on it; nothing here waits bu
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 ANSWER_SECONDS = 300.0
@@ -84,7 +85,8 @@ class Wire:
             return None
         text = self._data[start + 1 : end].decode(errors="replace")
         self._data = self._data[end + 3 :]
-        self.ours.sendall(b"+")
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.ours.sendall(b"+")  # who says that it ends does not wait for our answer
         return text
 
     def packet(self) -> str:

@@ -96,7 +96,7 @@ def beginnings(place: int) -> Iterator[int]:
 def say_end(event: gdb.StopEvent) -> None:
     """A replay stands still at its end, and QEMU calls that SIGQUIT."""
     if isinstance(event, gdb.SignalEvent) and event.stop_signal == "SIGQUIT":
-        print("The recorded run ends here.")
+        print("The recorded run has ended here.")
 
 
 def say_gone(_: gdb.ExitedEvent) -> None:

@@ -141,7 +141,8 @@ def _of_tar(path: Path) -> Iterator[Member]:
     }
     with opened[path.suffix.lower()](path) as packed:
         counted = _Counted(packed)
-        with tarfile.open(fileobj=counted, mode="r|") as archive:  # type: ignore[arg-type]
+        read_tar: Callable[..., tarfile.TarFile] = tarfile.open
+        with read_tar(fileobj=counted, mode="r|") as archive:
             for member in archive:
                 if member.isdir():
                     continue

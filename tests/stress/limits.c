@@ -3,13 +3,11 @@
 // limits SEED: makes without end what a process may make, and expects the limit that
 // doc/architecture.md names, an error then, and a system that still works. Prints `ok'.
 #define _GNU_SOURCE
-#include "stress.h"
+#include "thread.h"
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #define STACK   4096
@@ -38,13 +36,12 @@ static void set_limit(int which, rlim_t cur)
 static long tasks_left(int threads)
 {
     static char stacks[64][STACK];
-    const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
     pid_t pids[64];
     int n = 0;
 
     for (; n < 64; n++) {
         if (threads && n % 2) {
-            if (clone(idle, stacks[n] + STACK - 64, flags, NULL) < 0)
+            if (start_thread(idle, stacks[n] + STACK, NULL) < 0)
                 break;
             pids[n] = 0;
             continue;
@@ -94,7 +91,6 @@ static void tasks(void)
 
 static void threads(void)
 {
-    const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
     struct rlimit r;
     int n = 1;
 
@@ -103,7 +99,7 @@ static void threads(void)
     char *stacks =
         mmap(NULL, THREADS * STACK * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     EXPECT_TRUE(stacks != MAP_FAILED);
-    while (n <= THREADS && clone(idle, stacks + (n + 1) * STACK - 64, flags, NULL) > 0)
+    while (n <= THREADS && start_thread(idle, stacks + (n + 1) * STACK, NULL) > 0)
         n++;
     EXPECT_TRUE(errno == EAGAIN || errno == ENOMEM);
     EXPECT_TRUE(n == THREADS || (unsigned long)n < r.rlim_max);

@@ -5,17 +5,13 @@
 // itself: a thread that escaped makes the program hang, a process that escaped is counted. Prints
 // `ok'.
 #define _GNU_SOURCE
-#include "stress.h"
-#include <sched.h>
+#include "thread.h"
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #define STACKS      16
 #define STACK_BYTES 8192
 #define CLONERS     3
 #define FORKERS     3
-#define SHARED      (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM)
-#define FLAGS       (CLONE_THREAD | SHARED)
 
 // Shared by all processes.
 struct shared {
@@ -59,7 +55,7 @@ _Noreturn static int clone_threads(void *arg)
 {
     char *stacks = arg;
     for (unsigned i = 0;; i = (i + 1) % STACKS)
-        clone(i == STACKS - 1 ? stay : go, stacks + (i + 1) * STACK_BYTES - 64, FLAGS, NULL);
+        start_thread(i == STACKS - 1 ? stay : go, stacks + (i + 1) * STACK_BYTES, NULL);
 }
 
 enum how { BY_EXIT, BY_EXEC, BY_KILL, BY_STOP, WAYS };
@@ -68,7 +64,7 @@ static void many_threads(enum how how, uint64_t delay)
 {
     for (int i = 0; i < CLONERS; i++) {
         char *stacks = map((STACKS + 1) * STACK_BYTES, MAP_PRIVATE);
-        clone(clone_threads, stacks + (STACKS + 1) * STACK_BYTES - 64, FLAGS, stacks);
+        EXPECT_TRUE(start_thread(clone_threads, stacks + (STACKS + 1) * STACK_BYTES, stacks) > 0);
     }
     spin(delay);
     if (how == BY_EXEC)
@@ -165,7 +161,8 @@ static void continue_last(void)
     if (pid == 0) {
         setpgid(0, 0);
         for (int i = 0; i < 2; i++)
-            clone(work, (char *)map(STACK_BYTES, MAP_PRIVATE) + STACK_BYTES - 64, FLAGS, NULL);
+            EXPECT_TRUE(
+                start_thread(work, (char *)map(STACK_BYTES, MAP_PRIVATE) + STACK_BYTES, NULL) > 0);
         work(NULL);
     }
     setpgid(pid, pid);

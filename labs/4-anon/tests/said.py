@@ -118,7 +118,7 @@ LONG_LEFT = thinking("Where there is no table of counts yet, as nobody had touch
                      FREED)
 ONCE_MORE = thinking("An entry is marked (ME_NEEDSCOPY) once nothing can fail any more: a fork "
                      "that comes again takes a marked one's pages for write-protected.", SHOWS)
-SAYS_SO = thinking("A fault that gets no memory says ENOMEM: who called waits for some. EAGAIN goes "
-                   "round at once, for ever if there is none.")
+SAYS_SO = thinking("A fault that gets no memory says ENOMEM: who called waits for some. EAGAIN "
+                   "goes round at once, for ever if there is none.")
 NONE_TO_SPARE = thinking("c may have no entries to spare: ask before each clip, not once for the "
                          "fault that brings two.", BOUNDED)
