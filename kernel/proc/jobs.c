@@ -10,11 +10,10 @@
 #include "proc/thread.h"
 #include "sync/scoped.h"
 
-void signal_job_stop(struct process *p, int sig)
+void signal_job_stop(struct process *p, int sig, uint64_t ncontinues)
 {
-    if (p->exiting || p->stop != STOP_NONE || !p->stop_taken)
+    if (p->exiting || p->stop != STOP_NONE || p->ncontinues != ncontinues)
         return;
-    p->stop_taken = false;
     p->stop = STOP_UNDER_WAY;
     p->stop_signal = sig;
     p->continued = false;

@@ -110,7 +110,7 @@ struct process {
     int group_status;           // (g) with this wait status; the last thread's if they just end
     enum stop_state stop;       // (g)
     int stop_signal;            // (g)
-    bool stop_taken;            // (g) a thread took a stop signal, no SIGCONT came since
+    uint64_t ncontinues;        // (g) SIGCONTs that came
     unsigned nstopped;          // (g) threads in signal_job_wait
     bool continued;             // (g) a complete stop ended, and the parent does not know
     struct waitq stop_wait;

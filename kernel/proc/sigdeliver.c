@@ -106,8 +106,9 @@ static void enter_handler(struct thread *t, struct trapframe *tf, const struct s
     signal_set_mask(t->blocked | act->mask | (act->flags & SA_NODEFER ? 0 : sigbit(sig)));
 }
 
-// The default action of a signal that ends or stops the process.
-static void default_action(struct process *p, int sig)
+// The default action of a signal that ends or stops the process, which had been continued so often
+// when the signal was taken.
+static void default_action(struct process *p, int sig, uint64_t ncontinues)
 {
     if (signal_default(sig) == DEFAULT_END) {
         signal_kill_group(p, W_SIGNALED(sig));
@@ -119,7 +120,7 @@ static void default_action(struct process *p, int sig)
             return;
     }
     SCOPED_SPIN(&p->sig_lock);
-    signal_job_stop(p, sig);
+    signal_job_stop(p, sig, ncontinues);
 }
 
 // Takes one signal and does what its action says; WORK_SIGNAL is up to date afterwards.
@@ -135,17 +136,16 @@ static void deliver(struct thread *t, struct trapframe *tf)
     if (sig) {
         ignored = signal_is_ignored(p, sig);
         act = p->actions[sig - 1];
-        if (act.handler == SIG_DFL && signal_default(sig) == DEFAULT_STOP)
-            p->stop_taken = true;
         if (act.handler > SIG_IGN && (act.flags & SA_RESETHAND))
             p->actions[sig - 1].handler = SIG_DFL;
     }
+    uint64_t ncontinues = p->ncontinues;
     signal_recalc(t);
     spin_unlock(&p->sig_lock);
     if (ignored)
         return;
     if (act.handler == SIG_DFL)
-        default_action(p, sig);
+        default_action(p, sig, ncontinues);
     else
         enter_handler(t, tf, &act, &info);
 }

@@ -216,7 +216,7 @@ static struct thread *choose(struct process *p, int sig)
 // A stop ends, or one that a thread is about to begin does not begin.
 static void continue_process(struct process *p)
 {
-    p->stop_taken = false;
+    p->ncontinues++;
     if (p->stop == STOP_NONE)
         return;
     p->continued = p->stop == STOP_DONE;

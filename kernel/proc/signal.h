@@ -214,6 +214,8 @@ int signal_altstack(const struct sigaltstack *new, struct sigaltstack *old);
 
 // ---- job control (jobs.c) ----
 
-void signal_job_stop(struct process *p, int sig); // sig_lock held: stops begin
+// A stop begins, if the process was not continued since the signal was taken, when that had
+// happened so often. sig_lock held.
+void signal_job_stop(struct process *p, int sig, uint64_t ncontinues);
 void signal_job_wait(struct thread *t);           // the thread's part: sleeps until SIGCONT
 void signal_job_thread_gone(struct process *p);   // one thread less may complete a stop

@@ -152,39 +152,83 @@ _Noreturn static int work(void *arg)
     }
 }
 
-// A process that was continued after it was stopped runs, however close the two signals came.
-static void continue_last(void)
+static pid_t start_workers(int nthreads)
 {
     pid_t pid = fork();
-    int status;
 
     if (pid == 0) {
         setpgid(0, 0);
-        for (int i = 0; i < 2; i++)
+        for (int i = 1; i < nthreads; i++)
             EXPECT_TRUE(
                 start_thread(work, (char *)map(STACK_BYTES, MAP_PRIVATE) + STACK_BYTES, NULL) > 0);
         work(NULL);
     }
     setpgid(pid, pid);
-    for (int i = 0; i < 16; i++) {
-        EXPECT(kill(pid, i % 2 ? SIGTSTP : SIGSTOP), 0);
-        spin(rng_below(2000));
-        EXPECT(kill(pid, SIGCONT), 0);
-        long was = __atomic_load_n(&shared->work, __ATOMIC_SEQ_CST);
-        while (__atomic_load_n(&shared->work, __ATOMIC_SEQ_CST) == was)
-            sched_yield();
-        if (i % 4 < 2) // a stop right after: the threads are still on their way out of the last
-            continue;
-        EXPECT(kill(pid, SIGSTOP), 0);
-        do
-            EXPECT(waitpid(pid, &status, WUNTRACED), pid);
-        while (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP);
-        EXPECT(kill(pid, SIGCONT), 0);
-    }
+    return pid;
+}
+
+static void await_work(void)
+{
+    long was = __atomic_load_n(&shared->work, __ATOMIC_SEQ_CST);
+
+    while (__atomic_load_n(&shared->work, __ATOMIC_SEQ_CST) == was)
+        sched_yield();
+}
+
+static void await_stop(pid_t pid, int sig)
+{
+    int status;
+
+    do
+        EXPECT(waitpid(pid, &status, WUNTRACED), pid);
+    while (!WIFSTOPPED(status) || WSTOPSIG(status) != sig);
+}
+
+static void end_workers(pid_t pid)
+{
+    int status;
+
     EXPECT(kill(pid, SIGKILL), 0);
     do
         EXPECT(waitpid(pid, &status, 0), pid);
     while (!WIFSIGNALED(status));
+}
+
+// A process that was continued after it was stopped runs, however close the two signals came.
+static void continue_last(void)
+{
+    pid_t pid = start_workers(3);
+
+    for (int i = 0; i < 16; i++) {
+        EXPECT(kill(pid, i % 2 ? SIGTSTP : SIGSTOP), 0);
+        spin(rng_below(2000));
+        EXPECT(kill(pid, SIGCONT), 0);
+        await_work();
+        if (i % 4 < 2) // a stop right after: the threads are still on their way out of the last
+            continue;
+        EXPECT(kill(pid, SIGSTOP), 0);
+        await_stop(pid, SIGSTOP);
+        EXPECT(kill(pid, SIGCONT), 0);
+    }
+    end_workers(pid);
+}
+
+// The first of two stop signals is over with the SIGCONT between them, even if a thread has taken it
+// and not yet begun to stop: the second one stops the process, and is what its parent hears of.
+static void stop_last(void)
+{
+    pid_t pid = start_workers(4);
+
+    for (int i = 0; i < 200; i++) {
+        EXPECT(kill(pid, SIGTSTP), 0);
+        spin(rng_below(3000));
+        EXPECT(kill(pid, SIGCONT), 0);
+        EXPECT(kill(pid, SIGSTOP), 0);
+        await_stop(pid, SIGSTOP);
+        EXPECT(kill(pid, SIGCONT), 0);
+        await_work();
+    }
+    end_workers(pid);
 }
 
 int main(int argc, char **argv)
@@ -194,7 +238,7 @@ int main(int argc, char **argv)
     self_path = argv[0];
     rng_start(strtoull(argv[1], NULL, 0));
     int rounds = argc > 2 ? atoi(argv[2]) : 20;
-    const char *parts = argc > 3 ? argv[3] : "tgc"; // threads, group, continued
+    const char *parts = argc > 3 ? argv[3] : "tgcs"; // threads, group, continued, stopped
     shared = map(PAGE, MAP_SHARED);
     for (int i = 0; i < rounds; i++) {
         if (strchr(parts, 't'))
@@ -203,6 +247,8 @@ int main(int argc, char **argv)
             end_group();
         if (strchr(parts, 'c'))
             continue_last();
+        if (strchr(parts, 's'))
+            stop_last();
     }
     printf("ok\n");
     return 0;
