@@ -213,8 +213,8 @@ static void continue_last(void)
     end_workers(pid);
 }
 
-// The first of two stop signals is over with the SIGCONT between them, even if a thread has taken it
-// and not yet begun to stop: the second one stops the process, and is what its parent hears of.
+// The first of two stop signals is over with the SIGCONT between them, even if a thread has taken
+// it and not yet begun to stop: the second one stops the process, and its parent hears of that.
 static void stop_last(void)
 {
     pid_t pid = start_workers(4);
@@ -238,7 +238,7 @@ int main(int argc, char **argv)
     self_path = argv[0];
     rng_start(strtoull(argv[1], NULL, 0));
     int rounds = argc > 2 ? atoi(argv[2]) : 20;
-    const char *parts = argc > 3 ? argv[3] : "tgcs"; // threads, group, continued, stopped
+    const char *parts = argc > 3 ? argv[3] : "tgcs"; // threads, group, and so on
     shared = map(PAGE, MAP_SHARED);
     for (int i = 0; i < rounds; i++) {
         if (strchr(parts, 't'))
