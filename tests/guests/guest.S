@@ -5,6 +5,8 @@
  * ends as its VARIANT says. A record's checksum is a constant here: the texts are fixed.
  */
 #define CONSOLE 0x3f8
+#define LINE_STATUS (CONSOLE + 5)
+#define THR_EMPTY 0x20
 #define RECORD 0xe9
 #define EXIT 0xf4
 #define START_INFO_CMDLINE 24
@@ -73,14 +75,23 @@ poweroff:
 1:  hlt
     jmp 1b
 
-/* Writes the string at %esi to port %dx. */
+/* Writes the string at %esi to port %dx. The console takes a byte once the last one is gone. */
 puts:
     lodsb
+    mov %al, %ah
     test %al, %al
-    jz 1f
+    jz 3f
+    cmp $CONSOLE, %dx
+    jne 2f
+    mov $LINE_STATUS, %dx
+1:  in %dx, %al
+    test $THR_EMPTY, %al
+    jz 1b
+    mov $CONSOLE, %dx
+2:  mov %ah, %al
     out %al, %dx
     jmp puts
-1:  ret
+3:  ret
 
     .section .rodata
 boot_record:            .asciz "@0 4 46edaec4 boot\n"

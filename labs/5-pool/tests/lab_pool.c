@@ -26,6 +26,7 @@ struct lab_item lab_item[LAB_POOLS][LAB_ITEMS];
 
 static uint64_t last_stamp;
 static volatile unsigned npoints;
+static unsigned leaver;            // 1 + the number of the pool that is being destroyed; 0: none
 static unsigned lowest[LAB_POOLS]; // no item number below it is free
 static bool gone[LAB_POOLS];       // destroyed, and filled with GONE
 
@@ -110,6 +111,19 @@ static void look_at_counts(void)
     }
 }
 
+// Who gives its last pages back, which needs its lock, is found by nobody who might have that lock.
+static void look_at_leaver(const struct lab_arena *a)
+{
+    if (ncpus > 1 || !leaver)
+        return;
+    list_for_each (p, &a->pa.pools, struct pool, backend_link)
+        if (p == &lab_pool[leaver - 1] && lab_report.nwrong++ == 0)
+            ksnprintf(lab_report.wrong, sizeof(lab_report.wrong),
+                      "a pool that is destroyed, %u, gives its pages back, and is on its backend's "
+                      "list still",
+                      leaver - 1);
+}
+
 static void look_at_call(struct lab_arena *a, unsigned flags)
 {
     const struct kctx *ctx = kctx_current();
@@ -170,6 +184,7 @@ static void arena_free(struct pool_allocator *pa, void *page)
     size_t at = (size_t)((char *)page - a->base), i = at / pa->page_size;
 
     look_at_call(a, a->flags);
+    look_at_leaver(a);
     if (a->given)
         a->given();
     KASSERT(at % pa->page_size == 0 && i < LAB_PAGES, "%p is given back to arena %s", page,
@@ -231,7 +246,9 @@ void lab_make_pool(unsigned n, unsigned arena, size_t size, size_t align)
 void lab_destroy_pool(unsigned n)
 {
     lab_made[n] = 0;
+    leaver = n + 1;
     pool_destroy(&lab_pool[n]);
+    leaver = 0;
     memset(&lab_pool[n], GONE, sizeof(lab_pool[n]));
     gone[n] = true;
 }

@@ -155,7 +155,8 @@ def look(name: str, oracle: Oracle, run: Run) -> State:
 
 # ---- what always holds ----
 
-ASKED = {"a try with": TRIES, "the owner that": WHOSE, "pool ": COUNTED}
+ASKED = {"a pool that is destroyed": GONE, "a try with": TRIES, "the owner that": WHOSE,
+         "pool ": COUNTED}
 """How the tests begin to say what was wrong when a backend was called; else it is a lock."""
 
 
