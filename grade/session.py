@@ -112,9 +112,8 @@ class Session:
         started = time.monotonic()
         with qemu.Qemu(self.machine) as vm:
             assert vm.process and vm.process.stdin
+            # Not closed before the end: then QEMU would lose what finds its output's pipe full.
             self._stdin = vm.process.stdin
-            if not self.typed:
-                self._stdin.close()
             hang = self._pump(vm, started)
             if hang:
                 vm.kill()
@@ -201,7 +200,6 @@ class Session:
         """At the prompt of a shell: the lines, as a user would type them."""
         with contextlib.suppress(OSError): # it may have ended
             self._stdin.write(self.typed)
-            self._stdin.close()
         self.typed = b""
 
     def _take_records(self, data: bytes) -> None:

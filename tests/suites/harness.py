@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import random
 import re
@@ -11,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 from functools import partial
@@ -34,6 +37,8 @@ ENDS: list[tuple[str, int, str, str]] = [
     ("garbage", End.BAD_RECORDS.value, "", "strata: bad records: frame 1 has checksum deadbeef"),
 ]
 FLOOD = 1 << 18
+PIPE_BYTES = 1 << 16
+"""That a pipe holds."""
 SILENT = ("grade/options.py", "tests/lecture/sealed.py")
 """Programs that print nothing but a refusal, or are a test's own."""
 BROKEN = """
@@ -131,6 +136,33 @@ def check_flood(config: Config) -> Iterator[Result]:
     odd = [line for line in lines if line != b"one line"]
     yield Result("harness/flood", right,
                  f"{len(outcome.console)} bytes, {odd[:4]}, {outcome.describe()}")
+
+
+class ReadsWhenFull(Session):
+    """Takes what the guest printed each time that the pipe is full, so often."""
+
+    def _takers(self, vm: qemu.Qemu) -> dict[int, Callable[[bytes], None]]:
+        def take(data: bytes) -> None:
+            self._take_console(data)
+            count = array.array("i", [0])
+            while self._give_up() is None and count[0] < PIPE_BYTES:
+                time.sleep(0.001)
+                fcntl.ioctl(console, termios.FIONREAD, count)
+
+        console = vm.console or 0
+        return {**super()._takers(vm), console: take}
+
+    def _give_up(self) -> str | None:
+        return "" if self.printed > 40 * PIPE_BYTES else None
+
+
+def check_full(config: Config) -> Iterator[Result]:
+    """Nothing is lost of what a guest prints, however late it is read."""
+    outcome = ReadsWhenFull(qemu.Machine(config.out / "tests" / "guests" / "flood.elf"), 0).run()
+    lines = outcome.console.split(b"\r\n")[:-1]
+    odd = [line for line in lines if line != b"one line"]
+    yield Result("harness/full", len(lines) > PIPE_BYTES and not odd,
+                 f"{len(lines)} lines, {odd[:4]}, {outcome.describe()}")
 
 
 class OverOnceSaid(Session):
@@ -384,6 +416,7 @@ def jobs(config: Config) -> list[Job]:
     found = [Job("harness/records", check_records), Job("harness/run-word", check_run_word)]
     found.append(Job("harness/ready", check_ready))
     found.append(Job("harness/flood", partial(check_flood, config)))
+    found.append(Job("harness/full", partial(check_full, config)))
     found.append(Job("harness/trouble", check_trouble))
     found.append(Job("harness/gone", partial(check_gone, config)))
     found.append(Job("harness/unread", partial(check_unread, config)))
