@@ -16,8 +16,8 @@
 #include "vm/vm_fault.h"
 
 #define FAULTS        60
-#define MEETINGS      5000
-#define MOST_ROUNDS   100000
+#define MEETINGS      3000
+#define MOST_ROUNDS   12000
 #define TOGETHER_NS   1000
 #define MADV_DONTNEED 4
 #define HOLE          (2ul * LAB_PAGES + 3) // a page that nothing is mapped at
@@ -67,9 +67,10 @@ KTEST(lab_tour_faults)
     lab_end();
 }
 
-static unsigned came[LAB_SPACES]; // atomic; rounds that each CPU has come to
-static uint64_t ncounted[LAB_SPACES];
-static uint64_t began[LAB_SPACES]; // and when it began the last one: of a CPU each, until it comes
+// Of each CPU: the rounds that it has come to (atomic); when it began the last one, and how often
+// it has counted each kind, which are its own until it comes to the next.
+static unsigned came[LAB_SPACES];
+static uint64_t began[LAB_SPACES], ncounted[LAB_SPACES];
 
 // Each CPU in a space of its own, at a page that is mapped: they meet in the figures alone. They
 // begin each round together. However busy the host is, they go on until they have been at it at the
