@@ -45,7 +45,6 @@ static void note_tick(void)
         old_tick();
 }
 
-// The timer wakes this CPU from its halt, not before the time asked for, and soon after.
 // A machine of 3 GHz on which a read takes 10 us, and that is away for a while before one of them.
 #define PAUSE_HZ 3000000000ul
 
@@ -92,6 +91,7 @@ KTEST(machine_clock_paused)
     }
 }
 
+// The timer wakes this CPU from its halt, not before the time asked for, and soon after.
 KTEST(machine_tick)
 {
     unsigned cpu = this_cpu()->id;

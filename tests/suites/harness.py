@@ -22,7 +22,7 @@ from typing import Any, Callable, Iterator
 
 from grade import qemu
 from grade.records import RecordError, RecordReader, frame
-from grade.session import End, Session
+from grade.session import End, Outcome, Session
 from grade.wire import Wire
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
 
@@ -39,6 +39,7 @@ ENDS: list[tuple[str, int, str, str]] = [
 FLOOD = 1 << 18
 PIPE_BYTES = 1 << 16
 """That a pipe holds."""
+FULL_BYTES = 40 * PIPE_BYTES
 SILENT = ("grade/options.py", "tests/lecture/sealed.py")
 """Programs that print nothing but a refusal, or are a test's own."""
 BROKEN = """
@@ -131,11 +132,14 @@ class AsksInAFlood(Session):
 def check_flood(config: Config) -> Iterator[Result]:
     """A guest that prints without end does not keep the monitor from answering."""
     outcome = AsksInAFlood(qemu.Machine(config.out / "tests" / "guests" / "flood.elf"), 0).run()
-    lines = outcome.console.split(b"\r\n")[:-1]
-    right = len(outcome.console) > FLOOD and set(lines) == {b"one line"}
-    odd = [line for line in lines if line != b"one line"]
-    yield Result("harness/flood", right,
-                 f"{len(outcome.console)} bytes, {odd[:4]}, {outcome.describe()}")
+    yield Result("harness/flood", *whole(outcome, FLOOD))
+
+
+def whole(outcome: Outcome, least: int) -> tuple[bool, str]:
+    """Whether so much was printed, and each line is there; and what was."""
+    printed = len(outcome.console)
+    odd = {line for line in outcome.console.split(b"\r\n")[:-1] if line != b"one line"}
+    return printed > least and not odd, f"{printed} bytes, {odd}, {outcome.describe()}"
 
 
 class ReadsWhenFull(Session):
@@ -153,16 +157,13 @@ class ReadsWhenFull(Session):
         return {**super()._takers(vm), console: take}
 
     def _give_up(self) -> str | None:
-        return "" if self.printed > 40 * PIPE_BYTES else None
+        return "" if self.printed > FULL_BYTES else None
 
 
 def check_full(config: Config) -> Iterator[Result]:
     """Nothing is lost of what a guest prints, however late it is read."""
     outcome = ReadsWhenFull(qemu.Machine(config.out / "tests" / "guests" / "flood.elf"), 0).run()
-    lines = outcome.console.split(b"\r\n")[:-1]
-    odd = [line for line in lines if line != b"one line"]
-    yield Result("harness/full", len(lines) > PIPE_BYTES and not odd,
-                 f"{len(lines)} lines, {odd[:4]}, {outcome.describe()}")
+    yield Result("harness/full", *whole(outcome, FULL_BYTES))
 
 
 class OverOnceSaid(Session):

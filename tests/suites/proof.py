@@ -190,8 +190,7 @@ def check_hostile_folders(config: Config, lab: Lab) -> Iterator[Result]:
 
 
 def check_export(lab: Lab) -> Iterator[Result]:
-    """No line of a solution is in the students' tree and no name of one, and both would be
-    found."""
+    """No line and no name of a solution is in the students' tree, and both would be found."""
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch)
         made = export.Export(lab, None)
@@ -355,6 +354,7 @@ def check_similar(lab: Lab) -> Iterator[Result]:
     are too few to compare."""
     texts = {p: lab_forms.reference_bytes(lab, p).decode() for p in lab.code}
     known = similar.public_names(lab)
+
     def renamed(word: re.Match[str]) -> str:
         return word[0] if word[0] in known else f"my_{word[0]}"
     copy = {}

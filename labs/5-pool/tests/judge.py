@@ -204,11 +204,12 @@ def bounded(run: Run) -> None:
         if max(lost) > most:
             run.wrong("pages that one pool lost for one get", f"at most {most}", max(lost),
                       invariant=ONCE)
-        if now["limit"] < was["limit"] and sum(lost) < others * most:
+        if now["limit"] < was["limit"] and sum(lost) != others * most:
+            few = sum(lost) < others * most
             run.wrong("pages that pools lost, while each went to somebody else", others * most,
-                      sum(lost), invariant=SHORT,
+                      sum(lost), invariant=SHORT if few else ONCE,
                       hint="A get whose page was taken by somebody else goes on to the next pool, "
-                      "until it has asked each once.")
+                      "until it has asked each once." if few else "")
     for before, after in zip(run.states, run.states[1:]):
         if after.name != "starved":
             continue
