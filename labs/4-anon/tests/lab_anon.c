@@ -294,6 +294,14 @@ void lab_fill(unsigned n, unsigned first, unsigned end, uint64_t *word)
         lab_write(n, i, ++*word);
 }
 
+void lab_begin_full(unsigned npages, uint64_t *word)
+{
+    lab_begin(npages);
+    lab_new_space(0);
+    lab_map(0, 0, npages);
+    lab_fill(0, 0, npages, word);
+}
+
 static void add_page(unsigned n, unsigned page, uint64_t *word)
 {
     lab_map(n, page, page + 1);

@@ -68,6 +68,8 @@ static inline vaddr_t lab_va(unsigned page)
 // Space number n, new; its region of npages pages is not mapped yet.
 void lab_begin(unsigned npages);
 void lab_new_space(unsigned n);
+// Both, and all pages of space 0 are mapped and written.
+void lab_begin_full(unsigned npages, uint64_t *word);
 // What lies below what lab_map maps: page i shows page i of it, all zeroes. NULL: nothing.
 extern struct vm_object *lab_below;
 void lab_map(unsigned n, unsigned first, unsigned end);

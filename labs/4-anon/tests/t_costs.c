@@ -15,10 +15,7 @@ static uint64_t words;
 
 static void start(void)
 {
-    lab_begin(N);
-    lab_new_space(0);
-    lab_map(0, 0, N);
-    lab_fill(0, 0, N, &words);
+    lab_begin_full(N, &words);
     lab_fork(0, 1);
 }
 

@@ -17,15 +17,6 @@ enum { N = 64, MOST = 16 };
 
 static uint64_t words;
 
-// All of space 0's pages were written after the last fork.
-static void start(void)
-{
-    lab_begin(N);
-    lab_new_space(0);
-    lab_map(0, 0, N);
-    lab_fill(0, 0, N, &words);
-}
-
 // What a child has, too, its parent may not write to without a fault.
 static void expect_protected(uint64_t nth)
 {
@@ -41,7 +32,7 @@ static void expect_protected(uint64_t nth)
 KTEST(lab_anon_fork_refused)
 {
     for (uint64_t nth = 1; nth <= MOST; nth++) {
-        start();
+        lab_begin_full(N, &words);
         lab_fork(0, 1);
         lab_fill(0, 0, N, &words);
         kctx_current()->fail_nth = nth;
@@ -74,7 +65,7 @@ static void expect_wait(unsigned page, const char *what)
 
 KTEST(lab_anon_fault_refused)
 {
-    start();
+    lab_begin_full(N, &words);
     lab_fork(0, 1);
     lab_write(0, 0, ++words); // the amap is copied
     expect_wait(1, "a page that a child has, too");

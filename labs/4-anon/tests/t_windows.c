@@ -18,10 +18,7 @@ static uint64_t words;
 // first + i * step (modulo N), and has a map entry more for each PER_ENTRY pages at most.
 static void write_in_order(unsigned first, unsigned step, const char *order)
 {
-    lab_begin(N);
-    lab_new_space(0);
-    lab_map(0, 0, N);
-    lab_fill(0, 0, N, &words);
+    lab_begin_full(N, &words);
     lab_fork(0, 1);
     unsigned before = lab_space[0]->map.nentries;
     for (unsigned i = 0; i < N; i++)
@@ -46,10 +43,7 @@ KTEST(lab_anon_window_spare)
     for (unsigned nspare = 0; nspare < MAP_ENTRY_SPLITS; nspare++) {
         struct map_change c;
         struct vm_map_entry *e;
-        lab_begin(N);
-        lab_new_space(0);
-        lab_map(0, 0, N);
-        lab_fill(0, 0, N, &words);
+        lab_begin_full(N, &words);
         lab_fork(0, 1);
         struct vm_map *map = &lab_space[0]->map;
         int error = map_change_begin(&c, map, nspare, PR_WAITOK);
