@@ -89,14 +89,15 @@ static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
     record_printf("ticks holes %lu %lu", entering, removing);
 }
 
-// Holes all over many mappings, so many in each chunk, one after the other in all of them; and only
-// then are they filled: what costs most counts.
+// Holes all over many mappings, so many in each chunk, one after the other in all of them, in another
+// order than that in which measure_holes left the chunks; and only then are they filled: what costs
+// most counts.
 static void measure_scattered(unsigned pmap, vaddr_t va, unsigned end, unsigned n, unsigned each)
 {
     uint64_t entering = 0, removing = 0;
 
     for (unsigned turn = 0; turn < each * n; turn++) {
-        vaddr_t at = hole(va, turn * 37 % n, turn / n);
+        vaddr_t at = hole(va, turn * 59 % n, turn / n);
         uint64_t t0 = rdtsc();
         pmap_remove(lab_pmap[pmap], at, at + PAGE_SIZE);
         removing = max(removing, rdtsc() - t0);
