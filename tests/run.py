@@ -23,8 +23,8 @@ from tests.job import ROOT, Config, Job, Result, may_hold, wanted
 
 SUITES = (
     "harness source layers host shell kernel console debugger backwards programs "
-    "matrix stress disk crash variants labs lecture messages handouts proof hunt variant_labs "
-    "course tools"
+    "matrix stress disk crash variants labs lecture messages handouts patches proof hunt "
+    "variant_labs course tools"
 ).split()
 # A tree made for students has no tests of solutions.
 SUITES = [name for name in SUITES if (ROOT / "tests" / "suites" / f"{name}.py").exists()]

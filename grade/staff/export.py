@@ -49,9 +49,8 @@ GUIDE = "GUIDE.md"
 DENIED = """
 mk/proof.mk mk/help-proof.txt grade/staff/* grade/gradescope/*
 tests/suites/labs.py tests/suites/lecture.py tests/suites/messages*.py tests/suites/handouts.py
-tests/suites/proof.py tests/suites/hunt.py tests/suites/variant_labs.py tests/suites/backwards.py
-tests/suites/course*.py
-tests/suites/tools.py tests/lecture/*
+tests/suites/patches.py tests/suites/proof.py tests/suites/hunt.py tests/suites/variant_labs.py
+tests/suites/backwards.py tests/suites/course*.py tests/suites/tools.py tests/lecture/*
 tests/host/test_map_quanta.c tests/host/test_map_merge.c tests/host/test_pool_shortage.c
 tests/host/test_cow.c tests/host/test_loan.c tests/host/test_pmap_link.c
 """.split()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The grader's proof: patches that still apply, submissions that are refused, the students' tree.
+"""The grader's proof: submissions that are refused, the students' tree.
 
 What takes long runs in `make check-all` only: every mutant, every cheat, a class of submissions.
 """
@@ -59,26 +59,6 @@ def refusal(work: Callable[[], object]) -> str:
     except Refused as error:
         return str(error)
     return ""
-
-
-def check_patches(lab: Lab) -> Iterator[Result]:
-    """Every patch says what it is and applies."""
-    wrong = []
-    for variant in mutants.variants(lab, list(mutants.KINDS), set()):
-        with tempfile.TemporaryDirectory() as scratch:
-            runner = mutants.Runner(lab, Path("build/none"))
-            try:
-                for name in variant.files:
-                    target = Path(scratch) / name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes((ROOT / name).read_bytes())
-                if set(variant.files) <= set(lab.owned):
-                    runner._patched(variant, Path(scratch))
-                else:
-                    runner._apply(variant, Path(scratch))
-            except SystemExit as error:
-                wrong.append(str(error))
-    yield Result(f"proof/{lab.name}/patches", not wrong, "\n".join(wrong))
 
 
 def check_hostile_text(lab: Lab) -> Iterator[Result]:
@@ -411,7 +391,6 @@ def jobs(config: Config) -> list[Job]:
         found.append(Job("proof/archive", partial(check_archives, lab)))
     for lab in known:
         found += [
-            Job(f"proof/{lab.name}/patches", partial(check_patches, lab)),
             Job(f"proof/{lab.name}/reference", partial(check_reference, lab)),
             Job(f"proof/{lab.name}/export", partial(check_export, lab)),
             Job(f"proof/{lab.name}/similar", partial(check_similar, lab)),

@@ -89,9 +89,9 @@ static void measure_holes(unsigned pmap, vaddr_t va, unsigned first, unsigned n)
     record_printf("ticks holes %lu %lu", entering, removing);
 }
 
-// Holes all over many mappings, so many in each chunk, one after the other in all of them, in another
-// order than that in which measure_holes left the chunks; and only then are they filled: what costs
-// most counts.
+// Holes all over many mappings, so many in each chunk, one after the other in all of them, in
+// another order than that in which measure_holes left the chunks; and only then are they filled:
+// what costs most counts.
 static void measure_scattered(unsigned pmap, vaddr_t va, unsigned end, unsigned n, unsigned each)
 {
     uint64_t entering = 0, removing = 0;
