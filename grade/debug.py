@@ -21,6 +21,9 @@ from pathlib import Path
 
 from grade import entry, options, qemu, rewind
 
+GDBS = ["gdb"] if qemu.is_amd64() else ["gdb-multiarch", "x86_64-elf-gdb"]
+GDB = next(filter(shutil.which, GDBS), GDBS[0])
+"""One that knows amd64: what is called gdb on another machine may know that machine alone."""
 SCRIPTS = Path(__file__).resolve().parent / "gdb"
 
 
@@ -66,7 +69,7 @@ def debug(machine: qemu.Machine, *commands: str) -> int:
 
 def run_gdb(kernel: Path, stub: Path, env: dict[str, str], commands: tuple[str, ...]) -> int:
     """GDB in the foreground; ^C belongs to it alone."""
-    args = ["gdb", "-q", "-nx", str(kernel), "-ix", str(SCRIPTS / "init.gdb")]
+    args = [GDB, "-q", "-nx", str(kernel), "-ix", str(SCRIPTS / "init.gdb")]
     args += ["-ex", f"target remote {stub}", "-ex", f"source {SCRIPTS / 'strata.py'}"]
     for command in commands:
         args += ["-ex", command]

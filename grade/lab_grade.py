@@ -30,8 +30,6 @@ from grade.oracle import Oracle
 from grade.rng import Rng
 from grade.session import End, Outcome
 
-MAKE_SECONDS = 600
-"""A first build, on a busy machine."""
 WALL_SECONDS = 900.0
 """A backstop: each boot has a limit that a busy host takes nothing of."""
 BUSY_SECONDS = 60.0
@@ -71,9 +69,10 @@ def make_kernel(lab: Lab, impl: str, base: str, make_words: list[str]) -> tuple[
     words = [*ours, *make_words]
     if not (out / "disk.img").exists():
         print("strata: building; make V=1 shows how", file=sys.stderr, flush=True)
-    for goal, limits in (("image", False), ("kernel", True)):
-        command = ["make", "-s", goal, f"O={out}", *(words if limits else make_words)]
-        status, text = limited.run(command, MAKE_SECONDS, ROOT, env, limits)
+    for goal, more in (("image", make_words), ("kernel", words)):
+        command = ["make", "-s", goal, f"O={out}", *more]
+        limits = limited.BUILD_LIMITS if goal == "kernel" else {}
+        status, text = limited.run(command, ROOT, env, limits)
         if status != 0:
             return out / "labs" / name, text or f"make {goal} ended with status {status}"
     return out / "labs" / name, ""

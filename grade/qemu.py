@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import json
 import os
+import platform
 import select
 import signal
 import socket
@@ -65,7 +66,8 @@ class Machine:
     next timer, so that between a request and the disk's answer seconds pass in the guest."""
     tcg: str = "auto"
     """How CPUs run: `multi`, a host thread each; `single`, in turns; `auto`: multi if the host
-    has as many. With more CPUs than the host's, spinlocks crawl: a holder may wait for the host."""
+    has as many and keeps amd64's order of memory. With more CPUs than the host's, spinlocks crawl:
+    a holder may wait for the host."""
     persist: bool = False
     """Write to the disk image itself, not to an overlay that is thrown away."""
     swap: int = 0
@@ -112,7 +114,7 @@ class Machine:
     def _threads(self) -> str:
         if self.tcg != "auto":
             return self.tcg
-        return "multi" if self.cpus <= host_cpus() else "single"
+        return "multi" if is_amd64() and self.cpus <= host_cpus() else "single"
 
     def _disk_arguments(self) -> list[str]:
         if self.disk is None:
@@ -152,6 +154,11 @@ def host_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def is_amd64() -> bool:
+    """If the host is an amd64 itself: runs our programs, and has its CPUs' order of memory."""
+    return platform.machine() in ("x86_64", "amd64")
 
 
 def run_word(command: str) -> str:

@@ -5,13 +5,19 @@
 # remembered in $(O)/extra, so that `make image EXTRA=...` holds for later boots; EXTRA= forgets it.
 
 IMAGE_SIZE ?= 512M
-BUSYBOX ?= $(firstword $(wildcard /bin/busybox /usr/bin/busybox))
+BUSYBOX ?= $(if $(AMD64_HOST),$(firstword $(wildcard /bin/busybox /usr/bin/busybox)))
 
 ifeq ($(origin EXTRA),command line)
   $(foreach path,$(EXTRA),$(if $(wildcard $(path)),,$(error strata: EXTRA=$(path): not there)))
   $(shell mkdir -p $(O); echo '$(EXTRA)' | cmp -s - $(O)/extra || echo '$(EXTRA)' > $(O)/extra)
 else
   EXTRA := $(shell cat $(O)/extra 2>/dev/null)
+endif
+
+ifneq ($(BUSYBOX),)
+  ifeq ($(wildcard $(BUSYBOX)),)
+    $(error strata: BUSYBOX=$(BUSYBOX): not there)
+  endif
 endif
 
 image: $(if $(wildcard mkfs/mkfs.mk),$(O)/disk.img)

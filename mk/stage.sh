@@ -36,7 +36,14 @@ strip_into tests/musl "$O"/user/tests/musl/*
 copy_into tests/sh user/tests/sh/*.sh
 copy_into tests/busybox tests/busybox/*.sh
 copy_into etc user/etc/*
-[ -z "$BUSYBOX" ] || cp "$BUSYBOX" "$root/bin/busybox"
+if [ -z "$BUSYBOX" ]; then
+    echo "strata: no busybox for amd64 here: the shell is Strata's own (BUSYBOX=path names one)" >&2
+elif [ "$(od -An -tx1 -j18 -N2 "$BUSYBOX" | tr -d ' ')" != 3e00 ]; then
+    echo "strata: BUSYBOX=$BUSYBOX: not a program for amd64" >&2
+    exit 1
+else
+    cp "$BUSYBOX" "$root/bin/busybox"
+fi
 
 for extra in "$@"; do
     if [ -d "$extra" ]; then

@@ -34,11 +34,13 @@ endif
 
 # One shell finds all that can be found, as name=path words.
 TOOL_NAMES := x86_64-elf-gcc x86_64-linux-gnu-gcc gcc cc clang ld.lld llvm-strip musl-gcc \
-	qemu-system-x86_64 gdb python3
+	qemu-system-x86_64 gdb gdb-multiarch x86_64-elf-gdb python3
 found := $(shell for t in $(TOOL_NAMES); do command -v $$t >/dev/null 2>&1 && echo $$t; done; \
 	echo arch-$$(uname -m) cpus-$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); \
 	test -d /usr/lib/python3/dist-packages/pexpect && echo dist-python)
 
+# On another machine than amd64 a cross compiler builds all; its busybox and musl are not for us.
+AMD64_HOST := $(filter arch-x86_64 arch-amd64,$(found))
 HOST_CPUS := $(patsubst cpus-%,%,$(filter cpus-%,$(found)))
 
 # Debian's own python3 has the modules that setup installs; another one first in PATH may not.
@@ -56,9 +58,8 @@ ifeq ($(LLVM),1)
 	$(if $(filter llvm-strip,$(found)),,llvm)
 else
   TOOLCHAIN := gcc
-  native := $(if $(filter arch-x86_64 arch-amd64,$(found)),gcc)
-  cross-gcc := $(firstword $(filter x86_64-elf-gcc x86_64-linux-gnu-gcc,$(found)) \
-	$(filter $(native),$(found)))
+  native := $(if $(AMD64_HOST),$(filter gcc,$(found)))
+  cross-gcc := $(firstword $(filter x86_64-elf-gcc x86_64-linux-gnu-gcc,$(found)) $(native))
   CROSS := $(patsubst %gcc,%,$(cross-gcc))
   CC := $(CROSS)gcc
   LD := $(CROSS)ld
@@ -69,7 +70,7 @@ else
   missing := $(if $(cross-gcc),,gcc (or gcc-x86-64-linux-gnu))
 endif
 HOSTCC := $(if $(filter gcc,$(found)),gcc,cc)
-MUSLCC := $(filter musl-gcc,$(found))
+MUSLCC := $(if $(AMD64_HOST),$(filter musl-gcc,$(found)))
 O := build/$(TOOLCHAIN)$(if $(UBSAN),-ubsan)$(if $(POISON),-poison)
 
 # A variable that nothing reads is a slip of the pen.
@@ -101,7 +102,8 @@ ifneq ($(filter $(BOOTING),$(goals)),)
   missing += $(if $(filter python3 dist-python,$(found)),,python3)
 endif
 ifneq ($(filter gdb,$(goals)),)
-  missing += $(if $(filter gdb,$(found)),,gdb)
+  GDBS := $(if $(AMD64_HOST),gdb,gdb-multiarch x86_64-elf-gdb)
+  missing += $(if $(filter $(GDBS),$(found)),,$(firstword $(GDBS)))
 endif
 ifneq ($(filter-out help setup clean,$(goals)),)
   ifneq ($(strip $(missing)),)

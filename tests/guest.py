@@ -113,4 +113,4 @@ def difference(host: Ran, guest: Ran, names: tuple[str, str] = ("host", "Strata"
 
 def host_can_run() -> bool:
     """Whether Strata's programs, static Linux programs for amd64, run on this host."""
-    return os.uname().sysname == "Linux" and os.uname().machine == "x86_64"
+    return os.uname().sysname == "Linux" and qemu.is_amd64()

@@ -27,7 +27,6 @@ from grade.lab import ROOT, Lab
 from grade.staff import batch_files, batch_merge, proof_tree, similar
 from grade.vet import Refused
 
-GRADE_SECONDS = 1800
 SUFFIXES = (".c", ".h", ".S", ".py", ".mk")
 MAX_TEXT = 20000
 """Characters that a record keeps of what the compiler said."""
@@ -135,10 +134,10 @@ class Batch:
     def _build(self, form: str) -> None:
         words = [f"O={self.out}", f"LAB={self.lab.name}", f"IMPL={form}"]
         words += [f"{k}={v}" for k, v in proof_tree.variant_words(self.lab).items()]
-        status, text = limited.run(["make", "-s", "kernel", *words], limited.BUILD_SECONDS, ROOT,
+        status, text = limited.run(["make", "-s", "kernel", *words], ROOT,
                                    proof_tree.clean_environment())
         if status is None:
-            raise NotBuilt(f"the build did not end in {limited.BUILD_SECONDS} s")
+            raise RuntimeError(f"the build did not end in {limited.PATIENCE_SECONDS:.0f} s")
         if status != 0:
             raise NotBuilt(text.strip() or f"the build ended with status {status}")
 
@@ -147,7 +146,7 @@ class Batch:
         command += ["--impl", form, "--workers", "1", "--seed", str(self.seed)]
         env = proof_tree.clean_environment(O=str(self.out), PART=self.lab.part,
                                            **proof_tree.variant_words(self.lab))
-        status, text = limited.run(command, GRADE_SECONDS, ROOT, env, limits=False)
+        status, text = limited.run(command, ROOT, env, limits={})
         (home / "log.txt").write_text(text, encoding="utf-8")
         result = json.loads((variant / "results.json").read_text(encoding="utf-8"))
         if status != 0 or not result["complete"]:

@@ -26,7 +26,6 @@ CHOICE, ORDER, SALT = 101, 102, 103
 """Parts of a seed: each its own sequence."""
 LEVELS = ("-O1", "-O2", "-Os")
 LEFT_OUT = "--strip-debug --discard-all -R .comment -R __patchable_function_entries".split()
-COMPILE_SECONDS = 120
 
 
 @dataclass
@@ -76,7 +75,7 @@ class Compiler:
         proof_tree.build(out)
         commands = out / "compile_commands.json"
         command = ["make", "-s", str(commands), f"O={out}"]
-        limited.run(command, COMPILE_SECONDS, ROOT, proof_tree.clean_environment(), limits=False)
+        limited.run(command, ROOT, proof_tree.clean_environment(), limits={})
         listed = json.loads((ROOT / commands).read_text(encoding="utf-8"))
         self.command = next(shlex.split(each["command"])[:-2] for each in listed)
 

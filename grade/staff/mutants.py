@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections import Counter
@@ -30,7 +31,6 @@ from grade.staff import kills, proof_tree
 JUDGING = "authentic lab_grade lab_judge lab_session oracle layout qemu records session".split()
 """The parts of the grader that a verdict rests on."""
 CAUGHT, PASSED, MISSED, NOT_RUN = "x", ".", "!", " "
-MAX_SECONDS = 1800
 KINDS = {"mutant": "mistake", "rewrite": "rewrite", "cheat": "cheat"}
 """Each kind of patch has a folder of its name, in the plural, and says by this key what it is."""
 
@@ -72,7 +72,7 @@ def read(path: Path, kind: str, lab: Lab) -> Variant:
     text = path.read_text(encoding="utf-8")
     head, _, body = text.partition("\n--- ")
     keys = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
-    files = [line[6:] for line in f"--- {body}".splitlines() if line.startswith("+++ b/")]
+    files = re.findall(r"^\+\+\+ b/([^\t\n]+)", body, re.MULTILINE)
     names = (keys.get("caught-by") or keys.get("fakes") or "").split()
     if names == ["all"]:
         names = [test.name for test in lab.tests]
@@ -151,7 +151,7 @@ class Runner:
         command += ["--lab", self.lab.name, "--impl", form, "--workers", "1"]
         command += ["--test", self._tests(variant)]
         env = proof_tree.clean_environment(O=str(self.out), **proof_tree.variant_words(self.lab))
-        _, said = limited.run(command, MAX_SECONDS, root, env, limits=False)
+        _, said = limited.run(command, root, env, limits={})
         (ROOT / self.folder / f"{variant.name}.log").write_text(said, encoding="utf-8")
         record: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         if record["verdict"] != "graded" or not (self.quick or record["complete"]):

@@ -13,8 +13,6 @@ from grade.lab import ROOT, Lab
 
 LAB_WORDS = "LAB PART VARIANT IMPL BASE STAGE TESTS T GDB O JOBS WITHOUT ONLY OUT FROM".split()
 LAB_WORDS += "SUBMISSIONS RECORDS QUICK RECORD N STAFF HUNT SEED CPUS MEM JITTER".split()
-BUILD_SECONDS = 1800
-"""Of everything, on a busy machine."""
 LEFT_OUT = {"labs", "tests", "proof"}
 """Parts of a build directory that belong to one kind of work."""
 
@@ -75,6 +73,6 @@ def private_tree(target: Path, out: Path) -> None:
 def build(out: Path, *words: str, root: Path = ROOT) -> None:
     """Builds what all variants share. SystemExit if that fails."""
     command = ["make", "-s", f"O={out}", "kernel", "image", *words]
-    status, said = limited.run(command, BUILD_SECONDS, root, clean_environment(), limits=False)
+    status, said = limited.run(command, root, clean_environment(), limits={})
     if status != 0:
         raise SystemExit(f"strata: the tree does not build:\n{said}")

@@ -44,7 +44,7 @@ def score(lab: Lab, form: str, out: Path) -> tuple[int | None, str]:
     result.unlink(missing_ok=True)
     command = [sys.executable, "-m", "grade.lab_grade", "--lab", lab.name, "--impl", form]
     env = proof_tree.clean_environment(O=str(out), **proof_tree.variant_words(lab))
-    _, said = limited.run(command, mutants.MAX_SECONDS, ROOT, env, limits=False)
+    _, said = limited.run(command, ROOT, env, limits={})
     record: dict[str, Any] = json.loads(result.read_text("utf-8")) if result.exists() else {}
     return (record["score"] if record.get("complete") else None), said
 

@@ -210,7 +210,7 @@ def change_of(variant: mutants.Variant, known: dict[str, list[csource.Function]]
     path, at = "", 0
     for line in variant.path.read_text(encoding="utf-8").splitlines():
         if line.startswith("+++ b/"):
-            path = line[6:]
+            path = line[6:].partition("\t")[0]
         elif hunk := re.match(r"@@ -(\d+)", line):
             at = int(hunk[1])
         elif path and line[:1] in ("+", "-", " "):

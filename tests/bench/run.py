@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from grade import entry, options, qemu
+from grade import debug, entry, options, qemu
 from grade.lecture import make, steps
 from grade.lecture.player import Player
 from grade.session import End, Session
@@ -67,7 +67,7 @@ def print_table(strata: dict[str, int], linux: dict[str, int]) -> None:
 
 def print_last_write(machine: qemu.Machine) -> None:
     """Its median, in seconds of this machine; nothing without GDB."""
-    if not shutil.which("gdb"):
+    if not shutil.which(debug.GDB):
         return
     with tempfile.NamedTemporaryFile("w", prefix="strata-bench-", encoding="utf-8") as script:
         script.write(GOES_BACK + "kill\n")

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Iterator, NamedTuple
 
 from grade import lab as labs
-from grade import lab_forms
+from grade import debug, lab_forms
 from tests.job import ROOT, Config, Job, Result
 from tests.suites.debugger import Step, ask_gdb
 
@@ -208,7 +208,7 @@ def check_tour(config: Config) -> Iterator[Result]:
 
 def jobs(config: Config) -> list[Job]:
     plain = config.graded and not config.variant and config.kernel.exists()
-    if not plain or not shutil.which("gdb"):
+    if not plain or not shutil.which(debug.GDB):
         return []
     found = [
         Job(f"backwards/{case.lab}/{case.mutant}", partial(check, config, case)) for case in CASES

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Iterator
 
-from grade import qemu
+from grade import debug, qemu
 from grade.session import Session
 from tests.guest import WALL_SECONDS
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
@@ -222,7 +222,7 @@ def check_hang(config: Config) -> Iterator[Result]:
 
 
 def jobs(config: Config) -> list[Job]:
-    if not config.runs_programs or not shutil.which("gdb"):
+    if not config.runs_programs or not shutil.which(debug.GDB):
         return []
     return [
         Job("debugger", lambda: check(config)),

@@ -10,7 +10,9 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -305,15 +307,21 @@ def check_endless(config: Config, lab: Lab) -> Iterator[Result]:
 
 
 def check_limited() -> Iterator[Result]:
-    """A command that says too much is kept short; one that does not end is ended, children too."""
+    """A command that says too much is kept short; one that does not end is ended, children too, and
+    so is one that computes too long."""
     shell = ["sh", "-c", "yes warning & yes warning"]
-    status, text = limited.run(shell, 1.5, ROOT, clean_environment())
+    status, text = limited.run(shell, ROOT, clean_environment(), seconds=1.5)
     yield Result("proof/limited/endless", status is None and not text, f"{status}: {text[:80]}")
+    # How long it takes on the wall is the host's affair: only what it computes is counted.
+    spin = ["sh", "-c", "while :; do :; done"]
+    status, text = limited.run(spin, ROOT, clean_environment(), {resource.RLIMIT_CPU: 1})
+    right = status == -signal.SIGKILL and limited.BUILD_LIMITS[resource.RLIMIT_CPU] > 0
+    yield Result("proof/limited/processor", right, f"{status}: {text[:80]}")
     flood = ["sh", "-c", "yes warning | head -c 30000000; exit 3"]
-    status, text = limited.run(flood, 30, ROOT, clean_environment())
+    status, text = limited.run(flood, ROOT, clean_environment())
     right = status == 3 and len(text) == limited.MAX_OUTPUT
     yield Result("proof/limited/flood", right, f"{status}, {len(text)} bytes")
-    status, text = limited.run(["dd", "if=/dev/zero", "of=/dev/null", "bs=8G", "count=1"], 30, ROOT,
+    status, text = limited.run(["dd", "if=/dev/zero", "of=/dev/null", "bs=8G", "count=1"], ROOT,
                                clean_environment())
     yield Result("proof/limited/memory", status == 1, f"{status}: {text}")
 

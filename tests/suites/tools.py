@@ -6,9 +6,9 @@ git, two makes at once, tools that are missing; and submissions that reach beyon
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ UBUNTU = ("-fcf-protection -fstack-clash-protection -fstack-protector-strong "
           "-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3")
 """What Ubuntu's compilers do of themselves, where nothing else is said."""
 COMPILERS = {
-    "gcc": "gcc",
+    "gcc": "x86_64-linux-gnu-gcc",
     "clang": "clang --target=x86_64-linux-gnu -Qunused-arguments",
 }
 WAITING = "another make is building here"
@@ -89,8 +89,9 @@ def check_reaches(lab: Lab) -> Iterator[Result]:
             source, made = Path(scratch) / "pv.c", Path(scratch) / "kernel/pmap/pv.o"
             source.write_text(text)
             made.parent.mkdir(parents=True)
-            command = ["gcc", "-Ikernel", "-ffreestanding", "-fno-pie", "-fno-stack-protector",
-                       "-mgeneral-regs-only", "-mcmodel=kernel", "-fcf-protection=none", "-MMD",
+            command = ["x86_64-linux-gnu-gcc", "-Ikernel", "-ffreestanding", "-fno-pie",
+                       "-fno-stack-protector", "-mgeneral-regs-only",
+                       "-mcmodel=kernel", "-fcf-protection=none", "-MMD",
                        "-fno-asynchronous-unwind-tables", "-O1", "-c", "-o", str(made), str(source)]
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
             got = done.stderr or refusal(lab, Path(scratch), Path(scratch), [source])
@@ -146,17 +147,44 @@ def check_restore(lab: Lab) -> Iterator[Result]:
 
 
 def check_missing(lab: Lab) -> Iterator[Result]:
-    """A tool that is not there is named."""
-    path = os.environ["PATH"]
-    os.environ["PATH"] = "/nowhere"
-    try:
-        lab_forms.apply_patch(next((lab.folder / "mutants").glob("*.patch")), ROOT)
-        got = "applied without a tool"
-    except SystemExit as error:
-        got = str(error)
-    finally:
-        os.environ["PATH"] = path
-    yield Result("tools/missing", "patch not found: install patch" in got, got)
+    """A tool that is not there is named. In a process of its own: PATH is everybody's here."""
+    patch = next((lab.folder / "mutants").glob("*.patch"))
+    program = "import sys\nfrom pathlib import Path\nfrom grade import lab_forms\n"
+    program += "lab_forms.apply_patch(Path(sys.argv[1]), Path.cwd())"
+    done = subprocess.run([sys.executable, "-c", program, str(patch)], cwd=ROOT, text=True,
+                          env=clean_environment(PATH="/nowhere"), capture_output=True, check=False)
+    right = done.returncode == 1 and "patch not found: install patch" in done.stderr
+    yield Result("tools/missing", right, done.stdout + done.stderr)
+
+
+def check_foreign() -> Iterator[Result]:
+    """Where uname says arm64 the cross compiler builds all, and nothing is asked of that machine's
+    busybox, musl and gdb; a busybox of another machine is refused."""
+    with tempfile.TemporaryDirectory() as scratch:
+        uname, alien = Path(scratch) / "uname", Path(scratch) / "busybox"
+        uname.write_text("#!/bin/sh\necho aarch64\n")
+        uname.chmod(0o755)
+        alien.write_bytes(b"\x7fELF\2\1\1".ljust(18, b"\0") + b"\xb7\0" + bytes(44))
+        env = clean_environment(O=f"{scratch}/build")
+        env["PATH"] = f"{scratch}:{env['PATH']}"
+
+        def said(*command: str, **more: str) -> str:
+            return subprocess.run(command, cwd=ROOT, env=env | more, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, check=False).stdout
+
+        built = said("make", "-n", "-B", "V=1", "image")
+        right = "\nx86_64-linux-gnu-gcc " in built and "musl-gcc" not in built
+        right &= "BUSYBOX=''" in built
+        yield Result("tools/foreign/build", right, built[-2000:])
+        if not shutil.which("gdb-multiarch"):
+            got = said("make", "-n", "gdb")
+            yield Result("tools/foreign/gdb", "are missing: gdb-multiarch" in got, got)
+        for name, busybox, wanted in (("none", "", "no busybox for amd64 here"),
+                                      ("alien", str(alien), "not a program for amd64")):
+            got = said("sh", "mk/stage.sh", f"{scratch}/root", BUSYBOX=busybox, STRIP="true")
+            yield Result(f"tools/foreign/{name}", wanted in got, got)
+        got = said("make", "-n", "image", "BUSYBOX=/nowhere/busybox")
+        yield Result("tools/foreign/nowhere", "BUSYBOX=/nowhere/busybox: not there" in got, got)
 
 
 def jobs(config: Config) -> list[Job]:
@@ -171,4 +199,5 @@ def jobs(config: Config) -> list[Job]:
         Job("tools/two-makes", lambda: check_two_makes(config)),
         Job("tools/restore", lambda: check_restore(lab)),
         Job("tools/missing", lambda: check_missing(lab)),
+        Job("tools/foreign", check_foreign),
     ]
