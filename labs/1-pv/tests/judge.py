@@ -226,6 +226,12 @@ def judge_figures(state: State, run: Run) -> None:
         held = st["pv_bytes"]
     if run.boot.ktest and run.boot.ktest not in FIGURES_OF:
         return
+    if not held and st["pv_bytes"] == st["pc_chunk_count"] * 4096 > 0:
+        run.wrong(where + "pages whose owner is the reverse map", st["pc_chunk_count"], 0,
+                  invariant=memory.ACCOUNTED,
+                  hint="The figures know chunks, but no page has PAGE_PV as its owner: what is "
+                  "said to vm_page_alloc when the page of a chunk is asked for?")
+        return
     for what, expected, got in (
         ("pv_entry_count is the number of mappings", total, st["pv_entry_count"]),
         (

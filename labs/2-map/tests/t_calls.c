@@ -128,6 +128,22 @@ static void unlink(vaddr_t from, vaddr_t to)
     map_change_end(&c);
 }
 
+// What the unmapping of one quantum hands over.
+static void check_dead(struct map_change *c, const struct lab_slot *slot)
+{
+    struct vm_map_entry *e = list_first(&c->dead, struct vm_map_entry, link);
+    vaddr_t end_va = slot->va + slot->len;
+    uint32_t wanted = ME_QUANTUM | ME_GUARD;
+
+    KTEST_CHECK(length(&c->dead) == 1 && e->start_va == slot->va && e->end_va == end_va,
+                "map_entry_unlink_range puts %u entries on c->dead for the quantum [%#lx, %#lx)",
+                length(&c->dead), slot->va, end_va);
+    KTEST_CHECK(!e || (e->flags & wanted) == wanted,
+                "map_entry_unlink_range: the entry on c->dead has flags %#x, and the quantum that "
+                "was unmapped had %#x",
+                e->flags, wanted);
+}
+
 // A quantum that was merged is unmapped by somebody who has entries to spare: they are not for it.
 static void unlink_quanta(void)
 {
@@ -137,7 +153,7 @@ static void unlink_quanta(void)
     struct map_change c;
 
     for (unsigned i = 0; i < BLOCKS; i++)
-        lab_alloc(1, i, LAB_QUANTUM, base + i * LEN * PAGE_SIZE, LEN);
+        lab_alloc(1, i, LAB_GUARD, base + i * LEN * PAGE_SIZE, LEN);
     for (unsigned i = 0; i < BLOCKS; i++) {
         struct lab_slot *slot = &lab_slot[order[i]];
         int error = map_change_begin(&c, lab_map[1], MAP_ENTRY_SPLITS, PR_WAITOK);
@@ -148,6 +164,7 @@ static void unlink_quanta(void)
                     "unmapping a quantum took %u entries from c->spare, which are not "
                     "for it: the map's reserve is",
                     taken);
+        check_dead(&c, slot);
         map_change_end(&c);
         slot->va = 0;
         if (i == BLOCKS / 2)
