@@ -101,8 +101,8 @@ MUST_CHECK int amap_copy(struct map_change *c, struct vm_map *map, struct vm_map
 // Throws away the private pages of [start, end) in e, which has an amap and none of whose pages
 // there is mapped any more. Who shares them for good loses them, too. NEEDSCOPY: whoever else
 // refers to the amap keeps them, and e gets an amap of its own, or none, without that range, which
-// may be clipped out of e, with c's entries, and merged with its neighbours. 0 or ENOMEM; never
-// sleeps for memory.
+// may be clipped out of e, with c's entries, and is then one with neighbours that are alike.
+// 0 or ENOMEM; never sleeps for memory.
 MUST_CHECK int amap_discard(struct map_change *c, struct vm_map_entry *e, vaddr_t start_va,
                             vaddr_t end_va);
 

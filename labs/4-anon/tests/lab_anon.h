@@ -91,7 +91,7 @@ void lab_fork(unsigned n, unsigned child);
 // Each space is one mapping: then it is known what is copied with a page. Else a cell may be apart:
 // it may have a copy of what the other cells of its version have.
 extern bool lab_whole, lab_apart[LAB_CELLS];
-unsigned lab_most_anons(void); // that the model allows, if all is copied as late as can be
+unsigned lab_most_anons(void);  // that the model allows, if all is copied as late as can be
 extern uint64_t lab_fork_ticks; // that the last one took
 void lab_exit(unsigned n);
 void lab_end(void); // all spaces, and all memory is back
@@ -113,6 +113,16 @@ uint64_t *lab_word(struct vm_space *vs, vaddr_t va);
 // Takes all memory but n pages that anybody may have; gives it back.
 void lab_leave(uint64_t n);
 void lab_give_back(void);
+
+// ---- memory that the model does not know ----
+
+// Space 0, without a region, and an object of so many pages, if any.
+struct vm_object *lab_start_object(pgno_t npages);
+// Private memory at LAB_VA, NULL or an object below.
+void lab_map_private(unsigned n, size_t len, struct vm_object *o);
+void lab_write_at(unsigned n, vaddr_t va, uint64_t word);
+// The page shows the word, to who reads it now and to who read it before.
+void lab_expect_at(unsigned n, vaddr_t va, uint64_t word);
 
 bool lab_mapped(unsigned n, unsigned first, unsigned end);
 // The pages that have a version each, as the model counts them.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // What is rare: a pager during whose work somebody writes, or that has to make room; memory that
-// runs out at every place of a fork; counts in several tables, page numbers beyond 32 bits.
+// runs out at every place of a fork.
 
 #include "lab_anon.h"
 #include "lib/errno.h"
@@ -16,49 +16,6 @@
 
 static uint64_t words;
 
-// A new space, and an object of so many pages, if any.
-static struct vm_object *start_object(pgno_t npages)
-{
-    lab_begin(0);
-    lab_new_space(0);
-    struct vm_object *o = npages ? anon_object_create(npages) : NULL;
-    KASSERT(o || !npages, "no memory for an object");
-    return o;
-}
-
-// Private memory at LAB_VA, NULL or an object below.
-static void map_private(unsigned n, size_t len, struct vm_object *o)
-{
-    vaddr_t va = LAB_VA;
-
-    if (o)
-        vm_object_ref(o);
-    int error = vm_mmap(lab_space[n], &va, len, PROT_RW, PROT_ALL,
-                        LINUX_MAP_PRIVATE | LINUX_MAP_FIXED | (o ? 0 : LINUX_MAP_ANONYMOUS), o, 0);
-    KASSERT(!error, "%zu bytes: error %d", len, error);
-}
-
-static void write_at(unsigned n, vaddr_t va, uint64_t word)
-{
-    int error = vm_fault(&lab_space[n]->map, va, PROT_WRITE);
-    uint64_t *at = lab_word(lab_space[n], va);
-
-    KTEST_CHECK(!error && at, "writing %#lx of space %u: error %d", va, n, error);
-    if (at)
-        *at = word;
-}
-
-// The page shows the word, to who reads it now and to who read it before.
-static void expect_at(unsigned n, vaddr_t va, uint64_t word)
-{
-    const uint64_t *at = lab_word(lab_space[n], va);
-    int error = at ? 0 : vm_fault(&lab_space[n]->map, va, PROT_READ);
-
-    at = lab_word(lab_space[n], va);
-    KTEST_CHECK(!error && at && *at == word, "%#lx of space %u: error %d, %#lx, not %#lx%s", va, n,
-                error, at ? *at : 0, word, lab_why(at ? *at : word, word, lab_space[1]));
-}
-
 // ---- a pager at work ----
 
 // While it is, space `writer' writes to the page that it is asked for, once.
@@ -72,7 +29,7 @@ static int get_while_written(struct vm_object *o, pgno_t pgno, vm_prot_t access,
     if (armed) {
         armed = false;
         mutex_unlock(&o->lock);
-        write_at(writer, lab_va((unsigned)pgno), ++words);
+        lab_write_at(writer, lab_va((unsigned)pgno), ++words);
         mutex_lock(&o->lock);
     }
     return pager->get(o, pgno, access, overwrite, pg);
@@ -81,21 +38,21 @@ static int get_while_written(struct vm_object *o, pgno_t pgno, vm_prot_t access,
 // Space 0 faults; meanwhile it, or who shares its memory, writes to the page. All see the same.
 static void fault_while_written(vm_prot_t access, unsigned by)
 {
-    struct vm_object *o = start_object(4);
+    struct vm_object *o = lab_start_object(4);
     struct vm_pager_ops ops = *(pager = o->ops);
 
     ops.get = get_while_written;
     o->ops = &ops;
-    map_private(0, 4 * PAGE_SIZE, o);
+    lab_map_private(0, 4 * PAGE_SIZE, o);
     lab_inherit(0, 0, 4, true);
-    write_at(0, lab_va(1), ++words);
+    lab_write_at(0, lab_va(1), ++words);
     lab_fork(0, 1);
     writer = by;
     armed = true;
     int error = vm_fault(&lab_space[0]->map, lab_va(2), access);
     KTEST_CHECK(!error && !armed, "fault: error %d", error);
-    expect_at(0, lab_va(2), words);
-    expect_at(1, lab_va(2), words);
+    lab_expect_at(0, lab_va(2), words);
+    lab_expect_at(1, lab_va(2), words);
     lab_exit(0);
     lab_exit(1);
     o->ops = pager;
@@ -138,12 +95,12 @@ static int get_unless_busy(struct vm_object *o, pgno_t pgno, vm_prot_t access, b
 // page.
 static void fault_again(vm_prot_t access, uint64_t nth)
 {
-    struct vm_object *o = start_object(4);
+    struct vm_object *o = lab_start_object(4);
 
     asked = *(pager = o->ops);
     asked.get = get_unless_busy;
     o->ops = &asked;
-    map_private(0, 4 * PAGE_SIZE, o);
+    lab_map_private(0, 4 * PAGE_SIZE, o);
     kctx_current()->fail_nth = nth;
     int error = vm_fault(&lab_space[0]->map, lab_va(2), access);
     kctx_current()->fail_nth = 0;
@@ -218,7 +175,7 @@ static void expect_dirty_if_writable(struct vm_object *o, const char *when)
 // read and written again.
 KTEST(lab_anon_room)
 {
-    struct vm_object *o = start_object(4);
+    struct vm_object *o = lab_start_object(4);
     vaddr_t va = LAB_VA;
 
     asked = *(pager = o->ops);
@@ -230,18 +187,18 @@ KTEST(lab_anon_room)
                         LINUX_MAP_SHARED | LINUX_MAP_FIXED, o, 0);
     KASSERT(!error, "mmap: error %d", error);
     for (unsigned i = 0; i < 4; i += 2)
-        expect_at(0, lab_va(i), 0);
+        lab_expect_at(0, lab_va(i), 0);
     expect_dirty_if_writable(o, "which was read");
     for (unsigned i = 0; i < 4; i++)
-        write_at(0, lab_va(i), ++words);
+        lab_write_at(0, lab_va(i), ++words);
     for (unsigned i = 0; i < 4; i++)
         clean(o, i, i % 2 ? PROT_READ : PROT_NONE);
     for (unsigned i = 0; i < 4; i++)
-        expect_at(0, lab_va(i), words - 3 + i);
+        lab_expect_at(0, lab_va(i), words - 3 + i);
     expect_dirty_if_writable(o, "which was written, cleaned and read");
     ndirtied = 0;
     for (unsigned i = 0; i < 4; i++)
-        write_at(0, lab_va(i), ++words);
+        lab_write_at(0, lab_va(i), ++words);
     expect_dirty_if_writable(o, "which was written again");
     KTEST_CHECK(ndirtied == 4,
                 "4 clean pages are written: %u times the pager hears it is dirty now", ndirtied);
@@ -315,15 +272,15 @@ static void starve_faults(void)
 {
     enum { N = 4 * 512 };
 
-    map_private(0, N * PAGE_SIZE, start_object(0));
+    lab_map_private(0, N * PAGE_SIZE, lab_start_object(0));
     for (unsigned i = 0; i < N; i += 512)
-        write_at(0, lab_va(i), ++words); // page tables and the amap
+        lab_write_at(0, lab_va(i), ++words); // page tables and the amap
     for (unsigned i = 0; i < N; i += 32) {
         if (i % 512 == 0)
             continue;
         uint64_t waits = vm_fault_stats.waits;
         lab_leave(1);
-        write_at(0, lab_va(i), ++words);
+        lab_write_at(0, lab_va(i), ++words);
         lab_give_back();
         KTEST_CHECK(vm_fault_stats.waits == waits,
                     "a fault with one page left waits for memory %lu times",
@@ -342,109 +299,4 @@ KTEST(lab_anon_short)
     lab_read_all();
     lab_end();
     starve_faults();
-}
-
-// ---- large numbers ----
-
-// Two pages whose numbers are the same in 32 bits.
-static void far_apart(bool file)
-{
-    vaddr_t far_va = LAB_VA + (PAGE_SIZE << 32);
-    struct vm_object *o = start_object(file ? (1ul << 32) + 4 : 0);
-
-    map_private(0, (PAGE_SIZE << 32) + 4 * PAGE_SIZE, o);
-    expect_at(0, LAB_VA, 0);
-    expect_at(0, far_va, 0);
-    KTEST_CHECK(!o || lab_word(lab_space[0], LAB_VA) != lab_word(lab_space[0], far_va),
-                "two pages of an object are one");
-    write_at(0, LAB_VA, 1);
-    expect_at(0, far_va, 0);
-    write_at(0, far_va, 2);
-    int error = vm_munmap(lab_space[0], LAB_VA + PAGE_SIZE, (PAGE_SIZE << 32) - PAGE_SIZE);
-    KTEST_CHECK(!error, "munmap: error %d", error);
-    expect_at(0, LAB_VA, 1);
-    expect_at(0, far_va, 2);
-    lab_exit(0);
-    if (o)
-        vm_object_unref(o);
-    lab_point("end");
-}
-
-// A region that is too long for one table of counts, of which a child keeps the pages [first, end)
-// alone: its parent writes, first of all at an end that is not shared, and they stay as they were.
-static void far_shared(unsigned first, unsigned end)
-{
-    enum { N = 3 << 12, EACH = N / 24 };
-    uint64_t before = words + 1;
-
-    map_private(0, N * PAGE_SIZE, start_object(0));
-    for (unsigned i = 0; i < N; i += EACH)
-        write_at(0, lab_va(i), ++words);
-    lab_fork(0, 1);
-    int error = first ? vm_munmap(lab_space[1], LAB_VA, first * PAGE_SIZE) : 0;
-    KTEST_CHECK(!error, "munmap: error %d", error);
-    error = end < N ? vm_munmap(lab_space[1], lab_va(end), (N - end) * PAGE_SIZE) : 0;
-    KTEST_CHECK(!error, "munmap: error %d", error);
-    for (unsigned i = 0; i < N; i += EACH)
-        write_at(0, lab_va(first ? i : N - EACH - i), ++words);
-    for (unsigned i = first; i < end; i += EACH)
-        expect_at(1, lab_va(i), before + i / EACH);
-    lab_end();
-}
-
-KTEST(lab_anon_far_shared)
-{
-    enum { THIRD = 1 << 12 };
-
-    far_shared(2 * THIRD, 3 * THIRD);
-    far_shared(0, THIRD);
-    far_shared(THIRD + THIRD / 2, THIRD + THIRD / 2 + 1);
-}
-
-// What a child has read there goes with the last who can reach it.
-KTEST(lab_anon_far_gone)
-{
-    enum { N = 3 << 14, MID = N / 2, READ = 200 };
-    map_private(0, N * PAGE_SIZE, start_object(0));
-    write_at(0, LAB_VA, ++words);
-    lab_fork(0, 1);
-    uint64_t before = anon_count();
-    for (unsigned i = MID; i < MID + READ; i++)
-        expect_at(1, lab_va(i), 0);
-    for (unsigned n = 0; n < 2; n++)
-        KTEST_CHECK(!vm_munmap(lab_space[n], lab_va(MID), READ * PAGE_SIZE), "munmap fails");
-    KTEST_CHECK(anon_count() == before, "%lu anons of nobody", anon_count() - before);
-    lab_end();
-}
-
-KTEST(lab_anon_far)
-{
-    far_apart(false);
-    far_apart(true);
-}
-
-// A terabyte in which little was touched: a fork has little to do.
-KTEST(lab_anon_sparse)
-{
-    enum { TOUCHED = 40, EACH = 6 }; // pages
-    size_t len = 1ul << 40, step = len / TOUCHED / PAGE_SIZE * PAGE_SIZE;
-    struct vm_page_stats before, after;
-
-    map_private(0, len, start_object(0));
-    for (unsigned i = 0; i < TOUCHED; i++)
-        write_at(0, LAB_VA + i * step, ++words);
-    vm_page_get_stats(&before);
-    lab_fork(0, 1);
-    if (!lab_space[1])
-        return;
-    vm_page_get_stats(&after);
-    KTEST_CHECK(before.nfree - after.nfree <= EACH * TOUCHED,
-                "a fork of %zu bytes, of which %u pages were touched, takes %lu pages, and not at "
-                "most %u for each",
-                len, TOUCHED, before.nfree - after.nfree, EACH);
-    for (unsigned i = 0; i < TOUCHED; i++)
-        write_at(0, LAB_VA + i * step, ++words);
-    for (unsigned i = 0; i < TOUCHED; i++)
-        expect_at(1, LAB_VA + i * step, words - 2 * TOUCHED + 1 + i);
-    lab_end();
 }

@@ -29,12 +29,20 @@ static void expect_protected(uint64_t nth)
     }
 }
 
-KTEST(lab_anon_fork_refused)
+// How many of a fork's allocations make it fail if they fail, each in turn.
+static unsigned refusals(bool written)
 {
+    unsigned n = 0;
+
     for (uint64_t nth = 1; nth <= MOST; nth++) {
-        lab_begin_full(N, &words);
-        lab_fork(0, 1);
-        lab_fill(0, 0, N, &words);
+        lab_begin(N);
+        lab_new_space(0);
+        lab_map(0, 0, N);
+        if (written) {
+            lab_fill(0, 0, N, &words);
+            lab_fork(0, 1);
+            lab_fill(0, 0, N, &words);
+        }
         kctx_current()->fail_nth = nth;
         int error = vm_space_fork(lab_space[0], &lab_space[2]);
         kctx_current()->fail_nth = 0;
@@ -43,8 +51,21 @@ KTEST(lab_anon_fork_refused)
             vm_space_unref(lab_space[2]);
         }
         lab_space[2] = NULL;
+        n += error != 0;
         lab_end();
     }
+    return n;
+}
+
+// A space and its entries may be refused; what the amaps need is waited for.
+KTEST(lab_anon_fork_refused)
+{
+    unsigned always = refusals(false), written = refusals(true);
+
+    KTEST_CHECK(written <= always,
+                "a fork of written memory fails at %u of its allocations, and at %u of them if "
+                "nothing is written: it does not wait for what the copy of an amap needs",
+                written, always);
 }
 
 // Of each fault that copies a page or makes one the nth allocation fails: it is waited for, once.
@@ -76,6 +97,36 @@ KTEST(lab_anon_fault_refused)
     lab_end();
 }
 
+// A child's first write finds no page tables, and one of the last things that it asks for fails:
+// what the mapping needs is asked for again, and nothing else. The page that was made stays.
+static uint64_t first_write(uint64_t nth)
+{
+    lab_begin_full(N, &words);
+    lab_fork(0, 1);
+    uint64_t asked = kctx_current()->allocs;
+    lab_fail_nth = nth;
+    lab_write(1, 0, ++words);
+    lab_fail_nth = 0;
+    asked = kctx_current()->allocs - asked;
+    lab_read_all();
+    lab_end();
+    return asked;
+}
+
+KTEST(lab_anon_map_refused)
+{
+    enum { MAPPING = 4 }; // a table on each of three levels, and an entry of the reverse map
+    uint64_t right = first_write(0);
+
+    for (uint64_t nth = right - 1; nth <= right; nth++) {
+        uint64_t again = first_write(nth);
+        KTEST_CHECK(again <= right + MAPPING,
+                    "a write asks for memory %lu times, and %lu times if number %lu of them fails, "
+                    "which is for the mapping: the copy of the page is in its slot already",
+                    right, again, nth);
+    }
+}
+
 // ---- what was done, and what could not be ----
 
 struct done {
@@ -97,6 +148,11 @@ static void fork_once(unsigned n)
 static void write_page(unsigned n)
 {
     lab_write(n, 20, ++words);
+}
+
+static void write_far(unsigned n) // where the amap has no slot yet
+{
+    lab_write(n, 60, ++words);
 }
 
 // What is counted of it if its nth allocation fails; 0: none. False: it was refused.
@@ -144,6 +200,7 @@ KTEST(lab_anon_counted)
     lab_begin(64);
     count_all(write_page, 64, "write");
     count_all(write_page, 12, "write");
+    count_all(write_far, 12, "write");
     count_all(fork_once, 4, "fork");
     count_all(fork_once, 64, "fork");
     lab_below = anon_object_create(64);

@@ -37,22 +37,56 @@ KTEST(lab_anon_window_orders)
     write_in_order(N / 2, 389, "here and there");
 }
 
-// Whoever has no entries to spare, or one, clips nothing that would take more.
+// Pages that are thrown away one by one while a child has them, too, upwards, downwards and here
+// and there: the parts that show nothing are one, and so is what lies between two of them in the
+// end.
+KTEST(lab_anon_discard_parts)
+{
+    enum { MID = 8, LEN = 5 };
+    static const uint8_t order[][LEN] = {{0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {0, 2, 4, 3, 1}};
+
+    for (unsigned n = 0; n < array_len(order); n++) {
+        lab_begin_full(2 * MID + LEN, &words);
+        lab_fork(0, 1);
+        for (unsigned i = 0; i < LEN; i++)
+            lab_discard(0, MID + order[n][i], MID + order[n][i] + 1);
+        lab_point("discarded");
+        KTEST_CHECK(lab_space[0]->map.nentries <= 3,
+                    "%u neighbours are thrown away one by one while a child has them: %u map "
+                    "entries, not at most 3: what has no pages any more is one entry",
+                    LEN, lab_space[0]->map.nentries);
+        lab_read_all();
+        lab_end();
+    }
+}
+
+// Nothing is clipped that would take more entries than there are: all of the entry is copied, also
+// if its child has no page of the window any more.
+static void copy_whole(unsigned nspare, unsigned page, unsigned unmapped)
+{
+    struct map_change c;
+    struct vm_map_entry *e;
+
+    lab_begin_full(N, &words);
+    lab_fork(0, 1);
+    if (unmapped)
+        lab_unmap(1, 0, unmapped);
+    struct vm_map *map = &lab_space[0]->map;
+    int error = map_change_begin(&c, map, nspare, PR_WAITOK);
+    KASSERT(!error && vm_map_lookup(map, lab_va(page), &e), "error %d", error);
+    error = amap_copy(&c, map, e, lab_va(page));
+    KTEST_CHECK(!error, "amap_copy with %u entries to spare: error %d", nspare, error);
+    map_change_end(&c);
+    lab_fill(0, 0, N, &words);
+    lab_read_all();
+    lab_end();
+}
+
+// Whoever has no entries to spare, or one.
 KTEST(lab_anon_window_spare)
 {
     for (unsigned nspare = 0; nspare < MAP_ENTRY_SPLITS; nspare++) {
-        struct map_change c;
-        struct vm_map_entry *e;
-        lab_begin_full(N, &words);
-        lab_fork(0, 1);
-        struct vm_map *map = &lab_space[0]->map;
-        int error = map_change_begin(&c, map, nspare, PR_WAITOK);
-        KASSERT(!error && vm_map_lookup(map, lab_va(N / 2), &e), "error %d", error);
-        error = amap_copy(&c, map, e, lab_va(N / 2));
-        KTEST_CHECK(!error, "amap_copy with %u entries to spare: error %d", nspare, error);
-        map_change_end(&c);
-        lab_fill(0, 0, N, &words);
-        lab_read_all();
-        lab_end();
+        copy_whole(nspare, N / 2, 0);
+        copy_whole(nspare, 0, N / 4);
     }
 }

@@ -65,6 +65,29 @@ KTEST(lab_anon_wired_moment)
     lab_end();
 }
 
+// It was made read-only before it was wired, and still needs a copy: a fork copies it all the same.
+KTEST(lab_anon_wired_later)
+{
+    enum { MANY = 64 };
+
+    lab_begin_full(MANY, &words);
+    lab_fork(0, 1);
+    lab_protect(0, 0, MANY, false);
+    lab_wire(0, 0, MANY, true);
+    lab_fork(0, 2);
+    lab_exit(1);
+    lab_protect(0, 0, MANY, true);
+    uint64_t asked = kctx_current()->allocs;
+    lab_fill(0, 0, MANY, &words);
+    asked = kctx_current()->allocs - asked;
+    KTEST_CHECK(asked == 0,
+                "writes to %u wired pages, after a fork, ask for memory %lu times: a fork copies "
+                "what is wired, also of an entry that was read-only and needed a copy itself",
+                MANY, asked);
+    lab_read_all();
+    lab_end();
+}
+
 // Of a wired mapping, pages that were thrown away and written again by who shares it for good, and
 // has not wired it: the child's are its own all the same.
 KTEST(lab_anon_wired_shared)
