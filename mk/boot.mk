@@ -4,8 +4,8 @@
 # make itself ends with 2 for whatever a recipe ends with. A few lines of C that make loads let
 # these recipes take make's place, so that their exit status is what the caller sees. Where make
 # cannot load objects, or in a dry run, the recipe is an ordinary one.
-TAKING_OVER := qemu run gdb check bench sqlite ltp grade grade-many repro mutants cheats mutate \
-	batch check-all
+TAKING_OVER := qemu run gdb check bench sqlite ltp grade grade-many hunt repro mutants cheats \
+	mutate variants batch check-all
 BUILDING_NOTHING := help setup clean demo start restore lab-status lab-seal diff lines contracts \
 	export batch-merge gradescope
 dry-run := $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS))))

@@ -79,7 +79,7 @@ def kernels(lab: Lab | None, forms: list[str], progress: Progress) -> dict[str, 
         build("kernel", make_words, progress, "building the kernel")
         return {forms[0]: out}
     base = os.environ.get("BASE") or ""
-    chosen = {"VARIANT": lab.variant, "BASE": base}
+    chosen = {"VARIANT": lab.variant, "STAFF": os.environ.get("STAFF", ""), "BASE": base}
     found = {}
     for form in forms:
         words = [f"LAB={lab.name}", f"IMPL={form}",

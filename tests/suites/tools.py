@@ -6,6 +6,7 @@ git, two makes at once, tools that are missing; and submissions that reach beyon
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import subprocess
 import sys
@@ -117,6 +118,18 @@ def check_two_makes(config: Config) -> Iterator[Result]:
     yield Result("tools/two-makes", right, f"{said}\nwaited: {waits}, {process.returncode}")
 
 
+def check_lets_go() -> Iterator[Result]:
+    """A make whose last recipe starts others holds the tree's lock no more: else they would hold it
+    with it, all at once, and build over each other."""
+    text = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "mk").glob("*.mk")))
+    said = re.findall(r"^(\S+):.*\n(?:\t.*\n)*?\t@\$\(call finally,", text, re.MULTILINE)
+    lists = re.findall(r"^(?:TAKING_OVER|BUILDING_NOTHING) := ((?:.*\\\n)*.*)", text, re.MULTILINE)
+    known = " ".join(lists).replace("\\\n", " ").split()
+    wrong = [f"{goal} is neither in TAKING_OVER nor in BUILDING_NOTHING (mk/boot.mk)"
+             for goal in said if goal not in known]
+    yield Result("tools/lets-go", len(said) > 10 and not wrong, "\n".join(wrong) or str(said))
+
+
 def check_restore(lab: Lab) -> Iterator[Result]:
     """A tree without git: the reference is there again after the starter was."""
     said = ""
@@ -197,6 +210,7 @@ def jobs(config: Config) -> list[Job]:
           for name in COMPILERS),
         Job("tools/reaches", lambda: check_reaches(lab)),
         Job("tools/two-makes", lambda: check_two_makes(config)),
+        Job("tools/lets-go", check_lets_go),
         Job("tools/restore", lambda: check_restore(lab)),
         Job("tools/missing", lambda: check_missing(lab)),
         Job("tools/foreign", check_foreign),
