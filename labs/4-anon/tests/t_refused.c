@@ -4,12 +4,16 @@
 // would have done at once.
 
 #include "lab_anon.h"
+#include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
+#include "mem/pool.h"
+#include "mem/vm_page.h"
 #include "pmap/pmap.h"
 #include "pmap/pmap_impl.h"
 #include "sync/kctx.h"
 #include "vm/amap.h"
+#include "vm/map_change.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
 
@@ -125,6 +129,54 @@ KTEST(lab_anon_map_refused)
                     "which is for the mapping: the copy of the page is in its slot already",
                     right, again, nth);
     }
+}
+
+// ---- what never waits ----
+
+static int copy_amap(struct map_change *c, struct vm_map_entry *e)
+{
+    return amap_copy(c, c->map, e, e->start_va);
+}
+
+static int discard_page(struct map_change *c, struct vm_map_entry *e)
+{
+    pmap_remove(c->map->pmap, e->start_va, e->start_va + PAGE_SIZE);
+    return amap_discard(c, e, e->start_va, e->start_va + PAGE_SIZE);
+}
+
+// Its nth allocation fails, for each n. The map is locked: who asked waits, once it is not.
+static void expect_no_wait(int (*act)(struct map_change *c, struct vm_map_entry *e),
+                           const char *what)
+{
+    struct vm_page_stats before, after;
+
+    for (unsigned nth = 1; nth <= 4; nth++) {
+        struct map_change c;
+        struct vm_map_entry *e;
+        lab_begin_full(N, &words);
+        lab_fork(0, 1);
+        int error = map_change_begin(&c, &lab_space[0]->map, 0, PR_WAITOK);
+        KASSERT(!error && vm_map_lookup(c.map, LAB_VA, &e), "error %d", error);
+        vm_page_get_stats(&before);
+        kctx_current()->fail_nth = nth;
+        error = act(&c, e);
+        kctx_current()->fail_nth = 0;
+        vm_page_get_stats(&after);
+        map_change_end(&c);
+        KTEST_CHECK(after.waits == before.waits && (!error || error == ENOMEM),
+                    "%s whose allocation %u fails: error %d, and it waits for memory %lu times, "
+                    "with the map locked",
+                    what, nth, error, after.waits - before.waits);
+        lab_exit(1);
+        lab_exit(0);
+        lab_end();
+    }
+}
+
+KTEST(lab_anon_never_waits)
+{
+    expect_no_wait(copy_amap, "amap_copy");
+    expect_no_wait(discard_page, "amap_discard");
 }
 
 // ---- what was done, and what could not be ----
