@@ -36,3 +36,11 @@
     __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 #define compare_swap_relaxed(p, expected, v)                                                       \
     __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
+
+// Says to the processor that its thread waits in a loop: kernel and host programs alike.
+static inline void spin_hint(void)
+{
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#endif
+}

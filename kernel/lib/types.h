@@ -30,11 +30,11 @@ typedef int64_t ssize_t;
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 // A function off the usual way that saves what it uses, so that its callers need save nothing for
-// it. In programs of the host, which use vector registers, it is an ordinary one.
-#ifdef __SSE__
-#define OFF_THE_WAY __attribute__((noinline, cold))
-#else
+// it. In programs of the host, whose processor may be any, it is an ordinary one.
+#if defined(__x86_64__) && !defined(__SSE__)
 #define OFF_THE_WAY __attribute__((noinline, cold, no_caller_saved_registers))
+#else
+#define OFF_THE_WAY __attribute__((noinline, cold))
 #endif
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))

@@ -39,7 +39,7 @@ void mutex_unlock(struct mutex *m);
 static inline void mutex_retire(struct mutex *m)
 {
     while (__builtin_expect(load_acquire(&m->waiters.lock.taken), 0))
-        __builtin_ia32_pause();
+        spin_hint();
 }
 static inline bool mutex_held(const struct mutex *m)
 {
