@@ -260,6 +260,10 @@ def judge_figures(state: State, run: Run) -> None:
         )
 
 
+def stolen(run: Run) -> None:
+    workloads.shortage(run)
+
+
 ONE = "lab_pv_"
 WORK = ["before", "mapped", "after"]
 POISON = ("poison=full",)
@@ -297,7 +301,9 @@ PLANS: dict[str, Plan] = {
     "steal-used": Plan(
         [Boot(ONE + "steal_used")], ["exhausted", "stolen"] * 13, workloads.steal_used,
         more=[Plan([Boot(ONE + "steal_passed")], ["exhausted", "stolen"],
-                   workloads.steal_passed, {"tried": 1})],
+                   workloads.steal_passed, {"tried": 1}),
+              Plan([Boot(ONE + "steal_stolen")], ["exhausted", "stolen"],
+                   stolen)],
     ),
     "fork": Plan(
         [Boot(command="/tests/pvwork fork")],

@@ -173,6 +173,37 @@ KTEST(lab_pv_steal_passed)
     lab_free_pages();
 }
 
+// A chunk that was stolen is the youngest, though only one entry was taken from it so far.
+KTEST(lab_pv_steal_stolen)
+{
+    enum { OLDEST, OLDER, THIEF, NEXT };
+    unsigned i = 0;
+
+    lab_make_pmaps(NEXT + 1);
+    lab_make_pages(512);
+    lab_map_row(OLDEST, LAB_VA, 0, lab_entries);
+    lab_map_row(OLDER, LAB_VA, 0, lab_entries);
+    lab_make_tables(THIEF, 511);
+    lab_make_tables(NEXT, 511);
+    lab_exhaust();
+    lab_point("exhausted", true);
+    for (; i < 500 && lab_pmap[OLDEST]->resident == lab_entries; i++)
+        lab_must_enter(THIEF, LAB_VA + i * PAGE_SIZE, i);
+    uint64_t had = lab_pmap[THIEF]->resident;
+    for (i = 0;
+         i < 500 && lab_pmap[OLDER]->resident + lab_pmap[THIEF]->resident == lab_entries + had; i++)
+        lab_must_enter(NEXT, LAB_VA + i * PAGE_SIZE, i);
+    KTEST_CHECK(lab_pmap[OLDER]->resident < lab_entries && lab_pmap[THIEF]->resident == had,
+                "a chunk was stolen and one entry taken from it, so it is the youngest: the next "
+                "theft leaves %lu of %lu mappings to who stole it, and %lu of %u to who has an "
+                "older one",
+                lab_pmap[THIEF]->resident, had, lab_pmap[OLDER]->resident, lab_entries);
+    lab_point("stolen", false);
+    lab_destroy_pmaps();
+    lab_relent();
+    lab_free_pages();
+}
+
 // ---- room that stealing leaves ----
 
 // One of a victim's chunks is all wired, and stays full; of the other one, which is older or

@@ -63,10 +63,26 @@ static void check_asked(const char *who, uint64_t before)
     KTEST_CHECK(n == 0, "%s asked for memory within a change, %lu times", who, n);
 }
 
+// How many entries the map must have, by the figures, once so many more were put into it.
+static void check_figures(const char *who, const struct map_entry_stats *before, unsigned nentries)
+{
+    struct map_entry_stats now;
+
+    map_entry_get_stats(&now);
+    uint64_t clips = now.clips - before->clips, merges = now.merges - before->merges;
+    KTEST_CHECK(lab_map[0]->nentries == nentries + clips - merges,
+                "%s: clips %lu, merges %lu, and of %u entries %u are left", who, clips, merges,
+                nentries, lab_map[0]->nentries);
+}
+
 static void link(uint64_t page, uint64_t n, vm_prot_t prot)
 {
     struct vm_map_req req = lab_plain(page_va(page));
+    struct map_entry_stats before;
+    unsigned nentries = lab_map[0]->nentries;
     struct map_change c;
+
+    map_entry_get_stats(&before);
 
     req.len = n * PAGE_SIZE;
     req.attr.prot = prot;
@@ -75,14 +91,18 @@ static void link(uint64_t page, uint64_t n, vm_prot_t prot)
     uint64_t asked = kctx_current()->allocs;
     check_entry("map_entry_link", map_entry_link(&c, &req), req.va, req.va + req.len);
     check_asked("map_entry_link", asked);
+    check_figures("map_entry_link", &before, nentries + 1);
     map_change_end(&c);
 }
 
 // As vm_map_change.c changes a range, within one entry.
 static void change(struct vm_map_entry *e, vaddr_t from, vaddr_t to, vm_prot_t prot)
 {
+    struct map_entry_stats before;
+    unsigned nentries = lab_map[0]->nentries;
     struct map_change c;
 
+    map_entry_get_stats(&before);
     unsigned need = need_of(from, to);
     int error = map_change_begin_clip(&c, lab_map[0], from, to, 0);
     KASSERT(!error, "no memory for a split: error %d", error);
@@ -100,6 +120,7 @@ static void change(struct vm_map_entry *e, vaddr_t from, vaddr_t to, vm_prot_t p
     check_asked("clipping", asked);
     check_entry("map_entry_simplify", map_entry_simplify(&c, e), from, to);
     check_asked("map_entry_simplify", asked);
+    check_figures("a change of an entry", &before, nentries);
     map_change_end(&c);
 }
 

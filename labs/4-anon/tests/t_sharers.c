@@ -58,3 +58,20 @@ KTEST(lab_anon_discard_shared)
     lab_read_all();
     lab_end();
 }
+
+// Of the range that one discards, the other one has the end alone, and a child has a copy of all.
+KTEST(lab_anon_discard_end)
+{
+    start_shared(16, 0, 16);
+    lab_fork(0, 1);
+    lab_inherit(0, 0, 16, false);
+    lab_fork(0, 2);
+    lab_unmap(1, 0, 4);
+    lab_read_all();
+    lab_discard(0, 0, 16);
+    lab_point("discarded");
+    lab_read_all();
+    lab_fill(0, 0, 16, &words);
+    lab_read_all();
+    lab_end();
+}

@@ -6,6 +6,7 @@
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "mem/pool.h"
+#include "pmap/pmap.h"
 #include "vm/amap.h"
 #include "vm/map_change.h"
 #include "vm/vm_map.h"
@@ -57,6 +58,46 @@ KTEST(lab_anon_discard_parts)
                     LEN, lab_space[0]->map.nentries);
         lab_read_all();
         lab_end();
+    }
+}
+
+// Of one entry a child has given up some pages, and its parent throws away others: the child keeps
+// those. There is room to clip, or none; the entry's slots begin with the amap's, or do not.
+static void discard_others(bool clips, unsigned cut)
+{
+    enum { PAGES = 64, GONE = 16, FROM = 24, TO = 40 };
+    struct map_change c;
+    struct vm_map_entry *e;
+
+    lab_begin_full(PAGES, &words);
+    if (cut)
+        lab_unmap(0, 0, cut);
+    lab_fork(0, 1);
+    lab_unmap(1, cut, GONE);
+    if (clips) {
+        lab_discard(0, FROM, TO);
+        lab_read_all();
+        lab_end();
+        return;
+    }
+    int error = map_change_begin(&c, &lab_space[0]->map, 0, PR_WAITOK);
+    KASSERT(!error && vm_map_lookup(c.map, lab_va(FROM), &e), "error %d", error);
+    pmap_remove(c.map->pmap, lab_va(FROM), lab_va(TO));
+    error = amap_discard(&c, e, lab_va(FROM), lab_va(TO));
+    KTEST_CHECK(!error, "amap_discard with no entry to spare: error %d", error);
+    map_change_end(&c);
+    for (unsigned i = FROM; i < TO; i++)
+        lab_expect_at(0, lab_va(i), 0);
+    lab_discard(0, FROM, TO); // and the model knows
+    lab_read_all();
+    lab_end();
+}
+
+KTEST(lab_anon_discard_others)
+{
+    for (unsigned cut = 0; cut <= 8; cut += 8) {
+        discard_others(true, cut);
+        discard_others(false, cut);
     }
 }
 
