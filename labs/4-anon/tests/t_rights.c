@@ -79,3 +79,38 @@ KTEST(lab_anon_rights)
     fork_code(20, true);
     fork_code(0, true);
 }
+
+// Pages that were read before anybody wrote them: shown to both, and written by one. Behind so many
+// that were written: a fork may copy an amap of few pages at once, and need not one of many.
+static void read_untouched(unsigned full)
+{
+    const unsigned first = full, mid = full + 20, end = full + 30;
+
+    lab_begin(end);
+    lab_new_space(0);
+    lab_map(0, 0, end);
+    lab_fill(0, 0, full, &words);
+    lab_fork(0, 1);
+    for (unsigned i = first; i < end; i++)
+        lab_read_untouched(i % 2, i);
+    lab_point("read");
+    for (unsigned i = first; i < mid; i++)
+        lab_write(i % 3 == 0, i, ++words);
+    lab_point("written");
+    for (unsigned i = first; i < mid; i++)
+        lab_read_untouched(i % 3 != 0, i);
+    lab_point("read");
+    lab_fork(1, 2);
+    for (unsigned i = mid; i < end; i++)
+        lab_write(2, i, ++words);
+    for (unsigned i = mid; i < end; i++)
+        lab_read_untouched(1, i);
+    lab_point("written");
+    lab_end();
+}
+
+KTEST(lab_anon_zeroes)
+{
+    read_untouched(10);
+    read_untouched(200);
+}
