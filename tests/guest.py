@@ -21,6 +21,7 @@ LIMIT_SECONDS = 600
 """Of processor time: a busy host takes nothing of it."""
 WALL_SECONDS = 3600.0
 """A backstop."""
+EMULATOR = re.compile(r"^qemu: uncaught target signal .*\n", re.MULTILINE)
 HOST_ENV = {"PATH": "/bin:/usr/bin", "HOME": "/", "TERM": "dumb"}
 
 
@@ -80,7 +81,8 @@ def run_batch(
 
 
 def run_on_host(program: Sequence[str | Path], limit: float = WALL_SECONDS) -> Ran:
-    """Runs a program on the host in an empty folder, with the guest's environment."""
+    """Runs a program on the host in an empty folder, with the guest's environment. Where the host
+    has an emulator for programs of other machines (binfmt_misc), what that says is left out."""
     with tempfile.TemporaryDirectory(prefix="strata-host-") as folder:
         try:
             done = subprocess.run(
@@ -96,7 +98,7 @@ def run_on_host(program: Sequence[str | Path], limit: float = WALL_SECONDS) -> R
         except subprocess.TimeoutExpired as over:
             return Ran(text_of(over.stdout or b""), -1, f"no end after {limit:g} s on the host")
     status = done.returncode if done.returncode >= 0 else 128 - done.returncode
-    return Ran(text_of(done.stdout), status)
+    return Ran(EMULATOR.sub("", text_of(done.stdout)), status)
 
 
 def difference(host: Ran, guest: Ran, names: tuple[str, str] = ("host", "Strata")) -> str:

@@ -409,7 +409,7 @@ PLANS: dict[str, Plan] = {
                            plan("never_waits", ["end"] * 8, nothing_left),
                            plan("fault_refused", ["end"], SAYS_SO)]),
     "dontneed": plan("dontneed", ["discarded", "discarded", "written", "end"] * 10, nothing_left,
-                     more=[plan("discard_parts", ["discarded", "end"] * 3, nothing_left),
+                     more=[plan("discard_parts", ["end", *["discarded", "end"] * 3], nothing_left),
                            plan("discard_others", ["end"] * 4, nothing_left),
                            plan("thrown", ["ops", "ops", "ops", "ops", "end"] * 6,
                                 nothing_left)]),

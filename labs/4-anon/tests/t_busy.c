@@ -165,6 +165,7 @@ KTEST(lab_anon_fork_busy)
         busy = dmap_to_page(lab_word(lab_space[0], lab_va(i)));
         owner = &busy->anon->lock;
         mutex_lock(owner);
+        pmap_page_protect(busy, PROT_NONE); // as for the pager
         vm_page_busy(busy);
         mutex_unlock(owner);
         waitq_set_ops(&sleeper);
