@@ -112,21 +112,36 @@ class HeldBack(Session):
         return super()._stuck(vm)
 
 
-class AsksInAFlood(Session):
-    """At the first word it asks the monitor again and again, until the guest has printed more than
-    a pipe holds; then it ends."""
+class Dawdles(Session):
+    """Does something else each time that it has taken what the guest printed, so often that it
+    prints on meanwhile; ends when it has `most` bytes."""
+
+    most = 0
 
     def _takers(self, vm: qemu.Qemu) -> dict[int, Callable[[bytes], None]]:
         def take(data: bytes) -> None:
             self._take_console(data)
-            while len(vm._kept[console]) < FLOOD:
-                vm.monitor("info status")
+            self._dawdle(vm, console)
 
         console = vm.console or 0
         return {**super()._takers(vm), console: take}
 
+    def _dawdle(self, vm: qemu.Qemu, console: int) -> None:
+        raise NotImplementedError
+
     def _give_up(self) -> str | None:
-        return "" if self.printed > FLOOD else None
+        return "" if self.printed > self.most else None
+
+
+class AsksInAFlood(Dawdles):
+    """At the first word it asks the monitor again and again, until the guest has printed more than
+    a pipe holds; then it ends."""
+
+    most = FLOOD
+
+    def _dawdle(self, vm: qemu.Qemu, console: int) -> None:
+        while len(vm._kept[console]) < FLOOD:
+            vm.monitor("info status")
 
 
 def check_flood(config: Config) -> Iterator[Result]:
@@ -142,22 +157,16 @@ def whole(outcome: Outcome, least: int) -> tuple[bool, str]:
     return printed > least and not odd, f"{printed} bytes, {odd}, {outcome.describe()}"
 
 
-class ReadsWhenFull(Session):
+class ReadsWhenFull(Dawdles):
     """Takes what the guest printed each time that the pipe is full, so often."""
 
-    def _takers(self, vm: qemu.Qemu) -> dict[int, Callable[[bytes], None]]:
-        def take(data: bytes) -> None:
-            self._take_console(data)
-            count = array.array("i", [0])
-            while self._give_up() is None and count[0] < PIPE_BYTES:
-                time.sleep(0.001)
-                fcntl.ioctl(console, termios.FIONREAD, count)
+    most = FULL_BYTES
 
-        console = vm.console or 0
-        return {**super()._takers(vm), console: take}
-
-    def _give_up(self) -> str | None:
-        return "" if self.printed > FULL_BYTES else None
+    def _dawdle(self, vm: qemu.Qemu, console: int) -> None:
+        count = array.array("i", [0])
+        while self._give_up() is None and count[0] < PIPE_BYTES:
+            time.sleep(0.001)
+            fcntl.ioctl(console, termios.FIONREAD, count)
 
 
 def check_full(config: Config) -> Iterator[Result]:
