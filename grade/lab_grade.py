@@ -73,6 +73,9 @@ def make_kernel(lab: Lab, impl: str, base: str, make_words: list[str]) -> tuple[
         command = ["make", "-s", goal, f"O={out}", *more]
         limits = limited.BUILD_LIMITS if goal == "kernel" else {}
         status, text = limited.run(command, ROOT, env, limits)
+        if status is None:
+            patience = f"{limited.PATIENCE_SECONDS:.0f} s"
+            raise SystemExit(f"strata: make {goal} did not end in {patience}: nothing is graded")
         if status != 0:
             return out / "labs" / name, text or f"make {goal} ended with status {status}"
     return out / "labs" / name, ""
