@@ -3,28 +3,26 @@
 
 from __future__ import annotations
 
-import array
-import fcntl
 import os
 import random
 import re
-import select
 import signal
 import subprocess
 import sys
 import tempfile
-import termios
 import threading
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Iterator
 
 from grade import qemu
 from grade.records import RecordError, RecordReader, frame
-from grade.session import End, Outcome, Session
+from grade.session import End, Outcome
 from grade.wire import Wire
+from tests import sessions
 from tests.job import ROOT, Config, Job, Result, clean_environment, run_as_user
+from tests.sessions import FLOOD, FULL_BYTES
 
 # Guest, exit status of run, what standard output holds, what standard error holds.
 ENDS: list[tuple[str, int, str, str]] = [
@@ -36,10 +34,6 @@ ENDS: list[tuple[str, int, str, str]] = [
     ("early", End.POWER_OFF.value, "one line\n", "strata: power off: powered off with no exit"),
     ("garbage", End.BAD_RECORDS.value, "", "strata: bad records: frame 1 has checksum deadbeef"),
 ]
-FLOOD = 1 << 18
-PIPE_BYTES = 1 << 16
-"""That a pipe holds."""
-FULL_BYTES = 40 * PIPE_BYTES
 SILENT = ("grade/options.py", "tests/lecture/sealed.py")
 """Programs that print nothing but a refusal, or are a test's own."""
 BROKEN = """
@@ -94,59 +88,13 @@ def check_end(config: Config, guest: str, status: int, out: str, err: str) -> It
     yield Result(f"harness/end/{guest}", right, detail)
 
 
-class HeldBack(Session):
-    """The machine stands still until it is asked whether it is stuck; then it gets so, and what it
-    prints on its way has come before the answer."""
-
-    def __init__(self, kernel: Path) -> None:
-        super().__init__(qemu.Machine(kernel, extra=["-S"]), limit=0)
-
-    def _stuck(self, vm: qemu.Qemu) -> str:
-        if not self.printed:
-            assert vm.console is not None
-            vm.qmp("cont")
-            while not vm.kept() and not select.select([vm.console], [], [], 0.1)[0]:
-                pass
-            while not super()._stuck(vm):
-                pass
-        return super()._stuck(vm)
-
-
-class Dawdles(Session):
-    """Does something else each time that it has taken what the guest printed, so often that it
-    prints on meanwhile; ends when it has `most` bytes."""
-
-    most = 0
-
-    def _takers(self, vm: qemu.Qemu) -> dict[int, Callable[[bytes], None]]:
-        def take(data: bytes) -> None:
-            self._take_console(data)
-            self._dawdle(vm, console)
-
-        console = vm.console or 0
-        return {**super()._takers(vm), console: take}
-
-    def _dawdle(self, vm: qemu.Qemu, console: int) -> None:
-        raise NotImplementedError
-
-    def _give_up(self) -> str | None:
-        return "" if self.printed > self.most else None
-
-
-class AsksInAFlood(Dawdles):
-    """At the first word it asks the monitor again and again, until the guest has printed more than
-    a pipe holds; then it ends."""
-
-    most = FLOOD
-
-    def _dawdle(self, vm: qemu.Qemu, console: int) -> None:
-        while len(vm._kept[console]) < FLOOD:
-            vm.monitor("info status")
+def flood(config: Config) -> qemu.Machine:
+    return qemu.Machine(config.out / "tests" / "guests" / "flood.elf")
 
 
 def check_flood(config: Config) -> Iterator[Result]:
     """A guest that prints without end does not keep the monitor from answering."""
-    outcome = AsksInAFlood(qemu.Machine(config.out / "tests" / "guests" / "flood.elf"), 0).run()
+    outcome = sessions.AsksInAFlood(flood(config), 0).run()
     yield Result("harness/flood", *whole(outcome, FLOOD))
 
 
@@ -157,39 +105,15 @@ def whole(outcome: Outcome, least: int) -> tuple[bool, str]:
     return printed > least and not odd, f"{printed} bytes, {odd}, {outcome.describe()}"
 
 
-class ReadsWhenFull(Dawdles):
-    """Takes what the guest printed each time that the pipe is full, so often."""
-
-    most = FULL_BYTES
-
-    def _dawdle(self, vm: qemu.Qemu, console: int) -> None:
-        count = array.array("i", [0])
-        while self._give_up() is None and count[0] < PIPE_BYTES:
-            time.sleep(0.001)
-            fcntl.ioctl(console, termios.FIONREAD, count)
-
-
 def check_full(config: Config) -> Iterator[Result]:
     """Nothing is lost of what a guest prints, however late it is read."""
-    outcome = ReadsWhenFull(qemu.Machine(config.out / "tests" / "guests" / "flood.elf"), 0).run()
+    outcome = sessions.ReadsWhenFull(flood(config), 0).run()
     yield Result("harness/full", *whole(outcome, FULL_BYTES))
-
-
-class OverOnceSaid(Session):
-    """The time is over when the machine has printed a line."""
-
-    def __init__(self, kernel: Path) -> None:
-        super().__init__(qemu.Machine(kernel), limit=0)
-
-    def _take_console(self, data: bytes) -> None:
-        super()._take_console(data)
-        if self.console.endswith(b"\n"):
-            self.limit = 1e-6
 
 
 def check_limit(config: Config) -> Iterator[Result]:
     """A machine that ends by its limit has said what it said."""
-    outcome = OverOnceSaid(config.out / "tests" / "guests" / "spin.elf").run()
+    outcome = sessions.OverOnceSaid(config.out / "tests" / "guests" / "spin.elf").run()
     right = outcome.end is End.HANG and outcome.console == b"one line\r\n"
     right = right and outcome.detail.startswith("no end after 1e-06 s\nCPU 0: running")
     detail = f"expected a limit after one line, got {outcome.console!r}\n{outcome.describe()}"
@@ -198,7 +122,7 @@ def check_limit(config: Config) -> Iterator[Result]:
 
 def check_held_back(config: Config) -> Iterator[Result]:
     """No output is lost when a machine gets stuck just when it is looked at."""
-    outcome = HeldBack(config.out / "tests" / "guests" / "hang.elf").run()
+    outcome = sessions.HeldBack(config.out / "tests" / "guests" / "hang.elf").run()
     right = outcome.end is End.HANG and outcome.console == b"one line\r\n"
     detail = f"expected a hang after one line, got {outcome.console!r}\n{outcome.describe()}"
     yield Result("harness/end/held-back", right, detail)
@@ -378,32 +302,14 @@ def _notices(stream: bytes, at: int) -> bool:
     return False
 
 
-class Unstarted(qemu.Qemu):
-    def kill(self) -> None:
-        pass
-
-
-class Curious(Session):
-    """Reads the console, too, when a record comes; ends then."""
-
-    def _takers(self, vm: Any) -> dict[int, Callable[[bytes], None]]:
-        def take(_: bytes) -> None:
-            self.console += vm.available(vm.console) or b""
-
-        return {vm.records: take, vm.console: self._take_console}
-
-    def _give_up(self) -> str | None:
-        return "" if self.console else None
-
-
 def check_ready() -> Iterator[Result]:
     """Two descriptors are found ready, and who takes from the first reads the second, too: nobody
     waits for more there. Its guest may stand still and wait for the harness."""
     (records, record), (console, shown) = os.pipe(), os.pipe()
     patience = threading.Timer(PATIENCE_SECONDS, os.write, (shown, b", and more"))
-    vm = Unstarted(qemu.Machine(Path()))
+    vm = sessions.Unstarted(qemu.Machine(Path()))
     vm.records, vm.console = records, console
-    session = Curious(qemu.Machine(Path()), limit=0)
+    session = sessions.Curious(qemu.Machine(Path()), limit=0)
     os.write(record, b"a record")
     os.write(shown, b"words")
     patience.start()
