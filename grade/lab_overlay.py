@@ -23,10 +23,11 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 BASES = ["reference", "starter", "mine"]
 
 
-def forms(lab: str, impl: str, base: str, stage: str) -> tuple[str, dict[str, str]]:
+def forms(lab: str, impl: str, base: str, stage: str,
+          known: list[Lab] | None = None) -> tuple[str, dict[str, str]]:
     """The variant's name, and the form of every lab in it. Labs' numbers may have gaps: STAGE=4 is
-    a stage also where there is no lab 3."""
-    known = labs.in_row()
+    a stage also where there is no lab 3. `known` are the labs, if not those of this tree."""
+    known = known or labs.in_row()
     students = (ROOT / labs.CURRENT).exists()
     if stage:
         if lab or impl or base:

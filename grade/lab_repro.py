@@ -59,8 +59,7 @@ def to_look(grader: lab_grade.Grader, plan: Plan) -> int:
     try:
         seed = grader.seed_of(boot)
     except NoSeed as error:
-        print(f"strata: {error}", file=sys.stderr)
-        return 1
+        raise SystemExit(f"strata: {error}") from None
     print(f"Seed {seed}. GDB stops at point {plan.gdb_at}.", flush=True)
     there = at_point(plan.points.index(plan.gdb_at) + 1)
     return debug.debug(grader.machine(boot, seed), *FAILURES, *there, "continue")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from grade import lab_overlay
 from grade.lab import ROOT, Lab
@@ -30,24 +30,25 @@ class Progress:
     """One line on standard error that says what is done; where that is no terminal, lines of their
     own, and one where nothing was said for so many seconds."""
 
-    def __init__(self) -> None:
-        self.tty = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    def __init__(self, screen: TextIO = sys.stderr) -> None:
+        self.screen = screen
+        self.tty = screen.isatty() and os.environ.get("TERM") != "dumb"
         self._what = ""
         self._said = 0.0
 
     def say(self, what: str, detail: str = "") -> None:
         line = f"strata: {what}{': ' if detail else ''}{detail}"
         if self.tty:
-            width = max(20, os.get_terminal_size(sys.stderr.fileno()).columns) - 1
-            print(f"\r\033[K{line[:width]}", end="", file=sys.stderr, flush=True)
+            width = max(20, os.get_terminal_size(self.screen.fileno()).columns) - 1
+            print(f"\r\033[K{line[:width]}", end="", file=self.screen, flush=True)
         elif what != self._what or time.monotonic() > self._said + SILENCE:
-            print(line, file=sys.stderr, flush=True)
+            print(line, file=self.screen, flush=True)
             self._said = time.monotonic()
         self._what = what
 
     def end(self) -> None:
         if self.tty and self._what:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            print("\r\033[K", end="", file=self.screen, flush=True)
         self._what = ""
 
 

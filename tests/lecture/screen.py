@@ -81,13 +81,14 @@ class Terminal:
         return any(c.fg != "default" for c in cells), any(c.reverse for c in cells)
 
     def end(self) -> int | None:
-        """The player's exit status once it has ended."""
+        """The player's exit status once it has ended. Its terminal is gone a little earlier, and
+        close() would kill it then."""
         try:
             self.child.read()
         except pexpect.TIMEOUT:
             return None
-        self.child.close()
-        return int(self.child.exitstatus) if self.child.exitstatus is not None else None
+        status: int | None = self.child.wait()
+        return status
 
 
 def missing() -> str:

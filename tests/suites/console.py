@@ -129,8 +129,8 @@ def session(
         seen = "typed poweroff"
         child.sendline("poweroff")
         child.expect(pexpect.EOF)
-        child.close()
-        right, detail = child.exitstatus == 0, f"poweroff: exit status {child.exitstatus}"
+        status = child.wait()  # close() would kill what has let go of the terminal, and lives on
+        right, detail = status == 0, f"poweroff: exit status {status}"
     except (pexpect.TIMEOUT, pexpect.EOF) as error:
         right, detail = False, f"{seen}\n{error}"
     finally:

@@ -7,7 +7,6 @@ terminal player in a pseudo-terminal; where one is not installed its tests are s
 
 from __future__ import annotations
 
-import contextlib
 import io
 import random
 import subprocess
@@ -157,11 +156,11 @@ def check_records() -> Iterator[Result]:
 
 def check_progress() -> Iterator[Result]:
     """Where there is no terminal, too, what takes long is said to go on."""
-    with contextlib.redirect_stderr(io.StringIO()) as said:
-        progress = make.Progress()
-        for detail in ("", "calls of f: 1", "calls of f: 2"):
-            progress.say("running", detail)
-            progress._said -= make.SILENCE if detail else 0
+    said = io.StringIO()
+    progress = make.Progress(said)
+    for detail in ("", "calls of f: 1", "calls of f: 2"):
+        progress.say("running", detail)
+        progress._said -= make.SILENCE if detail else 0
     wanted = "strata: running\nstrata: running: calls of f: 2\n"
     yield Result("lecture/progress", said.getvalue() == wanted, said.getvalue())
 

@@ -93,6 +93,29 @@ def check(rule: str) -> Iterator[Result]:
     yield Result(f"source/{rule}", not broken, "\n".join(broken))
 
 
+SHARED = re.compile(
+    r"\bmo" r"ck\b|redirect_std(?:out|err)|os\.(?:chdir|umask|putenv)\b"
+    r"|sys\.(?:std\w+|argv|path) *=[^=]"
+    r"|environ(?:\[[^]]*\] *=[^=]|\.(?:update|pop|clear|setdefault)\b)"
+    r"|(?:signal\.signal|locale\.setlocale|random\.seed)\b"
+)
+"""What changes something for every job of the check at once, which are threads of one process."""
+BEFORE_ALL = "tests/run.py"
+"""Sets such things before the first job begins."""
+
+
+def check_shared() -> Iterator[Result]:
+    """A test changes nothing that others read meanwhile: what needs another environment, standard
+    error or time is a process of its own, or is told by a parameter."""
+    paths = [p for p in source_files() if p.suffix == ".py"]
+    names = {path.relative_to(ROOT).as_posix(): path for path in paths}
+    wrong = [f"{name}:{number}: {found[0]}"
+             for name, path in names.items() if name.startswith("tests/") and name != BEFORE_ALL
+             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+             if (found := SHARED.search(line))]
+    yield Result("source/shared", not wrong, "\n".join(wrong))
+
+
 def check_links() -> Iterator[Result]:
     """Every relative link in a text leads to something in the tree."""
     texts = [path for path in tree_files() if path.suffix == ".md"]
@@ -241,9 +264,9 @@ def check_settings() -> Iterator[Result]:
 
 def jobs(_: Config) -> list[Job]:
     found = [Job(f"source/{rule}", partial(check, rule)) for rule in RULES]
-    for rule, work in (("links", check_links), ("lines", check_lines), ("theory", check_theory),
-                       ("contracts", check_contracts), ("errors", check_errors),
-                       ("types", check_types), ("settings", check_settings),
-                       ("format", check_format)):
+    for rule, work in (("shared", check_shared), ("links", check_links), ("lines", check_lines),
+                       ("theory", check_theory), ("contracts", check_contracts),
+                       ("errors", check_errors), ("types", check_types),
+                       ("settings", check_settings), ("format", check_format)):
         found.append(Job(f"source/{rule}", work))
     return found
