@@ -46,15 +46,26 @@ OPEN_RECORDS = ("nth",)
 LAB_WORDS = ("LAB", "PART", "VARIANT", "STAFF", "IMPL", "BASE", "STAGE", "TESTS", "T", "O")
 
 
+ONE_JUDGE = threading.Lock()
+"""While a judge is read: what it imports is everybody's."""
+
+
 def judge_of(lab: Lab) -> ModuleType:
-    """The lab's own judge, tests/judge.py, which may import what lies beside it."""
+    """The lab's own judge, tests/judge.py, which may import what lies beside it. Another lab's may
+    have a `model' of its own: who reads both gets each its own."""
     path = lab.folder / "tests" / "judge.py"
-    sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(f"judge_{lab.name}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    with ONE_JUDGE:
+        sys.modules[spec.name] = module
+        sys.path.insert(0, str(path.parent))
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            sys.path.remove(str(path.parent))
+            for beside in path.parent.glob("*.py"):
+                sys.modules.pop(beside.stem, None)
     return module
 
 

@@ -13,10 +13,12 @@ import json
 import re
 import subprocess
 from functools import partial
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Iterator
 
 from grade import lab as labs
-from grade import lab_forms, lab_overlay
+from grade import lab_forms, lab_grade, lab_overlay
 from grade.lab import Lab
 from tests.guest import host_can_run, run_batch
 from tests.job import ROOT, Config, Job, Result, run_as_user
@@ -207,11 +209,27 @@ def check_gaps(known: list[Lab]) -> Iterator[Result]:
     yield Result("labs/gaps", right, f"stages {stages}, mixes {mixed}, STAGE=5: {beyond}")
 
 
+def check_judges(known: list[Lab]) -> Iterator[Result]:
+    """Judges that one process reads share nothing: files of two labs may have the same name."""
+    wrong = []
+    for lab in [*known, *reversed(known)]:
+        names = {path.stem for path in (lab.folder / "tests").glob("*.py")}
+        seen = [lab_grade.judge_of(lab)]
+        for module in seen:
+            home = Path(module.__file__ or "").parent
+            wrong += [f"{lab.name}: {module.__name__} of {home}"] * (home != lab.folder / "tests")
+            values = {id(value): value for value in vars(module).values()
+                      if isinstance(value, ModuleType) and value.__name__ in names}
+            seen += [value for value in values.values() if value not in seen]
+    yield Result("labs/judges", not wrong, "\n".join(wrong))
+
+
 def jobs(config: Config) -> list[Job]:
     if config.variant or not config.kernel.exists():
         return []
     known = labs.all_labs()
     found = [Job("labs/gaps", partial(check_gaps, known)),
+             Job("labs/judges", partial(check_judges, known)),
              Job("labs/part-names", partial(check_part_names, known))] if known else []
     if config.graded and host_can_run() and any("loan" in lab.challenges for lab in known):
         found.append(Job("labs/anon/lent", partial(check_loans, config), long=True))
