@@ -91,6 +91,7 @@ def short(run: Run) -> None:
             "it is called with the map unlocked.")]
 
 
+WAYS = ("mapped", "protected", "made writable")
 BESIDE = ("nothing", "pages without an amap", "an amap of its own",
           "an amap that another entry refers to")
 
@@ -104,7 +105,7 @@ def beside(run: Run) -> None:
         merges = (1 if mine == [2, 2] else len(mine)) if EXTENDS else mine.count(1)
         wanted = 1 + len(sides) - merges
         if got != wanted:
-            run.wrong(f"entries for {npages} pages {'protected' if way else 'mapped'} between "
+            run.wrong(f"entries for {npages} pages {WAYS[way]} between "
                       f"{BESIDE[below]} and {BESIDE[above]}", wanted, got, invariant=ALL_MERGED,
                       hint="Each neighbour is asked, whatever the other one says; and an amap "
                       f"serves {SERVES}.")

@@ -12,7 +12,7 @@
 #include "vm/vm_space.h"
 
 enum beside { NOTHING, NO_AMAP, OWN_AMAP, SHARED_AMAP, BESIDES };
-enum way { MAPPED, PROTECTED, WAYS };
+enum way { MAPPED, PROTECTED, MADE_WRITABLE, WAYS };
 
 #define BASE (LAB_USER_VA + PAGE_SIZE)
 
@@ -51,7 +51,16 @@ static void compare_beside(struct vm_space *vs, enum beside kind, vaddr_t va, si
     lab_expect_word(vs, last, kind == NO_AMAP ? 0 : word_at(last));
 }
 
-// A hole of so many pages between the two is filled.
+static void map_read_only(struct vm_space *vs, vaddr_t va, size_t len)
+{
+    int error = vm_mmap(vs, &va, len, PROT_READ, PROT_ALL,
+                        LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED, NULL, 0);
+
+    KASSERT(!error, "mapping at %#lx: error %d", va, error);
+}
+
+// A hole of so many pages between the two is filled: by what agrees with them, by what did and does
+// so again, or by what never did before.
 static void try_between(struct vm_space *vs, enum way way, enum beside below, enum beside above,
                         size_t npages)
 {
@@ -61,11 +70,14 @@ static void try_between(struct vm_space *vs, enum way way, enum beside below, en
 
     make_beside(vs, below, BASE, npages, BASE - PAGE_SIZE);
     make_beside(vs, above, hole + len, npages, end_va);
-    lab_map_private(vs, hole, npages);
-    if (way == PROTECTED) {
+    if (way == MADE_WRITABLE)
+        map_read_only(vs, hole, len);
+    else
+        lab_map_private(vs, hole, npages);
+    if (way == PROTECTED)
         KTEST_CHECK(vm_mprotect(vs, hole, len, PROT_READ) == 0, "protecting %#lx", hole);
-        KTEST_CHECK(vm_mprotect(vs, hole, len, PROT_RW) == 0, "and back");
-    }
+    if (way != MAPPED)
+        KTEST_CHECK(vm_mprotect(vs, hole, len, PROT_RW) == 0, "making %#lx writable", hole);
     rw_lock_read(&vs->map.lock);
     for (struct vm_map_entry *e = vm_map_first(&vs->map); e; e = vm_map_next(&vs->map, e))
         n += e->start_va < end_va && e->end_va > BASE;
@@ -90,6 +102,7 @@ KTEST(lab_map_beside)
         try_between(vs, MAPPED, OWN_AMAP, NOTHING, large[i]);
         try_between(vs, MAPPED, NO_AMAP, OWN_AMAP, large[i]);
         try_between(vs, PROTECTED, NOTHING, OWN_AMAP, large[i]);
+        try_between(vs, MADE_WRITABLE, OWN_AMAP, NO_AMAP, large[i]);
     }
     lab_point("tried");
     lab_destroy_maps();

@@ -180,13 +180,13 @@ static const struct field ranges[] = {
     FIELD(entry_flags, 0, ME_COW | ME_NEEDSCOPY),
 };
 
-static struct vm_map_entry *entry_at(vaddr_t va)
+static struct vm_map_entry *entry_at(unsigned n, vaddr_t va)
 {
     struct vm_map_entry *e;
 
-    rw_lock_read(&lab_map[0]->lock);
-    bool found = vm_map_lookup(lab_map[0], va, &e);
-    rw_unlock_read(&lab_map[0]->lock);
+    rw_lock_read(&lab_map[n]->lock);
+    bool found = vm_map_lookup(lab_map[n], va, &e);
+    rw_unlock_read(&lab_map[n]->lock);
     KASSERT(found, "%#lx is not mapped", va);
     return e;
 }
@@ -208,12 +208,12 @@ static void simplify(struct vm_map *map, vaddr_t va)
 static bool stay_apart(struct vm_map_req lower, struct vm_map_req upper, bool upper_first)
 {
     lower.va = LAB_USER_VA + LAB_MAX_PAIRS * PAIR;
-    upper.va = lower.va + LEN;
+    upper.va = lower.va + lower.len;
     lab_map_one(upper_first ? upper : lower);
     lab_map_one(upper_first ? lower : upper);
     simplify(lab_map[0], upper_first ? lower.va : upper.va);
-    bool apart = entry_at(lower.va) != entry_at(upper.va);
-    KTEST_CHECK(vm_map_unmap(lab_map[0], lower.va, upper.va + LEN) == 0, "unmapping two");
+    bool apart = entry_at(0, lower.va) != entry_at(0, upper.va);
+    KTEST_CHECK(vm_map_unmap(lab_map[0], lower.va, upper.va + upper.len) == 0, "unmapping two");
     return apart;
 }
 
@@ -280,6 +280,30 @@ static void try_given_offsets(void)
     }
 }
 
+// An object from its beginning, 4 GiB of it or more, and behind it the same from another offset on.
+static bool large_apart(size_t len, uint64_t offset, bool upper_first)
+{
+    struct vm_map_req lower = lab_plain(0), upper = lab_plain(0);
+
+    lower.len = len;
+    lower.attr.object = upper.attr.object = lab_object[0];
+    upper.attr.offset = offset;
+    return stay_apart(lower, upper, upper_first);
+}
+
+static const size_t large[] = {GIB4, GIB4 + LEN, 3 * GIB4 - PAGE_SIZE};
+
+static void try_large(bool apart)
+{
+    for (unsigned i = 0; i < 2 * array_len(large); i++) {
+        size_t len = large[i / 2];
+        uint64_t offset = apart ? len - GIB4 : len;
+        KTEST_CHECK(large_apart(len, offset, i & 1) == apart,
+                    "%#zx bytes of an object from 0 and, behind them, from offset %#lx are %s", len,
+                    offset, apart ? "one entry" : "two entries");
+    }
+}
+
 static void begin(void)
 {
     lab_npairs = 0;
@@ -331,6 +355,7 @@ KTEST(lab_map_apart)
         for (unsigned before = 0; before < i; before++)
             try_two_fields(&ranges[before], &ranges[i]);
     try_given_offsets();
+    try_large(true);
     lab_point("mapped");
     simplify_all();
     lab_point("simplified");
@@ -356,9 +381,25 @@ static void cut_and_join(vaddr_t va)
     map_change_end(&c);
 }
 
+// What nobody promised to unmap as it came merges in a kernel map, too.
+static void map_plain_pairs(void)
+{
+    lab_make_kernel_map(1, 64);
+    for (unsigned i = 0; i < 4; i++) {
+        vaddr_t va = lab_map[1]->min_va + i / 2 * 4 * LEN;
+        struct vm_map_req req = lab_req(LAB_PLAIN, va + (i == 1 || i == 2) * LEN, 4);
+        int error = vm_map_map(lab_map[1], &req);
+        KASSERT(!error, "mapping at %#lx: error %d", req.va, error);
+        KTEST_CHECK(i % 2 == 0 || entry_at(1, va) == entry_at(1, va + LEN),
+                    "plain neighbours in a kernel map that agree are two entries");
+    }
+}
+
 KTEST(lab_map_together)
 {
     begin();
+    map_plain_pairs();
+    try_large(false);
     map_fields(false);
     map_placed(false);
     lab_point("mapped");

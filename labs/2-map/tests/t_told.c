@@ -189,6 +189,55 @@ static void try_beside(struct vm_space *vs, pgno_t npages, bool below, bool chan
     KASSERT(!error, "unmapping all: error %d", error);
 }
 
+// An amap of four slots, of which another entry shared two until now: one reference, and maybe
+// counts that are left. Then it says EBUSY.
+static struct vm_amap *once_shared(void)
+{
+    struct vm_amap *am = amap_alloc(4);
+
+    KASSERT(am && !amap_ref(am, 0, 2), "no memory for an amap");
+    amap_unref(am, 0, 2);
+    return am;
+}
+
+// Whether it can serve four pages more is asked of another one.
+static bool can_extend(bool below)
+{
+    struct vm_amap *am = once_shared();
+    pgno_t slot = 0;
+    bool can = !(below ? amap_extend_down(am, &slot, 4, 4) : amap_extend(am, 0, 4, 4));
+
+    amap_unref(am, 0, can ? 8 : 4);
+    return can;
+}
+
+// What the amap answers is heard, whatever can be known of it otherwise.
+static void try_answer(bool below, bool changed)
+{
+    struct vm_map_req req = lab_plain(BASE), beside = req;
+    bool can = can_extend(below);
+    struct vm_map_entry *e;
+
+    req.entry_flags = beside.entry_flags = ME_COW;
+    req.amap = once_shared();
+    beside.va = below ? BASE - req.len : BASE + req.len;
+    beside.attr.prot = changed ? PROT_NONE : PROT_READ;
+    lab_map_one(req);
+    lab_map_one(beside);
+    int error = vm_map_protect(lab_map[0], beside.va, beside.va + beside.len, PROT_READ);
+    KASSERT(!error, "protecting: error %d", error);
+    rw_lock_read(&lab_map[0]->lock);
+    bool found = vm_map_lookup(lab_map[0], BASE, &e);
+    size_t len = found ? e->end_va - e->start_va : 0;
+    rw_unlock_read(&lab_map[0]->lock);
+    KTEST_CHECK(can || len == req.len,
+                "an amap that could not be extended %s serves an entry of %#zx bytes that had "
+                "%#zx",
+                below ? "downward" : "upward", len, req.len);
+    if (!ktest_failed())
+        vm_map_unmap(lab_map[0], LAB_USER_VA, BASE + BASE);
+}
+
 KTEST(lab_map_lengths)
 {
     static const pgno_t owned[] = {1, 4, 9};
@@ -198,6 +247,8 @@ KTEST(lab_map_lengths)
         nmore = 3 + 4 * (i / 4); // 3, 7, 11: none of the others
         try_beside(vs, owned[i / 4], i & 1, i & 2);
     }
+    for (unsigned i = 0; i < 4 && !ktest_failed(); i++)
+        try_answer(i & 1, i & 2);
     lab_point("extended");
     lab_destroy_maps();
     lab_point("end");
