@@ -42,7 +42,8 @@ def unseen(run: Run) -> None:
 def back_short(run: Run) -> None:
     """The cost: quanta that agree after a change are as few entries as if they always had."""
     blocks(run)
-    short(run, run.states[:-1])
+    short(run, run.states[:-1], hint="This is after a change of rights: map_entry_simplify asks "
+          "the same of its entry as map_entry_link of a new one, of quanta too.")
 
 
 FAR_VA, FAR_LEN, FAR_FROM = 1 << 40, 6 << 30, 3 << 30

@@ -27,6 +27,7 @@ FIGURES = "the figures say what there is"
 REFERENCES = "an entry has one reference to its object, and one to its amap"
 
 SLACK_PAGES = 2
+BOTH = "A new entry merges with the one before it and with the one behind it, where rule 3 says so."
 
 
 # ---- blocks in kernel maps ----
@@ -157,14 +158,14 @@ def sequence(run: Run) -> None:
     run.notes += [f"{count} quanta unmapped, 0 allocations" for count in unmaps]
 
 
-def short(run: Run, states: list[State], number: int = 0) -> None:
+def short(run: Run, states: list[State], number: int = 0, hint: str = BOTH) -> None:
     """The cost: as many entries as runs of blocks that agree. One point is enough said."""
     for state in states:
-        if not short_now(run, state, number):
+        if not short_now(run, state, number, hint):
             return
 
 
-def short_now(run: Run, state: State, number: int) -> bool:
+def short_now(run: Run, state: State, number: int, hint: str) -> bool:
     found = state.maps[number]
     wanted = model.runs([block for block in state.blocks if block.map == number])
     got = [(entry.start, entry.end) for entry in found.entries]
@@ -175,8 +176,7 @@ def short_now(run: Run, state: State, number: int) -> bool:
             f"{len(wanted)}, one for each run of blocks that agree",
             f"{len(got)}; not among them: {walk.describe(extra)}",
             invariant=ALL_MERGED,
-            hint="A new entry merges with the one before it and with the one behind it, where "
-            "rule 3 says so.",
+            hint=hint,
         )
     return got == wanted
 
