@@ -12,26 +12,27 @@ import struct
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from grade import lab, layout
+from grade import layout
 from grade.lab_judge import Boot, Plan, Run
 from grade.oracle import PTE, Oracle
 
 import together
-from costs import FORK_MOST, PAGES_FORKED, again, forks
-from rules import ALONE, BOUNDED, CHANGES, CHEAP, CHECKS, FREED, LATE, NOT_MAPPED, ONE_PAGE
+from costs import again, forks
+from rules import CHANGES, CHECKS, FREED, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, NOT_MADE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
 from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, ROOM_LATE
 from said import LONG_LEFT, NONE_TO_SPARE, ONCE_MORE, SAYS_SO
 from said import SNAPSHOT, SPARSE, TAKEN_OVER, UNWIRED, WAITS, WITHOUT_PAGE
-from said import name_rules, nothing_left
+from said import nothing_left
+from verdicts import COSTS, FIGURES, alone, bounded, exact, fail_nth, grow, nothing, readers
+from verdicts import reuse, swapped
 
 PAGE = 4096
 VA = 0x40000000
 SPACES, PAGES = 8, 1100
 WRITABLE, WIRED, SEEN = 1, 2, 8
 MAX_SAID = 3
-FIGURES = lab.figures_of(__file__)
 REPORTED = ("nfaults", "nheld", "nanons", "npages", "nbefore", "nitems", "nmost")
 
 
@@ -264,102 +265,11 @@ def judge_anons(state: State, oracle: Oracle, reader: Reader, run: Run) -> None:
 
 # ---- the tests ----
 
-
-def nothing(run: Run) -> None:
-    """All that matters is judged at each point."""
-
-
-def swapped(run: Run) -> None:
-    nothing_left(run)
-    for words in run.records("swapped"):
-        if int(words[0]) < 50:
-            run.wrong("pages that went to swap", "50 or more", words[0])
-        run.expect("swap slots in use at the end", 0, int(words[2]), invariant=FREED)
-
-
-def fail_nth(run: Run) -> None:
-    nothing_left(run)
-    for words in run.records("refused"):
-        if int(words[0]) < 5:
-            run.wrong("operations that were refused for want of memory", "5 or more", words[0])
-
-
-MANY = "the contents that differ"
-if FIGURES["granule"] > 1:
-    MANY += ", and what is copied with them"
-
-
-def exact(run: Run) -> None:
-    """As many anons as contents that differ, at every point."""
-    name_rules(run)
-    for state in run.states:
-        anons, most = state.report["nanons"], state.report["nmost"]
-        if anons > most:
-            run.wrong(f"anons at point {state.name}", f"{most}, {MANY}", anons, invariant=LATE)
-
-
-def copies(run: Run) -> None:
-    exact(run)
-    for state in run.states:
-        if state.name in ("filled", "forked", "alone", "rewritten"):
-            run.expect(f"frames of private pages at point {state.name}", 600,
-                       state.owners["ANON"], invariant=LATE)
-
-
-def reuse(run: Run) -> None:
-    exact(run)
-    for before, after in zip(run.named("alone"), run.named("rewritten")):
-        moved = [a for a, b in zip(before.of(0), after.of(0)) if a.pte and a.frame != b.frame]
-        if moved:
-            run.wrong("pages that were copied though nobody else has them any more", 0,
-                      f"{len(moved)}: {moved[0]}", invariant=ALONE)
-
-
-def alone(run: Run) -> None:
-    nothing_left(run)
-    for words in run.records("alone"):
-        run.expect("allocations for writing 199 pages again once the child is gone", 0,
-                   int(words[0]), invariant=ALONE)
-    for words in run.records("split"):
-        if int(words[0]) > FORK_MOST:
-            run.wrong(f"instructions for a fork of {PAGES_FORKED} pages in three mappings",
-                      f"at most {FORK_MOST}", words[0], invariant=CHEAP)
-
-
-def readers(run: Run) -> None:
-    exact(run)
-    for state in run.named("read"):
-        run.expect("frames of private pages that eight spaces read", 500, state.owners["ANON"],
-                   invariant=LATE)
-
-
-def grow(run: Run) -> None:
-    exact(run)
-    for state in run.named("grown"):
-        run.expect("map entries for 64 pages that were mapped side by side", 1,
-                   state.entries.get(0), invariant=ALONE)
-
-
-MOST_ALLOCS: int = FIGURES["allocs"]
-
-
-def bounded(run: Run) -> None:
-    name_rules(run)
-    wanted = COSTS if run.boot.ktest.endswith("costs") else ["copied", "end"]
-    run.expect("points reached", wanted, [state.name for state in run.states])
-    for words in run.records("costs"):
-        run.notes.append(f"a first write takes {words[1]} allocations")
-        if int(words[1]) > MOST_ALLOCS:
-            run.wrong("allocations for the first write to a large region after a fork",
-                      f"at most {MOST_ALLOCS}", words[1], invariant=BOUNDED)
-
-
 ONE = "lab_anon_"
 OPS = ["start", *["ops"] * 6, "end"]
 FAMILY = ["forked", *["written"] * 3, "gone", "gone", "end"]
 HALVES = ["shared", "one", "both", "alone", "end"]
 COPIES = ["filled", "forked", "written", "alone", "rewritten", "end"]
-COSTS = ["copied", "copied", "end"]
 
 
 def plan(name: str, points: list[str], judge: object, **more: object) -> Plan:
