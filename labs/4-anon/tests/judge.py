@@ -17,7 +17,7 @@ from grade.lab_judge import Boot, Plan, Run
 from grade.oracle import PTE, Oracle
 
 import together
-from costs import again, forks
+from costs import again, forks, of_a_program
 from rules import CHANGES, CHECKS, FREED, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, NOT_MADE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
@@ -285,18 +285,20 @@ PLANS: dict[str, Plan] = {
     "trace": plan("trace", OPS * 5, nothing_left, more=[plan("runs", ["end"], ALL_COUNTS)]),
     "lineage": plan("lineage", OPS * 4, nothing_left,
                     more=[plan("rights", ["end"] * 4, ALL_RIGHTS)]),
-    "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 2, nothing_left),
+    "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 3, nothing_left),
                         plan("far_shared", ["end"] * 3, ALL_COUNTS),
                         plan("far_gone", ["end"] * 2, LONG_LEFT),
                         plan("sparse", ["end"], SPARSE)]),
     "family": plan("family", FAMILY * 9, nothing_left,
                    more=[plan("below", ["start", "ops", "ops", "end"] * 6, nothing_left),
                          plan("generations", ["forked"] * 3 + ["end"], nothing_left),
+                         plan("grown", ["end"] * 8, nothing_left),
                          plan("lend", ["end"], nothing_left),
                          plan("moment", ["end"] * 2, SNAPSHOT),
                          plan("given_up_shared", ["end"] * 4, GIVEN_UP)]),
     "partial-shared": plan("partial_shared", HALVES, exact,
                            more=[plan("many", ["end"] * 2, nothing_left),
+                                 plan("left_out", ["end"] * 16, nothing_left),
                                  plan("discard_shared", ["discarded"] * 2 + ["end"],
                                       nothing_left),
                                  plan("discard_end", ["discarded", "end"], nothing_left)]),
@@ -339,7 +341,9 @@ PLANS: dict[str, Plan] = {
               plan("busy", ["end"] * 5, WAITS), plan("fork_busy", ["end"], nothing_left)],
     ),
     "forks": plan("costs", COSTS, forks, records={"costs": 2},
-                  more=[plan("forks_again", ["end"], again, records={"again": 4})]),
+                  more=[plan("forks_again", ["end"], again, records={"again": 4}),
+                        Plan([Boot(command=together.WORK + "costs")], ["measured"],
+                             of_a_program)]),
     "writes": Plan([Boot(ONE + "lineage", seed_step=1), Boot(ONE + "copies")], None, exact),
     "reuse": plan("copies", COPIES, reuse,
                   more=[plan("alone", ["end", "end"], alone,

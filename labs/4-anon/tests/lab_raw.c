@@ -46,5 +46,5 @@ void lab_expect_at(unsigned n, vaddr_t va, uint64_t word)
 
     at = lab_word(lab_space[n], va);
     KTEST_CHECK(!error && at && *at == word, "%#lx of space %u: error %d, %#lx, not %#lx%s", va, n,
-                error, at ? *at : 0, word, lab_why(at ? *at : word, word, lab_space[1]));
+                error, at ? *at : 0, word, lab_why(at ? *at : word, word, false));
 }

@@ -365,7 +365,7 @@ static void copy_at_limit(unsigned room)
 }
 
 // The same of what is thrown away: with no room for the parts on either side, nothing is clipped.
-static void discard_at_limit(unsigned room)
+static void discard_at_limit(unsigned room, unsigned first, unsigned end)
 {
     static struct vm_map map;
     struct map_change c;
@@ -373,12 +373,14 @@ static void discard_at_limit(unsigned room)
     struct vm_amap *am = start_map(&map, lab_va(0), lab_va(12));
 
     int error = map_change_begin(&c, &map, MAP_ENTRY_SPLITS, PR_WAITOK);
-    KASSERT(!error && vm_map_lookup(&map, lab_va(4), &e), "error %d", error);
+    KASSERT(!error && vm_map_lookup(&map, lab_va(first), &e), "error %d", error);
     unsigned nothers = MAP_ENTRIES_MAX - room - map.nentries; // not there, but counted
     map.nentries += nothers;
-    error = amap_discard(&c, e, lab_va(4), lab_va(8));
-    KTEST_CHECK(!error && vm_map_lookup(&map, lab_va(4), &e) && e->amap != am,
-                "thrown away at the limit: error %d, of an amap that is another's, too", error);
+    error = amap_discard(&c, e, lab_va(first), lab_va(end));
+    KTEST_CHECK(!error && vm_map_lookup(&map, lab_va(first), &e) && e->amap != am,
+                "pages %u to %u of 12 thrown away at the limit: error %d, of an amap that is "
+                "another's, too",
+                first, end, error);
     KTEST_CHECK(map.nentries <= MAP_ENTRIES_MAX, "%u map entries, of %u that there may be",
                 map.nentries, MAP_ENTRIES_MAX);
     map.nentries -= nothers;
@@ -420,6 +422,7 @@ KTEST(lab_anon_window_end)
     KTEST_CHECK(size == N * PAGE_SIZE, "%zu bytes mapped, not %lu", size, N * PAGE_SIZE);
     end_map(&map, am);
     for (unsigned room = 0; room <= MAP_ENTRY_SPLITS; room++)
-        copy_at_limit(room), discard_at_limit(room);
+        copy_at_limit(room), discard_at_limit(room, 4, 8), discard_at_limit(room, 0, 4),
+            discard_at_limit(room, 8, 12);
     lab_point("end");
 }

@@ -34,6 +34,24 @@ static void far_apart(bool file)
     lab_point("end");
 }
 
+// Two pages of which one shows where the other is if numbers have 32 bits: a child has both.
+static void far_forked(void)
+{
+    vaddr_t far_va = LAB_VA + (PAGE_SIZE << 32) + PAGE_SIZE;
+
+    lab_map_private(0, (PAGE_SIZE << 32) + 4 * PAGE_SIZE, lab_start_object(0));
+    lab_write_at(0, LAB_VA, ++words);
+    lab_write_at(0, far_va, ++words);
+    lab_fork(0, 1);
+    for (unsigned n = 2; n--;) {
+        lab_expect_at(n, far_va, words);
+        lab_expect_at(n, LAB_VA + PAGE_SIZE, 0);
+        lab_write_at(n, far_va, words);
+        lab_expect_at(n, LAB_VA, words - 1);
+    }
+    lab_end();
+}
+
 static void unmap_at(unsigned n, unsigned first, unsigned npages)
 {
     int error = vm_munmap(lab_space[n], lab_va(first), npages * PAGE_SIZE);
@@ -106,6 +124,7 @@ KTEST(lab_anon_far)
 {
     far_apart(false);
     far_apart(true);
+    far_forked();
 }
 
 // A terabyte in which little was touched: a fork has little to do.
