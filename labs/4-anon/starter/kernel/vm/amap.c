@@ -406,39 +406,39 @@ static unsigned amap_check_one(struct vm_amap *am, struct strbuf *out)
 }
 
 // Nothing seen yet.
-static unsigned forget_seen(struct vm_amap *am, struct strbuf *out)
+static unsigned forget_seen(struct vm_amap *am, struct strbuf *out UNUSED)
 {
-    (void)out;
-    for (struct rb_node *n = rb_first(&am->chunks); n; n = rb_next(n)) {
-        struct amap_chunk *c = rb_entry(n, struct amap_chunk, part.node);
-        for (unsigned i = 0; i < CHUNK_SLOTS; i++) {
-            if (c->anons[i])
-                c->anons[i]->seen = 0;
-        }
-    }
+    pgno_t slot = 0;
+
+    for (struct vm_anon *an; (an = amap_next(am, &slot, UINT64_MAX)); slot++)
+        an->seen = 0;
     return 0;
 }
 
-// All amaps that nobody has locked just now; amaps_lock held.
+// All amaps that nobody has locked just now; *all is false if there are others. amaps_lock held.
 static unsigned for_each_amap(unsigned (*fn)(struct vm_amap *am, struct strbuf *out),
-                              struct strbuf *out)
+                              struct strbuf *out, bool *all)
 {
     unsigned faults = 0;
 
     list_for_each (am, &amaps, struct vm_amap, all_link) {
-        if (!mutex_trylock(&am->lock))
-            continue;
-        faults += fn(am, out);
-        mutex_unlock(&am->lock);
+        bool mine = mutex_trylock(&am->lock);
+        *all &= mine;
+        faults += mine ? fn(am, out) : 0;
+        if (mine)
+            mutex_unlock(&am->lock);
     }
     return faults;
 }
 
 unsigned amap_check(struct strbuf *out)
 {
+    bool all = true;
+
     spin_lock(&amaps_lock);
-    for_each_amap(forget_seen, out);
-    unsigned faults = for_each_amap(amap_check_one, out);
+    for_each_amap(forget_seen, out, &all);
+    // What was passed over has the last counts still, and may be free by now.
+    unsigned faults = all ? for_each_amap(amap_check_one, out, &all) : 0;
     spin_unlock(&amaps_lock);
     return faults;
 }

@@ -2,14 +2,13 @@
 //
 // Private memory at a first write and at fork, in its first form: an entry gets an amap when it
 // needs one, and fork copies every page then and there, so that nothing is ever shared by halves.
-//
 // Locking: amap.h.
 
 #include "lib/errno.h"
 #include "lib/panic.h"
 #include "pmap/pmap.h"
 #include "sync/kctx.h"
-#include "vm/amap.h"
+#include "vm/amap_impl.h"
 #include "vm/anon.h"
 #include "vm/map_entry.h"
 #include "vm/stat.h"
@@ -19,9 +18,8 @@ static pgno_t entry_npages(const struct vm_map_entry *e)
     return (e->end_va - e->start_va) >> PAGE_SHIFT;
 }
 
-int amap_copy(struct map_change *c, struct vm_map *map, struct vm_map_entry *e, vaddr_t va)
+int amap_copy(struct map_change *c UNUSED, struct vm_map *map, struct vm_map_entry *e, vaddr_t va)
 {
-    (void)c;
     KASSERT(rw_held_write(&map->lock), "map %p", map);
     KASSERT(e->start_va <= va && va < e->end_va, "%#lx in [%#lx, %#lx)", va, e->start_va,
             e->end_va);
@@ -30,30 +28,6 @@ int amap_copy(struct map_change *c, struct vm_map *map, struct vm_map_entry *e, 
     e->amap = amap_alloc(entry_npages(e));
     e->amap_slot = 0;
     return e->amap ? 0 : ENOMEM;
-}
-
-// Puts a copy of an anon in slot to_slot. an is locked, and unlocked here. 0, ENOMEM, or what
-// bringing it in gives: then, and if *again is set, it must be looked up again.
-static int copy_anon(struct vm_anon *an, struct vm_amap *to, pgno_t to_slot, bool *again)
-{
-    KASSERT(mutex_held(&an->lock), "anon %p", an);
-    *again = !anon_resident(an);
-    if (*again)
-        return anon_fetch_unlock(an);
-    struct vm_anon *copy = anon_alloc_page(an->page);
-    mutex_unlock(&an->lock);
-    if (!copy)
-        return ENOMEM;
-    vm_page_activate(copy->page);
-    mutex_unlock(&copy->lock);
-    amap_lock(to);
-    int error = amap_add(to, to_slot, copy);
-    amap_unlock(to);
-    if (error) {
-        mutex_lock(&copy->lock);
-        anon_unref_unlock(copy);
-    }
-    return error;
 }
 
 // fork's copies are the one thing that waits for memory within a change of a map.
@@ -66,31 +40,68 @@ static int wait_for_pages(void)
     return error;
 }
 
-// Copies the anons of slots [slot, slot+npages) to the same places from slot 0 on in `to'. It waits
-// for memory, inside a change of a map: the page daemon needs no map, and a copy that gave up would
-// be a fork that fails.
-static int copy_all(struct vm_amap *from, pgno_t slot, pgno_t npages, struct vm_amap *to)
-{
-    pgno_t at = slot;
-    int error = 0;
-    bool again;
+// Slots [slot, end) of `from' are copied to `to', from slot 0 on; those before `at' are.
+struct copying {
+    struct vm_amap *from, *to;
+    pgno_t slot, end, at;
+};
 
-    while (!error) {
-        amap_lock(from);
-        struct vm_anon *an = amap_next(from, &at, slot + npages);
-        if (an)
-            mutex_lock(&an->lock);
-        amap_unlock(from);
-        if (!an)
-            break;
-        error = copy_anon(an, to, at - slot, &again);
-        if (!error && !again) {
-            stat_inc(amap_stats.eager_pages);
-            at++;
-        } else if (error == ENOMEM) {
-            error = wait_for_pages();
-        }
+// Puts a copy of a locked anon in its slot. Nobody may write to the page until the amap is
+// unlocked: who shares it for good might. 0 or ENOMEM.
+static int copy_anon(struct copying *c, struct vm_anon *an)
+{
+    if (amap_shared(c->from, c->at, 1))
+        pmap_page_protect(an->page, PROT_READ);
+    struct vm_anon *copy = anon_alloc_page(an->page);
+    if (!copy)
+        return ENOMEM;
+    vm_page_activate(copy->page);
+    int error = amap_add(c->to, c->at - c->slot, copy);
+    if (error)
+        anon_unref_unlock(copy);
+    else
+        mutex_unlock(&copy->lock);
+    return error;
+}
+
+// Copies the rest, in place of older copies. 0; ENOMEM; or EAGAIN: *an is in swap, and locked.
+static int copy_rest(struct copying *c, struct vm_anon **an)
+{
+    for (pgno_t done = c->at;; done = ++c->at) {
+        *an = amap_next(c->from, &c->at, c->end);
+        amap_wipe(c->to, done - c->slot, (*an ? c->at + 1 : c->end) - done);
+        if (!*an)
+            return 0;
+        mutex_lock(&(*an)->lock);
+        int error = anon_resident(*an) ? copy_anon(c, *an) : EAGAIN;
+        if (error != EAGAIN)
+            mutex_unlock(&(*an)->lock);
+        if (error)
+            return error;
     }
+}
+
+// It waits for memory inside a change of a map: the page daemon needs none, and who gave up would
+// be a fork that fails. If others can write meanwhile all is copied once more.
+static int copy_all(struct copying *c)
+{
+    struct vm_anon *an;
+    int error;
+
+    do {
+        amap_lock(c->from);
+        while (!mutex_trylock(&c->to->lock)) // nobody else knows it, but for amap_check
+            ;
+        error = copy_rest(c, &an);
+        if (error && amap_shared(c->from, c->slot, c->end - c->slot))
+            c->at = c->slot;
+        amap_unlock(c->to);
+        amap_unlock(c->from);
+        if (error == EAGAIN)
+            error = anon_fetch_unlock(an);
+        if (error == ENOMEM)
+            error = wait_for_pages();
+    } while (!error && an);
     return error;
 }
 
@@ -129,8 +140,7 @@ int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *
 {
     pgno_t npages = entry_npages(pe);
 
-    KASSERT(rw_held_write(&parent->lock) && rw_held_write(&child->lock), "maps %p, %p", parent,
-            child);
+    KASSERT(rw_held_write(&parent->lock) && rw_held_write(&child->lock), "%p, %p", parent, child);
     ce->amap = NULL;
     if (pe->attr.inherit == INHERIT_SHARE)
         return inherit_shared(parent, pe, ce);
@@ -144,12 +154,14 @@ int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *
         return error;
     // Threads of the parent that write meanwhile wait for the map: the child sees one moment.
     pmap_protect(parent->pmap, pe->start_va, pe->end_va, PROT_READ);
-    error = copy_all(pe->amap, pe->amap_slot, npages, copy);
+    struct copying c = {pe->amap, copy, pe->amap_slot, pe->amap_slot + npages, pe->amap_slot};
+    error = copy_all(&c);
     if (error) {
         amap_unref(copy, 0, npages);
         return error;
     }
     stat_inc(amap_stats.copies);
+    stat_add(amap_stats.eager_pages, copy->nused);
     ce->amap = copy;
     ce->amap_slot = 0;
     return 0;
