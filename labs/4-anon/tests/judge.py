@@ -21,9 +21,10 @@ from costs import again, forks, of_a_program
 from rules import CHANGES, CHECKS, FREED, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, NOT_MADE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
-from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, ROOM_LATE
+from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, PASSED_OVER, ROOM_LATE
 from said import LONG_LEFT, NONE_TO_SPARE, ONCE_MORE, SAYS_SO
-from said import SNAPSHOT, SPARSE, TAKEN_OVER, UNWIRED, WAITS, WITHOUT_PAGE
+from said import SNAPSHOT, SPARSE, TAKEN_OVER, UNLOCKED_FIRST, UNWIRED, WAITED, WAITS
+from said import WITHOUT_PAGE
 from said import nothing_left
 from verdicts import COSTS, FIGURES, alone, bounded, exact, fail_nth, grow, nothing, readers
 from verdicts import reuse, swapped
@@ -307,16 +308,18 @@ PLANS: dict[str, Plan] = {
                           *SHARED_GONE[:1]]),
     "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left,
                   more=[plan("swap_wired", ["wired", "end"], BROUGHT_IN),
-                        plan("wired_moment", ["end"], ONE_MOMENT), *SHARED_GONE[1:],
+                        plan("wired_moment", ["end"] * 7, ONE_MOMENT),
+                        plan("moment_waits", ["end"], WAITED), *SHARED_GONE[1:],
                         plan("wired_later", ["end"], nothing_left),
                         plan("wired_read", ["end"] * 2, IN_PLACE),
                         plan("wired_sharer", ["written", "end"], BY_THE_PAGE),
-                        plan("unwired", ["end"] * 14, UNWIRED)]),
+                        plan("unwired", ["end"] * (14 + FIGURES["discard_shared"]), UNWIRED)]),
     "fail-nth": plan("fail_nth", OPS * 5, fail_nth, records={"refused": 1},
                      more=[plan("short", ["end"] * 2, nothing_left),
                            plan("pager_short", ["end"], nothing_left),
                            plan("counted", ["end"], nothing_left),
                            plan("fork_refused", ["end"] * 32, ONCE_MORE),
+                           plan("fork_waits", ["end"], UNLOCKED_FIRST),
                            plan("map_refused", ["end"] * 3, nothing_left),
                            plan("never_waits", ["end"] * 8, nothing_left),
                            plan("fault_refused", ["end"], SAYS_SO)]),
@@ -331,6 +334,7 @@ PLANS: dict[str, Plan] = {
                          plan("looked_at", ["end"], ROOM_LATE)]),
     "check": plan("check", ["right", "right", "end"], nothing_left,
                   more=[plan("check_swapped", ["end"], nothing_left),
+                        plan("check_locked", ["end"], PASSED_OVER),
                         Plan(together.CHECKED, ["checked"], together.checked)]),
     "threads": Plan(together.boots("threads"), ["forked", "reaped"], together.threads,
                     more=[plan("given_up", ["end"] * 4, GIVEN_UP)]),
@@ -338,7 +342,7 @@ PLANS: dict[str, Plan] = {
         together.boots("sharers"), together.SHARERS, together.sharers,
         more=[Plan([together.PAGED], ["before", "after"], together.sharers),
               plan("pager", ["end"] * 4, AFTER_PAGER),
-              plan("busy", ["end"] * 5, WAITS), plan("fork_busy", ["end"], nothing_left)],
+              plan("busy", ["end"] * 5, WAITS), plan("fork_busy", ["end"], UNLOCKED_FIRST)],
     ),
     "forks": plan("costs", COSTS, forks, records={"costs": 2},
                   more=[plan("forks_again", ["end"], again, records={"again": 4}),

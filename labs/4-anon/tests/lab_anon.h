@@ -113,6 +113,9 @@ uint64_t *lab_word(struct vm_space *vs, vaddr_t va);
 // Takes all memory but n pages that anybody may have; gives it back.
 void lab_leave(uint64_t n);
 void lab_give_back(void);
+// The lock of the amap that a space has at LAB_VA; NULL: there is none.
+struct lock;
+const struct lock *lab_amap_lock(unsigned n);
 
 // ---- memory that the model does not know ----
 

@@ -9,9 +9,11 @@
 #include "lib/string.h"
 #include "mem/pool.h"
 #include "mem/vm_page.h"
+#include "sync/kctx.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
 #include "vm/kmem.h"
+#include "vm/vm_map.h"
 
 // ---- anons ----
 
@@ -192,4 +194,22 @@ void lab_give_back(void)
 
     while ((pg = list_pop(&taken, struct vm_page, queue)))
         vm_page_free(pg);
+}
+
+// ---- locks ----
+
+const struct lock *lab_amap_lock(unsigned n)
+{
+    struct vm_map *map = &lab_space[n]->map;
+    const struct lock *l = NULL;
+    struct vm_map_entry *e;
+
+    rw_lock_read(&map->lock);
+    if (vm_map_lookup(map, LAB_VA, &e) && e->amap) {
+        amap_lock(e->amap);
+        l = kctx_current()->held[kctx_current()->nheld];
+        amap_unlock(e->amap);
+    }
+    rw_unlock_read(&map->lock);
+    return l;
 }

@@ -10,8 +10,9 @@ from typing import Callable
 
 from grade.lab_judge import Run
 
-from rules import ALONE, BEHIND, BOUNDED, CHEAP, COUNTED, DIRTY, ENTRIES, EVICTABLE, FREED
-from rules import NO_LOCK, ONLY_WRITTEN, OTHERS, PRIVATE, ROOM, SHARED, SHOWS, STAYS, THROUGH
+from rules import ALONE, BEHIND, BOUNDED, CHEAP, CHECKS, COUNTED, DIRTY, ENTRIES, EVICTABLE, FREED
+from rules import NO_AMAP, NO_LOCK, ONLY_WRITTEN, OTHERS, PRIVATE, ROOM, SHARED, SHOWS, STAYS
+from rules import THROUGH
 
 
 @dataclass
@@ -26,6 +27,8 @@ SAID = [
     Said("a later write, of another$", invariant=OTHERS),
     Said("a write of who shares it for good is missing$", invariant=SHARED),
     Said(r"leaves \d+ (anons|items of pools)", invariant=BEHIND),
+    Said("a fork .*waits for .*, and holds the amap", invariant=NO_AMAP),
+    Said("which were there at no one moment$", invariant=SHOWS),
     Said("is wired .* by nobody$", invariant=EVICTABLE),
     Said("without PG_DIRTY$|is dirty now$", invariant=DIRTY),
     Said("only a private mapping was written$", invariant=PRIVATE),
@@ -96,6 +99,14 @@ IN_PLACE = thinking("Case 1B takes the old page away, and 2B the file's, only fr
                     STAYS)
 BY_THE_PAGE = thinking("The entry that is forked need not be wired: a fork copies each page that "
                        "is, whoever of those that share it for good has wired it.", STAYS)
+WAITED = thinking("While a fork waits for memory others write: pages that it has copied before are "
+                  "of another moment than those that it copies then. What is not copied yet it "
+                  "refers to already, or it copies all once more.", OTHERS)
+UNLOCKED_FIRST = thinking("First the amap is unlocked, then a fork waits; it holds the maps "
+                          "alone.", NO_AMAP)
+PASSED_OVER = thinking("An amap that was locked when amap_check began to look at it, or meanwhile, "
+                       "may be free a moment later: what was not forgotten of it then, or not "
+                       "counted, makes counts wrong that are compared.", CHECKS)
 SNAPSHOT = thinking("All references are taken, and all pages write-protected, before the amap is "
                     "unlocked: a fault of who shares it may come as soon as it is.", OTHERS)
 GIVEN_UP = thinking("First nobody else maps the page of the anon any more, then it loses its "

@@ -23,7 +23,8 @@ static uint64_t words;
 static struct vm_page *busy;
 static struct mutex *owner;
 static unsigned nwaits;
-static bool forking; // which may hold the maps while it waits
+static bool forking;                   // which may hold the maps while it waits
+static const struct lock *shared_lock; // of the amap that is forked
 
 static void expect_held(size_t n, const char *what)
 {
@@ -39,7 +40,10 @@ static int end_work(unsigned flags UNUSED, uint64_t deadline_ns UNUSED)
 {
     KASSERT(busy, "a thread sleeps, and not for the page");
     nwaits++;
-    if (!forking)
+    if (forking)
+        KTEST_CHECK(!lock_held(shared_lock),
+                    "a fork waits for a busy page, and holds the amap that others share for good");
+    else
         expect_held(0, "a fault waits for a busy page");
     mutex_lock(owner);
     vm_page_unbusy(busy);
@@ -161,6 +165,7 @@ KTEST(lab_anon_fork_busy)
     lab_inherit(0, 0, N, true);
     lab_fork(0, 1);
     lab_inherit(0, 0, N, false);
+    shared_lock = lab_amap_lock(0);
     for (unsigned i = 0; i < N; i++) {
         busy = dmap_to_page(lab_word(lab_space[0], lab_va(i)));
         owner = &busy->anon->lock;

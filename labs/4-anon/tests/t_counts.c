@@ -10,6 +10,7 @@
 #include "lib/printf.h"
 #include "mem/vm_page.h"
 #include "sync/kctx.h"
+#include "tests/kernel/watch.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
 #include "vm/vm_fault.h"
@@ -339,6 +340,63 @@ KTEST(lab_anon_check_swapped)
         an->page = pg;
         an->swap_slot = 0;
     }
+    lab_end();
+}
+
+// ---- an amap that is locked while the check looks ----
+
+static struct vm_amap *locked; // by somebody else
+static unsigned nlooks;        // that it is locked for still
+
+static void see_look(vaddr_t rip UNUSED)
+{
+    if (nlooks && --nlooks)
+        return;
+    watch_off();
+    if (locked)
+        amap_unlock(locked);
+    locked = NULL;
+}
+
+// Nothing is wrong. The amap of a space is locked until the check has touched its lock so often.
+static void check_locked(unsigned n, unsigned until)
+{
+    static char text[512];
+    struct strbuf out;
+    struct vm_map *map = &lab_space[n]->map;
+    struct vm_map_entry *e;
+
+    strbuf_init(&out, text, sizeof(text));
+    KTEST_CHECK(!amap_check(&out), "amap_check, with no amap locked, says: %s", text);
+    const struct mutex *m = (const struct mutex *)lab_amap_lock(n); // its head
+    rw_lock_read(&map->lock);
+    if (vm_map_lookup(map, LAB_VA, &e) && e->amap)
+        amap_lock(locked = e->amap);
+    nlooks = until;
+    watch_words((const void *)((uintptr_t)&m->state & ~7ul), 1, WATCH_ALL, see_look);
+    unsigned nfaults = amap_check(&out);
+    nlooks = 0;
+    see_look(0);
+    rw_unlock_read(&map->lock);
+    KTEST_CHECK(!nfaults && !out.len,
+                "nothing is wrong, an amap was locked when amap_check came to it, until it has "
+                "touched the lock %u times, and it finds %u faults: %s",
+                until, nfaults, text);
+}
+
+KTEST(lab_anon_check_locked)
+{
+    lab_begin(20);
+    for (unsigned n = 0; n < 3; n += 2) {
+        lab_new_space(n);
+        lab_map(n, 0, 20);
+        lab_fill(n, 0, 20, &words);
+    }
+    lab_fork(0, 1);
+    lab_write(1, 0, ++words); // an array of its own, of the same anons
+    for (unsigned n = 0; n < 3; n++)
+        for (unsigned until = 1; until <= 8; until++)
+            check_locked(n, until);
     lab_end();
 }
 

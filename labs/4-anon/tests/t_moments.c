@@ -10,6 +10,7 @@
 #include "mem/vm_page.h"
 #include "pmap/pmap_impl.h"
 #include "sync/kctx.h"
+#include "sync/lock_check.h"
 #include "tests/kernel/watch.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
@@ -83,21 +84,6 @@ static void see_locks(vaddr_t rip UNUSED)
         see_unlocked();
 }
 
-static const struct lock *lock_of_amap(unsigned n)
-{
-    struct vm_map *map = &lab_space[n]->map;
-    struct vm_map_entry *e;
-
-    rw_lock_read(&map->lock);
-    bool found = vm_map_lookup(map, LAB_VA, &e) && e->amap;
-    KASSERT(found, "space %u has no amap", n);
-    amap_lock(e->amap);
-    const struct lock *l = kctx_current()->held[kctx_current()->nheld];
-    amap_unlock(e->amap);
-    rw_unlock_read(&map->lock);
-    return l;
-}
-
 // G shares with P, P forks.
 static void watch_snapshot(unsigned npages)
 {
@@ -105,7 +91,7 @@ static void watch_snapshot(unsigned npages)
     lab_fork(0, 1);
     lab_inherit(1, 0, npages, false);
     lab_fill(0, 0, npages, &words); // and so all are mapped writable
-    lock = lock_of_amap(0);
+    lock = lab_amap_lock(0);
     held = false;
     nshared = npages;
     for (unsigned i = 0; i < npages; i++) {
@@ -125,6 +111,102 @@ KTEST(lab_anon_moment)
 {
     watch_snapshot(MANY);
     watch_snapshot(FEW);
+}
+
+// ---- a fork that waits ----
+
+static uint64_t written; // the word that who shares it for good wrote last, to all pages
+
+// The fork waits for memory, and who shares the pages for good writes to all of them meanwhile: to
+// those that are its own, as its fault would find them, or that it has mapped writable. Of one that
+// somebody has a copy of it would get a page of its own, which is not seen here.
+static void write_meanwhile(unsigned fn UNUSED, const uint64_t args[WATCH_ARGS] UNUSED)
+{
+    written++;
+    for (unsigned i = 0; i < nshared; i++) {
+        uint64_t pte = pte_load(ptes[i]);
+        if (!(pte & PTE_W) && (lock_held(lock) || anons[i]->nrefs > 1))
+            continue;
+        *(uint64_t *)page_to_dmap(anons[i]->page) = written;
+        if (pte & PTE_P)
+            __atomic_or_fetch(ptes[i], PTE_W, __ATOMIC_RELAXED);
+    }
+}
+
+// What the child has was there at one moment, whichever that is, and nobody else can write to it.
+static void expect_one_moment(uint64_t nth)
+{
+    uint64_t first = 0;
+
+    for (unsigned i = 0; i < nshared; i++) {
+        int error = vm_fault(&lab_space[2]->map, lab_va(i), PROT_READ);
+        const uint64_t *at = lab_word(lab_space[2], lab_va(i));
+        KASSERT(!error && at, "page %u of the child: error %d", i, error);
+        first = i ? first : *at;
+        KTEST_CHECK(*at == first,
+                    "a fork whose allocation %lu fails waits for memory, and who shares all pages "
+                    "for good writes to them meanwhile: the child has word %lu in page 0 and %lu "
+                    "in page %u, which were there at no one moment",
+                    nth, first, *at, i);
+        uint64_t pte = pte_load(ptes[i]);
+        KTEST_CHECK(!(pte & PTE_W) || phys_to_dmap(pte & PTE_PA) != at,
+                    "a fork whose allocation %lu fails has waited for memory, and page %u, which "
+                    "the child has, is mapped writable by who shares it for good",
+                    nth, i);
+    }
+}
+
+// G shares with P, which forks; one of them has the pages wired, but for some that were thrown away
+// and written again. False: the fork asks for memory less often.
+static bool fork_waits(unsigned npages, unsigned wirer, uint64_t nth)
+{
+    const vaddr_t waits[] = {(vaddr_t)vm_page_wait, (vaddr_t)vm_page_wait_starved};
+
+    lab_new_space(0);
+    lab_map(0, 0, npages);
+    lab_fill(0, 0, npages, &words);
+    lab_inherit(0, 0, npages, true);
+    lab_fork(0, 1);
+    lab_inherit(1, 0, npages, false);
+    lab_wire(wirer, 0, npages, true);
+    if (lab_discard_shared)
+        lab_discard(!wirer, 2, 4);
+    lab_fill(!wirer, 2, 4, &words);
+    lab_fill(0, 0, npages, &words); // and so all are mapped writable
+    lock = lab_amap_lock(0);
+    nshared = npages;
+    written = ++words;
+    for (unsigned i = 0; i < npages; i++) {
+        ptes[i] = pte_of(0, i);
+        anons[i] = anon_of(0, i);
+        *lab_word(lab_space[0], lab_va(i)) = written;
+    }
+    watch_calls(waits, array_len(waits), write_meanwhile);
+    kctx_current()->fail_nth = nth;
+    int error = vm_space_fork(lab_space[1], &lab_space[2]);
+    bool failed = !kctx_current()->fail_nth;
+    kctx_current()->fail_nth = 0;
+    watch_off();
+    if (!error) {
+        expect_one_moment(nth);
+        vm_space_unref(lab_space[2]);
+    }
+    lab_space[2] = NULL;
+    words = written;
+    lab_exit(0);
+    lab_exit(1);
+    return failed;
+}
+
+KTEST(lab_anon_moment_waits)
+{
+    lab_begin(MANY);
+    for (unsigned kind = 0; kind < 4; kind++) {
+        uint64_t nth = 1;
+        while (fork_waits(kind & 2 ? MANY : FEW, kind & 1, nth) && !ktest_failed())
+            nth++;
+    }
+    lab_end();
 }
 
 // ---- an anon that loses a reference ----

@@ -12,7 +12,10 @@
 #include "pmap/pmap.h"
 #include "pmap/pmap_impl.h"
 #include "sync/kctx.h"
+#include "sync/lock_check.h"
+#include "tests/kernel/watch.h"
 #include "vm/amap.h"
+#include "vm/anon.h"
 #include "vm/map_change.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
@@ -71,6 +74,78 @@ KTEST(lab_anon_fork_refused)
                 "nothing is written: it does not wait for what the copy of an amap needs",
                 written, always);
 }
+
+// ---- a fork that waits ----
+
+static const struct lock *forked; // of the amap that it copies, or refers to
+static uint64_t refused;          // the allocation that fails
+
+static void see_wait(unsigned fn UNUSED, const uint64_t args[WATCH_ARGS] UNUSED)
+{
+    static char held[LOCK_HELD_TEXT];
+
+    lock_format_held(kctx_current(), held, sizeof(held));
+    KTEST_CHECK(!forked || !lock_held(forked),
+                "a fork whose allocation %lu fails waits for memory, or for a page, and holds the "
+                "amap that it inherits: %s",
+                refused, held);
+}
+
+// What the memory is that is inherited.
+enum inherited { WRITTEN = 1, NEEDS_COPY = 2, WIRED = 4, FOR_GOOD = 8, SHARE = 16, KINDS = 32 };
+
+// False: the fork asks for memory less often.
+static bool fork_waits(unsigned npages, unsigned what, uint64_t nth)
+{
+    const vaddr_t waits[] = {(vaddr_t)vm_page_wait, (vaddr_t)vm_page_wait_starved,
+                             (vaddr_t)vm_page_alloc_wait, (vaddr_t)anon_fetch_unlock};
+
+    lab_new_space(0);
+    lab_map(0, 0, npages);
+    if (what & WRITTEN)
+        lab_fill(0, 0, npages, &words);
+    if (what & FOR_GOOD) {
+        lab_inherit(0, 0, npages, true);
+        lab_fork(0, 1);
+    }
+    lab_inherit(0, 0, npages, false);
+    if (what & NEEDS_COPY) {
+        lab_fork(0, 2);
+        lab_protect(0, 0, npages, false); // to be wired as it is
+    }
+    if (what & WIRED)
+        lab_wire(0, 0, npages, true);
+    lab_inherit(0, 0, npages, what & SHARE);
+    forked = lab_amap_lock(0);
+    refused = nth;
+    watch_calls(waits, array_len(waits), see_wait);
+    uint64_t asked = kctx_current()->allocs;
+    lab_fail_nth = nth;
+    lab_fork(0, 3);
+    lab_fail_nth = 0;
+    asked = kctx_current()->allocs - asked;
+    watch_off();
+    lab_read_all();
+    for (unsigned n = 0; n < LAB_SPACES; n++)
+        if (lab_space[n])
+            lab_exit(n);
+    return asked >= nth;
+}
+
+KTEST(lab_anon_fork_waits)
+{
+    static const unsigned lengths[] = {6, 40}; // few, which a fork may copy at once, and many
+
+    lab_begin(40);
+    for (unsigned i = 0; i < array_len(lengths); i++)
+        for (unsigned what = 0; what < KINDS; what++)
+            for (uint64_t nth = 1; nth < 300 && !ktest_failed(); nth++)
+                if (!fork_waits(lengths[i], what, nth))
+                    break;
+    lab_end();
+}
+
+// ---- a fault that waits ----
 
 // Of each fault that copies a page or makes one the nth allocation fails: it is waited for, once.
 static void expect_wait(unsigned page, const char *what)

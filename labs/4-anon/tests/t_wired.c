@@ -21,26 +21,32 @@ static uint64_t words;
 
 // ---- the page that a fork copies just now ----
 
-static unsigned watched; // the page of space 0
-static const uint64_t *pte;
+static unsigned forker, watched; // a space, and its page
 static bool touched;
 
-// Somebody touches the page, a fork that copies it: the parent cannot write to it now, for a thread
-// that did could have seen what it has in a page that is copied already, or not yet.
+// Somebody touches the page, a fork that copies it: nobody can write to it now, who forks or shares
+// it for good, for a thread that did could have seen what it has in a page that is copied already,
+// or not yet.
 static void see_copy(vaddr_t rip UNUSED)
 {
-    KTEST_CHECK(touched || !(pte_load(pte) & PTE_W),
-                "a fork copies wired page %u while its owner can write to it", watched);
+    for (unsigned n = 0; n < LAB_SPACES && !touched; n++) {
+        const uint64_t *pte = lab_space[n] ? pmap_pte(lab_space[n]->pmap, lab_va(watched)) : NULL;
+        KTEST_CHECK(!pte || !(pte_load(pte) & PTE_W),
+                    "a fork of space %u copies page %u, which is wired, while space %u, %s, can "
+                    "write to it",
+                    forker, watched, n,
+                    n == forker ? "whose page it is" : "which shares it for good");
+    }
     touched = true;
 }
 
-static void fork_watched(unsigned page)
+static void fork_watched(unsigned n, unsigned child, unsigned page)
 {
+    forker = n;
     watched = page;
     touched = false;
-    pte = pmap_pte(lab_space[0]->pmap, lab_va(page));
-    watch_words(lab_word(lab_space[0], lab_va(page)), 1, WATCH_ALL, see_copy);
-    lab_fork(0, 1);
+    watch_words(lab_word(lab_space[n], lab_va(page)), 1, WATCH_ALL, see_copy);
+    lab_fork(n, child);
     watch_off();
 }
 
@@ -52,17 +58,41 @@ static void start(void)
     lab_fill(0, 0, N, &words);
 }
 
+// Three share the pages for good, all have them mapped writable, and one of them has them wired.
+// The second one forks.
+static void fork_sharer(unsigned npages, unsigned wirer)
+{
+    lab_begin_full(npages, &words);
+    lab_inherit(0, 0, npages, true);
+    lab_fork(0, 1);
+    lab_fork(0, 2);
+    lab_inherit(1, 0, npages, false);
+    lab_wire(wirer, 0, npages, true);
+    for (unsigned page = 0; page < npages; page++) {
+        for (unsigned n = 0; n < 3; n++)
+            lab_fill(n, 0, npages, &words);
+        fork_watched(1, 3, page);
+        lab_read_all();
+        lab_exit(3);
+    }
+    lab_end();
+}
+
 KTEST(lab_anon_wired_moment)
 {
     start();
     lab_wire(0, 0, N, true);
     for (unsigned page = 0; page < N; page++) {
         lab_fill(0, 0, N, &words);
-        fork_watched(page);
+        fork_watched(0, 1, page);
         lab_read_all();
         lab_exit(1);
     }
     lab_end();
+    for (unsigned wirer = 0; wirer < 3; wirer++) {
+        fork_sharer(N, wirer);
+        fork_sharer(2 * N, wirer);
+    }
 }
 
 // It was made read-only before it was wired, and still needs a copy: a fork copies it all the same.
@@ -224,25 +254,38 @@ KTEST(lab_anon_wired_sharer)
 
 // ---- what is wired no more ----
 
-// Space 1 shares for good what space 0 writes to, and has wired what was there, which space 2 has a
-// copy of, or all see in a file. Once the two see another page, nobody has the old one wired.
-static void expect_unwired(bool file)
+static void write_all(void)
+{
+    lab_fill(0, 0, N, &words);
+}
+
+static void discard_all(void)
+{
+    lab_discard(0, 0, N);
+}
+
+// Spaces 1 and 3 share for good what space 0 writes to, or throws away, and have wired what was
+// there, which space 2 has a copy of, or all see in a file. Once they see another page, or none,
+// nobody has the old one wired.
+static void expect_unwired(bool file, void (*act)(void), const char *what)
 {
     file ? start_file(N) : start();
     lab_inherit(0, 0, N, true);
     lab_fork(0, 1);
+    lab_fork(0, 3);
     lab_inherit(0, 0, N, false);
     lab_fork(0, 2);
     wire_to_read(1, N);
-    lab_fill(0, 0, N, &words);
+    wire_to_read(3, N);
+    act();
     for (unsigned i = 0; i < N; i++) {
         int error = vm_fault(&lab_space[2]->map, lab_va(i), PROT_READ);
         const uint64_t *at = lab_word(lab_space[2], lab_va(i));
         unsigned nwired = at ? dmap_to_page(at)->wire_count : 0;
         KTEST_CHECK(!error && at && !nwired,
-                    "page %u of space 2: error %d, is wired %u times and "
-                    "by nobody",
-                    i, error, nwired);
+                    "page %u of space 2, which others had wired until one of them %s: error %d, is "
+                    "wired %u times and by nobody",
+                    i, what, error, nwired);
     }
     lab_read_all();
     file ? end_file() : lab_end();
@@ -271,8 +314,10 @@ static void fail_write(unsigned nth)
 
 KTEST(lab_anon_unwired)
 {
-    expect_unwired(true);
-    expect_unwired(false);
+    expect_unwired(true, write_all, "wrote to it");
+    expect_unwired(false, write_all, "wrote to it");
+    if (lab_discard_shared)
+        expect_unwired(false, discard_all, "threw it away");
     for (unsigned nth = 1; nth <= 12; nth++)
         fail_write(nth);
 }
