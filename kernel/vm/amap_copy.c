@@ -209,12 +209,11 @@ void amap_share_protect(struct vm_amap *am, pgno_t slot, pgno_t npages, vm_prot_
     }
 }
 
-// Nobody else knows the new amap yet; so the order does not matter.
+// Nobody else knows the new amap, so the order does not matter; but amap_check may have it just now.
 static void lock_new(struct vm_amap *am)
 {
-    bool mine = mutex_trylock(&am->lock);
-
-    KASSERT(mine, "new amap %p is locked", am);
+    while (!mutex_trylock(&am->lock))
+        ;
 }
 
 // Makes *out a new amap whose slots from 0 on hold the anons of [slot, slot+npages) of `from'.

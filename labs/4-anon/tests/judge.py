@@ -22,7 +22,7 @@ from rules import CHANGES, CHECKS, FREED, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, NOT_MADE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
 from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, PASSED_OVER, ROOM_LATE
-from said import LONG_LEFT, NONE_TO_SPARE, ONCE_MORE, SAYS_SO
+from said import LONG_LEFT, NEW_CHECKED, NONE_TO_SPARE, ONCE_MORE, SAYS_SO
 from said import SNAPSHOT, SPARSE, TAKEN_OVER, UNLOCKED_FIRST, UNWIRED, WAITED, WAITS
 from said import WITHOUT_PAGE
 from said import nothing_left
@@ -334,6 +334,7 @@ PLANS: dict[str, Plan] = {
                          plan("looked_at", ["end"], ROOM_LATE)]),
     "check": plan("check", ["right", "right", "end"], nothing_left,
                   more=[plan("check_swapped", ["end"], nothing_left),
+                        plan("new_checked", ["end"] * 2, NEW_CHECKED),
                         plan("check_locked", ["end"], PASSED_OVER),
                         Plan(together.CHECKED, ["checked"], together.checked)]),
     "threads": Plan(together.boots("threads"), ["forked", "reaped"], together.threads,

@@ -107,6 +107,8 @@ UNLOCKED_FIRST = thinking("First the amap is unlocked, then a fork waits; it hol
 PASSED_OVER = thinking("An amap that was locked when amap_check began to look at it, or meanwhile, "
                        "may be free a moment later: what was not forgotten of it then, or not "
                        "counted, makes counts wrong that are compared.", CHECKS)
+NEW_CHECKED = thinking("amap_check may have any amap for a moment, a new one, too, that nobody "
+                       "else knows: who tries its lock once may fail.", CHECKS)
 SNAPSHOT = thinking("All references are taken, and all pages write-protected, before the amap is "
                     "unlocked: a fault of who shares it may come as soon as it is.", OTHERS)
 GIVEN_UP = thinking("First nobody else maps the page of the anon any more, then it loses its "

@@ -10,6 +10,7 @@
 #include "mem/vm_page.h"
 #include "pmap/pmap.h"
 #include "sync/lock_check.h"
+#include "tests/kernel/watch.h"
 #include "vm/anon.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_object.h"
@@ -195,4 +196,47 @@ KTEST(lab_anon_busy)
     fault_object_busy(LINUX_MAP_PRIVATE, true);
     fault_anon_busy(false);
     fault_anon_busy(true);
+}
+
+// ---- a new amap that the check has ----
+
+static struct mutex *checked;
+
+// amap_check may have any amap, for a moment: each one that is tried, until it is tried once more,
+// or waited for.
+static void see_try(unsigned fn, const uint64_t args[WATCH_ARGS])
+{
+    struct mutex *m = (struct mutex *)args[0];
+
+    if (m == checked && m->state == MUTEX_HELD && !m->lock.owner) {
+        m->state = 0;
+    } else if (fn == 0 && m != checked && m->lock.rank == LOCK_AMAP && !m->state) {
+        m->state = MUTEX_HELD;
+        checked = m;
+    }
+}
+
+static void fork_checked(bool wired)
+{
+    const vaddr_t tries[] = {(vaddr_t)mutex_trylock, (vaddr_t)mutex_lock};
+
+    lab_begin(N);
+    lab_new_space(0);
+    lab_map(0, 0, N);
+    lab_fill(0, 0, N, &words);
+    if (wired)
+        lab_wire(0, 0, N, true);
+    checked = NULL;
+    watch_calls(tries, array_len(tries), see_try);
+    lab_fork(0, 1);
+    lab_write(1, 0, ++words);
+    watch_off();
+    lab_read_all();
+    lab_end();
+}
+
+KTEST(lab_anon_new_checked)
+{
+    fork_checked(false);
+    fork_checked(true);
 }
