@@ -72,6 +72,7 @@ static int wait_for_pages(void)
 static int copy_all(struct vm_amap *from, pgno_t slot, pgno_t npages, struct vm_amap *to)
 {
     pgno_t at = slot;
+    uint64_t ncopied = 0;
     int error = 0;
     bool again;
 
@@ -85,12 +86,13 @@ static int copy_all(struct vm_amap *from, pgno_t slot, pgno_t npages, struct vm_
             break;
         error = copy_anon(an, to, at - slot, &again);
         if (!error && !again) {
-            stat_inc(amap_stats.eager_pages);
+            ncopied++;
             at++;
         } else if (error == ENOMEM) {
             error = wait_for_pages();
         }
     }
+    stat_add(amap_stats.eager_pages, error ? 0 : ncopied);
     return error;
 }
 
@@ -143,7 +145,7 @@ int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *
     if (!copy)
         return error;
     // Threads of the parent that write meanwhile wait for the map: the child sees one moment.
-    pmap_protect(parent->pmap, pe->start_va, pe->end_va, PROT_READ);
+    pmap_protect(parent->pmap, pe->start_va, pe->end_va, PROT_READ | PROT_EXEC);
     error = copy_all(pe->amap, pe->amap_slot, npages, copy);
     if (error) {
         amap_unref(copy, 0, npages);
