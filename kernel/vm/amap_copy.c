@@ -209,7 +209,7 @@ void amap_share_protect(struct vm_amap *am, pgno_t slot, pgno_t npages, vm_prot_
     }
 }
 
-// Nobody else knows the new amap, so the order does not matter; but amap_check may have it just now.
+// Nobody else knows the new amap, so the order does not matter; but amap_check may have it now.
 static void lock_new(struct vm_amap *am)
 {
     while (!mutex_trylock(&am->lock))
@@ -245,7 +245,7 @@ static int copy_references(struct vm_amap *from, pgno_t slot, pgno_t npages, boo
         amap_unref(to, 0, npages); // and what it has got
     else
         *out = to;
-    stat_add(amap_stats.copies, !error);
+    stat_add(amap_stats.copies, !error && !snapshot); // that one is counted once all is done
     return error;
 }
 
@@ -354,7 +354,7 @@ static int inherit_deferred(struct vm_map *parent, struct vm_map_entry *pe, stru
     if (error)
         return error;
     if (!(pe->flags & ME_NEEDSCOPY))
-        pmap_protect(parent->pmap, pe->start_va, pe->end_va, PROT_READ);
+        pmap_protect(parent->pmap, pe->start_va, pe->end_va, PROT_READ | PROT_EXEC);
     pe->flags |= ME_NEEDSCOPY;
     ce->flags |= ME_NEEDSCOPY;
     ce->amap = pe->amap;
@@ -372,8 +372,8 @@ static int inherit_snapshot(struct vm_map_entry *pe, struct vm_map_entry *ce)
     return error;
 }
 
-// Copies those pages of a new amap that are wired. ENOMEM: some are left.
-static int copy_wired(struct vm_amap *am, pgno_t npages)
+// Copies those pages of a new amap that are wired, and counts them. ENOMEM: some are left.
+static int copy_wired(struct vm_amap *am, pgno_t npages, uint64_t *n)
 {
     struct vm_anon *an;
     int error = 0;
@@ -388,7 +388,7 @@ static int copy_wired(struct vm_amap *am, pgno_t npages)
             vm_page_activate(copy->page);
             mutex_unlock(&copy->lock);
             anon_unref_unlock(an);
-            stat_inc(amap_stats.eager_pages);
+            ++*n;
         } else {
             mutex_unlock(&an->lock);
             error = wired ? ENOMEM : 0;
@@ -401,7 +401,8 @@ static int copy_wired(struct vm_amap *am, pgno_t npages)
 // Gives the child's entry its view; what was done before an ENOMEM is not done again. Few anons are
 // copied at once: later is more work, and to count who has each slot of a long entry, more memory.
 #define FEW_ANONS 8
-static int inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map_entry *ce)
+static int inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map_entry *ce,
+                   uint64_t *n)
 {
     bool deferred = pe->flags & ME_NEEDSCOPY;
 
@@ -416,25 +417,22 @@ static int inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map
     if (!pe->wired && (deferred || (!few && !for_good)))
         return inherit_deferred(parent, pe, ce);
     int error = ce->amap ? 0 : inherit_snapshot(pe, ce);
-    // A write to wired memory must not need a page: so the copies are made now, for the child. Who
-    // shares it for good may have it wired, where the parent has not.
-    return error || !(pe->wired || for_good) ? error : copy_wired(ce->amap, entry_npages(ce));
+    // A write to wired memory needs no page: the child's is copied now. A sharer may have it wired.
+    return error || !(pe->wired || for_good) ? error : copy_wired(ce->amap, entry_npages(ce), n);
 }
 
-// Fork is the one thing that waits for memory within a change of a map: the page daemon needs no
-// map, and a fork that gave up would fail. What needs many pages at once is not tried for ever.
+// Fork alone waits for memory in a change of a map: the page daemon needs none. Not for ever.
 #define MAX_WAITS 1000
-
 int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *child,
                  struct vm_map_entry *ce)
 {
-    unsigned nwaits = 0;
+    uint64_t ncopied = 0, nwaits = 0;
     int error;
 
     KASSERT(rw_held_write(&parent->lock) && rw_held_write(&child->lock), "maps %p, %p", parent,
             child);
     KASSERT(!ce->amap, "[%#lx, %#lx) has amap %p", ce->start_va, ce->end_va, ce->amap);
-    while ((error = inherit(parent, pe, ce)) == ENOMEM && ++nwaits < MAX_WAITS) {
+    while ((error = inherit(parent, pe, ce, &ncopied)) == ENOMEM && ++nwaits < MAX_WAITS) {
         unsigned depth = nomemwait_lift();
         error = vm_page_wait();
         nomemwait_restore(depth);
@@ -445,5 +443,7 @@ int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *
         amap_unref(ce->amap, ce->amap_slot, entry_npages(ce));
         ce->amap = NULL;
     }
+    stat_add(amap_stats.copies, ce->amap && ce->amap != pe->amap);
+    stat_add(amap_stats.eager_pages, error ? 0 : ncopied);
     return error;
 }

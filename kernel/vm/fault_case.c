@@ -93,7 +93,7 @@ int fault_anon(struct fault *f, struct vm_anon *an)
     } else {
         error = fault_enter(f, an->page, anon_prot(f, an));
         mutex_unlock(&an->lock);
-        stat_inc(vm_fault_stats.anon_hits);
+        stat_add(vm_fault_stats.anon_hits, !error);
     }
     amap_unlock(am);
     return error;
@@ -170,8 +170,9 @@ static int fault_map_object(struct fault *f, struct vm_page *pg)
         vm_object_dirty(f->entry->attr.object, pg);
     if (!shared || !(pg->flags & PG_DIRTY))
         prot &= ~PROT_WRITE;
-    stat_inc(vm_fault_stats.object_maps);
-    return fault_enter(f, pg, prot);
+    int error = fault_enter(f, pg, prot);
+    stat_add(vm_fault_stats.object_maps, !error);
+    return error;
 }
 
 int fault_object(struct fault *f)

@@ -21,8 +21,8 @@ from costs import again, forks, of_a_program
 from rules import CHANGES, CHECKS, FREED, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, NOT_MADE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
-from said import GIVEN_UP, IN_PLACE, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, PASSED_OVER, ROOM_LATE
-from said import LONG_LEFT, NEW_CHECKED, NONE_TO_SPARE, ONCE_MORE, SAYS_SO
+from said import GIVEN_UP, IN_PLACE, ITS_RIGHTS, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, PASSED_OVER
+from said import LONG_LEFT, NEW_CHECKED, NONE_TO_SPARE, ONCE_MORE, ROOM_LATE, SAYS_SO
 from said import SNAPSHOT, SPARSE, TAKEN_OVER, UNLOCKED_FIRST, UNWIRED, WAITED, WAITS
 from said import WITHOUT_PAGE
 from said import nothing_left
@@ -285,7 +285,8 @@ SHARED_GONE = [
 PLANS: dict[str, Plan] = {
     "trace": plan("trace", OPS * 5, nothing_left, more=[plan("runs", ["end"], ALL_COUNTS)]),
     "lineage": plan("lineage", OPS * 4, nothing_left,
-                    more=[plan("rights", ["end"] * 4, ALL_RIGHTS)]),
+                    more=[plan("rights", ["end"] * 4, ALL_RIGHTS),
+                          plan("kept", ["end"] * 22, ITS_RIGHTS)]),
     "large": plan("large", OPS, nothing_left, more=[plan("far", ["end"] * 3, nothing_left),
                         plan("far_shared", ["end"] * 3, ALL_COUNTS),
                         plan("far_gone", ["end"] * 2, LONG_LEFT),
@@ -316,6 +317,8 @@ PLANS: dict[str, Plan] = {
                         plan("unwired", ["end"] * (14 + FIGURES["discard_shared"]), UNWIRED)]),
     "fail-nth": plan("fail_nth", OPS * 5, fail_nth, records={"refused": 1},
                      more=[plan("short", ["end"] * 2, nothing_left),
+                           plan("figures", ["end"], nothing_left),
+                           plan("fork_figures", ["end"], nothing_left),
                            plan("pager_short", ["end"], nothing_left),
                            plan("counted", ["end"], nothing_left),
                            plan("fork_refused", ["end"] * 32, ONCE_MORE),
@@ -351,8 +354,8 @@ PLANS: dict[str, Plan] = {
                              of_a_program)]),
     "writes": Plan([Boot(ONE + "lineage", seed_step=1), Boot(ONE + "copies")], None, exact),
     "reuse": plan("copies", COPIES, reuse,
-                  more=[plan("alone", ["end", "end"], alone,
-                             records={"alone": 1, "split": 1}),
+                  more=[plan("alone", ["end", "end"], alone, records={"alone": 1, "split": 1}),
+                        plan("copied", ["end"] * 24, nothing_left),
                         plan("alone_parts", ["end"] * 4, TAKEN_OVER)]),
     "readers": plan("readers", ["read", "end"], readers),
     "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact,

@@ -35,7 +35,7 @@ SAID = [
     Said("a shared mapping was only read$", invariant=ONLY_WRITTEN),
     Said("as if all of it were written$", invariant=SHOWS),
     Said("0 refs, [1-9][0-9]* used", invariant=FREED),
-    Said("leaves (amap|vm_fault)_stats wrong: ", invariant=COUNTED),
+    Said("leaves? (amap|vm_fault)_stats wrong: ", invariant=COUNTED),
     Said(r"wired page \d+ of space \d+ is ", invariant=STAYS),
     Said("map entries, of [0-9]+ that there may be$", invariant=ENTRIES),
 ]
@@ -94,6 +94,7 @@ ONE_MOMENT = thinking("What the parent has in memory is write-protected, whereve
                       "before it is copied; of a wired mapping, what is not wired, too.", OTHERS)
 ALL_RIGHTS = thinking("What others have too is mapped without PROT_WRITE: the entry's other rights "
                       "stay (f->enter_prot has them).", invariant=THROUGH)
+ITS_RIGHTS = thinking(invariant=THROUGH)
 IN_PLACE = thinking("Case 1B takes the old page away, and 2B the file's, only from who shares the "
                     "slot for good (amap_shared): others go on to show it, and have it wired.",
                     STAYS)

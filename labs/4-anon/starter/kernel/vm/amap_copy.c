@@ -46,12 +46,11 @@ struct copying {
     pgno_t slot, end, at;
 };
 
-// Puts a copy of a locked anon in its slot. Nobody may write to the page until the amap is
-// unlocked: who shares it for good might. 0 or ENOMEM.
+// Puts a copy of a locked anon in its slot; who shares the page for good may not write to it now.
 static int copy_anon(struct copying *c, struct vm_anon *an)
 {
     if (amap_shared(c->from, c->at, 1))
-        pmap_page_protect(an->page, PROT_READ);
+        pmap_page_protect(an->page, PROT_READ | PROT_EXEC);
     struct vm_anon *copy = anon_alloc_page(an->page);
     if (!copy)
         return ENOMEM;
@@ -153,7 +152,7 @@ int amap_inherit(struct vm_map *parent, struct vm_map_entry *pe, struct vm_map *
     if (!copy)
         return error;
     // Threads of the parent that write meanwhile wait for the map: the child sees one moment.
-    pmap_protect(parent->pmap, pe->start_va, pe->end_va, PROT_READ);
+    pmap_protect(parent->pmap, pe->start_va, pe->end_va, PROT_READ | PROT_EXEC);
     struct copying c = {pe->amap, copy, pe->amap_slot, pe->amap_slot + npages, pe->amap_slot};
     error = copy_all(&c);
     if (error) {
