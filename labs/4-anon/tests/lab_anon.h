@@ -73,6 +73,8 @@ void lab_begin_full(unsigned npages, uint64_t *word);
 // What lies below what lab_map maps: page i shows page i of it, all zeroes. NULL: nothing.
 extern struct vm_object *lab_below;
 void lab_map(unsigned n, unsigned first, unsigned end);
+// A new space with two mappings side by side: one entry, if the map merges any.
+void lab_map_neighbours(unsigned n);
 void lab_unmap(unsigned n, unsigned first, unsigned end);
 void lab_protect(unsigned n, unsigned first, unsigned end, bool writable);
 void lab_inherit(unsigned n, unsigned first, unsigned end, bool share);

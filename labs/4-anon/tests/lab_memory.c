@@ -196,6 +196,15 @@ void lab_give_back(void)
         vm_page_free(pg);
 }
 
+// ---- entries ----
+
+void lab_map_neighbours(unsigned n)
+{
+    lab_new_space(n);
+    lab_map(n, 0, 1);
+    lab_map(n, 1, 2);
+}
+
 // ---- locks ----
 
 const struct lock *lab_amap_lock(unsigned n)

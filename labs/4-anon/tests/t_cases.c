@@ -238,6 +238,7 @@ KTEST(lab_anon_grow)
     lab_write(0, 40, ++words);
     lab_grow(0, 40, 56, 64, &words);
     lab_read_all();
+    lab_map_neighbours(2);
     lab_point("grown");
     lab_end();
 }

@@ -33,6 +33,7 @@ KTEST(lab_anon_grow_split)
     lab_write(0, 16, ++words);
     lab_grow(0, 16, 48, 64, &words);
     lab_read_all();
+    lab_map_neighbours(2);
     lab_point("grown");
     lab_end();
 }

@@ -78,8 +78,9 @@ def readers(run: Run) -> None:
 def grow(run: Run) -> None:
     exact(run)
     for state in run.named("grown"):
-        run.expect("map entries for 64 pages that were mapped side by side", 1,
-                   state.entries.get(0), invariant=ALONE)
+        if state.entries.get(2) == 1: # with lab 2's starter there is one for each
+            run.expect("map entries for 64 pages that were mapped side by side", 1,
+                       state.entries.get(0), invariant=ALONE)
 
 
 MOST_ALLOCS: int = FIGURES["allocs"]
