@@ -351,7 +351,7 @@ def jobs(config: Config) -> list[Job]:
         for name, work in (("lecture/guide", lists.check_guide),
                            ("lecture/program", lists.check_program),
                            ("lecture/lists", lists.check_lists)):
-            if "LLVM=1" in config.make_words:
+            if not config.gcc:
                 found.append(Job(name, partial(no_gcc, name)))
             else:
                 found.append(Job(name, partial(work, config), long=name != "lecture/guide"))
