@@ -122,8 +122,9 @@ class Debuggee:
                 if at + 1 == before:
                     break
                 wire.ask(f"z1,{pc:x},1")
-                wire.step()
+                run_to(vm, at + 1)  # a single step in a replay may never end: where an event is due
                 wire.ask(f"Z1,{pc:x},1")
+                vm.qmp("replay-break", {"icount": before})
         return total, list(found)
 
     def written(
