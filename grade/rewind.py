@@ -124,7 +124,6 @@ class Debuggee:
                 wire.ask(f"z1,{pc:x},1")
                 run_to(vm, at + 1)  # a single step in a replay may never end: where an event is due
                 wire.ask(f"Z1,{pc:x},1")
-                vm.qmp("replay-break", {"icount": before})
         return total, list(found)
 
     def written(
@@ -223,8 +222,8 @@ def stops(
     vm: qemu.Qemu, wire: Wire, before: int, asker: socket.socket
 ) -> Iterator[tuple[int, str]]:
     """Lets a replay run to a place, or to its end: where it stops on its way, and why."""
-    vm.qmp("replay-break", {"icount": before})
     while True:
+        vm.qmp("replay-break", {"icount": before})
         wire.go()
         why = stop_of(wire, asker)
         if not why.startswith(TRAP) or (at := place(vm)) >= before:

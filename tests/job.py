@@ -82,11 +82,6 @@ class Config:
         return not {"UBSAN=1", "POISON=1"} & set(self.make_words)
 
     @property
-    def gcc(self) -> bool:
-        """Whether gcc compiled the kernel: tests of where GDB stands know what it inlines."""
-        return "LLVM=1" not in self.make_words
-
-    @property
     def kernel(self) -> Path:
         return self.variant or self.out / "kernel.elf"
 

@@ -207,7 +207,7 @@ def check_tour(config: Config) -> Iterator[Result]:
 
 
 def jobs(config: Config) -> list[Job]:
-    plain = config.graded and config.gcc and not config.variant and config.kernel.exists()
+    plain = config.graded and not config.variant and config.kernel.exists()
     if not plain or not shutil.which(debug.GDB):
         return []
     found = [
