@@ -40,7 +40,7 @@ def type_into(fifo: Path, debuggee: rewind.Debuggee) -> None:
 def main() -> int:
     machine = options.machine(options.parse())
     # A panic ends the machine, and from its end nothing leads back.
-    return debug(machine, *([] if rewind.why_not(machine) else ["break crash.c:crash"]))
+    return debug(machine, *([] if rewind.why_not(machine) else ["break *'crash.c'::crash"]))
 
 
 def debug(machine: qemu.Machine, *commands: str) -> int:

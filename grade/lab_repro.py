@@ -19,12 +19,12 @@ from grade.lab_report import Report
 from grade.session import End
 
 
-FAILURES = ["break crash.c:crash", "break ktest_fail"]
+FAILURES = ["break *'crash.c'::crash", "break *ktest_fail"]
 
 
 def at_point(number: int) -> list[str]:
     """GDB's commands that lead to a point, from 1 on."""
-    return ["break judge_point", f"ignore $bpnum {number - 1}"]
+    return ["break *judge_point", f"ignore $bpnum {number - 1}"]
 
 
 def stops(run: Run) -> list[str]:

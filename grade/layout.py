@@ -130,8 +130,12 @@ def types_of(path: Path) -> Types:
     return Types(path)
 
 
+CODE = ("STT_FUNC", "STT_NOTYPE")
+"""Kinds of symbols: functions, and what the assembler's files name."""
+
+
 class Image:
-    """A linked kernel: its symbols, and where they are in physical memory."""
+    """A linked kernel: its symbols, those of code, and where they are in physical memory."""
 
     def __init__(self, path: Path) -> None:
         with open(path, "rb") as file:
@@ -142,7 +146,10 @@ class Image:
                 if seg["p_type"] == "PT_LOAD"
             ]
             table = elf.get_section_by_name(".symtab")
-            self.symbols = {s.name: int(s["st_value"]) for s in table.iter_symbols() if s.name}
+            named = [(s.name, int(s["st_value"]), s["st_info"]["type"])
+                     for s in table.iter_symbols() if s.name]  # fmt: skip
+        self.symbols = {name: at for name, at, _ in named}
+        self.code = {name: at for name, at, kind in named if kind in CODE}
 
     def phys(self, va: int) -> int:
         """The physical address of an address inside the image."""

@@ -69,11 +69,11 @@ def _check_parameter(stop: Stop, folders: tuple[Path, ...]) -> None:
 @lru_cache(maxsize=None)
 def addresses(name: str, kernel: Path) -> set[int]:
     """Of the functions of that name, to which the compiler may have given a suffix."""
-    symbols = layout.image_of(kernel).symbols
+    code = layout.image_of(kernel).code
     own = {at for (_, static), at in statics(kernel).items() if static == name}
-    if name in symbols and not own:
-        return {symbols[name]}
-    return own | {at for symbol, at in symbols.items() if symbol.split(".")[0] == name}
+    if name in code and not own:
+        return {code[name]}
+    return {at for symbol, at in code.items() if at in own or symbol.split(".")[0] == name}
 
 
 def address(stop: Stop, form: str, folders: tuple[Path, ...]) -> int:
@@ -84,8 +84,8 @@ def address(stop: Stop, form: str, folders: tuple[Path, ...]) -> int:
         return min(found)
     how = f"{len(found)} functions" if found else "no function"
     why = f"the {form} has {how} {name}"
-    symbols = layout.image_of(kernel).symbols
-    named = [] if found else [symbol for symbol in symbols if "." not in symbol]
+    code = layout.image_of(kernel).code
+    named = [] if found else [symbol for symbol in code if "." not in symbol]
     alike = difflib.get_close_matches(name, named, cutoff=LIKE)
     if not found and (callers := inlined_in(name, folders)):
         why = f"{name} is inlined everywhere: take {' or '.join(callers)}"

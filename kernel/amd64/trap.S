@@ -6,7 +6,8 @@
 // they look at the base itself and run on a stack of their own.
 //
 // The call-frame directives lead GDB through an entry to what it interrupted; a program is not
-// followed. `signal frame': the frame's rip is an instruction itself, and not what follows a call.
+// followed. `signal frame': the frame's rip is an instruction itself, and not what follows a call
+// (clang's assembler leaves that word out, and GDB may name the line before).
 #include "amd64/asm.h"
 
 .macro PUSH_REGISTERS
@@ -28,7 +29,6 @@
 // %rsp is at a whole trapframe: where the interrupted code's registers are.
 .macro CFI_TRAPFRAME
     .cfi_startproc simple
-    .cfi_signal_frame
     .cfi_def_cfa %rsp, 0
     .set at, 0
     .irp reg, %r15, %r14, %r13, %r12, %rbp, %rbx, %r11, %r10, %r9, %r8, %rax, %rcx, %rdx, %rsi, %rdi
@@ -66,6 +66,7 @@ trap_entries:
 trap_common:
     PUSH_REGISTERS
     CFI_TRAPFRAME
+    .cfi_signal_frame
     CLAC
     cld
     testb $3, TF_CS(%rsp)
@@ -91,6 +92,7 @@ trap_return_to_kernel:
 trap_paranoid:
     PUSH_REGISTERS
     CFI_TRAPFRAME
+    .cfi_signal_frame
     CLAC
     cld
     xorl %ebx, %ebx

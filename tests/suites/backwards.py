@@ -76,7 +76,7 @@ IN_ANON: list[Step] = [
 ]
 IN_POOL: list[Step] = [
     ("back-to pool_page_grow", "pool_page_grow (p="),
-    ("back", "take_item (p=", "if (!pp)"),
+    ("back", "kernel/mem/pool.c:"),
     ("forward", "pool_page_grow (p="),
     ("forward", "detach"),
     ("forward", "judge_point (fmt="),

@@ -35,7 +35,7 @@ PAGE_OF_INIT = (
 )
 # Each command, and the texts that its answer must hold.
 COMMANDS = [
-    ("bt", "sys_nanosleep", "<signal handler called>"),
+    ("bt", "sys_nanosleep", "syscall_entry ()"),
     ("strata", "ps: all processes and their threads.", "that a struct vm_map * points to."),
     ("ps", "sleep"),
     ("map 1", "r-x object"),
@@ -52,7 +52,7 @@ COMMANDS = [
 ]
 
 PAST: list[Step] = [
-    ("break sys_exit_group", "Breakpoint"),
+    ("break *sys_exit_group", "Breakpoint"),
     ("continue", "sys_exit_group (code=0x0)"),
     ("back", "handle (tf="),
     ("back 2", "syscall.c:"),
@@ -107,7 +107,7 @@ ENDLESS: list[Step] = [
     ("back-to sys_nanosleep", "sys_nanosleep ("),
 ]
 LATE_CPU: list[Step] = [
-    ("thbreak smp_start", ""),
+    ("thbreak *smp_start", ""),
     ("continue", "smp_start ("),
     ("set scheduler-locking on", ""),
     ("thbreak kprintf", ""),
