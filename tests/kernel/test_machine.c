@@ -327,9 +327,9 @@ KTEST(crash_data_execute)
 
 static unsigned recurse(unsigned depth)
 {
-    volatile char frame[512];
-    frame[0] = 1;
-    return depth == 0 ? 0 : recurse(depth - 1) + frame[0];
+    char frame[1024]; // so large that a backtrace of it reaches its end
+    __asm__ volatile("" ::"r"(frame) : "memory");
+    return depth == 0 ? 0 : recurse(depth - 1) + (unsigned)frame[0];
 }
 
 KTEST(crash_stack_overflow)
