@@ -4,6 +4,7 @@
 //
 // Locking: maps_lock guards the list; a map on it is looked at under its own lock, by try-lock.
 
+#include "lib/atomic.h"
 #include "lib/panic.h"
 #include "lib/printf.h"
 #include "sync/spinlock.h"
@@ -67,6 +68,7 @@ unsigned vm_map_check(struct vm_map *map, struct strbuf *out)
     size_t size = 0;
     vaddr_t end_va = map->min_va;
     struct rb_node *n = rb_first(&map->tree);
+    struct vm_map_entry *hint = load_relaxed(&map->hint);
 
     KASSERT(rw_held(&map->lock), "map %p", map);
     list_for_each (e, &map->entries, struct vm_map_entry, link) {
@@ -81,6 +83,11 @@ unsigned vm_map_check(struct vm_map *map, struct strbuf *out)
         size += e->end_va - e->start_va;
         nentries++;
         n = n ? rb_next(n) : NULL;
+        hint = hint == e ? NULL : hint;
+    }
+    if (hint) {
+        strbuf_printf(out, "map %p: its hint %p is none of its entries\n", map, hint);
+        faults++;
     }
     if (n || nentries != map->nentries || size != map->size || !rb_valid(&map->tree)) {
         strbuf_printf(out, "map %p: %u entries of %u, %zu bytes of %zu, tree %s%s\n", map, nentries,
