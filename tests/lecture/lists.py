@@ -69,8 +69,8 @@ Lists = dict[str, tuple[str, list[str], str]]
 BAD_LISTS: Lists = {
     "no-function": ("run ls\nstop vm_falt", [],
                     "3: the kernel has no function vm_falt; there is vm_fault"),
-    "inlined": ("run ls\nstop list_push_back", [],
-                "3: list_push_back is inlined everywhere: take "),
+    "inlined": ("run ls\nstop take_item", [],
+                "3: take_item is inlined everywhere: take pool_get"),
     "no-code": ("run ls\nstop pmap_list", [], "3: the kernel has no function pmap_list; there is "),
     "no-parameter": ("run ls\nstop vm_fault with words=1", [],
                      "3: vm_fault has no parameter words; it has map"),

@@ -74,9 +74,12 @@ IN_ANON: list[Step] = [
     ("forward", "anon_unref_unlock"),
     ("forward", "judge_point (fmt="),
 ]
+BEFORE_GROW: Step = ("back", "take_item (p=", "if (!pp)")
+BY_CLANG: dict[Step, Step] = {BEFORE_GROW: ("back", "in pool_get (p=", "pool_page_grow(p, flags)")}
+"""Where clang has a line that gcc has not: a call's."""
 IN_POOL: list[Step] = [
     ("back-to pool_page_grow", "pool_page_grow (p="),
-    ("back", "kernel/mem/pool.c:"),
+    BEFORE_GROW,
     ("forward", "pool_page_grow (p="),
     ("forward", "detach"),
     ("forward", "judge_point (fmt="),
@@ -134,7 +137,7 @@ def check(config: Config, case: Case) -> Iterator[Result]:
     steps += [
         (f"last-write {case.wrong}", f"{case.wrong}: this writes "),
         (FRAME.format(case.function), case.function, case.line),
-        *case.more,
+        *(BY_CLANG.get(step, step) if "LLVM=1" in config.make_words else step for step in case.more),
     ]
     trouble = ask_gdb(["make", "repro", *config.make_words, *form], steps)
     yield Result(f"backwards/{case.lab}/{case.mutant}", not trouble, trouble)
