@@ -134,10 +134,11 @@ CASES = [
 def check(config: Config, case: Case) -> Iterator[Result]:
     form = [f"LAB={case.lab}", f"IMPL=mutant-{case.mutant}", f"T={case.test}", "SEED=1", "GDB=1"]
     steps: list[Step] = [(asked, "") for asked in case.leads]
+    replaced = BY_CLANG if "LLVM=1" in config.make_words else {}
     steps += [
         (f"last-write {case.wrong}", f"{case.wrong}: this writes "),
         (FRAME.format(case.function), case.function, case.line),
-        *(BY_CLANG.get(step, step) if "LLVM=1" in config.make_words else step for step in case.more),
+        *(replaced.get(step, step) for step in case.more),
     ]
     trouble = ask_gdb(["make", "repro", *config.make_words, *form], steps)
     yield Result(f"backwards/{case.lab}/{case.mutant}", not trouble, trouble)
