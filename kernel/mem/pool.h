@@ -28,8 +28,8 @@
 //
 // Locks: each pool's spinlock guards its lists; the backend's spinlock its list of pools. Neither
 // is held while a backend allocates or frees a page. pool_get with PR_WAITOK may sleep; every
-// other function but pool_destroy never does, so pool_put may be called under any lock above
-// LOCK_POOL. Draining never sleeps, either: whoever may call pool_get with PR_NOWAIT, under
+// other function but pool_destroy never does, so pool_put may be called under any lock that comes
+// before LOCK_POOL. Draining never sleeps, either: whoever may call pool_get with PR_NOWAIT, under
 // whatever spinlock, may have pages of other pools given back on its behalf. Their backend only
 // tries its map's lock, and shoots TLBs down, which both are allowed with spinlocks held.
 #pragma once
@@ -41,8 +41,8 @@ struct strbuf;
 
 struct pool_allocator {
     const char *name;
-    // A page of page_size bytes aligned to its size, or NULL. PR_WAITOK: may sleep, and then fails
-    // only for want of address space or when memory cannot be had; PR_NOWAIT: never sleeps.
+    // A page of page_size bytes aligned to its size, or NULL. PR_WAITOK: may sleep; NULL for want
+    // of address space or memory, or if the thread is being killed. Neither calls a pool.
     void *(*alloc)(struct pool_allocator *pa, unsigned flags);
     void (*free)(struct pool_allocator *pa, void *page);    // never sleeps
     size_t page_size;           // bytes, a power of two

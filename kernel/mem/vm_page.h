@@ -127,16 +127,16 @@ enum page_alloc_flags {
 // kctx.reserve may give it more. NULL if fail-nth says so.
 MUST_CHECK struct vm_page *vm_page_alloc(enum page_owner owner, unsigned flags);
 
-// Gives a page back: it is unmapped, unwired, off its owner's structures and the queues, and not
-// wanted. Never sleeps, never allocates. Poisons it in debug builds.
+// Gives a page back, which must be unmapped, unwired, off its owner's structures and the queues,
+// and not wanted. Never sleeps, never allocates. Poisons it in debug builds.
 void vm_page_free(struct vm_page *pg);
 
 // Fills a page with zeroes, and counts that; who holds it calls it.
 void vm_page_zero(struct vm_page *pg);
 
-// Sleeps until there are free pages above the reserve: 0. ENOMEM if the page daemon went round
-// and can free nothing, and the last resort neither, or if there is no page daemon yet; EINTR if
-// the thread is being killed. No spinlock held; the page daemon itself may not call it.
+// Sleeps until there are free pages above the reserve: 0. ENOMEM if a pass of the page daemon ended
+// so that waiters fail (vm_page_daemon_report), or if there is no page daemon yet; EINTR if the
+// thread is being killed. No spinlock held; the page daemon itself may not call it.
 MUST_CHECK int vm_page_wait(void);
 // The same for who has waited many times, and each time others took what there was: only the last
 // resort will do.
@@ -215,9 +215,9 @@ extern uint64_t vm_page_free_target;            // the page daemon frees up to t
 
 // The page daemon's side: it sleeps on daemon_waitq until nfree < free_min or someone waits or has
 // called vm_page_daemon_wake, and reports what each pass gained. A pass that gained nothing while
-// the free pages are short asks the last resort for the waiters; if there is none, or it says no,
-// they fail (ENOMEM): so 0 is not reported while writes are under way whose pages will be free. May
-// sleep, no lock held.
+// the free pages are short, or in which somebody starves, asks the last resort for the waiters; if
+// there is none, or it says no, all who still find too little fail (ENOMEM): so 0 is not reported
+// while writes are under way whose pages will be free. May sleep, no lock held.
 void vm_page_daemon_sleep(void);
 void vm_page_daemon_report(uint64_t nfreed);
 // Lets the daemon make a pass although nothing is short: its writes have ended. Any context.

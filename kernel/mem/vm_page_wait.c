@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Shortage: threads wait for free pages, and the page daemon makes passes for them. A waiter gives
-// up only after a whole pass that began once it waited and gained nothing; passes are numbered for
-// that. Nothing is lost between check and sleep: all of it is decided under page_free.lock.
+// up only after a whole pass that began once it waited, and that gained nothing, or at whose end
+// the last resort said no to somebody who starves; passes are numbered for that. Nothing is lost
+// between check and sleep: all of it is decided under page_free.lock.
 
 #include "lib/errno.h"
 #include "lib/panic.h"

@@ -13,9 +13,10 @@
 // pmap_remove; the page daemon, which knows only the page: pmap_page_protect(pg, PROT_NONE); exit:
 // pmap_remove_all_user, then pmap_destroy once no thread runs in it.
 //
-// Locks: each pmap has a spinlock; pv_lock comes after it. No function here sleeps. Functions on
-// a page go from pv_lock to a pmap by try-lock. Page-table pages are allocated without sleeping.
-// TLB: when a function that removes or narrows a mapping returns, no CPU uses the old one.
+// Locks: each pmap has a spinlock; the page queues come before it, pv_lock after it. No function
+// here sleeps. Functions on a page go from pv_lock to a pmap by try-lock. Page-table pages are
+// allocated without sleeping. TLB: when a function that removes or narrows a mapping returns, no
+// CPU uses the old one.
 #pragma once
 
 #include "lib/types.h"
@@ -65,8 +66,8 @@ void pmap_activate(struct pmap *pm);
 // ---- user mappings (managed: in the reverse map) ----
 
 // Maps va to pg. Replaces what was there; entering the same page again only changes protection
-// and wiring. 0, or ENOMEM with no mapping at va (try again after vm_page_wait). The owner of pg is
-// locked or pg is busy.
+// and wiring. 0, or ENOMEM with no mapping at va (try again after vm_page_wait). Other mappings, of
+// this pmap or another, may vanish for it. The owner of pg is locked or pg is busy.
 MUST_CHECK int pmap_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg, vm_prot_t prot,
                           unsigned flags);
 void pmap_remove(struct pmap *pm, vaddr_t start_va, vaddr_t end_va);

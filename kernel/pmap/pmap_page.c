@@ -2,8 +2,9 @@
 //
 // Operations on all mappings of one page, for the page daemon, copy-on-write and truncation.
 // Locking: they come from pv_lock, which keeps the reported pmaps in being, and take each pmap by
-// try-lock, against the order; if one is busy they let go of everything and start over, which is
-// right because each operation may be repeated.
+// try-lock, against the order; if one is busy they let go of pv_lock and start over, which is right
+// because each operation may be repeated. What the caller has locked stays so: the page queues are,
+// and nobody asks for them with a pmap locked.
 
 #include "lib/atomic.h"
 #include "pmap/pmap_impl.h"

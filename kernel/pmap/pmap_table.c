@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The page-table pages of user pmaps: made as mappings need them, found, and unlinked as soon as
-// a removal leaves them empty. All functions are called with the pmap's lock held, but for
+// pmap_remove or pmap_unlink leaves them empty; one that the page daemon emptied waits for the next
+// mapping, or for exit. All functions are called with the pmap's lock held, but for
 // pmap_free_tables, which wants no lock.
 
 #include "pmap/pmap_impl.h"

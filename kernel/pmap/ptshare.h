@@ -2,7 +2,7 @@
 //
 // Page-table pages shared between address spaces (DragonFly 2012): when several processes map the
 // same 2 MiB of one object alike, one page of PTEs can serve them all. Lab 3 owns its
-// implementation; the first form never shares, which is always correct.
+// implementation; the first form, which is here, never shares, which is always correct.
 //
 // A slot is shareable if all of this holds: same object; file offset congruent to va modulo 2 MiB;
 // the whole 2 MiB inside one map entry; same protection; shared, not copy-on-write; nothing wired.

@@ -60,7 +60,7 @@ void pv_pmap_destroy(struct pmap *pm);   // no entries are left; returns every b
 
 // Records that pm maps pg at va. 0 or ENOMEM (nothing recorded). Takes memory without sleeping,
 // from the reserve if need be; when there is none the final form steals from another pmap or this
-// one, so a mapping of pm may vanish: the caller looks at its page table again afterwards. pm's
+// one, so a mapping of pm may vanish, but none of its tables: a pointer to a PTE stays good. pm's
 // lock held.
 MUST_CHECK int pv_enter(struct pmap *pm, vaddr_t va, struct vm_page *pg);
 

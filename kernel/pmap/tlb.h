@@ -49,7 +49,8 @@ void tlb_interrupt(void);
 
 // Makes all CPUs that have pm loaded forget the batch's translations, waits until they have, and
 // empties the batch. kernel_pmap means all CPUs, a shared pmap all of them and everything. The
-// caller keeps whatever it has locked.
+// caller keeps whatever it has locked, spinlocks too: so serving takes no lock, and no loop that
+// waits for another CPU with interrupts off may do without spin_poll.
 void tlb_flush(struct pmap *pm, struct tlb_batch *b);
 
 // Loads pm on this CPU, if it is not.

@@ -23,8 +23,8 @@
 //
 // A typical sequence is: a fault finds an entry without amap: amap_copy makes one; amap_add puts
 // the anon of the new page into its slot; fork: amap_inherit; the first write after it: amap_copy;
-// munmap of a part: amap_split, then amap_unref wipes the part's slots; exit: amap_unref of the
-// rest.
+// munmap of a part: amap_split, then amap_unref wipes those of the part's slots that no other entry
+// covers; exit: amap_unref of the rest.
 //
 // Locks: the amap's mutex guards all fields; only amap.c and amap_copy.c touch them. An anon's
 // mutex comes after it. Offsets and lengths are in pages.

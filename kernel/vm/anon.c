@@ -25,9 +25,10 @@ void anon_init(void)
     pool_init(&anon_pool, "anon", sizeof(struct vm_anon), 0, NULL);
 }
 
-// Anons, amaps and their chunks may come from the reserve, and are taken after the page proper. So
-// a fault that has waited until there is one ordinary page succeeds; if it needed two, the first
-// could be taken and drained again and again while it waits for the second.
+// Anons, amaps and their chunks may come from the reserve: an ordinary page is needed for the page
+// proper alone, and before its anon and the chunk. So a fault that has waited until there is one
+// succeeds; if it needed two, the first could be taken and drained again and again while it waits
+// for the second.
 struct vm_anon *anon_alloc(void)
 {
     struct vm_anon *an = pool_get(&anon_pool, PR_NOWAIT | PR_RESERVE);

@@ -3,12 +3,12 @@
 // Anons: one page of private memory, in a frame or in a swap slot or both, shared by the amap slots
 // that hold it: each is a reference. While there are several, it may not be written: who writes
 // gets an anon of its own instead. Lab 6 owns its implementation, with swap and pageout. After UVM
-// (Cranor 1998). First form: reading an anon back gives its slot up.
+// (Cranor 1998). First form, which is here: reading an anon back gives its slot up.
 //
 //      amap slot --> anon --> page       in memory; the page names the anon (page.anon)
 //      amap slot -----^                  after a fork: nrefs 2
 //      amap slot --> anon --> slot 17    in swap: page NULL
-//      amap slot --> anon --> page and slot 17
+//      amap slot --> anon --> page and slot 17         final form: both
 //
 // A page that has a slot as well is clean: the slot holds the same, and the page may go without
 // being written. Unless PG_DIRTY is set or pmap_is_modified says that somebody has written to it:
@@ -64,8 +64,8 @@ static inline bool anon_resident(const struct vm_anon *an)
 int anon_fetch_unlock(struct vm_anon *an);
 
 // The page daemon has written the busy page of an (not locked) to swap slot `slot', or failed to
-// (slot 0): frees the page and the slot that it had before, or makes it active again; frees the
-// anon too if it was released.
+// (slot 0). Written: the page goes, and the slot that the anon had before. Failed: the page is
+// active again, and the anon as it was. Either way an anon that was released meanwhile is freed.
 void anon_paged_out(struct vm_anon *an, uint32_t slot);
 
 uint64_t anon_count(void);

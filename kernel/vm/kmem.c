@@ -204,6 +204,7 @@ void kmem_drain(void)
 
 // All that lies in pool_map is of one size, and the map begins at a multiple of it: so does every
 // page, without asking for it. Nor is a hole of one page too small where searches pad.
+// The frames are PAGE_KMEM, whatever owner is asked for, and never from the reserve.
 static void *kva_page_alloc(struct pool_allocator *pa, unsigned flags)
 {
     KASSERT(pa->page_size == KVA_POOL_PAGE && pool_map->min_va % KVA_POOL_PAGE == 0,

@@ -10,9 +10,10 @@
 // A typical sequence is: p = kmem_alloc(kernel_map, size, 0, KM_WAITOK | KM_GUARD); if (!p) return
 // ENOMEM; ... kmem_free(kernel_map, p, size), under whatever lock.
 //
-// Locks: kernel_map's rwlock. Allocation may sleep unless KM_NOWAIT. Freeing never sleeps,
-// allocates or fails, so it may be done with the "may not sleep" depth raised: if the map is locked
-// by someone else, the block waits on a list for the next who allocates, frees, or drains.
+// Locks: kernel_map's rwlock. Allocation may sleep unless KM_NOWAIT. Freeing never sleeps (but for
+// a block of KM_VAONLY with pages), allocates or fails, so it may be done with the "may not sleep"
+// depth raised: if the map is locked by someone else, the block waits on a list for the next who
+// allocates, frees, or drains.
 #pragma once
 
 #include "lib/types.h"

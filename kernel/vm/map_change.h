@@ -13,8 +13,8 @@
 //
 // Why? Who waits for memory with a map locked may wait for a page daemon that waits for somebody
 // who waits for the map; and the last reference to a file takes its vnode's lock, which comes
-// before maps. Two places need memory in between all the same, and say so (amap_copy.c): fork waits
-// for that of amaps, of their counts and of pages that it copies, and a fault's amap_copy takes an
+// before maps. Amaps need memory in between all the same, and say so (amap_copy.c): fork waits for
+// that of amaps, of their counts and of pages that it copies; a fault and MADV_DONTNEED take an
 // amap's without sleeping.
 //
 // A typical sequence is

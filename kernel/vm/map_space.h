@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Finding free space in a map. Lab 3 owns its implementation. First form: a walk from entry to
-// entry, first fit, that serves an alignment by looking for length + alignment. Final form: the
-// lowest aligned fit, found in the tree by the largest gap (DragonFly 2003; augmented tree as
-// NetBSD 2007).
+// Finding free space in a map. Lab 3 owns its implementation. First form, which is here: a walk
+// from entry to entry, first fit, that serves an alignment by looking for length + alignment. Final
+// form: the lowest aligned fit, found in the tree by the largest gap (DragonFly 2003; augmented
+// tree as NetBSD 2007).
 //
 //      [ entry ]........[ entry ]..[ entry ]................max_va
 //              gap of 8          2          gap of 16

@@ -26,9 +26,10 @@
 // A pass that frees too little goes round again; the last round takes referenced pages as well.
 #define ROUNDS 4
 
-// The daemon leaves this part of memory to the files in use, which are the text of what runs. To
-// take those pages, too, would let everybody go on by a page at a time, each of which is taken from
-// somebody who needs it just as much; whoever cannot have memory otherwise gets none.
+// The daemon leaves this part of memory to the pages in use: without swap those of files, the text
+// of what runs. To take those pages, too, would let everybody go on by a page at a time, each of
+// which is taken from somebody who needs it just as much; whoever cannot have memory otherwise gets
+// none.
 #define FLOOR_SHARE 64
 #define FLOOR_MIN   32ul
 

@@ -2,8 +2,8 @@
 //
 // The page daemon: keeps free pages above vm_page_free_min by ageing pages with the reference bits
 // that the reverse map finds, cleaning dirty ones and freeing clean ones. Lab 6 owns its
-// implementation. First form: synchronous, one page at a time. Final form: BUSY|PAGEOUT while the
-// write is under way, clusters, completion by callback.
+// implementation. First form, which is here: synchronous, one page at a time. Final form:
+// BUSY|PAGEOUT while the write is under way, clusters, completion by callback.
 //
 // A small share of memory is left to the pages in use, however short memory is: a pass that could
 // only go on by taking those ends, and who waits for it gets ENOMEM. So a system whose memory is
@@ -23,8 +23,9 @@
 // ages the active queue and takes the oldest inactive pages; if that gave too little, empty pages
 // of pools go; vm_page_daemon_report wakes who waited.
 //
-// Locks: page queues to choose; then the owner's lock by try-lock. Holds no lock while it writes.
-// Never needs the map.
+// Locks: page queues to choose, and while they still keep the page with its owner, that one's lock
+// by try-lock: who maps a page holds it until the PTE is written. An anon's page is written with
+// nothing locked; an object's pager unlocks the object itself. Never needs the map.
 #pragma once
 
 #include "lib/types.h"

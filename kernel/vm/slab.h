@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Memory of any size for the kernel. Small sizes come from zones, large ones are kernel memory of
-// their own. Lab 3 owns its implementation. First form: a zone's header is found by a lookup in a
-// tree. Final form: zones are aligned to their size, so that truncating a pointer finds the header
-// (DragonFly 2003); larger blocks are told apart by a per-page record, never by truncation.
+// their own. Lab 3 owns its implementation. First form, which is here: a zone's header is found by
+// a lookup in a tree. Final form: zones are aligned to their size, so that truncating a pointer
+// finds the header (DragonFly 2003); larger blocks are told apart by a per-page record, never by
+// truncation.
 //
 //      zone of 16 KiB:  | 96 | 96 | 96 | 96 | ...      a bit for each slot
 //      large block:     | a zone of its own          |

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Swap slots: a page each on the second disk, if there is one. Slot 0 is never handed out. A slot
-// under I/O is never released: who frees it waits for the I/O by the owner's BUSY page. Lab 6 owns
-// its implementation (swap and pageout together). First form: the page daemon writes one page a
-// transfer, and waits for it.
+// under I/O is never released: who gives it up meanwhile marks the BUSY page PG_RELEASED, and the
+// end of the I/O frees slot, page and anon. Lab 6 owns its implementation (swap and pageout
+// together). First form, which is here: the page daemon writes one page a transfer, and waits for
+// it.
 //
 //      slot:   0   1   2   3 ...      anon.swap_slot names one; page N of the disk is slot N
 //      used:   1   1   0   1

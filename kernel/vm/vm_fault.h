@@ -15,9 +15,9 @@
 //                 1B else copy it                2B if there is no object, read or write: zeroes
 //
 // Locks, as they are taken: map for reading (fault_lookup), amap (fault_once), the slot's anon
-// (fault_anon) or the object (fault_object), in case 1B or 2B the new anon too (it is born locked,
-// by a try-lock), and in pmap_enter the pmap and pv. What is left locked: at most the map
-// (f->locked).
+// (fault_anon) or the object (fault_object), in case 1B or 2B the new anon too (it is born locked),
+// and in pmap_enter the pmap and pv. What is left locked: at most the map (f->locked). To give an
+// entry its own amap, or a stack room, fault_lookup has the map alone, for writing, before.
 //
 // A typical sequence is: fault_lookup locks the map and finds the entry; amap_lock, amap_lookup;
 // fault_anon or fault_object; fault_enter; unlock. EAGAIN: from the start; ENOMEM: vm_page_wait,

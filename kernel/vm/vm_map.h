@@ -17,7 +17,7 @@
 // va, &e); vm_map_unmap(map, start_va, end_va); vm_map_destroy.
 //
 // Locks: (m) the map's rwlock: read for faults and queries, write for changes. (!) constant.
-// Entries are opaque to all but kernel/vm.
+// (a) atomic: those who hold it for reading write it, too. Entries are opaque to all but kernel/vm.
 #pragma once
 
 #include "lib/list.h"
@@ -64,6 +64,7 @@ struct vm_map_entry {
     struct list link;           // (m) in the map, by address; or in its reserve, or in a map_change
     struct rb_node node;        // (m) in the map's tree
     vaddr_t start_va, end_va;   // (m) page aligned, start < end
+    // for lab 3's final form (map_space.h); the first one leaves them alone
     size_t gap;                 // (m) free bytes from end_va to the next entry or the map's end
     size_t max_gap;             // (m) the largest gap in this node's subtree
     struct vm_map_attr attr;    // (m)
@@ -76,7 +77,7 @@ struct vm_map_entry {
 struct vm_map {
     struct rwlock lock;
     struct list entries;        // (m)
-    struct rb_tree tree;        // (m) augmented by max_gap
+    struct rb_tree tree;        // (m) by address
     struct pmap *pmap;          // (!)
     vaddr_t min_va, max_va;     // (!) [min_va, max_va)
     unsigned nentries;          // (m)

@@ -14,7 +14,8 @@
 // vm_page_unbusy(pg); mutex_unlock(&o->lock).
 //
 // Locks: (o) the object's mutex; (!) constant. A page that I/O works on is BUSY and the object
-// unlocked meanwhile. Order: object, then page queues, pmap.
+// unlocked meanwhile. Order, from the map on: map, amap, anon or object, page queues, pmap,
+// pv_lock, free pages (lock_rank.h).
 //
 // Dirty pages. A page is mapped writable in a shared mapping only while PG_DIRTY is set; the first
 // write asks the pager for it with access PROT_WRITE and sets the flag. Who cleans a page makes it
