@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The functions of a C file, found by its braces: enough to say who calls whom, and where.
+"""The functions and variables of a C file, found by its braces: enough to say who calls whom,
+and who counts in what others see, and where.
 
 No parser: a macro that opens or closes a brace, or declares a function, is not seen through.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Iterator
+from typing import AbstractSet, Iterator
 
 HIDDEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
 DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
@@ -68,3 +69,36 @@ def functions(text: str) -> list[Function]:
         elif sign == ";" and not depth:
             start = at + 1
     return found
+
+
+NO_NAMES = re.compile(r"\b(?:typedef|struct\s+\w+\s*$|union\s+\w+\s*$|enum\s+\w+\s*$)|\(")
+
+
+def variables(text: str) -> set[str]:
+    """The file's own, outside its functions, but for arrays: each CPU may have its part of one."""
+    depth, outside = 0, ""
+    for sign in bare(text):
+        depth -= sign == "}"
+        outside += sign if not depth and sign != "}" else ""
+        depth += sign == "{"
+    declarations = (part.split("=")[0].strip() for part in outside.split(";"))
+    return {
+        found[0]
+        for declaration in declarations
+        if not NO_NAMES.search(declaration) and (found := re.findall(r"\w+$", declaration))
+    }
+
+
+def counted_plainly(text: str, more: AbstractSet[str]) -> Iterator[tuple[int, str]]:
+    """Where a variable of the file, or one of `more', is counted in by ++, += and their like, and
+    the line. Nothing of a file that has a lock of its own: it may be held there."""
+    own = variables(text)
+    locked = re.findall(r"\b(?:spin|mutex)_(?:try)?lock\(\s*&\s*(\w+)", bare(text))
+    if own & {*locked}:
+        return
+    name = rf"\b(?<![.>])(?:{'|'.join(sorted(own | more))})(?:\.\w+)*"
+    changed = re.compile(rf"(?:\+\+|--)\s*\(?{name}\b(?![.\[])|{name}\)?\s*(?:\+\+|--|[-+]=)")
+    for function in functions(text):
+        for number, line in enumerate(function.lines, function.line):
+            if changed.search(line):
+                yield number, line.strip()

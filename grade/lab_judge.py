@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import AbstractSet, Any, Callable
 
+from grade import csource
 from grade.session import End, Outcome
 
 
@@ -127,6 +128,19 @@ class Plan:
     gdb_at: str = ""
     """The point at which `make repro GDB=1' stops, whether or not the test fails: what is asked is
     found there. Else it stops where the test fails."""
+
+
+EXACT = "no count is lost where several processors count at once"
+LOST = "n++ reads, adds and writes; what another processor counts meanwhile is lost. See vm/stat.h."
+
+
+def counts_in_turn(run: Run, paths: list[str], more: AbstractSet[str] = frozenset()) -> None:
+    """What is lost between two CPUs is too seldom to wait for: the text shows it."""
+    for path in paths:
+        for number, line in csource.counted_plainly(run.text(path), more):
+            run.wrong(f"{path}, line {number}, what every processor counts in",
+                      "stat_inc, stat_add or stat_dec, or a lock of the file's own",
+                      line, invariant=EXACT, hint=LOST)
 
 
 PROGRAMS = "cp /tests/labwork /tmp/{name}; /tmp/{name} {seed}; poweroff\n"

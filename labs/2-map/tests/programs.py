@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from grade.lab_judge import THE_END, Finding, Run
+from grade.lab_judge import THE_END, Finding, Run, counts_in_turn
 
 from model import CELL, FIGURES, PAGE, USER_VA
 from verdicts import ALL_MERGED, REFERENCES, WHAT_WAS_MAPPED, blocks, joined, judge_refs
@@ -131,6 +131,7 @@ def on_cpus(run: Run) -> None:
             finding.hint = (
                 "Where this figure is right on one CPU, two changed it at once, or one was stopped "
                 "between reading and writing it: stat.h has counters that lose nothing.")
+    counts_in_turn(run, ["kernel/vm/map_entry.c"])
 
 
 WORK_VA, WORK_PAGES = 0x50000000, 128

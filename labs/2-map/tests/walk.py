@@ -255,7 +255,8 @@ def judge_law(found: Map, where: str, quantum: int, run: Run) -> None:
         f"{max(found.nquanta - entries, 0)} for {found.nquanta} live quanta",
         f"{len(found.reserve)}: too {'many' if more else 'few'}",
         invariant=LAW,
-        hint="How many entries does a block bring, and how many does it take along?"
+        hint="How many entries does a block bring, and how many does it take along? And whose are "
+        "those that a merge leaves over?"
         if more
         else "Where is the entry that the last merge made superfluous, or who else took one? Or is "
         "nquanta too high? It is counted down by ME_QUANTUM of what is on c->dead.",

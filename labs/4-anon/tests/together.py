@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from grade.lab_judge import THE_END, Boot, Run
+from grade.lab_judge import THE_END, Boot, Run, counts_in_turn
 from grade.oracle import PTE, Oracle
 
 from rules import FREED, NOT_MAPPED, OTHERS, SHOWS
@@ -81,7 +81,11 @@ def checked(run: Run) -> None:
             finding.got += f": nothing was wrong, and /proc/vm/check said {said[1]}"
 
 
+OWNED = ["kernel/vm/amap.c", "kernel/vm/amap_copy.c", "kernel/vm/fault_case.c"]
+
+
 def sharers(run: Run) -> None:
+    counts_in_turn(run, OWNED, {"amap_stats", "vm_fault_stats"})
     third = REGION_PAGES // 3
     before = next((state.owners["ANON"] for state in run.named("before")), 0)
     for state in run.named("written"):
