@@ -201,10 +201,10 @@ void amap_share_protect(struct vm_amap *am, pgno_t slot, pgno_t npages, vm_prot_
     KASSERT(amap_held(am), "amap %p", am);
     for (pgno_t at = slot; (an = amap_next(am, &at, slot + npages)); at++) {
         mutex_lock(&an->lock);
-        if (anon_resident(an) && prot == PROT_NONE)
-            anon_unmap(an);
-        else if (anon_resident(an))
+        if (anon_resident(an) && prot != PROT_NONE)
             pmap_page_protect(an->page, prot);
+        else if (anon_resident(an) && amap_shared(am, at, 1))
+            anon_unmap(an);
         mutex_unlock(&an->lock);
     }
 }

@@ -68,6 +68,6 @@ void amap_part_insert(struct rb_tree *tree, struct amap_part *part, pgno_t first
 void amap_unlist(struct vm_amap *am);
 void amap_free(struct vm_amap *am);
 
-// Narrows the mappings of the anons in these slots, whoever has them: PROT_READ, or PROT_NONE. am
-// locked.
+// Narrows the mappings of the anons in these slots, whoever has them, to PROT_READ; or, PROT_NONE,
+// takes those away whose slot several entries cover. am locked.
 void amap_share_protect(struct vm_amap *am, pgno_t slot, pgno_t npages, vm_prot_t prot);

@@ -21,11 +21,10 @@ from costs import again, forks, of_a_program
 from rules import CHANGES, CHECKS, FREED, NOT_MAPPED, ONE_PAGE
 from rules import EVICTABLE, NOT_MADE, OTHERS, REFERENCES, RIGHTS, SHARED, SHOWS, STAYS, UNLOCKED
 from said import AFTER_PAGER, ALL_COUNTS, ALL_RIGHTS, BROUGHT_IN, BY_THE_PAGE, FEW_PARTS, GAPS
-from said import GIVEN_UP, IN_PLACE, ITS_RIGHTS, LOOK_AGAIN, NO_ROOM, ONE_MOMENT, PASSED_OVER
-from said import LONG_LEFT, NEW_CHECKED, NONE_TO_SPARE, ONCE_MORE, ROOM_LATE, SAYS_SO
-from said import SNAPSHOT, SPARSE, TAKEN_OVER, UNLOCKED_FIRST, UNWIRED, WAITED, WAITS
-from said import WITHOUT_PAGE
-from said import nothing_left
+from said import GIVEN_UP, IN_PLACE, ITS_RIGHTS, KEPT_WIRED, LONG_LEFT, LOOK_AGAIN, NARROWED
+from said import NEW_CHECKED, NO_ROOM, NONE_TO_SPARE, ONCE_MORE, ONE_MOMENT, PASSED_OVER, ROOM_LATE
+from said import SAYS_SO, SNAPSHOT, SPARSE, TAKEN_OVER, THROWN, UNLOCKED_FIRST, UNWIRED, WAITED
+from said import WAITS, WITHOUT_PAGE, nothing_left
 from verdicts import COSTS, FIGURES, alone, bounded, exact, fail_nth, grow, nothing, readers
 from verdicts import reuse, swapped
 
@@ -296,27 +295,31 @@ PLANS: dict[str, Plan] = {
                          plan("generations", ["forked"] * 3 + ["end"], nothing_left),
                          plan("grown", ["end"] * 8, nothing_left),
                          plan("lend", ["end"], nothing_left),
-                         plan("moment", ["end"] * 2, SNAPSHOT),
+                         plan("moment", ["end"] * 8, SNAPSHOT),
                          plan("given_up_shared", ["end"] * 4, GIVEN_UP)]),
     "partial-shared": plan("partial_shared", HALVES, exact,
                            more=[plan("many", ["end"] * 2, nothing_left),
                                  plan("left_out", ["end"] * 16, nothing_left),
                                  plan("discard_shared", ["discarded"] * 2 + ["end"],
                                       nothing_left),
-                                 plan("discard_end", ["discarded", "end"], nothing_left)]),
+                                 plan("discard_end", ["discarded", "end"], nothing_left),
+                                 plan("discard_read", ["end"], THROWN),
+                                 plan("discard_wired", ["discarded", "end"], KEPT_WIRED)]),
     "swapped": plan("swapped", ["start", *["ops"] * 7, "end"], swapped, records={"swapped": 1},
                     more=[plan("swap_hidden", ["end"], WITHOUT_PAGE),
                           *SHARED_GONE[:1]]),
     "wired": plan("wired", ["wired", "forked", "written", "written", "end"], nothing_left,
                   more=[plan("swap_wired", ["wired", "end"], BROUGHT_IN),
                         plan("wired_moment", ["end"] * 7, ONE_MOMENT),
-                        plan("moment_waits", ["end"], WAITED), *SHARED_GONE[1:],
+                        plan("moment_waits", ["end"], WAITED),
+                        plan("moment_narrowed", ["end"] * 2, NARROWED), *SHARED_GONE[1:],
                         plan("wired_later", ["end"], nothing_left),
                         plan("wired_read", ["end"] * 2, IN_PLACE),
                         plan("wired_sharer", ["written", "end"], BY_THE_PAGE),
+                        plan("wired_refused", ["refused", "written", "end"], BY_THE_PAGE),
                         plan("unwired", ["end"] * (14 + FIGURES["discard_shared"]), UNWIRED)]),
     "fail-nth": plan("fail_nth", OPS * 5, fail_nth, records={"refused": 1},
-                     more=[plan("short", ["end"] * 2, nothing_left),
+                     more=[plan("short", ["end"] * 3, nothing_left),
                            plan("figures", ["end"], nothing_left),
                            plan("fork_figures", ["end"], nothing_left),
                            plan("pager_short", ["end"], nothing_left),
@@ -360,6 +363,7 @@ PLANS: dict[str, Plan] = {
     "readers": plan("readers", ["read", "end"], readers),
     "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact,
                     more=[plan("ref_short", ["end"] * 2, nothing_left),
+                          plan("long_parts", ["end"] * 12, nothing_left),
                           plan("tables", ["end"], nothing_left)]),
     "grow": plan("grow", ["grown", "end"], grow,
                  more=[plan("grow_split", ["grown", "end"], grow),

@@ -103,6 +103,8 @@ uint64_t lab_items(void);
 // What there is now is nbefore of the report; nitems and left are what there is, and beyond it.
 void lab_know_items(void);
 void lab_report_items(void);
+// One space is left, whose entries overlap nowhere: all counts of who covers what are gone.
+void lab_expect_no_counts(void);
 // Notes how many anons and items there are; then fails the test if the nth try of something, which
 // `what' names, has left others.
 void lab_mark(void);
@@ -118,6 +120,9 @@ void lab_give_back(void);
 // The lock of the amap that a space has at LAB_VA; NULL: there is none.
 struct lock;
 const struct lock *lab_amap_lock(unsigned n);
+// What another thread does just now, from a trap: with locks of its own. It may not have to wait.
+void lab_meanwhile(void (*what)(void));
+bool lab_is_meanwhile(void); // it is that thread that runs
 
 // ---- memory that the model does not know ----
 

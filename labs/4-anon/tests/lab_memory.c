@@ -109,6 +109,8 @@ static void compare(struct pool *p, void *arg)
             nitems = c->known->of[i].nitems;
     if (p->nitems_out > nitems)
         strbuf_printf(c->out, " %lu %s", p->nitems_out - nitems, p->name);
+    if (p->nitems_out < nitems)
+        strbuf_printf(c->out, " (and %lu %s fewer)", nitems - p->nitems_out, p->name);
 }
 
 static uint64_t know_all(struct known *known)
@@ -133,6 +135,14 @@ void lab_know_items(void)
 {
     lab_report.nbefore = know_all(&at_begin);
     stats_at_begin = amap_stats;
+}
+
+void lab_expect_no_counts(void)
+{
+    KTEST_CHECK(amap_stats.ppref_tables <= stats_at_begin.ppref_tables,
+                "one space is left, no two entries cover a slot, and there are %lu tables of "
+                "counts more than before the first space",
+                amap_stats.ppref_tables - stats_at_begin.ppref_tables);
 }
 
 void lab_report_items(void)
@@ -221,4 +231,22 @@ const struct lock *lab_amap_lock(unsigned n)
     }
     rw_unlock_read(&map->lock);
     return l;
+}
+
+// ---- another thread ----
+
+static struct kctx another = {.name = "another thread"};
+
+bool lab_is_meanwhile(void)
+{
+    return this_cpu()->kctx == &another;
+}
+
+void lab_meanwhile(void (*what)(void))
+{
+    struct kctx *me = this_cpu()->kctx;
+
+    this_cpu()->kctx = &another;
+    what();
+    this_cpu()->kctx = me;
 }

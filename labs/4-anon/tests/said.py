@@ -110,8 +110,15 @@ PASSED_OVER = thinking("An amap that was locked when amap_check began to look at
                        "counted, makes counts wrong that are compared.", CHECKS)
 NEW_CHECKED = thinking("amap_check may have any amap for a moment, a new one, too, that nobody "
                        "else knows: who tries its lock once may fail.", CHECKS)
-SNAPSHOT = thinking("All references are taken, and all pages write-protected, before the amap is "
-                    "unlocked: a fault of who shares it may come as soon as it is.", OTHERS)
+SNAPSHOT = thinking("What the child has is write-protected before the amap is unlocked: a fault "
+                    "of who shares it may come as soon as it is. And what others write while it "
+                    "is unlocked the child sees in all pages, or in none.", OTHERS)
+THROWN = thinking("The amap stays locked from when others' mappings of a page go until its slot is "
+                  "empty: who shares it may read it in between, and would map it for good.", SHARED)
+KEPT_WIRED = thinking("A page is taken away from who shares its slot for good (amap_shared of that "
+                      "slot), and not from who has a copy, wired or not.", STAYS)
+NARROWED = thinking("Which page an anon has holds while the anon is locked: lock it, look, and "
+                    "then narrow the page's mappings.", OTHERS)
 GIVEN_UP = thinking("First nobody else maps the page of the anon any more, then it loses its "
                     "reference and is unlocked: in case 1B the new page is entered before.", OTHERS)
 WAITS = thinking("A busy page is waited for, and got, with amap and map unlocked: a thread that "

@@ -225,8 +225,20 @@ static void start_kinds(void)
     lab_exit(1);
 }
 
-// Each allocation of a fork fails in turn, until none is left that could.
-static void fail_forks(void)
+// Pages all over a region of several tables of counts, whatever their size.
+static void start_long(void)
+{
+    lab_begin(LAB_PAGES);
+    lab_new_space(0);
+    lab_map(0, 0, LAB_PAGES);
+    for (unsigned i = 0; i < LAB_PAGES; i += 3)
+        lab_write(0, i, ++words);
+    lab_fork(0, 1);
+    lab_exit(1);
+}
+
+// Each allocation of a fork fails in turn, until none is left that could, or `most' did.
+static void fail_forks(uint64_t most)
 {
     uint64_t n = 0;
     struct kctx *ctx = kctx_current();
@@ -244,16 +256,16 @@ static void fail_forks(void)
         if (child)
             vm_space_unref(child);
         lab_expect_marked("a fork whose allocation fails, number", n);
-    } while (failed && n < 1000);
+    } while (failed && n < most);
 }
 
-// The same with n pages left, for every n that is too few.
+// The same with n pages left, for every n that is too few; of the many the larger ones by samples.
 static void starve_forks(void)
 {
     int error = ENOMEM;
 
     lab_mark();
-    for (uint64_t n = 0; error && n < 1000; n++) {
+    for (uint64_t n = 0; error && n < 1000; n += n < 100 ? 1 : 20) {
         struct vm_space *child = NULL;
         lab_leave(n);
         error = vm_space_fork(lab_space[0], &child);
@@ -292,11 +304,15 @@ static void starve_faults(void)
 KTEST(lab_anon_short)
 {
     start_kinds();
-    fail_forks();
+    fail_forks(1000);
     starve_forks();
     lab_fork(0, 1); // it shares what it can, whatever became of those that failed
     lab_fill(0, 16, 40, &words);
     lab_read_all();
+    lab_end();
+    start_long();
+    fail_forks(40);
+    starve_forks();
     lab_end();
     starve_faults();
 }

@@ -4,6 +4,7 @@
 // given up, and when a mapping is narrowed: what another CPU could do just then must be right.
 
 #include "lab_anon.h"
+#include "lib/atomic.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "mem/memlayout.h"
@@ -14,7 +15,9 @@
 #include "tests/kernel/watch.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
+#include "vm/vm_fault.h"
 #include "vm/vm_map.h"
+#include "vm/vm_object.h"
 
 #define MANY 20u
 #define FEW  6u
@@ -46,95 +49,83 @@ static struct vm_anon *anon_of(unsigned n, unsigned page)
 // ---- a fork that copies what others share for good ----
 
 static const struct lock *lock; // of the amap of the two that share
-static bool held;               // by the fork
-static unsigned nshared;        // pages
-static struct vm_anon *anons[MANY];
+static const uint32_t *lock_state;
+static unsigned nshared;     // pages
 static uint64_t *ptes[MANY]; // of who shares, and does not fork
+static uint64_t written;     // the word that it wrote last, to all pages
+static uint64_t at_first;    // and before anybody did meanwhile
+static unsigned nwriters;    // times that it writes yet
+static bool discards;        // before that it throws pages 2 and 3 away, and does not write to them
+
+static bool is_discarded(unsigned page)
+{
+    return discards && page >= 2 && page < 4;
+}
+
+// Who shares the pages for good writes to all of them, as it has them mapped, or by a fault: where
+// somebody has a copy it gets a page of its own.
+static void write_all(void)
+{
+    enum { MADV_DONTNEED = 4 };
+    int discarded =
+        discards ? vm_madvise(lab_space[0], lab_va(2), 2 * PAGE_SIZE, MADV_DONTNEED) : 0;
+
+    KASSERT(!discarded, "madvise: error %d", discarded);
+    for (unsigned i = 0; i < nshared; i++) {
+        if (is_discarded(i))
+            continue;
+        bool writable = pte_load(ptes[i]) & PTE_W;
+        int error = writable ? 0 : vm_fault(&lab_space[0]->map, lab_va(i), PROT_WRITE);
+        KASSERT(!error && pte_load(ptes[i]) & PTE_W, "page %u: error %d", i, error);
+        *(uint64_t *)phys_to_dmap(pte_load(ptes[i]) & PTE_PA) = written;
+    }
+}
+
+// The same where the fork has the amap locked, or an anon: without a fault.
+static void write_writable(void)
+{
+    for (unsigned i = 0; i < nshared; i++)
+        if (pte_load(ptes[i]) & PTE_W && !is_discarded(i))
+            *(uint64_t *)phys_to_dmap(pte_load(ptes[i]) & PTE_PA) = written;
+}
+
+static bool is_locked(void)
+{
+    const struct kctx *ctx = kctx_current();
+
+    for (size_t i = 1; i <= ctx->nheld; i++)
+        if (ctx->held[i] == lock || ctx->held[i]->rank == LOCK_ANON)
+            return true;
+    return false;
+}
 
 // The fork lets go of the amap: faults of who shares may come. What the child has they must find
-// write-protected, and it must have all; what it has not yet they map writable again.
+// write-protected; the first ones write.
 static void see_unlocked(void)
 {
-    unsigned ntaken = 0;
-
     for (unsigned i = 0; i < nshared; i++) {
-        bool taken = anons[i]->nrefs > 1, writable = pte_load(ptes[i]) & PTE_W;
-        KTEST_CHECK(!taken || !writable,
+        uint64_t pte = pte_load(ptes[i]);
+        KTEST_CHECK(!(pte & PTE_W) || phys_to_page(pte & PTE_PA)->anon->nrefs == 1,
                     "a fork has unlocked the amap, and page %u, which the child has, is mapped "
                     "writable by who shares it for good",
                     i);
-        if (!taken && pte_load(ptes[i]) & PTE_P)
-            __atomic_or_fetch(ptes[i], PTE_W, __ATOMIC_RELAXED);
-        ntaken += taken;
     }
-    KTEST_CHECK(!ntaken || ntaken == nshared,
-                "a fork has unlocked the amap, and the child has %u pages of %u", ntaken, nshared);
+    if (nwriters && !is_locked() && !ktest_failed()) {
+        nwriters--;
+        written++;
+        lab_meanwhile(write_all);
+    }
 }
 
-// A lock was taken or let go of.
-static void see_locks(vaddr_t rip UNUSED)
+// The lock was taken or let go of.
+static void see_lock(vaddr_t rip UNUSED)
 {
-    const struct kctx *ctx = kctx_current();
-    bool was_held = held;
-
-    held = false;
-    for (size_t i = 1; i <= ctx->nheld; i++)
-        held |= ctx->held[i] == lock;
-    if (was_held && !held)
+    if (!lab_is_meanwhile() && !load_relaxed(lock_state))
         see_unlocked();
 }
 
-// G shares with P, P forks.
-static void watch_snapshot(unsigned npages)
-{
-    start(npages, true);
-    lab_fork(0, 1);
-    lab_inherit(1, 0, npages, false);
-    lab_fill(0, 0, npages, &words); // and so all are mapped writable
-    lock = lab_amap_lock(0);
-    held = false;
-    nshared = npages;
-    for (unsigned i = 0; i < npages; i++) {
-        ptes[i] = pte_of(0, i);
-        anons[i] = anon_of(0, i);
-    }
-    watch_words(&kctx_current()->nheld, 1, WATCH_WRITES, see_locks);
-    lab_fork(1, 2);
-    watch_off();
-    see_unlocked();
-    lab_fill(0, 0, npages, &words);
-    lab_read_all();
-    lab_end();
-}
-
-KTEST(lab_anon_moment)
-{
-    watch_snapshot(MANY);
-    watch_snapshot(FEW);
-}
-
-// ---- a fork that waits ----
-
-static uint64_t written; // the word that who shares it for good wrote last, to all pages
-
-// The fork waits for memory, and who shares the pages for good writes to all of them meanwhile: to
-// those that are its own, as its fault would find them, or that it has mapped writable. Of one that
-// somebody has a copy of it would get a page of its own, which is not seen here.
-static void write_meanwhile(unsigned fn UNUSED, const uint64_t args[WATCH_ARGS] UNUSED)
-{
-    written++;
-    for (unsigned i = 0; i < nshared; i++) {
-        uint64_t pte = pte_load(ptes[i]);
-        if (!(pte & PTE_W) && (lock_held(lock) || anons[i]->nrefs > 1))
-            continue;
-        *(uint64_t *)page_to_dmap(anons[i]->page) = written;
-        if (pte & PTE_P)
-            __atomic_or_fetch(ptes[i], PTE_W, __ATOMIC_RELAXED);
-    }
-}
-
 // What the child has was there at one moment, whichever that is, and nobody else can write to it.
-static void expect_one_moment(uint64_t nth)
+static void expect_one_moment(const char *what, uint64_t nth)
 {
     uint64_t first = 0;
 
@@ -143,17 +134,75 @@ static void expect_one_moment(uint64_t nth)
         const uint64_t *at = lab_word(lab_space[2], lab_va(i));
         KASSERT(!error && at, "page %u of the child: error %d", i, error);
         first = i ? first : *at;
-        KTEST_CHECK(*at == first,
-                    "a fork whose allocation %lu fails waits for memory, and who shares all pages "
-                    "for good writes to them meanwhile: the child has word %lu in page 0 and %lu "
-                    "in page %u, which were there at no one moment",
-                    nth, first, *at, i);
+        KTEST_CHECK(*at == (is_discarded(i) && first > at_first ? 0 : first),
+                    "a fork %s %lu, and who shares all pages for good %s: the child has word %lu "
+                    "in page 0 and %lu in page %u, which were there at no one moment",
+                    what, nth,
+                    discards ? "throws pages 2 and 3 away and writes to the others meanwhile"
+                             : "writes to them meanwhile",
+                    first, *at, i);
         uint64_t pte = pte_load(ptes[i]);
         KTEST_CHECK(!(pte & PTE_W) || phys_to_dmap(pte & PTE_PA) != at,
-                    "a fork whose allocation %lu fails has waited for memory, and page %u, which "
-                    "the child has, is mapped writable by who shares it for good",
-                    nth, i);
+                    "a fork %s %lu, and page %u, which the child has, is mapped writable by who "
+                    "shares it for good",
+                    what, nth, i);
     }
+}
+
+static void look_at(unsigned npages)
+{
+    lock = lab_amap_lock(0);
+    nshared = npages;
+    written = at_first = ++words;
+    for (unsigned i = 0; i < npages; i++) {
+        ptes[i] = pte_of(0, i);
+        *lab_word(lab_space[0], lab_va(i)) = written;
+    }
+}
+
+// G shares with P, P forks, and G writes as often as it may.
+static void watch_snapshot(unsigned npages, unsigned most)
+{
+    start(npages, true);
+    lab_fork(0, 1);
+    lab_inherit(1, 0, npages, false);
+    lab_fill(0, 0, npages, &words); // and so all are mapped writable
+    look_at(npages);
+    lock_state = &((const struct mutex *)lock)->state; // its head
+    nwriters = most;
+    watch_words((const void *)((uintptr_t)lock_state & ~7ul), 1, WATCH_WRITES, see_lock);
+    int error = vm_space_fork(lab_space[1], &lab_space[2]);
+    watch_off();
+    KASSERT(!error, "fork: error %d", error);
+    expect_one_moment("lets writers at the amap, at most", most);
+    vm_space_unref(lab_space[2]);
+    lab_space[2] = NULL;
+    words = written;
+    lab_exit(0);
+    lab_exit(1);
+    lab_end();
+}
+
+KTEST(lab_anon_moment)
+{
+    for (unsigned most = 0; most < 4 && !ktest_failed(); most++) {
+        watch_snapshot(MANY, most);
+        watch_snapshot(FEW, most);
+    }
+}
+
+// ---- a fork that waits ----
+
+// The fork waits for memory, and who shares the pages for good writes to all of them meanwhile.
+static void write_meanwhile(unsigned fn UNUSED, const uint64_t args[WATCH_ARGS] UNUSED)
+{
+    if (lab_is_meanwhile())
+        return;
+    written++;
+    if (is_locked())
+        write_writable();
+    else
+        lab_meanwhile(write_all);
 }
 
 // G shares with P, which forks; one of them has the pages wired, but for some that were thrown away
@@ -173,14 +222,7 @@ static bool fork_waits(unsigned npages, unsigned wirer, uint64_t nth)
         lab_discard(!wirer, 2, 4);
     lab_fill(!wirer, 2, 4, &words);
     lab_fill(0, 0, npages, &words); // and so all are mapped writable
-    lock = lab_amap_lock(0);
-    nshared = npages;
-    written = ++words;
-    for (unsigned i = 0; i < npages; i++) {
-        ptes[i] = pte_of(0, i);
-        anons[i] = anon_of(0, i);
-        *lab_word(lab_space[0], lab_va(i)) = written;
-    }
+    look_at(npages);
     watch_calls(waits, array_len(waits), write_meanwhile);
     kctx_current()->fail_nth = nth;
     int error = vm_space_fork(lab_space[1], &lab_space[2]);
@@ -188,7 +230,7 @@ static bool fork_waits(unsigned npages, unsigned wirer, uint64_t nth)
     kctx_current()->fail_nth = 0;
     watch_off();
     if (!error) {
-        expect_one_moment(nth);
+        expect_one_moment("waits for memory, as its allocation fails, number", nth);
         vm_space_unref(lab_space[2]);
     }
     lab_space[2] = NULL;
@@ -201,12 +243,52 @@ static bool fork_waits(unsigned npages, unsigned wirer, uint64_t nth)
 KTEST(lab_anon_moment_waits)
 {
     lab_begin(MANY);
-    for (unsigned kind = 0; kind < 4; kind++) {
+    for (unsigned kind = 0; kind < (lab_discard_shared ? 8 : 4); kind++) {
         uint64_t nth = 1;
+        discards = kind & 4;
+        if (discards && !(kind & 1))
+            continue; // who has it wired may not throw it away
         while (fork_waits(kind & 2 ? MANY : FEW, kind & 1, nth) && !ktest_failed())
             nth++;
     }
+    discards = false;
     lab_end();
+}
+
+// ---- a page whose mappings are narrowed ----
+
+static void see_protect(unsigned fn UNUSED, const uint64_t args[WATCH_ARGS])
+{
+    const struct vm_page *pg = (const struct vm_page *)args[0];
+    bool locked = pg->flags & PG_BUSY || (pg->anon     ? mutex_held(&pg->anon->lock)
+                                          : pg->object ? mutex_held(&pg->object->lock)
+                                                       : true);
+
+    KTEST_CHECK(locked, "the mappings of a page are narrowed whose owner is not locked: the page "
+                        "daemon may have taken it from its owner just before");
+}
+
+// Forks of what is shared for good and what is not, writes to it, and what is thrown away.
+KTEST(lab_anon_moment_narrowed)
+{
+    const vaddr_t narrows[] = {(vaddr_t)pmap_page_protect};
+
+    for (unsigned share = 0; share < 2; share++) {
+        start(MANY, share);
+        watch_calls(narrows, array_len(narrows), see_protect);
+        lab_fork(0, 1);
+        lab_inherit(1, 0, MANY, false);
+        lab_fill(0, 0, MANY, &words);
+        lab_fork(1, 2);
+        lab_fill(1, 0, FEW, &words);
+        lab_fill(2, 0, FEW, &words);
+        if (!share || lab_discard_shared)
+            lab_discard(1, 4, 12);
+        lab_unmap(0, 8, MANY);
+        watch_off();
+        lab_read_all();
+        lab_end();
+    }
 }
 
 // ---- an anon that loses a reference ----

@@ -90,3 +90,81 @@ KTEST(lab_anon_grown)
     for (unsigned i = 0; i < 8 && !ktest_failed(); i++)
         grown(i & 1, i & 2, i & 4);
 }
+
+// ---- parts of a long mapping ----
+
+static struct rng rng;
+
+static unsigned below(unsigned n)
+{
+    return (unsigned)rng_below(&rng, n);
+}
+
+static unsigned any_space(void)
+{
+    unsigned n = below(LAB_SPACES);
+
+    while (!lab_space[n])
+        n = (n + 1) % LAB_SPACES;
+    return n;
+}
+
+static unsigned count_spaces(void)
+{
+    unsigned nspaces = 0;
+
+    for (unsigned n = 0; n < LAB_SPACES; n++)
+        nspaces += lab_space[n] != NULL;
+    return nspaces;
+}
+
+// Whole tables of counts, whatever their size, and parts of one are covered by some and not by
+// others; half of the ranges begin or end where another one did.
+static void change_part(void)
+{
+    static unsigned edge;
+    unsigned n = any_space(), dice = below(20), nspaces = count_spaces();
+    unsigned from = below(2) ? edge : below(LAB_PAGES), to = below(LAB_PAGES + 1);
+    unsigned first = from < to ? from : to, end = from < to ? to : from;
+
+    if (first == end)
+        return;
+    edge = below(2) ? first : end % LAB_PAGES;
+    if (dice < 6)
+        lab_unmap(n, first, end);
+    else if (dice < 9 && lab_mapped(n, first, end))
+        lab_protect(n, first, end, below(3));
+    else if (dice < 10 && lab_mapped(n, first, end))
+        lab_discard(n, first, end);
+    else if (dice < 14 && nspaces < 3)
+        for (unsigned child = 0; child < LAB_SPACES; child++) {
+            if (lab_space[child])
+                continue;
+            lab_fork(n, child);
+            break;
+        }
+    else if (dice < 16 && nspaces > 1)
+        lab_exit(n);
+    else
+        lab_write(n, first, ++words);
+}
+
+KTEST(lab_anon_long_parts)
+{
+    rng = lab_rng(11);
+    for (unsigned round = 0; round < 12 && !ktest_failed(); round++) {
+        lab_begin(LAB_PAGES);
+        lab_new_space(0);
+        lab_map(0, 0, LAB_PAGES);
+        for (unsigned i = 0; i < LAB_PAGES; i += 1 + round % 3)
+            lab_write(0, i, ++words);
+        lab_fork(0, 1);
+        for (unsigned i = 0; i < 40; i++)
+            change_part();
+        lab_read_all();
+        while (count_spaces() > 1)
+            lab_exit(any_space());
+        lab_expect_no_counts();
+        lab_end();
+    }
+}

@@ -3,7 +3,12 @@
 // What is shared for good: who hands it on to whom, and what one of them throws away.
 
 #include "lab_anon.h"
+#include "lib/atomic.h"
 #include "lib/ktest.h"
+#include "lib/panic.h"
+#include "sync/mutex.h"
+#include "tests/kernel/watch.h"
+#include "vm/vm_fault.h"
 
 static uint64_t words;
 
@@ -73,5 +78,113 @@ KTEST(lab_anon_discard_end)
     lab_read_all();
     lab_fill(0, 0, 16, &words);
     lab_read_all();
+    lab_end();
+}
+
+// ---- what others do meanwhile ----
+
+enum { READ = 12 };
+
+static const uint32_t *state; // of the amap's lock
+static bool reading;
+static unsigned nreads;
+
+static void read_pages(void)
+{
+    for (unsigned i = 0; i < READ; i++) {
+        bool mapped = lab_word(lab_space[0], lab_va(i));
+        int error = mapped ? 0 : vm_fault(&lab_space[0]->map, lab_va(i), PROT_READ);
+        KASSERT(!error, "page %u: error %d", i, error);
+    }
+}
+
+// As often as the amap is unlocked, who shares it for good reads all pages.
+static void see_lock(vaddr_t rip UNUSED)
+{
+    if (reading || load_relaxed(state))
+        return;
+    reading = true;
+    nreads++;
+    lab_meanwhile(read_pages);
+    reading = false;
+}
+
+// One throws pages away that another one shares for good, and reads just then: it sees the page as
+// it was or a new one, and has not mapped for good what is the copy of a third.
+KTEST(lab_anon_discard_read)
+{
+    start_shared(READ, 0, READ);
+    lab_fork(0, 1);
+    lab_inherit(1, 0, READ, false);
+    lab_fork(1, 2);
+    lab_read_all();
+    state = &((const struct mutex *)lab_amap_lock(0))->state; // its head
+    watch_words((const void *)((uintptr_t)state & ~7ul), 1, WATCH_WRITES, see_lock);
+    lab_discard(1, 2, 8);
+    watch_off();
+    KTEST_CHECK(nreads, "nobody let go of the amap");
+    for (unsigned i = 2; i < 8 && lab_discard_shared; i++) {
+        const uint64_t *at = lab_word(lab_space[0], lab_va(i));
+        KTEST_CHECK(!at || *at == 0,
+                    "page %u of space 0 is mapped, and holds %#lx: who shares it for good threw it "
+                    "away, and it was read each time that the amap was unlocked",
+                    i, at ? *at : 0);
+    }
+    lab_read_all();
+    lab_fill(2, 0, READ, &words); // who has the copy
+    lab_read_all();
+    lab_end();
+}
+
+// The pages from `first' on, which its child has as well, are wired as they are.
+static void wire_to_read(unsigned n, unsigned first)
+{
+    lab_protect(n, 0, READ, false);
+    int error = vm_mlock(lab_space[n], lab_va(first), (READ - first) * PAGE_SIZE, true);
+    KASSERT(!error, "mlock: error %d", error);
+}
+
+// Of the range that one throws away, the other one has a half, and a child has its copy of the rest
+// wired, to be read: that one stays.
+KTEST(lab_anon_discard_wired)
+{
+    start_shared(READ, 0, READ);
+    lab_fork(0, 1);
+    lab_inherit(1, 0, READ, false);
+    lab_fork(1, 2);
+    lab_unmap(0, READ / 2, READ);
+    wire_to_read(2, READ / 2);
+    lab_discard(1, 0, READ);
+    for (unsigned i = READ / 2; i < READ; i++)
+        KTEST_CHECK(lab_word(lab_space[2], lab_va(i)),
+                    "wired page %u of space 2 is not mapped: another one, which has it and pages "
+                    "that it shares for good, threw all of them away",
+                    i);
+    lab_point("discarded");
+    lab_read_all();
+    lab_end();
+}
+
+// A write of one that gets no memory at all: who has the page wired, and shares it, has it still.
+KTEST(lab_anon_wired_refused)
+{
+    start_shared(READ, 0, READ);
+    lab_fork(0, 1);
+    lab_inherit(1, 0, READ, false);
+    lab_fork(1, 2); // and has a copy
+    wire_to_read(1, 0);
+    for (unsigned i = 0; i < READ; i++) {
+        lab_leave(0);
+        int error = vm_fault(&lab_space[0]->map, lab_va(i), PROT_WRITE);
+        lab_give_back();
+        KTEST_CHECK(!error || lab_word(lab_space[1], lab_va(i)),
+                    "wired page %u of space 1 is not mapped: who shares it could not write, "
+                    "without memory",
+                    i);
+    }
+    lab_point("refused");
+    lab_fill(0, 0, READ, &words);
+    lab_read_all();
+    lab_point("written");
     lab_end();
 }
