@@ -130,17 +130,17 @@ class Plan:
     found there. Else it stops where the test fails."""
 
 
-EXACT = "no count is lost where several processors count at once"
 LOST = "n++ reads, adds and writes; what another processor counts meanwhile is lost. See vm/stat.h."
 
 
-def counts_in_turn(run: Run, paths: list[str], more: AbstractSet[str] = frozenset()) -> None:
+def counts_in_turn(run: Run, paths: list[str], *, invariant: str,
+                   more: AbstractSet[str] = frozenset()) -> None:
     """What is lost between two CPUs is too seldom to wait for: the text shows it."""
     for path in paths:
         for number, line in csource.counted_plainly(run.text(path), more):
             run.wrong(f"{path}, line {number}, what every processor counts in",
                       "stat_inc, stat_add or stat_dec, or a lock of the file's own",
-                      line, invariant=EXACT, hint=LOST)
+                      line, invariant=invariant, hint=LOST)
 
 
 PROGRAMS = "cp /tests/labwork /tmp/{name}; /tmp/{name} {seed}; poweroff\n"

@@ -10,7 +10,7 @@ from typing import Callable, Iterator
 
 from grade import csource, layout
 from grade.lab import ROOT
-from grade.lab_judge import EXACT, LOST, PROGRAMS, Boot, Last, Plan, Run, programs_work
+from grade.lab_judge import LOST, PROGRAMS, Boot, Last, Plan, Run, programs_work
 from grade.oracle import PTE, Oracle, OracleError, Space
 
 import answers
@@ -20,6 +20,7 @@ FOLLOWED = "what the fault did, with your seed"
 BACK = "what took the mapping away again, with your seed"
 KINDS = "each fault is counted once, by its access"
 PRESENT = "present counts each fault at whose address a page is mapped"
+EXACT = "no count is lost where several processors count at once"
 
 PAGE = 4096
 REGION = 512 * PAGE

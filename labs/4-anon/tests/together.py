@@ -9,7 +9,7 @@ from collections import defaultdict
 from grade.lab_judge import THE_END, Boot, Run, counts_in_turn
 from grade.oracle import PTE, Oracle
 
-from rules import FREED, NOT_MAPPED, OTHERS, SHOWS
+from rules import EXACT, FREED, NOT_MAPPED, OTHERS, SHOWS
 
 PAGE = 4096
 REGION, REGION_PAGES, WRITERS, CHILDREN = 0x50000000, 96, 3, 6
@@ -85,7 +85,7 @@ OWNED = ["kernel/vm/amap.c", "kernel/vm/amap_copy.c", "kernel/vm/fault_case.c"]
 
 
 def sharers(run: Run) -> None:
-    counts_in_turn(run, OWNED, {"amap_stats", "vm_fault_stats"})
+    counts_in_turn(run, OWNED, invariant=EXACT, more={"amap_stats", "vm_fault_stats"})
     third = REGION_PAGES // 3
     before = next((state.owners["ANON"] for state in run.named("before")), 0)
     for state in run.named("written"):
