@@ -259,13 +259,13 @@ static void fail_forks(uint64_t most)
     } while (failed && n < most);
 }
 
-// The same with n pages left, for every n that is too few; of the many the larger ones by samples.
-static void starve_forks(void)
+// The same with n pages left, for every n that is too few; beyond 100 for each step'th.
+static void starve_forks(uint64_t step)
 {
     int error = ENOMEM;
 
     lab_mark();
-    for (uint64_t n = 0; error && n < 1000; n += n < 100 ? 1 : 20) {
+    for (uint64_t n = 0; error && n < 1000; n += n < 100 ? 1 : step) {
         struct vm_space *child = NULL;
         lab_leave(n);
         error = vm_space_fork(lab_space[0], &child);
@@ -305,14 +305,14 @@ KTEST(lab_anon_short)
 {
     start_kinds();
     fail_forks(1000);
-    starve_forks();
+    starve_forks(1);
     lab_fork(0, 1); // it shares what it can, whatever became of those that failed
     lab_fill(0, 16, 40, &words);
     lab_read_all();
     lab_end();
     start_long();
     fail_forks(40);
-    starve_forks();
+    starve_forks(20);
     lab_end();
     starve_faults();
 }

@@ -175,6 +175,9 @@ static void watch_snapshot(unsigned npages, unsigned most)
     watch_off();
     KASSERT(!error, "fork: error %d", error);
     expect_one_moment("lets writers at the amap, at most", most);
+    written++;
+    write_all(); // the child has its pages for good
+    expect_one_moment("is done, after writers, at most", most);
     vm_space_unref(lab_space[2]);
     lab_space[2] = NULL;
     words = written;

@@ -86,7 +86,6 @@ KTEST(lab_anon_discard_end)
 enum { READ = 12 };
 
 static const uint32_t *state; // of the amap's lock
-static bool reading;
 static unsigned nreads;
 
 static void read_pages(void)
@@ -101,12 +100,10 @@ static void read_pages(void)
 // As often as the amap is unlocked, who shares it for good reads all pages.
 static void see_lock(vaddr_t rip UNUSED)
 {
-    if (reading || load_relaxed(state))
+    if (lab_is_meanwhile() || load_relaxed(state))
         return;
-    reading = true;
     nreads++;
     lab_meanwhile(read_pages);
-    reading = false;
 }
 
 // One throws pages away that another one shares for good, and reads just then: it sees the page as
