@@ -240,9 +240,9 @@ def find_plain(name: str, why: str) -> Lab:
     return lab
 
 
-def figures_of(judge: str) -> dict[str, Any]:
-    """For a lab's judge, a file of its tests: the figures by which it judges."""
-    return find(Path(judge).parent.parent.name.partition("-")[2]).figures
+def of_judge(judge: str) -> Lab:
+    """For a lab's judge, a file of its tests: the lab, by whose figures it judges."""
+    return find(Path(judge).parent.parent.name.partition("-")[2])
 
 
 def find_part(name: str, root: Path = ROOT) -> Lab:

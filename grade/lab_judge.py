@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import AbstractSet, Any, Callable
 
 from grade import csource
+from grade.lab import of_judge
 from grade.session import End, Outcome
 
 
@@ -133,10 +134,10 @@ class Plan:
 LOST = "n++ reads, adds and writes; what another processor counts meanwhile is lost. See vm/stat.h."
 
 
-def counts_in_turn(run: Run, paths: list[str], *, invariant: str,
+def counts_in_turn(run: Run, judge: str, *, invariant: str,
                    more: AbstractSet[str] = frozenset()) -> None:
     """What is lost between two CPUs is too seldom to wait for: the text shows it."""
-    for path in paths:
+    for path in of_judge(judge).code:
         for number, line in csource.counted_plainly(run.text(path), more):
             run.wrong(f"{path}, line {number}, what every processor counts in",
                       "stat_inc, stat_add or stat_dec, or a lock of the file's own",

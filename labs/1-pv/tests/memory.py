@@ -24,7 +24,7 @@ GIVEN_BACK = "no wholly free chunk stays listed: its page is given back"
 UNTOUCHED = "the reverse map leaves the pages that are mapped alone"
 MAX_POOL = 8
 """Pages of pools: the pmaps themselves, and little else runs during a test."""
-FIGURES = lab.figures_of(__file__)
+FIGURES = lab.of_judge(__file__).figures
 PER_CHUNK: int = FIGURES["entries"]
 SLACK = 4
 """Pages that may be held for nothing in tests of other things."""

@@ -35,7 +35,7 @@ class Mapping:
 Space = dict[int, Mapping]
 Mappings = dict[tuple[int, int], tuple[int, bool, bool]]
 """(pmap, va): page, writable, wired."""
-PER_CHUNK: int = lab.figures_of(__file__)["entries"]
+PER_CHUNK: int = lab.of_judge(__file__).figures["entries"]
 
 
 def slot_va(slot: int) -> int:

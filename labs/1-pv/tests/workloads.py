@@ -19,7 +19,7 @@ from memory import AGREE, GIVEN_BACK
 if TYPE_CHECKING:
     from judge import State
 
-FIGURES = lab.figures_of(__file__)
+FIGURES = lab.of_judge(__file__).figures
 PER_CHUNK: int = FIGURES["entries"]
 BY_USE: bool = FIGURES["by_use"] == 1
 PAGE = 4096

@@ -11,7 +11,7 @@ from grade.rng import Rng
 
 PAGE = 4096
 USER_VA = 0x40000000
-FIGURES = lab.figures_of(__file__)
+FIGURES = lab.of_judge(__file__).figures
 CELL: int = FIGURES["cell"] * PAGE
 QUANTUM, GUARD, READ_ONLY, PLAIN = range(4)
 

@@ -132,7 +132,7 @@ def on_cpus(run: Run) -> None:
             finding.hint = (
                 "Where this figure is right on one CPU, two changed it at once, or one was stopped "
                 "between reading and writing it: stat.h has counters that lose nothing.")
-    counts_in_turn(run, ["kernel/vm/map_entry.c"], invariant=EXACT)
+    counts_in_turn(run, __file__, invariant=EXACT)
 
 
 WORK_VA, WORK_PAGES = 0x50000000, 128

@@ -42,7 +42,7 @@ struct lab_report {
     uint64_t nitems;  // and now
     uint64_t nmost;   // anons that there may be, where each page is copied as late as can be
     char text[2048];  // what the checks said
-    char left[256];   // of which pools there are more items than before, and how many
+    char left[256];   // of which pools there are more or fewer items than before, and how many
     char stats[128];  // which of amap_stats is not what it was before
 };
 
@@ -90,6 +90,9 @@ void lab_read(unsigned n, unsigned page); // compares
 void lab_read_untouched(unsigned n, unsigned page);
 void lab_read_all(void); // of every space, what was touched
 void lab_fork(unsigned n, unsigned child);
+void lab_fork_any(unsigned n, unsigned most); // to a space below most, if there is one to be had
+unsigned lab_any_space(struct rng *rng);      // one that is there
+unsigned lab_count_spaces(void);
 // Each space is one mapping: then it is known what is copied with a page. Else a cell may be apart:
 // it may have a copy of what the other cells of its version have.
 extern bool lab_whole, lab_apart[LAB_CELLS];
@@ -123,6 +126,13 @@ const struct lock *lab_amap_lock(unsigned n);
 // What another thread does just now, from a trap: with locks of its own. It may not have to wait.
 void lab_meanwhile(void (*what)(void));
 bool lab_is_meanwhile(void); // it is that thread that runs
+// Does it whenever nobody has the lock, and that thread does not run; until watch_off.
+void lab_when_unlocked(const struct lock *l, void (*what)(void));
+
+// Swap, from the first call in a boot on. The next read fails; or others do something before it.
+void lab_start_swap(void);
+extern bool lab_swap_fails;
+extern void (*lab_swap_meanwhile)(void);
 
 // ---- memory that the model does not know ----
 

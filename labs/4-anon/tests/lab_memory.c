@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Memory, as lab 4's tests count it and take it away: anons, items of pools, and pages.
+// Memory, as lab 4's tests count it and take it away: anons, items of pools, and pages; and spaces.
 
 #include "lab_anon.h"
 #include "lib/ktest.h"
@@ -49,7 +49,7 @@ uint64_t lab_items(void)
     return sum;
 }
 
-// ---- which pools have more items than before ----
+// ---- which pools have other items than before ----
 
 struct known {
     unsigned npools;
@@ -108,9 +108,9 @@ static void compare(struct pool *p, void *arg)
         if (c->known->of[i].pool == p)
             nitems = c->known->of[i].nitems;
     if (p->nitems_out > nitems)
-        strbuf_printf(c->out, " %lu %s", p->nitems_out - nitems, p->name);
+        strbuf_printf(c->out, " +%lu %s", p->nitems_out - nitems, p->name);
     if (p->nitems_out < nitems)
-        strbuf_printf(c->out, " (and %lu %s fewer)", nitems - p->nitems_out, p->name);
+        strbuf_printf(c->out, " -%lu %s", nitems - p->nitems_out, p->name);
 }
 
 static uint64_t know_all(struct known *known)
@@ -169,9 +169,8 @@ void lab_expect_marked(const char *what, uint64_t n)
     compare_all(&at_mark, text, sizeof(text));
     KTEST_CHECK(anon_count() == marked_anons, "%s %lu, leaves %lu anons, not %lu", what, n,
                 anon_count(), marked_anons);
-    KTEST_CHECK(nitems == marked_items,
-                "%s %lu, leaves %lu items of pools, not %lu; more than before:%s", what, n, nitems,
-                marked_items, text);
+    KTEST_CHECK(nitems == marked_items, "%s %lu, leaves %lu items of pools, not %lu:%s", what, n,
+                nitems, marked_items, text);
     compare_stats(&stats_at_mark, text, sizeof(text));
     KTEST_CHECK(!text[0], "%s %lu, leaves amap_stats wrong:%s", what, n, text);
 }
@@ -206,6 +205,36 @@ void lab_give_back(void)
         vm_page_free(pg);
 }
 
+// ---- spaces ----
+
+unsigned lab_any_space(struct rng *rng)
+{
+    unsigned n = (unsigned)rng_below(rng, LAB_SPACES);
+
+    while (!lab_space[n])
+        n = (n + 1) % LAB_SPACES;
+    return n;
+}
+
+unsigned lab_count_spaces(void)
+{
+    unsigned nspaces = 0;
+
+    for (unsigned n = 0; n < LAB_SPACES; n++)
+        nspaces += lab_space[n] != NULL;
+    return nspaces;
+}
+
+void lab_fork_any(unsigned n, unsigned most)
+{
+    for (unsigned child = 0; child < most; child++) {
+        if (!lab_space[child]) {
+            lab_fork(n, child);
+            return;
+        }
+    }
+}
+
 // ---- entries ----
 
 void lab_map_neighbours(unsigned n)
@@ -213,40 +242,4 @@ void lab_map_neighbours(unsigned n)
     lab_new_space(n);
     lab_map(n, 0, 1);
     lab_map(n, 1, 2);
-}
-
-// ---- locks ----
-
-const struct lock *lab_amap_lock(unsigned n)
-{
-    struct vm_map *map = &lab_space[n]->map;
-    const struct lock *l = NULL;
-    struct vm_map_entry *e;
-
-    rw_lock_read(&map->lock);
-    if (vm_map_lookup(map, LAB_VA, &e) && e->amap) {
-        amap_lock(e->amap);
-        l = kctx_current()->held[kctx_current()->nheld];
-        amap_unlock(e->amap);
-    }
-    rw_unlock_read(&map->lock);
-    return l;
-}
-
-// ---- another thread ----
-
-static struct kctx another = {.name = "another thread"};
-
-bool lab_is_meanwhile(void)
-{
-    return this_cpu()->kctx == &another;
-}
-
-void lab_meanwhile(void (*what)(void))
-{
-    struct kctx *me = this_cpu()->kctx;
-
-    this_cpu()->kctx = &another;
-    what();
-    this_cpu()->kctx = me;
 }

@@ -30,10 +30,10 @@ ONLY_WRITTEN = "a file gets room for what is written, and for nothing else"
 DIRTY = "a page of a file is mapped writable only while it is marked dirty"
 PRIVATE = "what is written to a private mapping is no file's affair"
 COUNTED = "amap_stats counts what there is"
-BEHIND = "what fails leaves nothing behind"
+BEHIND = "what fails leaves all as it was"
 ENTRIES = "a map has at most MAP_ENTRIES_MAX entries"
 
-DISCARDS: bool = lab.figures_of(__file__)["discard_shared"] == 1
+DISCARDS: bool = lab.of_judge(__file__).figures["discard_shared"] == 1
 NOT_MADE = "thrown away, or not written yet" if DISCARDS else "not written yet"
 CHANGES = "throws away, or puts into a slot" if DISCARDS else "puts into a slot"
 """What who shares for good may do to a page of all."""

@@ -56,7 +56,7 @@ def nothing_left(run: Run) -> None:
         before, items = state.report["nbefore"], state.report["nitems"]
         if items != before:
             run.wrong("items of pools at the end, amaps, their parts and entries among them",
-                      before, f"{items}; more than before: {state.left or 'none'}",
+                      before, f"{items}:{state.left}",
                       invariant=FREED)
         if state.stats and items == before:
             run.wrong("what amap_stats counts once all is gone", "what it did before",
@@ -102,7 +102,8 @@ BY_THE_PAGE = thinking("The entry that is forked need not be wired: a fork copie
                        "is, whoever of those that share it for good has wired it.", STAYS)
 WAITED = thinking("While a fork waits for memory others write: pages that it has copied before are "
                   "of another moment than those that it copies then. What is not copied yet it "
-                  "refers to already, or it copies all once more.", OTHERS)
+                  "refers to already, or it copies all once more. And what it has copied may be "
+                  "in swap by then.", OTHERS)
 UNLOCKED_FIRST = thinking("First the amap is unlocked, then a fork waits; it holds the maps "
                           "alone.", NO_AMAP)
 PASSED_OVER = thinking("An amap that was locked when amap_check began to look at it, or meanwhile, "

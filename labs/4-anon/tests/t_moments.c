@@ -4,7 +4,6 @@
 // given up, and when a mapping is narrowed: what another CPU could do just then must be right.
 
 #include "lab_anon.h"
-#include "lib/atomic.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "mem/memlayout.h"
@@ -15,6 +14,7 @@
 #include "tests/kernel/watch.h"
 #include "vm/amap.h"
 #include "vm/anon.h"
+#include "vm/pageout.h"
 #include "vm/vm_fault.h"
 #include "vm/vm_map.h"
 #include "vm/vm_object.h"
@@ -49,17 +49,17 @@ static struct vm_anon *anon_of(unsigned n, unsigned page)
 // ---- a fork that copies what others share for good ----
 
 static const struct lock *lock; // of the amap of the two that share
-static const uint32_t *lock_state;
-static unsigned nshared;     // pages
-static uint64_t *ptes[MANY]; // of who shares, and does not fork
-static uint64_t written;     // the word that it wrote last, to all pages
-static uint64_t at_first;    // and before anybody did meanwhile
-static unsigned nwriters;    // times that it writes yet
-static bool discards;        // before that it throws pages 2 and 3 away, and does not write to them
+static unsigned nshared;        // pages
+static uint64_t *ptes[MANY];    // of who shares, and does not fork
+static uint64_t written;        // the word that it wrote last, to all pages
+static uint64_t at_first;       // and before anybody did meanwhile
+static unsigned nwriters;       // times that it writes yet
+static bool discards; // before that it throws pages 3 and 4 away, and does not write to them
+static bool swaps;    // before that all goes to swap that may
 
 static bool is_discarded(unsigned page)
 {
-    return discards && page >= 2 && page < 4;
+    return discards && page >= 3 && page < 5;
 }
 
 // Who shares the pages for good writes to all of them, as it has them mapped, or by a fault: where
@@ -68,9 +68,11 @@ static void write_all(void)
 {
     enum { MADV_DONTNEED = 4 };
     int discarded =
-        discards ? vm_madvise(lab_space[0], lab_va(2), 2 * PAGE_SIZE, MADV_DONTNEED) : 0;
+        discards ? vm_madvise(lab_space[0], lab_va(3), 2 * PAGE_SIZE, MADV_DONTNEED) : 0;
 
     KASSERT(!discarded, "madvise: error %d", discarded);
+    if (swaps)
+        pageout_pass(200);
     for (unsigned i = 0; i < nshared; i++) {
         if (is_discarded(i))
             continue;
@@ -117,13 +119,6 @@ static void see_unlocked(void)
     }
 }
 
-// The lock was taken or let go of.
-static void see_lock(vaddr_t rip UNUSED)
-{
-    if (!lab_is_meanwhile() && !load_relaxed(lock_state))
-        see_unlocked();
-}
-
 // What the child has was there at one moment, whichever that is, and nobody else can write to it.
 static void expect_one_moment(const char *what, uint64_t nth)
 {
@@ -138,7 +133,8 @@ static void expect_one_moment(const char *what, uint64_t nth)
                     "a fork %s %lu, and who shares all pages for good %s: the child has word %lu "
                     "in page 0 and %lu in page %u, which were there at no one moment",
                     what, nth,
-                    discards ? "throws pages 2 and 3 away and writes to the others meanwhile"
+                    discards ? "throws pages 3 and 4 away and writes to the others meanwhile"
+                    : swaps  ? "writes to them meanwhile, once the copies are in swap"
                              : "writes to them meanwhile",
                     first, *at, i);
         uint64_t pte = pte_load(ptes[i]);
@@ -160,6 +156,17 @@ static void look_at(unsigned npages)
     }
 }
 
+// The model does not know the child.
+static void drop_spaces(void)
+{
+    if (lab_space[2])
+        vm_space_unref(lab_space[2]);
+    lab_space[2] = NULL;
+    words = written;
+    lab_exit(0);
+    lab_exit(1);
+}
+
 // G shares with P, P forks, and G writes as often as it may.
 static void watch_snapshot(unsigned npages, unsigned most)
 {
@@ -168,9 +175,8 @@ static void watch_snapshot(unsigned npages, unsigned most)
     lab_inherit(1, 0, npages, false);
     lab_fill(0, 0, npages, &words); // and so all are mapped writable
     look_at(npages);
-    lock_state = &((const struct mutex *)lock)->state; // its head
     nwriters = most;
-    watch_words((const void *)((uintptr_t)lock_state & ~7ul), 1, WATCH_WRITES, see_lock);
+    lab_when_unlocked(lock, see_unlocked);
     int error = vm_space_fork(lab_space[1], &lab_space[2]);
     watch_off();
     KASSERT(!error, "fork: error %d", error);
@@ -178,11 +184,7 @@ static void watch_snapshot(unsigned npages, unsigned most)
     written++;
     write_all(); // the child has its pages for good
     expect_one_moment("is done, after writers, at most", most);
-    vm_space_unref(lab_space[2]);
-    lab_space[2] = NULL;
-    words = written;
-    lab_exit(0);
-    lab_exit(1);
+    drop_spaces();
     lab_end();
 }
 
@@ -232,29 +234,26 @@ static bool fork_waits(unsigned npages, unsigned wirer, uint64_t nth)
     bool failed = !kctx_current()->fail_nth;
     kctx_current()->fail_nth = 0;
     watch_off();
-    if (!error) {
+    if (!error)
         expect_one_moment("waits for memory, as its allocation fails, number", nth);
-        vm_space_unref(lab_space[2]);
-    }
-    lab_space[2] = NULL;
-    words = written;
-    lab_exit(0);
-    lab_exit(1);
+    drop_spaces();
     return failed;
 }
 
 KTEST(lab_anon_moment_waits)
 {
+    lab_start_swap();
     lab_begin(MANY);
-    for (unsigned kind = 0; kind < (lab_discard_shared ? 8 : 4); kind++) {
+    for (unsigned kind = 0; kind < 12 && !ktest_failed(); kind++) {
         uint64_t nth = 1;
         discards = kind & 4;
-        if (discards && !(kind & 1))
+        swaps = kind & 8;
+        if (discards && (!lab_discard_shared || !(kind & 1)))
             continue; // who has it wired may not throw it away
         while (fork_waits(kind & 2 ? MANY : FEW, kind & 1, nth) && !ktest_failed())
             nth++;
     }
-    discards = false;
+    discards = swaps = false;
     lab_end();
 }
 

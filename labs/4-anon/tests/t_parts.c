@@ -100,30 +100,12 @@ static unsigned below(unsigned n)
     return (unsigned)rng_below(&rng, n);
 }
 
-static unsigned any_space(void)
-{
-    unsigned n = below(LAB_SPACES);
-
-    while (!lab_space[n])
-        n = (n + 1) % LAB_SPACES;
-    return n;
-}
-
-static unsigned count_spaces(void)
-{
-    unsigned nspaces = 0;
-
-    for (unsigned n = 0; n < LAB_SPACES; n++)
-        nspaces += lab_space[n] != NULL;
-    return nspaces;
-}
-
 // Whole tables of counts, whatever their size, and parts of one are covered by some and not by
 // others; half of the ranges begin or end where another one did.
 static void change_part(void)
 {
     static unsigned edge;
-    unsigned n = any_space(), dice = below(20), nspaces = count_spaces();
+    unsigned n = lab_any_space(&rng), dice = below(20), nspaces = lab_count_spaces();
     unsigned from = below(2) ? edge : below(LAB_PAGES), to = below(LAB_PAGES + 1);
     unsigned first = from < to ? from : to, end = from < to ? to : from;
 
@@ -137,12 +119,7 @@ static void change_part(void)
     else if (dice < 10 && lab_mapped(n, first, end))
         lab_discard(n, first, end);
     else if (dice < 14 && nspaces < 3)
-        for (unsigned child = 0; child < LAB_SPACES; child++) {
-            if (lab_space[child])
-                continue;
-            lab_fork(n, child);
-            break;
-        }
+        lab_fork_any(n, LAB_SPACES);
     else if (dice < 16 && nspaces > 1)
         lab_exit(n);
     else
@@ -162,8 +139,8 @@ KTEST(lab_anon_long_parts)
         for (unsigned i = 0; i < 40; i++)
             change_part();
         lab_read_all();
-        while (count_spaces() > 1)
-            lab_exit(any_space());
+        while (lab_count_spaces() > 1)
+            lab_exit(lab_any_space(&rng));
         lab_expect_no_counts();
         lab_end();
     }

@@ -3,10 +3,8 @@
 // What is shared for good: who hands it on to whom, and what one of them throws away.
 
 #include "lab_anon.h"
-#include "lib/atomic.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
-#include "sync/mutex.h"
 #include "tests/kernel/watch.h"
 #include "vm/vm_fault.h"
 
@@ -85,7 +83,6 @@ KTEST(lab_anon_discard_end)
 
 enum { READ = 12 };
 
-static const uint32_t *state; // of the amap's lock
 static unsigned nreads;
 
 static void read_pages(void)
@@ -98,10 +95,8 @@ static void read_pages(void)
 }
 
 // As often as the amap is unlocked, who shares it for good reads all pages.
-static void see_lock(vaddr_t rip UNUSED)
+static void see_unlocked(void)
 {
-    if (lab_is_meanwhile() || load_relaxed(state))
-        return;
     nreads++;
     lab_meanwhile(read_pages);
 }
@@ -115,8 +110,7 @@ KTEST(lab_anon_discard_read)
     lab_inherit(1, 0, READ, false);
     lab_fork(1, 2);
     lab_read_all();
-    state = &((const struct mutex *)lab_amap_lock(0))->state; // its head
-    watch_words((const void *)((uintptr_t)state & ~7ul), 1, WATCH_WRITES, see_lock);
+    lab_when_unlocked(lab_amap_lock(0), see_unlocked);
     lab_discard(1, 2, 8);
     watch_off();
     KTEST_CHECK(nreads, "nobody let go of the amap");

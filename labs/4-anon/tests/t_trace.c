@@ -8,7 +8,6 @@
 #include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
-#include "lib/string.h"
 #include "mem/vm_page.h"
 #include "sync/kctx.h"
 #include "vm/pageout.h"
@@ -36,15 +35,6 @@ static struct range any_range(void)
     unsigned end = first + 1 + below(most);
 
     return (struct range){first, min(npages, end)};
-}
-
-static unsigned any_space(void)
-{
-    unsigned n = below(LAB_SPACES);
-
-    while (!lab_space[n])
-        n = (n + 1) % LAB_SPACES;
-    return n;
 }
 
 static bool any_flag(unsigned n, struct range r, uint32_t flags)
@@ -79,24 +69,6 @@ static void move(unsigned n, struct range r)
         lab_move(n, r.first, r.end, to);
 }
 
-static void fork_any(unsigned n, unsigned most)
-{
-    for (unsigned child = 0; child < most; child++) {
-        if (!lab_space[child]) {
-            lab_fork(n, child);
-            return;
-        }
-    }
-}
-
-static bool alone(unsigned n)
-{
-    for (unsigned i = 0; i < LAB_SPACES; i++)
-        if (lab_space[i] && i != n)
-            return false;
-    return true;
-}
-
 // An operation on a range that is mapped throughout.
 static void change(unsigned n, struct range r, unsigned dice)
 {
@@ -128,7 +100,7 @@ static void look(unsigned n, unsigned page)
 static void step(unsigned most_spaces)
 {
     struct range r = any_range();
-    unsigned n = any_space(), dice = below(40);
+    unsigned n = lab_any_space(&rng), dice = below(40);
 
     if (dice < 10)
         change(n, r, dice / 2);
@@ -137,8 +109,8 @@ static void step(unsigned most_spaces)
     else if (dice < 14)
         lab_unmap(n, r.first, r.end);
     else if (dice < 17)
-        fork_any(n, most_spaces);
-    else if (dice < 19 && !alone(n))
+        lab_fork_any(n, most_spaces);
+    else if (dice < 19 && lab_count_spaces() > 1)
         lab_exit(n);
     else if (dice < 28 && lab_below)
         look(n, below(npages));
@@ -149,11 +121,11 @@ static void step(unsigned most_spaces)
 // Whole spaces only: they fork, write and go.
 static void step_forks(unsigned most_spaces)
 {
-    unsigned n = any_space(), dice = below(40);
+    unsigned n = lab_any_space(&rng), dice = below(40);
 
     if (dice < 4)
-        fork_any(n, most_spaces);
-    else if (dice < 7 && !alone(n))
+        lab_fork_any(n, most_spaces);
+    else if (dice < 7 && lab_count_spaces() > 1)
         lab_exit(n);
     else
         lab_write(n, below(npages), ++words);
@@ -254,38 +226,6 @@ KTEST(lab_anon_fail_nth)
 
 // ---- swap ----
 
-#define SLOTS 600u
-static uint64_t slot_word[SLOTS];
-static bool failing;            // the next read
-static void (*meanwhile)(void); // what others do during the next read
-
-static void swap_dev_start(struct swap_io *io)
-{
-    void (*others_do)(void) = io->write ? NULL : meanwhile;
-
-    if (others_do) {
-        meanwhile = NULL;
-        others_do();
-    }
-    for (unsigned i = 0; i < io->npages; i++) {
-        uint64_t *word = page_to_dmap(io->pages[i]);
-        if (failing && !io->write) {
-            failing = false;
-            io->error = EIO;
-            swap_finish(io);
-            return;
-        }
-        if (io->write) {
-            slot_word[io->slot + i] = *word;
-        } else {
-            memset(word, 0, PAGE_SIZE);
-            *word = slot_word[io->slot + i];
-        }
-    }
-    io->error = 0;
-    swap_finish(io);
-}
-
 // A page that cannot be read from swap is the fault's error, and no memory for it is waited for;
 // then it is there as it was. True if there was such a page.
 static bool fail_to_read(unsigned n, unsigned page)
@@ -295,10 +235,10 @@ static bool fail_to_read(unsigned n, unsigned page)
 
     if (!lab_cell[lab_page[n][page].cell].version || lab_word(lab_space[n], lab_va(page)))
         return false;
-    failing = true;
+    lab_swap_fails = true;
     int error = vm_fault(map, lab_va(page), PROT_READ);
-    bool failed = !failing;
-    failing = false;
+    bool failed = !lab_swap_fails;
+    lab_swap_fails = false;
     KTEST_CHECK(error == (failed ? EIO : 0), "page %u of space %u, %s: error %d", page, n,
                 failed ? "which swap fails to read" : "which is there", error);
     if (!failed)
@@ -323,27 +263,13 @@ static unsigned fail_reads(void)
     return nfailed;
 }
 
-// Of the tests that run in one boot the first makes swap.
-static void start_swap(void)
-{
-    static const struct swap_dev device = {swap_dev_start, SLOTS};
-    static bool there;
-    struct swap_stats st;
-
-    swap_get_stats(&st);
-    KASSERT(there || !st.nslots, "there is swap already");
-    if (!there)
-        swap_init(&device);
-    there = true;
-}
-
 // What is shared is in swap: of it, too, there is one copy.
 KTEST(lab_anon_swapped)
 {
     struct swap_stats st;
     unsigned nfailed = 0;
 
-    start_swap();
+    lab_start_swap();
     rng = lab_rng(3);
     family(41, 1, 10, 4, step);
     for (unsigned round = 0; round < 6; round++) {
@@ -360,90 +286,4 @@ KTEST(lab_anon_swapped)
     lab_end();
     swap_get_stats(&st);
     record_printf("swapped %lu left %lu", st.outs, st.nused);
-}
-
-// A space of so many pages, all of them in swap.
-static void start_swapped(unsigned pages, vm_prot_t prot)
-{
-    struct swap_stats before, st;
-
-    start_swap();
-    swap_get_stats(&before);
-    lab_begin(pages);
-    lab_new_space(0);
-    lab_map(0, 0, pages);
-    lab_fill(0, 0, pages, &words);
-    int error = vm_mprotect(lab_space[0], LAB_VA, pages * PAGE_SIZE, prot);
-    KASSERT(!error, "mprotect: error %d", error);
-    pageout_pass(200);
-    swap_get_stats(&st);
-    KASSERT(st.outs - before.outs >= pages, "%lu pages went to swap", st.outs - before.outs);
-}
-
-// What is in swap is wired: then it is there, and mapped.
-KTEST(lab_anon_swap_wired)
-{
-    start_swapped(24, PROT_RW);
-    lab_wire(0, 4, 20, true);
-    lab_point("wired");
-    lab_read_all();
-    lab_end();
-}
-
-// What is in swap and not accessible is wired as it is; a child has it all the same.
-KTEST(lab_anon_swap_hidden)
-{
-    enum { N = 24 };
-
-    start_swapped(N, PROT_NONE);
-    int error = vm_mlock(lab_space[0], LAB_VA, N * PAGE_SIZE, true);
-    KTEST_CHECK(!error, "mlock: error %d", error);
-    lab_fork(0, 1);
-    for (unsigned n = 2; n-- > 0;) {
-        error = vm_mprotect(lab_space[n], LAB_VA, N * PAGE_SIZE, PROT_RW);
-        KTEST_CHECK(!error, "mprotect in space %u: error %d", n, error);
-        for (unsigned i = 0; i < N; i++)
-            lab_read(n, i);
-    }
-    for (unsigned i = 0; i < N; i++)
-        lab_write(i % 2, i, ++words);
-    lab_read_all();
-    lab_end();
-}
-
-static void discard_page(void)
-{
-    lab_discard(0, 2, 3);
-}
-
-// Who shares the memory for good throws a page away while another's fault waits for it: what swap
-// gives is not the page any more. A child that has a copy keeps it.
-static void fault_while_discarded(bool write, bool child)
-{
-    start_swapped(8, PROT_RW);
-    lab_inherit(0, 0, 8, true);
-    lab_fork(0, 1);
-    lab_inherit(1, 0, 8, false);
-    if (child)
-        lab_fork(1, 2);
-    pageout_pass(200); // a fork that copies has brought them in
-    meanwhile = discard_page;
-    if (write)
-        lab_write(1, 2, ++words);
-    else
-        lab_read_untouched(1, 2);
-    KTEST_CHECK(!meanwhile, "page 2 was not in swap");
-    meanwhile = NULL;
-    lab_read_all();
-    lab_fill(1, 0, 8, &words);
-    lab_read_all();
-    lab_point("written");
-    lab_end();
-}
-
-// Without the child nobody has the page any more, and the anon is gone: worse comes of that.
-KTEST(lab_anon_swap_discarded)
-{
-    for (unsigned i = 0; i < 4 && !ktest_failed(); i++)
-        fault_while_discarded(i & 1, i < 2);
 }

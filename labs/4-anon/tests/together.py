@@ -81,11 +81,8 @@ def checked(run: Run) -> None:
             finding.got += f": nothing was wrong, and /proc/vm/check said {said[1]}"
 
 
-OWNED = ["kernel/vm/amap.c", "kernel/vm/amap_copy.c", "kernel/vm/fault_case.c"]
-
-
 def sharers(run: Run) -> None:
-    counts_in_turn(run, OWNED, invariant=EXACT, more={"amap_stats", "vm_fault_stats"})
+    counts_in_turn(run, __file__, invariant=EXACT, more={"amap_stats", "vm_fault_stats"})
     third = REGION_PAGES // 3
     before = next((state.owners["ANON"] for state in run.named("before")), 0)
     for state in run.named("written"):

@@ -10,7 +10,7 @@ from costs import FORK_MOST, PAGES_FORKED
 from rules import ALONE, BOUNDED, CHEAP, FREED, LATE
 from said import name_rules, nothing_left
 
-FIGURES = lab.figures_of(__file__)
+FIGURES = lab.of_judge(__file__).figures
 COSTS = ["copied", "copied", "end"]
 """Points of the test that measures."""
 

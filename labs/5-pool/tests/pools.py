@@ -16,7 +16,7 @@ from grade import lab, layout
 from grade.lab_judge import Run
 from grade.oracle import Oracle
 
-FIGURES = lab.figures_of(__file__)
+FIGURES = lab.of_judge(__file__).figures
 ARENAS, PAGES, POOLS, ITEMS = 3, 64, 24, 2048
 HEADER = 64
 """Bytes of a page that a form may keep for itself."""
