@@ -27,6 +27,7 @@ SAID = [
     Said("a later write, of another$", invariant=OTHERS),
     Said("a write of who shares it for good is missing$", invariant=SHARED),
     Said(r"leaves \d+ (anons|items of pools)", invariant=BEHIND),
+    Said("an amap_ref (that fails|whose allocation)", invariant=BEHIND),
     Said("a fork .*waits for .*, and holds the amap", invariant=NO_AMAP),
     Said("which were there at no one moment$", invariant=SHOWS),
     Said("is wired .* by nobody$", invariant=EVICTABLE),
