@@ -89,16 +89,43 @@ def variables(text: str) -> set[str]:
     }
 
 
+def lent(source: str, name: str) -> set[str]:
+    """The functions that are given the address of what `name' matches."""
+    return set(re.findall(rf"\b(\w+)\s*\((?:[^;{{}}]*[,(])?\s*&\s*{name}", source))
+
+
+def pointers(function: Function, name: str, borrowers: set[str]) -> set[str]:
+    """The pointers of a function that may lead to what `name' matches: what it sets to its
+    address, and what it is given, if somebody gives it that."""
+    found = set(re.findall(rf"\b(\w+)\s*=\s*&\s*{name}", function.body))
+    if function.name in borrowers:
+        found |= set(re.findall(r"\*\s*(\w+)\s*[,)]", function.head))
+    return found
+
+
+def counting(places: str) -> re.Pattern[str]:
+    """A place that is counted in: by ++, --, += and -=, or as it is given a sum."""
+    step = r"(?:\+\+|--)"
+    added = rf"{places}\)?\s*(?:{step}|[-+]=|=(?!=)[^;=]*[\w)\]]\s*[-+](?![-+>=]))"
+    return re.compile(rf"{step}\s*\(?{places}(?![.\[\w]|->)|{added}")
+
+
 def counted_plainly(text: str, more: AbstractSet[str]) -> Iterator[tuple[int, str]]:
-    """Where a variable of the file, or one of `more', is counted in by ++, += and their like, and
-    the line. Nothing of a file that has a lock of its own: it may be held there."""
+    """Where a variable of the file, or one of `more', is counted in by other than atomic steps, by
+    its name or by a pointer, and the line. Nothing of a file that has a lock of its own: it may be
+    held there."""
     own = variables(text)
-    locked = re.findall(r"\b(?:spin|mutex)_(?:try)?lock\(\s*&\s*(\w+)", bare(text))
+    source = bare(text)
+    locked = re.findall(r"\b(?:spin|mutex)_(?:try)?lock\(\s*&\s*(\w+)", source)
     if own & {*locked}:
         return
-    name = rf"\b(?<![.>])(?:{'|'.join(sorted(own | more))})(?:\.\w+)*"
-    changed = re.compile(rf"(?:\+\+|--)\s*\(?{name}\b(?![.\[])|{name}\)?\s*(?:\+\+|--|[-+]=)")
+    name = rf"\b(?<![.>])(?:{'|'.join(sorted(own | more))})\b(?:\.\w+)*"
+    borrowers = lent(source, name)
     for function in functions(text):
+        places = [name]
+        if leads := "|".join(sorted(pointers(function, name, borrowers))):
+            places += [rf"\*\s*(?:{leads})\b", rf"\b(?<![.>])(?:{leads})->\w+(?:\.\w+)*"]
+        changed = counting(f"(?:{'|'.join(places)})")
         for number, line in enumerate(function.lines, function.line):
             if changed.search(line):
                 yield number, line.strip()

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Iterator
 
+from grade import csource
 from grade import lab as labs
 from grade import lab_forms, lab_grade, lab_overlay
 from grade.lab import Lab
@@ -224,12 +225,47 @@ def check_judges(known: list[Lab]) -> Iterator[Result]:
     yield Result("labs/judges", not wrong, "\n".join(wrong))
 
 
+PLAIN = [
+    "void f(void) { stats.n++; }",
+    "void f(void) { --stats.part.n; }",
+    "void f(void) { all.n += 2; }",
+    "void f(void) { total = total + 1; }",
+    "void f(void) { uint64_t n = total;\n total = n + 1; }",
+    "static void add(uint64_t *n) { ++*n; }\nvoid f(void) { add(&stats.n); }",
+    "static void add(int k, uint64_t *n) { *n = *n + k; }\nvoid f(void) { add(1, &total); }",
+    "static void add(struct st *s) { s->part.n--; }\nvoid f(void) { add(&stats); }",
+    "void f(void) { struct st *s = &stats;\n s->n += 1; }",
+]
+"""What counts in `stats', `total' or `all', each in one line."""
+NOT_PLAIN = [
+    "void f(void) { stat_inc(stats.n);\n __atomic_fetch_add(&total, 1, 0); }",
+    "void f(struct map *m) { m->stats.n++;\n m->total += 1; }",
+    "void f(void) { uint64_t n = total;\n n++;\n ready = true; }",
+    "static void get(struct st *s) { *s = all; }\nvoid f(void) { get(&stats); }",
+    "static void add(uint64_t *n) { ++*n; }\nvoid f(struct map *m) { add(&m->total); }",
+    "static struct mutex lock;\nvoid f(void) { mutex_lock(&lock);\n total++; }",
+]
+
+
+def check_plain_counts() -> Iterator[Result]:
+    """A count of all processors that may lose one is found in the text, however it is written; and
+    nothing else is taken for one."""
+    head = "static struct st stats;\nstatic uint64_t total;\nstatic bool ready;\n"
+    wrong = []
+    for text, wanted in [*((text, 1) for text in PLAIN), *((text, 0) for text in NOT_PLAIN)]:
+        found = list(csource.counted_plainly(head + text + "\n", {"all"}))
+        if len(found) != wanted:
+            wrong.append(f"{len(found)} lines, not {wanted}: {found}\n{text}")
+    yield Result("labs/plain-counts", not wrong, "\n".join(wrong))
+
+
 def jobs(config: Config) -> list[Job]:
     if config.variant or not config.kernel.exists():
         return []
     known = labs.all_labs()
     found = [Job("labs/gaps", partial(check_gaps, known)),
              Job("labs/judges", partial(check_judges, known)),
+             Job("labs/plain-counts", check_plain_counts),
              Job("labs/part-names", partial(check_part_names, known))] if known else []
     if config.graded and host_can_run() and any("loan" in lab.challenges for lab in known):
         found.append(Job("labs/anon/lent", partial(check_loans, config), long=True))
