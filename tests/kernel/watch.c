@@ -18,6 +18,16 @@
 
 static void (*watcher)(vaddr_t rip);
 static void (*call_watcher)(unsigned i, const uint64_t args[WATCH_ARGS]);
+static bool answered; // by the watcher, instead of the function
+static uint64_t its_answer;
+
+// Before its first instruction: the return address is what the stack pointer points to.
+static void return_to_caller(struct trapframe *tf)
+{
+    tf->rax = its_answer;
+    tf->rip = *(const uint64_t *)tf->rsp;
+    tf->rsp += sizeof(uint64_t);
+}
 
 // For trap_ops.debug.
 static bool hit(struct trapframe *tf)
@@ -30,8 +40,12 @@ static bool hit(struct trapframe *tf)
     __asm__ volatile("mov %0, %%dr6" ::"r"(0ul));
     if (call_watcher) {
         const uint64_t args[WATCH_ARGS] = {tf->rdi, tf->rsi, tf->rdx, tf->rcx};
+        answered = false;
         call_watcher((unsigned)__builtin_ctzl(status), args);
-        tf->rflags |= RFLAGS_RF;
+        if (answered)
+            return_to_caller(tf);
+        else
+            tf->rflags |= RFLAGS_RF;
     } else {
         watcher(tf->rip);
     }
@@ -85,6 +99,12 @@ void watch_calls(const vaddr_t functions[], unsigned n,
         control |= DR7_GLOBAL(i); // kind and length 0: what runs there
     }
     __asm__ volatile("mov %0, %%dr7" ::"r"(control) : "memory");
+}
+
+void watch_answer(uint64_t answer)
+{
+    answered = true;
+    its_answer = answer;
 }
 
 void watch_off(void)

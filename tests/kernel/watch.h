@@ -13,7 +13,7 @@
 
 enum watch_kind {
     WATCH_WRITES = 1,
-    WATCH_ALL = 3,              // reads, too
+    WATCH_ALL = 3, // reads, too
 };
 
 // From now on fn runs after each instruction of this CPU that touches one of n words in a row, in
@@ -23,6 +23,8 @@ void watch_words(const void *words, unsigned n, enum watch_kind kind, void (*fn)
 // off.
 void watch_calls(const vaddr_t functions[], unsigned n,
                  void (*fn)(unsigned i, const uint64_t args[WATCH_ARGS]));
+// For such an fn: the call is not made, and who calls gets this answer.
+void watch_answer(uint64_t answer);
 void watch_off(void);
 // The name of the function that the instruction before rip is in.
 const char *watch_function_at(vaddr_t rip);

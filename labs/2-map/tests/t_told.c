@@ -5,6 +5,7 @@
 // of each length by itself. The debug registers stop where these functions begin. One CPU.
 
 #include "lab_map.h"
+#include "lib/errno.h"
 #include "lib/ktest.h"
 #include "lib/panic.h"
 #include "tests/kernel/watch.h"
@@ -211,12 +212,21 @@ static bool can_extend(bool below)
     return can;
 }
 
+static size_t length_at(struct vm_map *map, vaddr_t va)
+{
+    struct vm_map_entry *e;
+
+    rw_lock_read(&map->lock);
+    size_t len = vm_map_lookup(map, va, &e) ? e->end_va - e->start_va : 0;
+    rw_unlock_read(&map->lock);
+    return len;
+}
+
 // What the amap answers is heard, whatever can be known of it otherwise.
 static void try_answer(bool below, bool changed)
 {
     struct vm_map_req req = lab_plain(BASE), beside = req;
     bool can = can_extend(below);
-    struct vm_map_entry *e;
 
     req.entry_flags = beside.entry_flags = ME_COW;
     req.amap = once_shared();
@@ -226,16 +236,43 @@ static void try_answer(bool below, bool changed)
     lab_map_one(beside);
     int error = vm_map_protect(lab_map[0], beside.va, beside.va + beside.len, PROT_READ);
     KASSERT(!error, "protecting: error %d", error);
-    rw_lock_read(&lab_map[0]->lock);
-    bool found = vm_map_lookup(lab_map[0], BASE, &e);
-    size_t len = found ? e->end_va - e->start_va : 0;
-    rw_unlock_read(&lab_map[0]->lock);
+    size_t len = length_at(lab_map[0], BASE);
     KTEST_CHECK(can || len == req.len,
                 "an amap that could not be extended %s serves an entry of %#zx bytes that had "
                 "%#zx",
                 below ? "downward" : "upward", len, req.len);
     if (!ktest_failed())
         vm_map_unmap(lab_map[0], LAB_USER_VA, BASE + BASE);
+}
+
+static void say_no_memory(unsigned down UNUSED, const uint64_t args[WATCH_ARGS] UNUSED)
+{
+    watch_answer(ENOMEM);
+}
+
+// An amap that gets no memory to be extended is as it was: its entry, too.
+static void try_without_memory(struct vm_space *vs, bool below, bool changed)
+{
+    enum { N = 4, MORE = 3 };
+    const vaddr_t asked[] = {(vaddr_t)amap_extend, (vaddr_t)amap_extend_down};
+    vaddr_t va = below ? BASE - MORE * PAGE_SIZE : BASE + N * PAGE_SIZE;
+
+    lab_map_private(vs, BASE, N);
+    lab_poke(vs, BASE, N);
+    watch_calls(asked, array_len(asked), say_no_memory);
+    int error = vm_mmap(vs, &va, MORE * PAGE_SIZE, changed ? PROT_READ : PROT_RW, PROT_ALL,
+                        LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED, NULL, 0);
+    if (!error && changed)
+        error = vm_mprotect(vs, va, MORE * PAGE_SIZE, PROT_RW);
+    watch_off();
+    KASSERT(!error, "mapping %d pages at %#lx: error %d", MORE, va, error);
+    KTEST_CHECK(length_at(&vs->map, BASE) == N * PAGE_SIZE,
+                "an amap that had no memory to be extended %s serves an entry of %#zx bytes that "
+                "had %#zx",
+                below ? "downward" : "upward", length_at(&vs->map, BASE), N * PAGE_SIZE);
+    lab_expect_word(vs, BASE, N);
+    error = vm_map_unmap(&vs->map, LAB_USER_VA, BASE + BASE);
+    KASSERT(!error, "unmapping all: error %d", error);
 }
 
 KTEST(lab_map_lengths)
@@ -247,8 +284,10 @@ KTEST(lab_map_lengths)
         nmore = 3 + 4 * (i / 4); // 3, 7, 11: none of the others
         try_beside(vs, owned[i / 4], i & 1, i & 2);
     }
-    for (unsigned i = 0; i < 4 && !ktest_failed(); i++)
+    for (unsigned i = 0; i < 4 && !ktest_failed(); i++) {
         try_answer(i & 1, i & 2);
+        try_without_memory(vs, i & 1, i & 2);
+    }
     lab_point("extended");
     lab_destroy_maps();
     lab_point("end");

@@ -358,8 +358,7 @@ PLANS: dict[str, Plan] = {
     "writes": Plan([Boot(ONE + "lineage", seed_step=1), Boot(ONE + "copies")], None, exact),
     "reuse": plan("copies", COPIES, reuse,
                   more=[plan("alone", ["end", "end"], alone, records={"alone": 1, "split": 1}),
-                        plan("copied", ["end"] * 24, nothing_left),
-                        plan("alone_parts", ["end"] * 4, TAKEN_OVER)]),
+                        plan("copied", ["end"] * 24, nothing_left)]),
     "readers": plan("readers", ["read", "end"], readers),
     "partial": Plan([Boot(ONE + "partial"), Boot(ONE + "trace", seed_step=1)], None, exact,
                     more=[plan("ref_short", ["end"] * 2, nothing_left),
@@ -371,6 +370,7 @@ PLANS: dict[str, Plan] = {
     "bounded": Plan([Boot(ONE + "costs"), Boot(ONE + "window_end")], None, bounded,
                     records={"costs": 2},
                     more=[plan("window_orders", ["end"] * 3, FEW_PARTS),
+                          plan("alone_parts", ["end"] * 4, TAKEN_OVER),
                           plan("window_spare", ["end"] * 4, NONE_TO_SPARE)]),
     "tight": Plan([Boot(ONE + "tight", mem="64M")], ["written", "end"], nothing),
 }
