@@ -212,7 +212,7 @@ static void reserve_more(void)
         int error = map_entry_reserve(&c, more[i], PR_WAITOK);
         have = length(&c.spare);
         KTEST_CHECK(error == 0 && have == had + more[i],
-                    "map_entry_reserve(%u): error %d, and where %u entries were to spare are %u",
+                    "map_entry_reserve(%u): error %d; c->spare had %u entries before, and has %u",
                     more[i], error, had, have);
     }
     kctx_current()->fail_nth = REFUSED;
@@ -220,8 +220,8 @@ static void reserve_more(void)
     kctx_current()->fail_nth = 0;
     unsigned left = length(&c.spare);
     KTEST_CHECK(error == ENOMEM && left == have,
-                "map_entry_reserve(%u) without memory for the last one: error %d, and where %u "
-                "entries were to spare are %u",
+                "map_entry_reserve(%u) without memory for the last one: error %d; c->spare had %u "
+                "entries before, and has %u",
                 REFUSED, error, have, left);
     map_entry_unreserve(&c);
 }
