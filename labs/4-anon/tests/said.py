@@ -64,12 +64,15 @@ def nothing_left(run: Run) -> None:
                       state.stats, invariant=COUNTED)
 
 
-def thinking(think: str = "", invariant: str = "") -> Callable[[Run], None]:
-    """Nothing is left, and what is wrong makes one think of this, or breaks this rule."""
+def thinking(think: str = "", invariant: str = "", seen: str = "") -> Callable[[Run], None]:
+    """Nothing is left, and what is wrong, if it reads like `seen', makes one think of this, or
+    breaks this rule."""
 
     def judge(run: Run) -> None:
         nothing_left(run)
         for finding in run.findings:
+            if not re.search(seen, str(finding.got)):
+                continue
             finding.hint = finding.hint or think
             finding.invariant = finding.invariant or invariant
 
@@ -144,4 +147,4 @@ ONCE_MORE = thinking("An entry is marked (ME_NEEDSCOPY) once nothing can fail an
 SAYS_SO = thinking("A fault that gets no memory says ENOMEM: who called waits for some. EAGAIN "
                    "goes round at once, for ever if there is none.")
 NONE_TO_SPARE = thinking("c may have no entries to spare: ask before each clip, not once for the "
-                         "fault that brings two.", BOUNDED)
+                         "fault that brings two.", BOUNDED, seen="panic|to spare|items? of")
