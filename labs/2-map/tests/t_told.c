@@ -156,13 +156,28 @@ static void check_lengths(unsigned down, const uint64_t args[WATCH_ARGS])
     wrong.more = args[3];
 }
 
+// Maps so many pages at va, with the rights of what is beside it, or with others, that are changed
+// then; fn sees what an amap is asked meanwhile.
+static void map_beside(struct vm_space *vs, vaddr_t va, pgno_t npages, bool changed,
+                       void (*fn)(unsigned down, const uint64_t args[WATCH_ARGS]))
+{
+    const vaddr_t asked[] = {(vaddr_t)amap_extend, (vaddr_t)amap_extend_down};
+    size_t len = npages * PAGE_SIZE;
+
+    watch_calls(asked, array_len(asked), fn);
+    int error = vm_mmap(vs, &va, len, changed ? PROT_READ : PROT_RW, PROT_ALL,
+                        LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED, NULL, 0);
+    if (!error && changed)
+        error = vm_mprotect(vs, va, len, PROT_RW);
+    watch_off();
+    KASSERT(!error, "mapping %lu pages at %#lx: error %d", npages, va, error);
+}
+
 // So many pages come beside npages that have an amap, in which two slots below theirs were once
 // used: with the same rights, or with others, that are changed then.
 static void try_beside(struct vm_space *vs, pgno_t npages, bool below, bool changed)
 {
-    const vaddr_t asked[] = {(vaddr_t)amap_extend, (vaddr_t)amap_extend_down};
     vaddr_t va = below ? BASE - nmore * PAGE_SIZE : BASE + npages * PAGE_SIZE;
-    size_t len = nmore * PAGE_SIZE;
     struct vm_map_entry *e;
 
     lab_map_private(vs, BASE - 2 * PAGE_SIZE, npages + 2);
@@ -174,13 +189,7 @@ static void try_beside(struct vm_space *vs, pgno_t npages, bool below, bool chan
     KASSERT(found && e->amap, "%#lx has no amap", BASE);
     owner = *e;
     rw_unlock_read(&vs->map.lock);
-    watch_calls(asked, array_len(asked), check_lengths);
-    error = vm_mmap(vs, &va, len, changed ? PROT_READ : PROT_RW, PROT_ALL,
-                    LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED, NULL, 0);
-    if (!error && changed)
-        error = vm_mprotect(vs, va, len, PROT_RW);
-    watch_off();
-    KASSERT(!error, "mapping %lu pages at %#lx: error %d", nmore, va, error);
+    map_beside(vs, va, nmore, changed, check_lengths);
     lab_expect_word(vs, BASE, npages);
     KTEST_CHECK(!wrong.who,
                 "%s was told of slot %lu, %lu pages and %lu more, where the entry with the amap "
@@ -254,24 +263,17 @@ static void say_no_memory(unsigned down UNUSED, const uint64_t args[WATCH_ARGS] 
 static void try_without_memory(struct vm_space *vs, bool below, bool changed)
 {
     enum { N = 4, MORE = 3 };
-    const vaddr_t asked[] = {(vaddr_t)amap_extend, (vaddr_t)amap_extend_down};
     vaddr_t va = below ? BASE - MORE * PAGE_SIZE : BASE + N * PAGE_SIZE;
 
     lab_map_private(vs, BASE, N);
     lab_poke(vs, BASE, N);
-    watch_calls(asked, array_len(asked), say_no_memory);
-    int error = vm_mmap(vs, &va, MORE * PAGE_SIZE, changed ? PROT_READ : PROT_RW, PROT_ALL,
-                        LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED, NULL, 0);
-    if (!error && changed)
-        error = vm_mprotect(vs, va, MORE * PAGE_SIZE, PROT_RW);
-    watch_off();
-    KASSERT(!error, "mapping %d pages at %#lx: error %d", MORE, va, error);
+    map_beside(vs, va, MORE, changed, say_no_memory);
     KTEST_CHECK(length_at(&vs->map, BASE) == N * PAGE_SIZE,
                 "an amap that had no memory to be extended %s serves an entry of %#zx bytes that "
                 "had %#zx",
                 below ? "downward" : "upward", length_at(&vs->map, BASE), N * PAGE_SIZE);
     lab_expect_word(vs, BASE, N);
-    error = vm_map_unmap(&vs->map, LAB_USER_VA, BASE + BASE);
+    int error = vm_map_unmap(&vs->map, LAB_USER_VA, BASE + BASE);
     KASSERT(!error, "unmapping all: error %d", error);
 }
 

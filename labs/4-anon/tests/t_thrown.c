@@ -16,20 +16,6 @@ static unsigned below(unsigned n)
     return (unsigned)rng_below(&rng, n);
 }
 
-static void fork_or_exit(unsigned n, bool fork)
-{
-    for (unsigned other = 0; other < MOST_SPACES; other++) {
-        if (fork && !lab_space[other]) {
-            lab_fork(n, other);
-            return;
-        }
-        if (!fork && other != n && lab_space[other]) {
-            lab_exit(n);
-            return;
-        }
-    }
-}
-
 static void step(void)
 {
     unsigned n = below(MOST_SPACES), dice = below(20);
@@ -38,18 +24,22 @@ static void step(void)
 
     while (!lab_space[n])
         n = (n + 1) % MOST_SPACES;
-    if (dice < 4)
-        fork_or_exit(n, dice < 3);
-    else if (dice < 7)
+    if (dice < 3) {
+        lab_fork_any(n, MOST_SPACES);
+    } else if (dice < 4) {
+        if (lab_count_spaces() > 1)
+            lab_exit(n);
+    } else if (dice < 7) {
         lab_unmap(n, first, end);
-    else if (dice < 8)
+    } else if (dice < 8) {
         lab_map(n, first, end);
-    else if (dice < 9 && lab_mapped(n, first, end))
+    } else if (dice < 9 && lab_mapped(n, first, end)) {
         lab_inherit(n, first, end, below(2));
-    else if (dice < 15 && lab_mapped(n, first, end))
+    } else if (dice < 15 && lab_mapped(n, first, end)) {
         lab_discard(n, first, end);
-    else
+    } else {
         lab_write(n, first, ++words);
+    }
 }
 
 static void throw_away(bool shared)
